@@ -1,0 +1,37 @@
+# What every recipe shares: loops, hooks, logging.
+default_scope = 'mmagic'
+# makes mmagic importable (see mmgan_compress/compat.py) and our types known
+custom_imports = dict(
+    imports=['mmgan_compress.registry'], allow_failed_imports=False)
+
+randomness = dict(seed=233)  # seed of the published scripts
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+model_wrapper_cfg = dict(type='mmgan_compress.DistributedTranslator')
+
+# its length and the moments of validation follow model.distiller.schedule
+train_cfg = dict(type='mmgan_compress.DistillTrainLoop')
+val_cfg = dict(type='ValLoop', _scope_='mmengine')
+test_cfg = dict(type='TestLoop', _scope_='mmengine')
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
+    checkpoint=dict(
+        type='CheckpointHook', interval=5000, by_epoch=False,
+        max_keep_ckpts=2),
+    state=dict(type='mmgan_compress.TrainingStateHook'),
+    rate=dict(type='mmgan_compress.ScheduledLRHook'),
+    student=dict(type='mmgan_compress.StudentHook'),
+    report=dict(type='mmgan_compress.ReportHook'))
+log_processor = dict(type='LogProcessor', window_size=100, by_epoch=False)
+log_level = 'INFO'
+load_from = None
+resume = False
+
+# Add dict(type='TensorboardVisBackend') for losses and images in TensorBoard.
+vis_backends = [dict(type='LocalVisBackend', _scope_='mmengine')]
+visualizer = dict(
+    type='Visualizer', _scope_='mmengine', vis_backends=vis_backends)

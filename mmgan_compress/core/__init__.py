@@ -1,0 +1,1 @@
+"""Building blocks in pure torch that import nothing else of the package."""

@@ -1,0 +1,88 @@
+"""Layers of a network by name, and what they give out."""
+import copy
+import difflib
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+
+def find_layer(module: nn.Module, name: str) -> nn.Module:
+    """Return the layer called ``name``.
+
+    Args:
+        module (nn.Module): Any network.
+        name (str): Name as in ``named_modules``, e.g. ``'model.9'``.
+
+    Returns:
+        nn.Module: The layer.
+
+    Raises:
+        KeyError: If there is none; names the nearest ones.
+    """
+    layers = dict(module.named_modules())
+    if name and name in layers:
+        return layers[name]
+    near = difflib.get_close_matches(name, filter(None, layers), cutoff=0.)
+    raise KeyError(f'no layer {name!r} in {type(module).__name__}; nearest: ' +
+                   ', '.join(map(repr, near)))
+
+
+def meta_copy(module: nn.Module) -> nn.Module:
+    """Return a copy in eval mode on the meta device, without any hook.
+
+    No weight is copied, and a forward pass of the result computes shapes
+    only: it costs milliseconds whatever the size of network and image.
+
+    Args:
+        module (nn.Module): Any network; it is left as it is.
+
+    Returns:
+        nn.Module: The copy.
+    """
+    memo = {}  # deepcopy takes these instead of copying the weights
+    for tensor in [*module.parameters(), *module.buffers()]:
+        meta = torch.empty_like(tensor, device='meta')
+        memo[id(tensor)] = nn.Parameter(meta, tensor.requires_grad) \
+            if isinstance(tensor, nn.Parameter) else meta
+    clone = copy.deepcopy(module, memo).eval()
+    for layer in clone.modules():
+        layer._forward_hooks.clear()
+        layer._forward_pre_hooks.clear()
+    return clone
+
+
+@torch.no_grad()
+def infer_channels(module: nn.Module, layers: Sequence[str],
+                   input_shape: Sequence[int]) -> dict[str, int]:
+    """Return the number of output channels of named layers.
+
+    Args:
+        module (nn.Module): Any network of one image; it is left as it is.
+        layers (Sequence[str]): Names as in ``named_modules``.
+        input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
+
+    Returns:
+        dict[str, int]: Channels by layer.
+
+    Raises:
+        KeyError: If there is no such layer; names the nearest ones.
+        LookupError: If a layer does not run in a forward pass.
+    """
+    clone = meta_copy(module)
+    channels = {}
+
+    def record(name: str, output: Tensor) -> None:
+        channels[name] = output.shape[1]
+
+    for name in layers:
+        find_layer(clone, name).register_forward_hook(
+            lambda _, __, output, name=name: record(name, output))
+    clone(torch.empty(*input_shape, device='meta'))
+    for name in layers:
+        if name not in channels:
+            raise LookupError(
+                f'layer {name!r} of {type(module).__name__} does not run in '
+                'a forward pass: name another layer')
+    return channels

@@ -1,0 +1,164 @@
+"""Parameters, multiply-accumulates and latency of a network."""
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.utils.flop_counter import FlopCounterMode
+
+from .layers import meta_copy
+
+# Norms that have affine parameters cost the papers' tool a MAC per output.
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+
+
+@dataclass
+class LayerMacs:
+    """Row of one layer; ``output_shape`` is that of its last call."""
+    name: str
+    type: str
+    params: int
+    macs: int = 0
+    macs_paper: int = 0
+    output_shape: tuple = ()
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates of one forward pass.
+
+    ``macs`` is the arithmetic that is done: convolutions and matrix
+    products, transposed convolutions counted at their input positions
+    (torch's FlopCounterMode, halved). ``macs_paper`` is what the papers
+    quote (torchprofile 0.0.3 and later): transposed convolutions at their
+    output positions, one per output element of an affine norm.
+    """
+    macs: int
+    macs_paper: int
+    layers: list
+
+
+def count_params(module: nn.Module) -> int:
+    """Return the number of parameters, biases included, shared ones once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _layer_macs(layer: nn.Module, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """Return true and papers' MACs of one call of a layer."""
+    if isinstance(layer, _ConvNd):
+        # (out, in / groups, k, k); transposed (in, out / groups, k, k)
+        per_position = layer.weight[0].numel()
+        if isinstance(layer, _ConvTransposeNd):
+            kernel = layer.weight[0, 0].numel()
+            paper = y.numel() * layer.in_channels // layer.groups * kernel
+            return x.numel() * per_position, paper
+        return (y.numel() * per_position, ) * 2
+    if isinstance(layer, nn.Linear):
+        return (y.numel() * layer.in_features, ) * 2
+    if isinstance(layer, _NORMS) and layer.weight is not None:
+        return 0, y.numel()
+    return 0, 0
+
+
+@torch.no_grad()
+def count_macs(module: nn.Module, input_shape: Sequence[int],
+               **forward_kwargs) -> Macs:
+    """Count the multiply-accumulates of one forward pass in eval mode.
+
+    Shapes alone are computed, on the meta device: ``module`` is left as it
+    is. Arithmetic outside of convolution and linear layers (attention) is
+    in the totals, as a last row of its own.
+
+    Args:
+        module (nn.Module): Network of one image.
+        input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
+        forward_kwargs: Further arguments of its forward.
+
+    Returns:
+        Macs: Totals, and a row for every layer that has parameters.
+    """
+    clone = meta_copy(module)
+    rows = {}
+    for name, layer in clone.named_modules():
+        own = sum(p.numel() for p in layer.parameters(recurse=False))
+        if own:
+            rows[layer] = LayerMacs(name, type(layer).__name__, own)
+
+    def add(layer: nn.Module, args: tuple, output: Tensor) -> None:
+        row = rows[layer]
+        macs, paper = _layer_macs(layer, args[0], output)
+        row.macs += macs
+        row.macs_paper += paper
+        row.output_shape = tuple(output.shape)
+
+    for layer in rows:
+        if isinstance(layer, (_ConvNd, nn.Linear, *_NORMS)):
+            layer.register_forward_hook(add)
+    with FlopCounterMode(display=False) as counter:
+        clone(torch.empty(*input_shape, device='meta'), **forward_kwargs)
+    layers = list(rows.values())
+    other = counter.get_total_flops() // 2 - sum(row.macs for row in layers)
+    if other:
+        layers.append(LayerMacs('', 'functional', 0, other, other))
+    return Macs(
+        sum(row.macs for row in layers),
+        sum(row.macs_paper for row in layers), layers)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one eager forward pass."""
+    median_ms: float
+    p95_ms: float
+    threads: int
+    device: str
+
+
+@torch.no_grad()
+def measure_latency(module: nn.Module,
+                    input_shape: Sequence[int],
+                    threads: Optional[int] = None,
+                    warmup: int = 3,
+                    repeat: int = 9) -> Latency:
+    """Time forward passes in eval mode, where the module is.
+
+    Args:
+        module (nn.Module): Network of one image; its training mode is
+            restored.
+        input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
+        threads (int | None): CPU threads for the measurement only; None is
+            as many as torch has now.
+        warmup (int): Passes before the measured ones.
+        repeat (int): Measured passes, at least 2.
+
+    Returns:
+        Latency: Median and 95th percentile.
+    """
+    device = next(module.parameters()).device
+    image = torch.rand(*input_shape, device=device) * 2 - 1
+    modes = {layer: layer.training for layer in module.modules()}
+    before = torch.get_num_threads()
+    threads = threads or before
+    times = []
+    try:
+        torch.set_num_threads(threads)
+        module.eval()
+        for _ in range(warmup + repeat):
+            start = time.perf_counter()
+            module(image)
+            if device.type == 'cuda':
+                torch.cuda.synchronize(device)
+            times.append(1e3 * (time.perf_counter() - start))
+    finally:
+        torch.set_num_threads(before)
+        for layer, mode in modes.items():
+            layer.training = mode
+    times = times[warmup:]
+    p95 = statistics.quantiles(times, n=20, method='inclusive')[-1]
+    return Latency(statistics.median(times), p95, threads, str(device))

@@ -1,0 +1,102 @@
+"""When does who train: the schedule as a pure function of the iteration.
+
+Nothing here is state: from the iteration alone follow the phase, the learning
+rate and the moments of evaluation, so a resumed run cannot disagree with the
+one that was killed.
+"""
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainSchedule:
+    """Epochs with constant and then decaying rate, cut into blocks.
+
+    One block is ``block`` epochs of teacher training followed by
+    ``student_epochs`` epochs in which only the student moves; with
+    ``student_epochs=0`` both train jointly all the time. Networks are
+    evaluated at the end of each block. The learning rate follows the
+    teacher's epoch alone (OMGD/trainer.py: schedulers step once per teacher
+    epoch), so it is constant while the student phase lasts.
+
+    Example:
+        >>> # horse2zebra of OMGD: 20 blocks of 10 + 40 epochs
+        >>> s = TrainSchedule(epochs=200, constant=100, block=10,
+        ...                   student_epochs=40, iters_per_epoch=2)
+        >>> s.total_iters, s.phase(19), s.phase(20)
+        (2000, 'teacher', 'student')
+
+    Args:
+        epochs (int): Teacher epochs in all, constant and decaying.
+        constant (int): Epochs before the rate starts to decay.
+        block (int): Teacher epochs in a block.
+        student_epochs (int): Student epochs at the end of a block.
+        iters_per_epoch (int): Iterations that one epoch has; 1 turns every
+            other figure into a number of iterations.
+
+    Raises:
+        ValueError: If a figure is out of range.
+    """
+    epochs: int
+    constant: int
+    block: int
+    student_epochs: int = 0
+    iters_per_epoch: int = 1
+
+    def __post_init__(self):
+        if not 0 <= self.constant <= self.epochs:
+            raise ValueError('constant must lie in 0..epochs, got '
+                             f'{self.constant} with epochs={self.epochs}')
+        if self.block < 1 or self.student_epochs < 0 or \
+                self.iters_per_epoch < 1 or self.epochs < 1:
+            raise ValueError(f'schedule with an empty part: {self}')
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks; the last one may have fewer teacher epochs."""
+        return math.ceil(self.epochs / self.block)
+
+    @property
+    def total_iters(self) -> int:
+        """Iterations of the whole run."""
+        return (self.epochs + self.blocks * self.student_epochs
+                ) * self.iters_per_epoch
+
+    def _locate(self, iteration: int) -> tuple[int, int, int]:
+        """Return block, position in it and its number of teacher steps."""
+        full = (self.block + self.student_epochs) * self.iters_per_epoch
+        block = min(iteration // full, self.blocks - 1)
+        teacher = min(self.block, self.epochs - block * self.block)
+        return (block, iteration - block * full,
+                teacher * self.iters_per_epoch)
+
+    def phase(self, iteration: int) -> str:
+        """Return ``'joint'``, ``'teacher'`` or ``'student'``."""
+        if not self.student_epochs:
+            return 'joint'
+        _, position, teacher = self._locate(iteration)
+        return 'teacher' if position < teacher else 'student'
+
+    def lr_factor(self, iteration: int) -> float:
+        """Return the factor of the base rate at 0-based ``iteration``.
+
+        ``1 - max(0, e - constant) / (decay + 1)`` with the 1-based teacher
+        epoch e (OMGD/models/networks.py: get_scheduler, 'linear').
+        """
+        block, position, teacher = self._locate(iteration)
+        done = block * self.block * self.iters_per_epoch + \
+            min(position, teacher - 1)
+        epoch = done // self.iters_per_epoch + 1
+        decay = self.epochs - self.constant
+        return 1 - max(0, epoch - self.constant) / (decay + 1)
+
+    def ends_block(self, iteration: int) -> bool:
+        """Tell whether this iteration is the last one of a block."""
+        _, position, teacher = self._locate(iteration)
+        student = self.student_epochs * self.iters_per_epoch
+        return position == teacher + student - 1
+
+    def ends_teacher_phase(self, iteration: int) -> bool:
+        """Tell whether this is the teacher's last iteration of a block."""
+        _, position, teacher = self._locate(iteration)
+        return position == teacher - 1

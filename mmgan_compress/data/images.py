@@ -1,0 +1,80 @@
+"""Finding and checking image files."""
+import os
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from PIL import Image
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
+              '.webp')
+_CHECKED: set[str] = set()  # a process reads each file once
+MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
+
+
+def list_images(root: str, split: str, side: str = '') -> Optional[list[str]]:
+    """Return the sorted image files of ``root/<split><side>``.
+
+    Args:
+        root (str): Folder of the data set.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        side (str): ``'A'`` or ``'B'``; ``''`` for side-by-side pairs.
+
+    Returns:
+        list[str] | None: Paths, or None if there is no such folder.
+    """
+    folder = os.path.join(root, split + side)
+    if not os.path.isdir(folder):
+        return None
+    return sorted(
+        os.path.join(base, name) for base, _, names in os.walk(folder)
+        for name in names if name.lower().endswith(EXTENSIONS))
+
+
+def missing_data(root: str, folder: str) -> FileNotFoundError:
+    """Return the error for a data set that is not there."""
+    name = os.path.basename(os.path.normpath(root))
+    looked = os.path.abspath(os.path.join(root, folder))
+    return FileNotFoundError(
+        f'no images in {looked}\n'
+        f'  prepare the set:   python tools/prepare_data.py {name}\n'
+        '  or use your own:   --data-root FOLDER  (trainA/ trainB/ testA/ '
+        'testB/, or train/ test/ of side-by-side pairs)\n'
+        '  or just try it:    add --demo, which uses the data shipped here')
+
+
+def _problem(path: str, paired: bool) -> Optional[str]:
+    try:
+        with Image.open(path) as image:
+            image.draft('RGB', (8, 8))  # JPEG: read all, decode little
+            width, height = image.size if image.format != 'JPEG' else \
+                Image.open(path).size
+            image.load()
+    except Exception as error:
+        return f'cannot be read ({error})'
+    if paired and width % 2:
+        return f'is {width}x{height}: a pair is two images of one width'
+    if min(width // (2 if paired else 1), height) < MIN_SIDE:
+        return f'is {width}x{height}: expected at least {MIN_SIDE} pixels'
+    return None
+
+
+def check_images(paths: Sequence[str], paired: bool = False,
+                 map_: Callable = map):
+    """Refuse corrupt, tiny or unpaired images, naming the files.
+
+    Args:
+        paths (Sequence[str]): Image files.
+        paired (bool): Whether each holds two images side by side.
+        map_ (Callable): ``map``, or that of a thread pool.
+
+    Raises:
+        ValueError: With up to five files and what is wrong with each.
+    """
+    paths = [path for path in paths if path not in _CHECKED]
+    found = map_(lambda path: (path, _problem(path, paired)), paths)
+    bad = [f'{path} {problem}' for path, problem in found if problem]
+    if bad:
+        more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
+        raise ValueError('unusable images, mend or remove them:\n  '
+                         + '\n  '.join(bad[:5]) + more)
+    _CHECKED.update(paths)

@@ -1,0 +1,121 @@
+"""How a prepared data set lies on disk, and how it gets there unbroken.
+
+Paired sets hold side-by-side images A|B in ``train/ val/ test/``, unpaired
+ones a folder per split and domain: ``trainA/ trainB/ ...``. This is what
+mmagic's data sets read. ``.prepared.json`` says where the images are from.
+"""
+import hashlib
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterable, Iterator
+
+from PIL import Image
+
+MANIFEST = '.prepared.json'
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+
+
+class DataError(RuntimeError):
+    """A data set cannot be prepared as asked."""
+
+
+@dataclass
+class Sample:
+    """One entry of a data set: an image in domain A, in B, or in both."""
+    split: str
+    stem: str
+    images: Dict[str, Image.Image]
+
+
+def split_of(key: str) -> str:
+    """Assign a key to a split, the same one on every machine.
+
+    Args:
+        key: What must stay together: all entries of one key share a split.
+
+    Returns:
+        str: 'test' (about 10 %), 'val' (10 %) or 'train' (80 %).
+    """
+    digit = int(hashlib.md5(key.encode()).hexdigest(), 16) % 10
+    return {0: 'test', 1: 'val'}.get(digit, 'train')
+
+
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Join two images of one size into a pair A|B."""
+    width, height = left.size
+    pair = Image.new('RGB', (2 * width, height))
+    pair.paste(left, (0, 0))
+    pair.paste(right, (width, 0))
+    return pair
+
+
+def write_samples(samples: Iterable[Sample], root: Path,
+                  paired: bool) -> None:
+    """Write samples as PNG files in the layout of the data set.
+
+    Args:
+        samples: What to write.
+        root: The data set's folder.
+        paired: Side-by-side pairs, else a folder per domain.
+    """
+    for sample in samples:
+        if paired:
+            images = {'': side_by_side(sample.images['A'],
+                                       sample.images['B'])}
+        else:
+            images = sample.images
+        for domain, image in images.items():
+            folder = root / f'{sample.split}{domain}'
+            folder.mkdir(exist_ok=True)
+            image.save(folder / f'{sample.stem}.png')
+
+
+def count_images(root: Path) -> Dict[str, int]:
+    """Count the images in each folder of a data set."""
+    return {
+        folder.name: sum(file.suffix.lower() in IMAGE_SUFFIXES
+                         for file in folder.iterdir())
+        for folder in sorted(root.iterdir()) if folder.is_dir()
+    }
+
+
+def read_manifest(root: Path) -> Dict:
+    """Read what is known of a prepared data set; empty if not ours."""
+    path = root / MANIFEST
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+@contextmanager
+def building(out: Path, manifest: Dict) -> Iterator[Path]:
+    """Build a data set beside its place; move it there when complete.
+
+    A run that is interrupted leaves no half-filled folder that training
+    would take for a data set.
+
+    Args:
+        out: The data set's place, absent or empty.
+        manifest: What to write into ``.prepared.json``; the counts are
+            added.
+
+    Yields:
+        Path: The empty folder to fill.
+    """
+    work = out.with_name(f'{out.name}.unfinished')
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+        manifest['counts'] = count_images(work)
+        if not any(manifest['counts'].values()):
+            raise DataError(f'No image came out for {out}: the archives do '
+                            'not hold what this recipe reads.')
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n')
+        if out.exists():
+            out.rmdir()
+        os.replace(work, out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,160 @@
+"""From the command line to a Runner: overrides, and what is refused."""
+import os
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
+
+from ..data.weights import weights_path
+from ..registry import DATASETS
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def walk(node) -> Iterator[ConfigDict]:
+    """Yield every dict inside a config."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from walk(child)
+
+
+def set_everywhere(cfg, key: str, value):
+    """Set ``key`` in every dict of a config that has it."""
+    for node in walk(cfg):
+        if key in node:
+            node[key] = value
+
+
+def load_config(args: Namespace) -> Config:
+    """Read the config and apply the command line to it.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If options contradict each other or the machine.
+    """
+    if not os.path.isfile(args.config):
+        raise FileNotFoundError(f'no config {args.config!r}; recipes are in '
+                                'configs/')
+    cfg = Config.fromfile(args.config)
+    if args.demo:
+        if args.data_root:
+            raise ValueError('--demo brings its own data: leave out '
+                             '--data-root, or leave out --demo')
+        from ..demo import apply_demo
+        apply_demo(cfg)
+    if args.data_root:
+        set_everywhere(cfg._cfg_dict, 'data_root', args.data_root)
+    if args.cfg_options:
+        action = DictAction([], 'options')
+        options = Namespace()
+        action(None, options, args.cfg_options)
+        cfg.merge_from_dict(options.options)
+    return cfg
+
+
+def choose_work_dir(args: Namespace) -> str:
+    """Return the folder of the run; a run never writes into another's.
+
+    Raises:
+        FileExistsError: If ``--work-dir`` holds a run and is not resumed.
+    """
+    if args.work_dir:
+        if args.resume is None and has_run(args.work_dir):
+            raise FileExistsError(
+                f'{args.work_dir} holds a run already: add --resume to '
+                'continue it, or name another --work-dir')
+        return args.work_dir
+    stem = Path(args.config).stem + ('-demo' if args.demo else '')
+    base, number = os.path.join('work_dirs', stem), 1
+    name = base
+    while has_run(name):
+        number += 1
+        before, name = name, f'{base}-{number}'
+    return before if args.resume == 'auto' and number > 1 else name
+
+
+def has_run(folder: str) -> bool:
+    """Tell whether a folder holds checkpoints or a student."""
+    return any(Path(folder).glob('*.pth')) or \
+        os.path.isfile(os.path.join(folder, 'last_checkpoint'))
+
+
+def check_inputs(cfg: Config):
+    """Refuse missing data and weights before anything is built.
+
+    Raises:
+        FileNotFoundError: Naming the path and the command that makes it.
+        ValueError: For images that cannot be used.
+    """
+    for loader in _LOADERS:
+        if cfg.get(loader):
+            DATASETS.build(cfg[loader].dataset)
+    for name in needed_weights(cfg):
+        weights_path(name)
+    checkpoint = cfg.model.get('distiller', {}).get('teacher_checkpoint')
+    if checkpoint and not os.path.isfile(checkpoint):
+        raise FileNotFoundError(f'no teacher checkpoint {checkpoint!r}')
+
+
+def needed_weights(cfg: Config) -> list[str]:
+    """Return which prepared networks a config makes use of."""
+    distiller = cfg.model.get('distiller') or {}
+    perceptual = distiller.get('perceptual') or {}
+    needed = {node['network'] for node in walk(cfg._cfg_dict)
+              if node.get('network') in ('vgg16', 'inception')}
+    if perceptual.get('weights', 'imagenet') == 'imagenet':
+        needed.add('vgg16')
+    return sorted(needed)
+
+
+def use_amp(cfg: Config):
+    """Switch every optimizer to mixed precision.
+
+    Raises:
+        ValueError: Without a CUDA device.
+    """
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device and none was found: '
+                         'leave it out')
+    for value in cfg.optim_wrapper.values():
+        if isinstance(value, dict):
+            value.type = 'AmpOptimWrapper'
+
+
+def start_distributed(args: Namespace):
+    """Start the process group on CPUs, where mmengine would ask for CUDA."""
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')
+
+
+def make_runner(args: Namespace) -> Runner:
+    """Build the Runner that the command line asks for.
+
+    What the user can mend ends the program with one message in place of a
+    traceback.
+    """
+    try:
+        cfg = load_config(args)
+        cfg.work_dir = choose_work_dir(args)
+        cfg.launcher = args.launcher
+        if args.seed is not None:
+            cfg.randomness.seed = args.seed
+        if args.amp:
+            use_amp(cfg)
+        if args.resume is not None:
+            cfg.resume = True
+            cfg.load_from = None if args.resume == 'auto' else args.resume
+        check_inputs(cfg)
+        start_distributed(args)
+        return Runner.from_cfg(cfg)
+    except (FileNotFoundError, FileExistsError, KeyError, ValueError) as error:
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        sys.exit(f'error: {re.sub("^class `.*?` in .*?: ", "", str(text))}')

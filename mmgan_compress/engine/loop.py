@@ -1,0 +1,70 @@
+"""The train loop: exact resume, and a length that the schedule tells."""
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, IterBasedTrainLoop
+
+from ..registry import LOOPS
+from .state import preserved_rng
+
+
+def unwrap(model):
+    """Return the host model inside a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+@LOOPS.register_module()
+class DistillTrainLoop(IterBasedTrainLoop):
+    """Iteration-based loop that follows the distiller's schedule.
+
+    Beside mmengine's it (1) takes its length and the moments of validation
+    (the end of each block) from the schedule, (2) starts the sampler where
+    the run was killed in place of loading and discarding what was seen, and
+    (3) keeps validation from drawing on the generators of the training.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (DataLoader | dict): Training data; its sampler must be a
+            ``PositionSampler``.
+    """
+
+    def __init__(self, runner, dataloader):
+        BaseLoop.__init__(self, runner, dataloader)  # starts no iterator yet
+        self._max_epochs, self._epoch, self._iter = 1, 0, 0
+        self.val_begin = 1
+        self.stop_training = False
+        self.distiller = unwrap(runner.model).distiller
+        self.distiller.set_epoch_length(len(self.dataloader))
+        self.schedule = self.distiller.schedule
+        self._max_iters = self.schedule.total_iters
+        runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
+
+    @property
+    def val_interval(self) -> int:
+        """Iterations of one block, for the log."""
+        schedule = self.schedule
+        return (schedule.block + schedule.student_epochs
+                ) * schedule.iters_per_epoch
+
+    def run(self):
+        """Launch training."""
+        self.distiller.iteration = self._iter
+        sampler = self.dataloader.sampler
+        sampler.start = self._iter * self.dataloader.batch_size * \
+            sampler.world_size
+        self.dataloader_iterator = iter(self.dataloader)
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0:  # the checkpoint is written before its validation
+            self._validate()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._validate()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate(self):
+        if self.runner.val_loop is not None and \
+                self.schedule.ends_block(self._iter - 1):
+            with preserved_rng():
+                self.runner.val_loop.run()

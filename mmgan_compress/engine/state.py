@@ -1,0 +1,112 @@
+"""Checkpoints from which a run continues bit-equal, in plain types."""
+import contextlib
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
+
+from ..registry import HOOKS
+
+_KEY = 'mmgan_compress'
+_BUFFER = '__history_buffer__'
+
+
+def rng_state() -> dict:
+    """Return the state of all generators as tensors and plain types."""
+    version, numbers, gauss = random.getstate()
+    kind, keys, pos, has_gauss, cached = np.random.get_state()
+    return dict(
+        python=[version, list(numbers), gauss],
+        numpy=[kind, keys.tolist(), int(pos), int(has_gauss), float(cached)],
+        torch=torch.get_rng_state(),
+        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available()
+        else [])
+
+
+def set_rng_state(state: dict):
+    """Restore what :func:`rng_state` returned."""
+    version, numbers, gauss = state['python']
+    random.setstate((version, tuple(numbers), gauss))
+    kind, keys, *rest = state['numpy']
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(state['torch'].cpu())
+    if state['cuda'] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([s.cpu() for s in state['cuda']])
+
+
+@contextlib.contextmanager
+def preserved_rng():
+    """Leave the generators as they were before the block."""
+    state = rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+
+
+def to_plain(value: Any) -> Any:
+    """Turn a value into what ``torch.load(weights_only=True)`` accepts."""
+    if isinstance(value, HistoryBuffer):
+        history, counts = value.data
+        return {_BUFFER: [history.tolist(), counts.tolist(),
+                          value.max_length]}
+    if isinstance(value, dict):
+        return {k: to_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def from_plain(value: Any) -> Any:
+    """Undo :func:`to_plain` for history buffers."""
+    if isinstance(value, dict):
+        if _BUFFER in value:
+            history, counts, length = value[_BUFFER]
+            return HistoryBuffer(history, counts, length)
+        return {k: from_plain(v) for k, v in value.items()}
+    return value
+
+
+@HOOKS.register_module()
+class TrainingStateHook(Hook):
+    """Put into checkpoints what mmengine leaves out, and take it back.
+
+    That is: the generators of random numbers and the distiller's own state
+    (image buffers, best-teacher score). The message hub is written in plain
+    types, so that a checkpoint of ours loads with ``weights_only=True``.
+    """
+    # before LoggerHook and CheckpointHook read what it restores
+    priority = 'VERY_HIGH'
+
+    def __init__(self):
+        self._pending = None
+
+    @staticmethod
+    def _distiller(runner):
+        model = runner.model
+        return (model.module if is_model_wrapper(model) else model).distiller
+
+    def before_save_checkpoint(self, runner, checkpoint: dict):
+        checkpoint['message_hub'] = to_plain(checkpoint['message_hub'])
+        checkpoint['meta'] = to_plain(checkpoint['meta'])
+        checkpoint[_KEY] = dict(
+            rng=rng_state(),
+            distiller=self._distiller(runner).training_state())
+
+    def after_load_checkpoint(self, runner, checkpoint: dict):
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
+        self._pending = checkpoint.get(_KEY) if runner._resume else None
+
+    def before_train(self, runner):
+        if self._pending is not None:
+            self._distiller(runner).load_training_state(
+                self._pending['distiller'])
+            set_rng_state(self._pending['rng'])  # last: loaders draw as well
+            self._pending = None

@@ -1,0 +1,92 @@
+"""A picture of inputs, teachers, student and targets side by side."""
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .metrics import to_8_bit
+
+CELL = 192  # px at least: images of 64 px are too small to judge
+GAP = 8
+FONT_SIZE = 17
+INK, PAPER = (30, 30, 30), (255, 255, 255)
+
+
+def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
+                    columns: Sequence[str]):
+    """Draw rows of pictures under column titles, as ``comparison.png``.
+
+    Pictures smaller than 192 px are enlarged by a whole factor, bicubic.
+    The others are kept as they are, pixel for pixel.
+
+    Args:
+        path (str | PathLike): PNG file to write.
+        rows (Sequence[Sequence[Tensor]]): Per row a picture per column, all
+            (3, H, W), RGB in 0..255, of one size.
+        columns (Sequence[str]): Titles, such as input, teacher, student,
+            target. A newline starts a second, smaller line.
+
+    Raises:
+        ValueError: If there is no row, or pictures and titles do not match.
+    """
+    _check(rows, columns)
+    height, width = rows[0][0].shape[1:]
+    factor = max(1, -(-CELL // max(height, width)))
+    cell = width * factor, height * factor
+    top = _title_height(columns)
+    canvas = Image.new('RGB', (len(columns) * (cell[0] + GAP) + GAP,
+                               top + len(rows) * (cell[1] + GAP)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for at, title in enumerate(columns):
+        left = GAP + at * (cell[0] + GAP)
+        _draw_title(draw, title, left + cell[0] / 2)
+        for down, row in enumerate(rows):
+            picture = _picture(row[at])
+            if factor > 1:
+                picture = picture.resize(cell, Image.Resampling.BICUBIC)
+            canvas.paste(picture, (left, top + down * (cell[1] + GAP)))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + '.part')
+    canvas.save(part, format='PNG')
+    os.replace(part, path)
+
+
+def _check(rows: Sequence[Sequence[Tensor]], columns: Sequence[str]):
+    if not rows:
+        raise ValueError('no rows to draw: give at least one')
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f'a row of {len(row)} pictures under '
+                             f'{len(columns)} titles {list(columns)}')
+        for picture in row:
+            if picture.shape != rows[0][0].shape or picture.shape[0] != 3:
+                raise ValueError(
+                    f'a picture is {tuple(picture.shape)}, expected all '
+                    f'(3, H, W) as the first, {tuple(rows[0][0].shape)}')
+
+
+def _picture(image: Tensor) -> Image.Image:
+    pixels = to_8_bit(image.detach().cpu()).to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+
+
+def _sizes(title: str) -> list[tuple[str, int]]:
+    """Return the lines of a title with their font sizes."""
+    return [(line, FONT_SIZE - 3 * bool(at))
+            for at, line in enumerate(title.split('\n'))]
+
+
+def _title_height(columns: Sequence[str]) -> int:
+    return max(sum(size + 4 for _, size in _sizes(c)) for c in columns) + GAP
+
+
+def _draw_title(draw: ImageDraw.ImageDraw, title: str, centre: float):
+    y = GAP
+    for line, size in _sizes(title):
+        draw.text((centre, y), line, fill=INK, anchor='ma',
+                  font=ImageFont.load_default(size))
+        y += size + 4

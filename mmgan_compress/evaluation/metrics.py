@@ -1,0 +1,261 @@
+"""Metrics of translation models, each with the protocol it was taken by.
+
+A figure of a GAN means nothing without its protocol. After ``evaluate`` a
+metric's ``protocol`` maps the name of each figure to one line that says what
+was compared with what; reports print it under the table.
+"""
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.device import get_device
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from ..registry import METRICS
+from .distances import KID_SUBSETS, frechet_distance, kernel_distance
+from .networks import shared_lpips, shared_network
+from .reference import Reference
+
+KID_SUBSET_SIZE = 50  # a test split may hold no more than 120 images
+
+
+class TranslationMetric(BaseMetric):
+    """Base: takes ``fake_<domain>`` out of samples, each image once.
+
+    An unpaired data set repeats its shorter side until the longer one is
+    through, and a distributed sampler pads its last round. Images are told
+    apart by the path of their source; only the first of each counts.
+
+    Args:
+        domain (str): Domain of the generated images. Also the prefix of the
+            figures' names, as in ``zebra/FID``.
+    """
+
+    def __init__(self, domain: str):
+        super().__init__(prefix=domain)
+        self.domain = domain
+        self.protocol: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._mode = ''
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return what is kept of one image, a 1-d tensor.
+
+        Args:
+            fake (Tensor): (3, H, W), RGB, float, whole numbers 0..255, on
+                the accelerator if there is one.
+            sample (dict): The data sample of the image.
+        """
+        raise NotImplementedError
+
+    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
+        """Return figures and their protocols.
+
+        Args:
+            measured (Tensor): (n, ...), a row per distinct image.
+
+        Returns:
+            dict: Name of a figure to (value, protocol).
+        """
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def process(self, data_batch: Any, data_samples: Sequence[dict]):
+        """Measure the images of a batch that were not seen before.
+
+        Args:
+            data_batch (Any): Unused.
+            data_samples (Sequence[dict]): With ``fake_<domain>`` (3, H, W) in
+                0..255, ``img_<source>_path`` and, for the protocol,
+                ``generator_mode`` ('eval' or 'train').
+
+        Raises:
+            KeyError: If a sample lacks one of these.
+        """
+        if not self.results:
+            self._seen.clear()
+        for sample in data_samples:
+            path = self._source_path(sample)
+            measured = None
+            if path not in self._seen:
+                self._seen.add(path)
+                self._mode = sample.get('generator_mode', 'unstated')
+                fake = self._image(sample, f'fake_{self.domain}')
+                measured = self.measure(fake, sample).cpu()
+            # Repeats keep their place: mmengine interleaves what the ranks
+            # hold and would cut all of them to the shortest list.
+            self.results.append((path, measured))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Compute the figures from the gathered results.
+
+        Args:
+            results (list): (path, measured or None) per sample.
+
+        Returns:
+            dict[str, float]: Value by name, without the prefix.
+        """
+        distinct: dict[str, Tensor] = {}
+        for path, measured in results:
+            if measured is not None:
+                distinct.setdefault(path, measured)
+        if len(distinct) < 2:
+            raise ValueError(
+                f'{type(self).__name__}({self.domain!r}) got {len(distinct)} '
+                'generated images, expected at least 2: use a larger split')
+        figures = self.summarise(torch.stack(list(distinct.values())))
+        self.protocol = {
+            f'{self.prefix}/{name}': text
+            for name, (_, text) in figures.items()
+        }
+        return {name: value for name, (value, _) in figures.items()}
+
+    def _about(self, count: int, what: str) -> str:
+        return f'{count} {what} (generator mode: {self._mode}; 8 bit)'
+
+    def _image(self, sample: dict, key: str) -> Tensor:
+        if key not in sample:
+            raise KeyError(f'no {key!r} in the data sample, there are '
+                           f'{sorted(sample)}; check the domain of the metric')
+        image = sample[key]
+        if (image.ndim != 3 or image.shape[0] != 3
+                or not image.float().sum().isfinite()):
+            raise ValueError(f'{key} is {tuple(image.shape)} with values in '
+                             f'{image.min():.3g}..{image.max():.3g}, expected '
+                             'finite (3, H, W) RGB in 0..255')
+        return to_8_bit(image.to(get_device()))
+
+    def _source_path(self, sample: dict) -> str:
+        own = f'img_{self.domain}_path'
+        paths = [
+            sample[key] for key in sample if key.startswith('img_')
+            and key.endswith('_path') and key != own
+        ]
+        if len(paths) != 1:
+            raise KeyError(
+                f'expected the path of one source image in each sample to '
+                f'tell repeats of {self.domain!r} apart, got {len(paths)} '
+                f'among {sorted(sample)}; give PackInputs '
+                "meta_keys=['img_<source>_path']")
+        return paths[0]
+
+
+@METRICS.register_module()
+class FrechetDistance(TranslationMetric):
+    """FID and KID of generated images against real ones of their domain.
+
+    By torchmetrics, on features that are computed once for both. With
+    another network than FID's Inception the figures are called ``FD-...``
+    and ``KD-...``, never FID or KID.
+
+    Args:
+        domain (str): Domain of the generated images.
+        reference (dict): The real images: arguments of `Reference`.
+        network (str | nn.Module): ``'inception'``, ``'vgg16'``, or a module
+            as `networks.shared_network` returns.
+
+    Raises:
+        FileNotFoundError: At once, if the network's weights or the real
+            images are not there; names the command that prepares them.
+
+    Example:
+        >>> metric = dict(
+        ...     type='mmgan_compress.FrechetDistance',
+        ...     domain='zebra',
+        ...     reference=dict(
+        ...         data_root='data/horse2zebra', side='B',
+        ...         split='train+test'))
+    """
+
+    def __init__(self,
+                 domain: str,
+                 reference: dict,
+                 network: str | nn.Module = 'inception'):
+        super().__init__(domain)
+        self.reference = Reference(**reference)
+        self.network = network if isinstance(network, nn.Module) else \
+            shared_network(network)
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return the features of one image."""
+        return self.network.to(fake.device)(fake[None])[0]
+
+    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
+        """Return FID, KID and its deviation over subsets."""
+        real = self.reference.features(self.network)
+        size = min(KID_SUBSET_SIZE, len(real), len(measured))
+        mean, deviation = kernel_distance(real, measured, size)
+        sets = (f'{self._about(len(measured), "generated")} against '
+                f'{self.reference.describe(len(real))}; '
+                f'{self.network.protocol}')
+        kernel = f'{sets}; unbiased, {KID_SUBSETS} subsets of {size}'
+        fid, kid = ('FID', 'KID') if self.network.name == 'inception' else (
+            f'{name}-{self.network.name.upper()}' for name in ('FD', 'KD'))
+        return {
+            fid: (frechet_distance(real, measured), sets),
+            kid: (mean, kernel),
+            f'{kid}_std': (deviation, f'deviation of {kid} over its subsets')
+        }
+
+
+@METRICS.register_module()
+class PairedQuality(TranslationMetric):
+    """PSNR, SSIM and LPIPS against the real target, by torchmetrics.
+
+    Args:
+        domain (str): Domain of the generated images; samples hold the real
+            ones as ``img_<domain>``.
+        lpips (bool): Whether to take LPIPS, which needs VGG-16.
+
+    Raises:
+        FileNotFoundError: At once, if the weights are not prepared; names
+            the command.
+
+    Example:
+        >>> metric = dict(type='mmgan_compress.PairedQuality', domain='photo')
+    """
+
+    def __init__(self, domain: str, lpips: bool = True):
+        super().__init__(domain)
+        self.lpips = shared_lpips() if lpips else None
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return PSNR, SSIM and, if asked for, LPIPS of one image."""
+        from torchmetrics.functional.image import (
+            peak_signal_noise_ratio, structural_similarity_index_measure)
+        real = self._image(sample, f'img_{self.domain}')
+        if real.shape != fake.shape:
+            raise ValueError(
+                f'fake_{self.domain} is {tuple(fake.shape)}, expected the '
+                f'shape {tuple(real.shape)} of img_{self.domain}: let the '
+                'pipeline resize both domains to one size')
+        fake, real = fake[None], real[None]
+        values = [
+            peak_signal_noise_ratio(fake, real, data_range=255.0),
+            structural_similarity_index_measure(fake, real, data_range=255.0)
+        ]
+        if self.lpips is not None:
+            net = self.lpips.to(fake.device)
+            values.append(net(fake / 127.5 - 1, real / 127.5 - 1).flatten()[0])
+        return torch.stack(values)
+
+    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
+        """Return the means over images."""
+        about = f'mean of {self._about(len(measured), "pairs")}'
+        protocols = {
+            'PSNR': f'dB, RGB, range 255; {about}',
+            'SSIM': f'RGB, range 255, Gaussian 11x11, sigma 1.5; {about}',
+            'LPIPS': f'VGG-16, version 0.1; {about}'
+        }
+        means = measured.double().mean(dim=0).tolist()
+        return {
+            name: (value, text)
+            for value, (name, text) in zip(means, protocols.items())
+        }
+
+
+def to_8_bit(image: Tensor) -> Tensor:
+    """Round an image in 0..255 as saving it would; stays float."""
+    return image.float().clamp(0, 255).round()

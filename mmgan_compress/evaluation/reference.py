@@ -1,0 +1,167 @@
+"""Features of the real images that generated ones are compared with."""
+import hashlib
+import json
+import logging
+import os
+import pickle
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import mmcv
+import torch
+import torch.nn as nn
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..data.fetch import cache_dir
+from ..data.images import check_images, list_images, missing_data
+from .networks import fingerprint
+
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images of one domain.
+
+    Args:
+        data_root (str): Folder of the data set.
+        side (str): ``'A'`` or ``'B'``: which domain of the data set.
+        split (str): ``'train'``, ``'val'`` or ``'test'``, or several joined
+            by ``+``. The papers on unpaired translation take
+            ``'train+test'``, mmagic ``'test'``.
+        layout (str): ``'unpaired'`` (``testA/ testB/``) or ``'paired'``
+            (``test/`` of side-by-side images).
+        size (int): Side in pixels to which images are resized, as the
+            generator's are (cv2 bicubic).
+
+    Raises:
+        ValueError: If side, split or layout is none of these.
+        FileNotFoundError: If there is no image; names the folder.
+    """
+    data_root: str
+    side: str
+    split: str = 'test'
+    layout: str = 'unpaired'
+    size: int = 256
+
+    def __post_init__(self):
+        for name, allowed in (('side', ('A', 'B')),
+                              ('layout', ('unpaired', 'paired'))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f'reference: {name} must be one of {allowed},'
+                                 f' got {getattr(self, name)!r}')
+        splits = self.split.split('+')
+        if not set(splits) <= {'train', 'val', 'test'}:
+            raise ValueError("reference: split must be 'train', 'val', 'test' "
+                             f"or such as 'train+test', got {self.split!r}")
+        self.files()
+
+    def files(self) -> list[str]:
+        """Return the image files, split by split, sorted within each."""
+        side = self.side if self.layout == 'unpaired' else ''
+        found = []
+        for split in self.split.split('+'):
+            files = list_images(self.data_root, split, side)
+            if not files:
+                raise missing_data(self.data_root, split + side)
+            found += files
+        return found
+
+    def load(self, path: str) -> Tensor:
+        """Read one image as the data sets of this package do.
+
+        Args:
+            path (str): Image file; of a pair, the half of ``side`` is taken.
+
+        Returns:
+            Tensor: (3, size, size), RGB, float, whole numbers 0..255.
+        """
+        image = mmcv.imread(path, channel_order='rgb')
+        if self.layout == 'paired':
+            half = image.shape[1] // 2
+            image = image[:, :half] if self.side == 'A' else image[:, half:]
+        image = mmcv.imresize(
+            image, (self.size, self.size), interpolation='bicubic')
+        return torch.from_numpy(image.copy()).permute(2, 0, 1).float()
+
+    def describe(self, count: int) -> str:
+        """Say in words what the reference is."""
+        return (f'{count} real images ({self.split}, side {self.side} of '
+                f'{Path(self.data_root).name}, cv2 bicubic to '
+                f'{self.size}x{self.size})')
+
+    def _cache_file(self, files: list[str], network: nn.Module) -> Path:
+        """Return the cache's file, named by all that features depend on."""
+        stats = [os.stat(path) for path in files]
+        key = json.dumps([
+            self.layout, self.side, self.size, fingerprint(network),
+            [(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
+             for path, stat in zip(files, stats)]
+        ])
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return cache_dir() / 'stats' / f'{network.name}-{name}.pt'
+
+    def features(self, network: nn.Module) -> Tensor:
+        """Return the features of all images, computed once and cached.
+
+        Args:
+            network (nn.Module): See `networks.shared_network`.
+
+        Returns:
+            Tensor: (n, network.num_features), float32, on the CPU.
+
+        Raises:
+            ValueError: If an image is corrupt or tiny; names the files.
+        """
+        files = self.files()
+        path = self._cache_file(files, network)
+        shape = (len(files), network.num_features)
+        features = _read(path, shape)
+        if features is None:
+            print_log(f'computing {network.name} features of '
+                      f'{self.describe(len(files))}', 'current')
+            features = self._compute(files, network)
+            _write(path, features)
+        return features
+
+    @torch.no_grad()
+    def _compute(self, files: list[str], network: nn.Module) -> Tensor:
+        with ThreadPoolExecutor(4) as pool:
+            check_images(files, self.layout == 'paired', pool.map)
+        device = get_device()
+        network = network.to(device)
+        parts = []
+        for start in range(0, len(files), BATCH_SIZE):
+            batch = files[start:start + BATCH_SIZE]
+            images = torch.stack([self.load(path) for path in batch])
+            parts.append(network(images.to(device)).float().cpu())
+        return torch.cat(parts)
+
+
+def _read(path: Path, shape: tuple) -> Tensor | None:
+    if not path.exists():
+        return None
+    try:
+        features = torch.load(path, map_location='cpu', weights_only=True)
+        if tuple(features.shape) != shape or not features.isfinite().all():
+            raise ValueError(f'shape {tuple(features.shape)}, '
+                             f'expected {shape} finite numbers')
+    except (AttributeError, EOFError, OSError, RuntimeError, TypeError,
+            ValueError, pickle.UnpicklingError) as error:
+        print_log(f'{path} is damaged ({error}): computing it again',
+                  'current', logging.WARNING)
+        return None
+    return features
+
+
+def _write(path: Path, features: Tensor):
+    """Write the cache so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix='.part')
+    with os.fdopen(handle, 'wb') as stream:
+        torch.save(features.clone(), stream)
+    os.replace(part, path)

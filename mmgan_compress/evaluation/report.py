@@ -1,0 +1,274 @@
+"""The result of a run: a table of teachers and student, and pictures."""
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.evaluator import Evaluator
+
+from ..core.resources import count_macs, count_params, measure_latency
+
+STUDENT = 'student'
+COLUMNS = {
+    'params': 'parameters',
+    'macs': 'MACs',
+    'macs_paper': "MACs, papers'",
+    'latency': 'eager latency'
+}
+
+
+@dataclass
+class Row:
+    """One line of the table.
+
+    Args:
+        name (str): As shown: a teacher's name, or ``'student'`` or such as
+            ``'student, best(val)'``.
+        params (int): Number of parameters.
+        macs (int): Multiply-accumulates of one image, the true count.
+        macs_paper (int): The same in the papers' convention.
+        latency (dict): ``median_ms``, ``p95_ms``, ``threads``, ``device``.
+        metrics (dict[str, float]): Figures by name.
+        ratio (dict[str, float]): How many times smaller or faster than the
+            first teacher, by ``params``, ``macs``, ``macs_paper`` and
+            ``latency``.
+    """
+    name: str
+    params: int
+    macs: int
+    macs_paper: int
+    latency: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+    ratio: dict[str, float] = field(default_factory=dict)
+
+    def cost(self, key: str) -> float:
+        """Return the number behind a column of `COLUMNS`."""
+        return self.latency['median_ms'] if key == 'latency' else getattr(
+            self, key)
+
+
+@dataclass
+class Report:
+    """What a run has come to, on the console, as JSON and as Markdown.
+
+    Args:
+        rows (list[Row]): Teachers first.
+        size (int): Side in pixels of the square images that MACs and latency
+            hold for.
+        protocols (dict[str, str]): One line per figure.
+        notes (list[str]): What else a reader must know, such as
+            ``'perceptual weights: random'``.
+    """
+    rows: list[Row]
+    size: int
+    protocols: dict[str, str]
+    notes: list[str]
+
+    def table(self) -> list[list[str]]:
+        """Return the cells, the header first."""
+        figures = list(
+            dict.fromkeys(name for row in self.rows for name in row.metrics))
+        # KID_std stands beside KID, not in a column of its own.
+        shown = [f for f in figures if f.removesuffix('_std') not in figures
+                 or not f.endswith('_std')]
+        cells = [['network', *COLUMNS.values(), *shown]]
+        for row in self.rows:
+            cells.append([row.name] + [_cost(row, key) for key in COLUMNS] +
+                         [_figure(row.metrics, name) for name in shown])
+        return cells
+
+    def lines(self) -> list[str]:
+        """Return what belongs under the table: protocols and notes."""
+        latency = self.rows[-1].latency
+        return [
+            f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
+            'a transposed convolution counted at its output size',
+            f'eager latency: median, batch 1, {latency["device"]}, '
+            f'{latency["threads"]} threads; in brackets: against '
+            f'{self.rows[0].name}'
+        ] + [f'{name}: {text}' for name, text in self.protocols.items()
+             ] + self.notes
+
+    def to_markdown(self) -> str:
+        """Return the table and its protocol lines as Markdown."""
+        header, *body = self.table()
+        rule = ['---'] + ['---:'] * (len(header) - 1)
+        table = '\n'.join('| ' + ' | '.join(cells) + ' |'
+                          for cells in (header, rule, *body))
+        return table + '\n\n' + ''.join(f'- {x}\n' for x in self.lines())
+
+    def to_text(self) -> str:
+        """Return the table and its protocol lines for a console.
+
+        A line of the table may be wider than the console: a figure that is
+        cut off is worse than a line that wraps.
+        """
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        header, *body = self.table()
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for index, title in enumerate(header):
+            table.add_column(title, no_wrap=True,
+                             justify='right' if index else 'left')
+        for cells in body:
+            table.add_row(*cells)
+        stream = io.StringIO()
+        Console(file=stream, width=1000, color_system=None).print(table)
+        text = '\n'.join(x.rstrip() for x in stream.getvalue().splitlines())
+        return text + '\n' + '\n'.join(f'  {x}' for x in self.lines()) + '\n'
+
+    def print(self):
+        """Print the table and its protocol lines."""
+        print(self.to_text())
+
+    def to_dict(self) -> dict:
+        """Return plain types only; counts are exact integers."""
+        return _plain(asdict(self))
+
+    def save(self, work_dir: str | os.PathLike):
+        """Write ``report.json`` and ``report.md`` in ``work_dir``."""
+        folder = Path(work_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + '\n'
+        _write(folder / 'report.json', text)
+        _write(folder / 'report.md', self.to_markdown())
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, dataloader: Iterable,
+             evaluator: Evaluator) -> dict[str, float]:
+    """Score a model as the loops of mmengine do, outside of a run.
+
+    Args:
+        model (nn.Module): With ``val_step``; left in the mode it was in.
+        dataloader (DataLoader): Of the split to score on.
+        evaluator (Evaluator): Its metrics keep their ``protocol``.
+
+    Returns:
+        dict[str, float]: Value by name, as ``zebra/FID``.
+    """
+    training = model.training
+    model.eval()
+    try:
+        for batch in dataloader:
+            evaluator.process(model.val_step(batch), batch)
+        return evaluator.evaluate(len(dataloader.dataset))
+    finally:
+        model.train(training)
+
+
+def protocols_of(evaluator: Evaluator) -> dict[str, str]:
+    """Return the protocol line of each figure that was last computed."""
+    found: dict[str, str] = {}
+    for metric in evaluator.metrics:
+        found.update(getattr(metric, 'protocol', {}))
+    return found
+
+
+def build_report(teachers: Mapping[str, nn.Module],
+                 student: nn.Module,
+                 metrics: Mapping[str, Mapping[str, float]],
+                 protocols: Mapping[str, str],
+                 size: int,
+                 notes: Sequence[str] = ()) -> Report:
+    """Measure the networks and put the figures beside them.
+
+    Args:
+        teachers (Mapping[str, nn.Module]): Generators by name; ratios are
+            against the first one.
+        student (nn.Module): Student generator.
+        metrics (Mapping[str, Mapping[str, float]]): Figures by row: a
+            teacher's name, ``'student'``, or ``'student, <checkpoint>'`` for
+            a row more of the student.
+        protocols (Mapping[str, str]): One line per figure.
+        size (int): Side in pixels of the square images.
+        notes (Sequence[str]): More lines under the table.
+
+    Returns:
+        Report: Teachers first, then the rows of the student.
+
+    Raises:
+        ValueError: If a row of metrics belongs to no network.
+    """
+    extra = [name for name in metrics if name not in teachers]
+    wrong = [name for name in extra if not name.startswith(STUDENT)]
+    if wrong:
+        raise ValueError(f'metrics of {wrong} belong to no network; expected '
+                         f"{[*teachers, STUDENT]} or 'student, <checkpoint>'")
+    rows = [
+        _measure(name, network, size, metrics.get(name, {}))
+        for name, network in teachers.items()
+    ]
+    own = _measure(STUDENT, student, size, {})
+    rows += [
+        Row(**{**asdict(own), 'name': name, 'metrics': dict(metrics.get(
+            name, {}))}) for name in extra or [STUDENT]
+    ]
+    for row in rows[1:]:
+        row.ratio = {
+            key: rows[0].cost(key) / row.cost(key) for key in COLUMNS
+        }
+    return Report(rows, size, dict(protocols), list(notes))
+
+
+def _measure(name: str, network: nn.Module, size: int,
+             metrics: Mapping[str, float]) -> Row:
+    shape = (1, 3, size, size)
+    macs = count_macs(network, shape)
+    latency = measure_latency(network, shape)
+    return Row(
+        name=name,
+        params=count_params(network),
+        macs=macs.macs,
+        macs_paper=macs.macs_paper,
+        latency=dict(
+            median_ms=latency.median_ms,
+            p95_ms=latency.p95_ms,
+            threads=latency.threads,
+            device=str(latency.device)),
+        metrics=dict(metrics))
+
+
+def _cost(row: Row, key: str) -> str:
+    value = row.cost(key)
+    if key == 'latency':
+        text = f'{value:.3g} ms' if value < 100 else f'{value:.0f} ms'
+    else:
+        unit, scale = next((u, s) for u, s in (('G', 1e9), ('M', 1e6),
+                                               ('k', 1e3), ('', 1))
+                           if value >= s or s == 1)
+        text = f'{value / scale:.4g} {unit}'.rstrip()
+    return f'{text} ({row.ratio[key]:.1f}x)' if row.ratio else text
+
+
+def _figure(metrics: Mapping[str, float], name: str) -> str:
+    if name not in metrics:
+        return '-'
+    text = f'{metrics[name]:.4g}'
+    if f'{name}_std' in metrics:
+        text += f' ± {metrics[f"{name}_std"]:.2g}'
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON has no number for by None, all through."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write(path: Path, text: str):
+    part = path.with_name(path.name + '.part')
+    part.write_text(text, encoding='utf-8')
+    os.replace(part, path)

@@ -1,0 +1,134 @@
+"""The model that Runner trains: a translation model that is the student."""
+import contextlib
+from typing import Optional
+
+import torch
+import torch.nn as nn
+from mmagic.models.base_models import BaseTranslationModel
+from mmagic.structures import DataSample
+from torch import Tensor
+
+from ..registry import DISTILLERS, MODELS
+
+
+@MODELS.register_module()
+class DistilledTranslator(BaseTranslationModel):
+    """A translation model whose generators are the student.
+
+    For validation, test, inference and export it is an ordinary mmagic
+    translation model; how it is trained is the distiller's affair.
+
+    Args:
+        generator (dict): Config of the student's generator.
+        distiller (dict | None): Config of the method; None for inference.
+        default_domain (str): Domain that is generated.
+        reachable_domains (list[str]): Domains that a student is made for:
+            one for the papers' setting, two for both directions.
+        related_domains (list[str]): Both domains, source first.
+        test_in_train_mode (bool): Score with dropout and batch statistics
+            as mmagic does. The default scores what is shipped: eval mode.
+        data_preprocessor (dict | None): mmagic's, to [-1, 1] by default.
+    """
+
+    def __init__(self,
+                 generator: dict,
+                 default_domain: str,
+                 reachable_domains: list[str],
+                 related_domains: list[str],
+                 distiller: Optional[dict] = None,
+                 test_in_train_mode: bool = False,
+                 data_preprocessor: Optional[dict] = None):
+        super().__init__(
+            generator=generator,
+            discriminator=None,
+            default_domain=default_domain,
+            reachable_domains=reachable_domains,
+            related_domains=related_domains,
+            data_preprocessor=data_preprocessor or dict(
+                type='DataPreprocessor', _scope_='mmagic', data_keys=[]))
+        if len(related_domains) != 2:
+            raise ValueError('related_domains must be two, got '
+                             f'{related_domains}')
+        self.test_in_train_mode = test_in_train_mode
+        self._scored, self._scored_domains = 'student', reachable_domains
+        self.distiller = None
+        if distiller is not None:
+            self.distiller = DISTILLERS.build(distiller)
+            self.distiller.attach(self)
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains that the student generates."""
+        return list(self._reachable_domains)
+
+    def source_of(self, domain: str) -> str:
+        """Return the domain that ``domain`` is generated from."""
+        return self.get_other_domains(domain)[0]
+
+    def init_weights(self):
+        """Initialise student, teachers and discriminators."""
+        for generator in self.generators.values():
+            generator.init_weights()
+        if self.distiller is not None:
+            self.distiller.init_weights()
+
+    def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
+        """Preprocess the batch and let the distiller take its step."""
+        inputs = self.data_preprocessor(data, True)['inputs']
+        return self.distiller.train_step(inputs, optim_wrapper)
+
+    @contextlib.contextmanager
+    def scoring(self, network: str, domains: Optional[list[str]] = None):
+        """Let ``val_step`` run another network inside the block.
+
+        Args:
+            network (str): ``'student'`` or the name of a teacher.
+            domains (list[str] | None): What to generate; the student's
+                domains if None.
+        """
+        before = self._scored, self._scored_domains
+        self._scored, self._scored_domains = network, domains or self.domains
+        try:
+            yield self
+        finally:
+            self._scored, self._scored_domains = before
+
+    def network(self, name: str, domain: str) -> nn.Module:
+        """Return the generator of ``domain`` that a name stands for."""
+        if name == 'student':
+            return self.generators[domain]
+        return self.distiller.teacher_networks()[name][domain]
+
+    @torch.no_grad()
+    def val_step(self, data: dict) -> list[DataSample]:
+        """Translate a batch.
+
+        Returns:
+            list[DataSample]: Per image ``img_<domain>`` and, for each
+            domain, ``fake_<domain>``: (3, H, W), RGB, whole numbers in
+            0..255 as an image file would hold them.
+        """
+        batch = self.data_preprocessor(data)
+        inputs, samples = batch['inputs'], batch['data_samples']
+        images = dict(inputs)
+        for domain in self._scored_domains:
+            network = self.network(self._scored, domain)
+            mode = network.training
+            network.train(self.test_in_train_mode)
+            images[f'fake_{domain}'] = network(
+                inputs[f'img_{self.source_of(domain)}'])
+            network.train(mode)
+        shown = {key: self.to_pixels(x) for key, x in images.items()}
+        results = []
+        for index, sample in enumerate(samples.split()):
+            result = DataSample(metainfo=sample.metainfo)
+            result.set_tensor_data({k: x[index] for k, x in shown.items()})
+            results.append(result)
+        return results
+
+    test_step = val_step
+
+    @staticmethod
+    def to_pixels(image: Tensor) -> Tensor:
+        """Map [-1, 1] to whole numbers in 0..255 on the CPU."""
+        return ((image.float() + 1) * 127.5).clamp(0, 255).round().cpu()

@@ -1,0 +1,81 @@
+"""VGG-16 features for perceptual and style losses."""
+import logging
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..registry import MODELS
+
+# Widths of the convolutions up to relu4_3, by torchvision's `features.N`; a
+# pooling layer stands wherever the next index skips one (architectures.md
+# section 13). The ReLU behind a layer in `TAPPED` is a tap.
+_WIDTHS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256,
+           17: 512, 19: 512, 21: 512}
+_POOL_BEFORE = (5, 10, 17)
+TAPPED = {2: 'relu1_2', 7: 'relu2_2', 14: 'relu3_3', 21: 'relu4_3'}
+
+
+@MODELS.register_module()
+class VGG16Features(nn.Module):
+    """VGG-16 up to relu4_3, frozen.
+
+    Input is mapped to [0, 1] and, as in OMGD, CRD and GAN Slimming, *not*
+    normalised with ImageNet's mean and deviation: their loss weights are
+    tuned to that. The weights are buffers that no checkpoint of the model
+    holds, since they never change.
+
+    Args:
+        weights (str): ``'imagenet'`` (prepared by
+            ``tools/prepare_weights.py vgg16``), a path to a state dict with
+            torchvision's names, or ``'random'`` (for tests: every report
+            states it).
+
+    Raises:
+        FileNotFoundError: If the weights are not there; names the command.
+    """
+
+    def __init__(self, weights: str = 'imagenet'):
+        super().__init__()
+        self.weights = weights
+        state = self._random() if weights == 'random' else self._read(weights)
+        for index in _WIDTHS:
+            for part in ('weight', 'bias'):
+                self.register_buffer(
+                    f'{part}_{index}',
+                    state[f'features.{index}.{part}'].float(),
+                    persistent=False)
+
+    @staticmethod
+    def _read(weights: str) -> dict:
+        from ..data.weights import weights_path
+        path = weights_path('vgg16') if weights == 'imagenet' else weights
+        return torch.load(path, map_location='cpu', weights_only=True)
+
+    @staticmethod
+    def _random() -> dict:
+        print_log('The perceptual network has RANDOM weights: results are '
+                  'not comparable with published ones.', 'current',
+                  logging.WARNING)
+        state, channels = {}, 3
+        for index, width in _WIDTHS.items():
+            kernel = torch.empty(width, channels, 3, 3)
+            state[f'features.{index}.weight'] = nn.init.kaiming_normal_(kernel)
+            state[f'features.{index}.bias'] = torch.zeros(width)
+            channels = width
+        return state
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, 3, H, W) in
+        [-1, 1]."""
+        x, taps = (image + 1) / 2, []
+        for index in _WIDTHS:
+            if index in _POOL_BEFORE:
+                x = F.max_pool2d(x, 2)
+            x = F.relu(F.conv2d(x, getattr(self, f'weight_{index}'),
+                                getattr(self, f'bias_{index}'), padding=1))
+            if index in TAPPED:
+                taps.append(x)
+        return taps

@@ -1,0 +1,129 @@
+"""Print parameters and MACs of the student and the teachers."""
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', help='config (.py) or student.pth')
+    parser.add_argument(
+        '--size', type=int, default=256, help='side length of the image')
+    parser.add_argument(
+        '--json', action='store_true', help='JSON on standard output')
+    parser.add_argument(
+        '--layers', action='store_true', help='also a row per layer')
+    return parser.parse_args()
+
+
+def generator_configs(model: dict) -> dict:
+    """Find the generators of a model config.
+
+    Args:
+        model (dict): ``cfg.model``; its ``generator`` is the student,
+            ``distiller.teacher`` or ``distiller.teachers`` the teachers,
+            each a generator or a model that has one.
+
+    Returns:
+        dict: Config by name, ``'student'`` first.
+    """
+    distiller = model.get('distiller') or {}
+    teachers = dict(distiller.get('teachers') or {})
+    if 'teacher' in distiller:
+        teachers['teacher'] = distiller['teacher']
+    return {
+        'student': model['generator'],
+        **{
+            name: cfg.get('generator', cfg)
+            for name, cfg in teachers.items()
+        }
+    }
+
+
+def load_networks(source: str) -> dict:
+    """Build the networks of a config, without weights, or load a student.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config is not that of a model.
+    """
+    if not Path(source).is_file():
+        raise FileNotFoundError(f'no file {source}: expected a config (.py) '
+                                'or a student.pth')
+    if Path(source).suffix != '.py':
+        from mmgan_compress.student import load_student
+        return {'student': load_student(source)}
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from mmgan_compress.registry import MODELS
+    cfg = Config.fromfile(source)
+    model = cfg.get('model') or {}
+    if 'generator' not in model:
+        raise ValueError(f'cfg.model of {source} has no generator, got '
+                         f'{list(model)}: expected the config of a model')
+    init_default_scope(cfg.get('default_scope', 'mmagic'))
+    networks = {}
+    for name, generator in generator_configs(model.to_dict()).items():
+        generator.pop('init_cfg', None)  # it may name a file
+        networks[name] = MODELS.build(generator)
+    return networks
+
+
+def measure(network, size: int, with_layers: bool) -> dict:
+    """Return the figures of one network for a square image."""
+    import torch.nn as nn
+
+    from mmgan_compress.core.resources import count_macs, count_params
+    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
+    macs = count_macs(network, (1, first.in_channels, size, size))
+    figures = dict(
+        params=count_params(network),
+        macs=macs.macs,
+        macs_paper=macs.macs_paper)
+    if with_layers:
+        figures['layers'] = [dataclasses.asdict(row) for row in macs.layers]
+    return figures
+
+
+def table(networks: dict, size: int) -> str:
+    """Format the figures for the console."""
+    title = f'image {size}x{size}'
+    rows = [f'{title:40}     params        MACs    (papers)']
+    for name, figures in networks.items():
+        for row in [dict(figures, name=name), *figures.get('layers', [])]:
+            rows.append(f'{row["name"] or row["type"]:40}'
+                        f'{row["params"] / 1e6:9.4f} M '
+                        f'{row["macs"] / 1e9:9.4f} G '
+                        f'{row["macs_paper"] / 1e9:9.4f} G')
+    return '\n'.join(rows)
+
+
+def main() -> None:
+    """Count and print."""
+    args = parse_args()
+    # Libraries log to standard output; only the result may stand there.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            networks = load_networks(args.source)
+        except (FileNotFoundError, ValueError) as error:
+            sys.exit(f'error: {error}')
+        networks = {
+            name: measure(network, args.size, args.layers)
+            for name, network in networks.items()
+        }
+    if args.json:
+        student = networks.pop('student')
+        print(json.dumps(dict(student=student, teachers=networks), indent=2))
+    else:
+        print(table(networks, args.size))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,41 @@
+"""Train a recipe: python tools/train.py configs/omgd_cyclegan.py [--demo]"""
+import argparse
+import os
+import sys
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='recipe, e.g. configs/omgd_cyclegan.py')
+    parser.add_argument(
+        '--demo', action='store_true',
+        help='minutes on a CPU: data and teachers shipped with the package')
+    parser.add_argument('--data-root', help='your own images')
+    parser.add_argument('--work-dir', help='default: work_dirs/<config>')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='PATH',
+        help='continue from PATH, or from the newest checkpoint of work-dir')
+    parser.add_argument('--amp', action='store_true',
+                        help='mixed precision (CUDA)')
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--launcher', default='none',
+                        choices=['none', 'pytorch', 'slurm', 'mpi'])
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE',
+                        help='overrides, e.g. train_dataloader.batch_size=4')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main():
+    """Refuse what cannot work, then hand over to Runner."""
+    args = parse_args()
+    from mmgan_compress.engine.launch import make_runner
+    make_runner(args).train()
+
+
+if __name__ == '__main__':
+    main()
