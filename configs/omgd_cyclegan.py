@@ -78,3 +78,23 @@ test_dataloader = dict(
     num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(**dataset, split='test'))
+
+# --- scoring ---------------------------------------------------------------
+metric = f'{domain_b}/FID'
+fid = dict(
+    type='mmgan_compress.FrechetDistance', domain=domain_b)
+reference = dict(
+    data_root=data_root, layout='unpaired', side='B', size=image_size)
+# selection never looks at test images; without a val folder it takes 100
+# training images (see UnpairedImages)
+val_evaluator = dict(
+    type='mmgan_compress.Evaluator',
+    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
+# the papers' reference: real training and test images of the target domain
+test_evaluator = dict(
+    type='mmgan_compress.Evaluator',
+    metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
+default_hooks = dict(student=dict(metric=metric))
+custom_hooks = [
+    dict(type='mmgan_compress.TeacherSelectionHook', metrics=[metric])
+]

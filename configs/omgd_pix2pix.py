@@ -78,3 +78,20 @@ test_dataloader = dict(
     num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(**dataset, split='test'))
+
+# --- scoring ---------------------------------------------------------------
+metric = f'{domain_b}/FID'
+fid = dict(
+    type='mmgan_compress.FrechetDistance', domain=domain_b)
+reference = dict(
+    data_root=data_root, layout='paired', side='B', size=image_size)
+val_evaluator = dict(
+    type='mmgan_compress.Evaluator',
+    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
+test_evaluator = dict(
+    type='mmgan_compress.Evaluator',
+    metrics=[
+        dict(**fid, reference=dict(**reference, split='test')),
+        dict(type='mmgan_compress.PairedQuality', domain=domain_b)
+    ])
+default_hooks = dict(student=dict(metric=metric))

@@ -33,6 +33,7 @@ DATASETS = _child(mmagic_registry.DATASETS, 'data.datasets')
 DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS, 'data.datasets')
 HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
+EVALUATORS = _child(mmagic_registry.EVALUATORS, 'evaluation')
 METRICS = _child(mmagic_registry.METRICS, 'evaluation')
 TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine')
 

@@ -22,8 +22,7 @@ RESNETS = {
 }
 UNETS = {
     'unet_256_bn': dict(SMALL, type='UnetGenerator'),
-    'unet_256_in':
-    dict(SMALL, type='UnetGenerator', norm_cfg=dict(type='IN')),
+    'unet_256_in': dict(SMALL, type='UnetGenerator', norm_cfg=dict(type='IN')),
     'unet_deepest_256_bn': dict(type=UNET_DEEP, base_channels=1)
 }
 

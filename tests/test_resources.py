@@ -18,10 +18,24 @@ TYPES = {
     'n_layers': 'PatchDiscriminator',
     'multi_n_layers': MULTI
 }
+# Rows of GCC for networks of the same names, at other sizes as well.
+MOBILE = dict(netG='mobile_resnet_9blocks', norm='instance')
+UNET = dict(netG='unet_256', norm='batch')
+SAME = {
+    'gcc_cyclegan_ngf24_256': dict(MOBILE, ngf=24),
+    'gcc_cyclegan_ngf64_256': dict(MOBILE, ngf=64),
+    'gcc_cyclegan_ngf24_286': dict(MOBILE, ngf=24),
+    'gcc_cyclegan_ngf64_286': dict(MOBILE, ngf=64),
+    'gcc_unet_ngf16_256': dict(UNET, ngf=16),
+    'gcc_unet_ngf32_256': dict(UNET, ngf=32),
+    'gcc_unet_ngf64_256': dict(UNET, ngf=64),
+    'gcc_D_in3_ndf64': dict(netD='n_layers', ndf=64, norm='instance'),
+    'gcc_D_in6_ndf128': dict(netD='n_layers', ndf=128, norm='batch')
+}
 ENTRIES = {
-    name: entry
+    name: {**entry, **SAME.get(name, {})}
     for name, entry in load_json('macs').items()
-    if entry.get('netG', entry.get('netD')) in TYPES
+    if name in SAME or entry.get('netG', entry.get('netD')) in TYPES
 }
 
 
@@ -41,7 +55,7 @@ def build_entry(entry):
 
 
 def test_entries():
-    assert len(ENTRIES) == 31, 'networks of macs.json that can be built'
+    assert len(ENTRIES) == 41, 'networks of macs.json that can be built'
 
 
 @pytest.mark.parametrize('name', ENTRIES)

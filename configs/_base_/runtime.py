@@ -13,8 +13,8 @@ model_wrapper_cfg = dict(type='mmgan_compress.DistributedTranslator')
 
 # its length and the moments of validation follow model.distiller.schedule
 train_cfg = dict(type='mmgan_compress.DistillTrainLoop')
-val_cfg = dict(type='ValLoop', _scope_='mmengine')
-test_cfg = dict(type='TestLoop', _scope_='mmengine')
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -32,6 +32,5 @@ load_from = None
 resume = False
 
 # Add dict(type='TensorboardVisBackend') for losses and images in TensorBoard.
-vis_backends = [dict(type='LocalVisBackend', _scope_='mmengine')]
-visualizer = dict(
-    type='Visualizer', _scope_='mmengine', vis_backends=vis_backends)
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='Visualizer', vis_backends=vis_backends)

@@ -10,8 +10,15 @@ dataset = dict(
     size=64,
     load_size=72)
 teacher = dict(
-    generator=dict(base_channels=24),
-    discriminator=dict(base_channels=16),
+    generator=dict(
+        _delete_=True,
+        type='ResnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=12,
+        num_blocks=6,
+        norm_cfg=dict(type='IN')),
+    discriminator=dict(base_channels=12),
     default_domain=domain_b,
     reachable_domains=[domain_a, domain_b],
     related_domains=[domain_a, domain_b])
@@ -24,7 +31,13 @@ model = dict(
         teacher=teacher,
         # the student is not what is wanted here: one epoch, no VGG
         terms=[dict(type='mmgan_compress.SSIMTerm')],
-        schedule=dict(epochs=60, constant=30, block=60, student_epochs=1)))
-train_dataloader = dict(batch_size=16, dataset=dataset)
-val_dataloader = dict(dataset=dataset)
-test_dataloader = dict(dataset=dataset)
+        schedule=dict(epochs=6, constant=3, block=6, student_epochs=1)))
+train_dataloader = dict(num_workers=1, dataset=dataset)
+# nothing is selected: what training ends with is the teacher
+val_dataloader = val_cfg = val_evaluator = None
+test_dataloader = test_cfg = test_evaluator = None
+custom_hooks = []
+default_hooks = dict(
+    checkpoint=dict(interval=500, save_optimizer=False),
+    student=None,
+    report=None)

@@ -107,8 +107,8 @@ def count_macs(module: nn.Module, input_shape: Sequence[int],
     if other:
         layers.append(LayerMacs('', 'functional', 0, other, other))
     return Macs(
-        sum(row.macs for row in layers),
-        sum(row.macs_paper for row in layers), layers)
+        sum(row.macs for row in layers), sum(row.macs_paper for row in layers),
+        layers)
 
 
 @dataclass(frozen=True)

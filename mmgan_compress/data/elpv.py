@@ -44,6 +44,9 @@ def elpv(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     # A row: path, probability of a defect, kind of silicon.
     rows = [line.split() for line in files['labels.csv'].decode().splitlines()]
     for path, _, kind in tqdm(rows, unit='image', disable=None):
+        if path not in files:
+            raise DataError(f'labels.csv names {path}, which the archive does '
+                            'not hold. Fetch the archive again.')
         image = Image.open(io.BytesIO(files[path])).convert('RGB')
         image = image.resize((size, size), Image.LANCZOS)
         stem = Path(path).stem

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .archive import members
 from .fetch import fetch_package
-from .layout import DataError, Sample, split_of
+from .layout import DataError, Sample, side_by_side, split_of
 
 # The size at which the 3-D emoji are published.
 SOURCE_SIZE = 256
@@ -110,12 +110,18 @@ def outline2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         row['hexcode']: row['skintone_base_hexcode']
         for row in csv.DictReader(io.StringIO(table))
     }
+    seen: Set[bytes] = set()
+    # Never smaller, so that what is a repetition does not depend on the size.
+    drawn = max(size, SOURCE_SIZE)
     for stem, data in _progress({s: black[s] for s in black if s in color}):
-        # All skin tones of an emoji go to one split.
-        yield Sample(split_of(bases.get(stem) or stem), stem, {
-            'A': render_svg(data, size),
-            'B': render_svg(color[stem], size)
-        })
+        left, right = render_svg(data, drawn), render_svg(color[stem], drawn)
+        # Compared as a pair: all flags share one outline.
+        if _is_new(side_by_side(left, right), seen):
+            # All skin tones of an emoji go to one split.
+            yield Sample(split_of(bases.get(stem) or stem), stem, {
+                'A': shrink(left, size),
+                'B': shrink(right, size)
+            })
 
 
 def base_of(stem: str) -> str:

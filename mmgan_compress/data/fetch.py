@@ -13,7 +13,7 @@ import requests
 from tqdm import tqdm
 
 PathLike = Union[str, Path]
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # small: what is read of it is lost when a line breaks
 ATTEMPTS = 3
 
 

@@ -1,9 +1,14 @@
 """The data sets that can be prepared by name."""
 import difflib
+import tarfile
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
+
+from PIL import UnidentifiedImageError
 
 from . import elpv, emoji, published
 from .fetch import PathLike, sha256_of
@@ -11,6 +16,9 @@ from .layout import (MANIFEST, DataError, Sample, building, count_images,
                      read_manifest, write_samples)
 
 DEFAULT_SIZE = 256
+# What reading a broken archive, or a broken image in one, raises.
+DAMAGED = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error,
+           UnidentifiedImageError)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ RECIPES: Dict[str, Recipe] = {
     'edges2shoes': _published(
         'UT Zappos50K photographs, for non-commercial research',
         'pix2pix', 'edges2shoes.tar.gz'),
-    'facades': _published('CMP Facade Database, CC BY-SA 4.0', 'pix2pix',
+    'facades': _published('CMP Facade Database, CC BY-SA', 'pix2pix',
                           'facades.tar.gz'),
     'maps': _published('Google Maps images, for research only', 'pix2pix',
                        'maps.tar.gz'),
@@ -67,7 +75,7 @@ RECIPES: Dict[str, Recipe] = {
                          emoji.flat2emoji),
     'outline2emoji': Recipe('CC BY-SA 4.0 (OpenMoji)', True,
                             emoji.fetch_openmoji, emoji.outline2emoji),
-    'elpv': Recipe('CC BY-NC-SA 4.0 (ELPV, ZAE Bayern): may not be shipped',
+    'elpv': Recipe('CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped',
                    False, elpv.fetch_elpv, elpv.elpv),
 }
 
@@ -130,12 +138,24 @@ def prepare_data(name: str,
         'licence': recipe.licence,
         'sources': {s.name: sha256_of(s) for s in sources}
     }
-    with building(out, manifest) as work:
-        if recipe.samples is None:
-            published.unpack_published(sources, work, recipe.paired, size)
-        else:
-            write_samples(recipe.samples(sources, size), work, recipe.paired)
+    _build(recipe, sources, out, size, manifest)
     return manifest
+
+
+def _build(recipe: Recipe, sources: Sequence[Path], out: Path,
+           size: Optional[int], manifest: Dict) -> None:
+    """Fill the data set's folder; complete the manifest."""
+    try:
+        with building(out, manifest) as work:
+            if recipe.samples is None:
+                published.unpack_published(sources, work, recipe.paired, size)
+            else:
+                write_samples(
+                    recipe.samples(sources, size), work, recipe.paired)
+    except DAMAGED as error:
+        raise DataError(f'An archive is damaged ({error}): '
+                        f'{", ".join(map(str, sources))}. Delete it and run '
+                        'again.') from error
 
 
 def _check_target(out: Path, name: str, size: Optional[int]) -> Dict:

@@ -30,8 +30,8 @@ class BaseDistiller(nn.Module):
             no ``iters_per_epoch``, the train loop fills in the loader's.
         perceptual (dict | None): Config of the perceptual network; VGG-16
             with ImageNet weights where a term uses one.
-        teacher_checkpoint (str | None): File from which teachers and
-            discriminators start (``tools/save_teachers.py`` writes one).
+        teacher_checkpoints (Sequence[str]): Files from which teachers and
+            discriminators start (``tools/save_teachers.py`` writes them).
     """
     reported_teachers: Sequence[str] = ()
 
@@ -39,9 +39,9 @@ class BaseDistiller(nn.Module):
                  terms: Sequence[dict],
                  schedule: dict,
                  perceptual: Optional[dict] = None,
-                 teacher_checkpoint: Optional[str] = None):
+                 teacher_checkpoints: Sequence[str] = ()):
         super().__init__()
-        self.teacher_checkpoint = teacher_checkpoint
+        self.teacher_checkpoints = list(teacher_checkpoints)
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
@@ -92,17 +92,19 @@ class BaseDistiller(nn.Module):
         """
         for network in self.teacher_side():
             network.init_weights()
-        if self.teacher_checkpoint is None:
+        if not self.teacher_checkpoints:
             return
-        state = torch.load(self.teacher_checkpoint, map_location='cpu',
-                           weights_only=True)['state_dict']
+        state = {}
+        for path in self.teacher_checkpoints:
+            state.update(torch.load(path, map_location='cpu',
+                                    weights_only=True)['state_dict'])
         found = self.load_state_dict(state, strict=False)
         own = {id(p) for net in self.teacher_side() for p in net.parameters()}
         missing = [k for k, p in self.named_parameters()
                    if id(p) in own and k in found.missing_keys]
         if missing or found.unexpected_keys:
             raise RuntimeError(
-                f'{self.teacher_checkpoint} does not hold the teachers of '
+                f'{self.teacher_checkpoints} do not hold the teachers of '
                 f'this config: missing {missing[:3]}, unexpected '
                 f'{found.unexpected_keys[:3]}')
 

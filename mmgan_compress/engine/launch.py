@@ -1,9 +1,10 @@
 """From the command line to a Runner: overrides, and what is refused."""
+import functools
 import os
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 
 from ..data.weights import weights_path
 from ..registry import DATASETS
+from .loop import unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -87,31 +89,33 @@ def has_run(folder: str) -> bool:
         os.path.isfile(os.path.join(folder, 'last_checkpoint'))
 
 
-def check_inputs(cfg: Config):
+def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
     """Refuse missing data and weights before anything is built.
 
     Raises:
         FileNotFoundError: Naming the path and the command that makes it.
         ValueError: For images that cannot be used.
     """
-    for loader in _LOADERS:
+    for loader in loaders:
         if cfg.get(loader):
             DATASETS.build(cfg[loader].dataset)
     for name in needed_weights(cfg):
         weights_path(name)
-    checkpoint = cfg.model.get('distiller', {}).get('teacher_checkpoint')
-    if checkpoint and not os.path.isfile(checkpoint):
-        raise FileNotFoundError(f'no teacher checkpoint {checkpoint!r}')
+    distiller = cfg.model.get('distiller') or {}
+    for checkpoint in distiller.get('teacher_checkpoints', []):
+        if not os.path.isfile(checkpoint):
+            raise FileNotFoundError(f'no teacher checkpoint {checkpoint!r}')
 
 
 def needed_weights(cfg: Config) -> list[str]:
     """Return which prepared networks a config makes use of."""
-    distiller = cfg.model.get('distiller') or {}
-    perceptual = distiller.get('perceptual') or {}
+    distiller = cfg.model.get('distiller')
     needed = {node['network'] for node in walk(cfg._cfg_dict)
               if node.get('network') in ('vgg16', 'inception')}
-    if perceptual.get('weights', 'imagenet') == 'imagenet':
-        needed.add('vgg16')
+    if distiller is not None and 'terms' not in distiller:
+        perceptual = distiller.get('perceptual') or {}
+        if perceptual.get('weights', 'imagenet') == 'imagenet':
+            needed.add('vgg16')
     return sorted(needed)
 
 
@@ -135,26 +139,58 @@ def start_distributed(args: Namespace):
         torch.distributed.init_process_group('gloo')
 
 
-def make_runner(args: Namespace) -> Runner:
-    """Build the Runner that the command line asks for.
+def explained(build: Callable[[Namespace], Runner]) -> Callable:
+    """End the program with one message for what the user can mend."""
 
-    What the user can mend ends the program with one message in place of a
-    traceback.
-    """
-    try:
-        cfg = load_config(args)
-        cfg.work_dir = choose_work_dir(args)
-        cfg.launcher = args.launcher
-        if args.seed is not None:
-            cfg.randomness.seed = args.seed
-        if args.amp:
-            use_amp(cfg)
-        if args.resume is not None:
-            cfg.resume = True
-            cfg.load_from = None if args.resume == 'auto' else args.resume
-        check_inputs(cfg)
-        start_distributed(args)
-        return Runner.from_cfg(cfg)
-    except (FileNotFoundError, FileExistsError, KeyError, ValueError) as error:
-        text = error.args[0] if isinstance(error, KeyError) else str(error)
-        sys.exit(f'error: {re.sub("^class `.*?` in .*?: ", "", str(text))}')
+    @functools.wraps(build)
+    def wrapper(args: Namespace) -> Runner:
+        try:
+            return build(args)
+        except (FileNotFoundError, FileExistsError, KeyError,
+                ValueError) as error:
+            text = str(error.args[0] if isinstance(error, KeyError) else error)
+            sys.exit('error: ' + re.sub('^(class `.*?` in .*?: )+', '', text))
+
+    return wrapper
+
+
+@explained
+def make_runner(args: Namespace) -> Runner:
+    """Build the Runner that a command line of ``tools/train.py`` asks for."""
+    cfg = load_config(args)
+    cfg.work_dir = choose_work_dir(args)
+    cfg.launcher = args.launcher
+    if args.seed is not None:
+        cfg.randomness.seed = args.seed
+    if args.amp:
+        use_amp(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    check_inputs(cfg)
+    start_distributed(args)
+    return Runner.from_cfg(cfg)
+
+
+@explained
+def make_tester(args: Namespace) -> Runner:
+    """Build the Runner of ``tools/test.py`` and load what is scored."""
+    if not os.path.isfile(args.checkpoint):
+        raise FileNotFoundError(f'no checkpoint {args.checkpoint!r}')
+    cfg = load_config(args)
+    cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
+    cfg.launcher = args.launcher
+    checkpoint = torch.load(args.checkpoint, map_location='cpu',
+                            weights_only=True)
+    is_run = 'mmgan_compress' in checkpoint
+    if not is_run:  # a student: no teacher to build or to fetch weights for
+        cfg.model.distiller = None
+    check_inputs(cfg, loaders=['test_dataloader'])
+    start_distributed(args)
+    runner = Runner.from_cfg(cfg)
+    host = unwrap(runner.model)
+    host.load_state_dict(checkpoint['state_dict'], strict=True)
+    if is_run:
+        host.distiller.load_training_state(
+            checkpoint['mmgan_compress']['distiller'])
+    return runner

@@ -105,7 +105,8 @@ class DeepUnetGenerator(BaseModule):
         return SkipLevel([
             nn.LeakyReLU(_SLOPE),
             _down(outer, inner, bias),
-            nn.ReLU(), *conv_norm(_up(inner, outer, bias), norm_cfg, act=False)
+            nn.ReLU(),
+            *conv_norm(_up(inner, outer, bias), norm_cfg, act=False)
         ])
 
     @staticmethod

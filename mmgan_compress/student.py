@@ -1,0 +1,266 @@
+"""The student artefact: one file that is a compressed generator.
+
+The file holds all that is needed to run it::
+
+    {'meta': {
+        'mmgan_compress': {
+            'format': 1, 'version': '0.1.0', 'source': 'OMGDCycleGAN',
+            'domains': ['horse', 'zebra'],      # source first
+            'default_domain': 'zebra',
+            'generator': {'type': 'ResnetGenerator', ...},
+            'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
+            'image_size': 256, 'size_multiple': 4,
+            'resources': {'params': 137312, ...}},
+        'cfg': '<test config for mmengine>'},
+     'state_dict': {'generators.zebra.model.0.conv.weight': tensor, ...}}
+
+All of it is plain (text, numbers, lists, dicts, tensors): ``torch.load``
+reads it with ``weights_only=True``. The keys are those of the whole model,
+so mmengine's ``load_checkpoint`` and ``init_cfg=dict(type='Pretrained',
+checkpoint='student.pth', prefix='generators.zebra')`` read it too.
+"""
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import torch
+import torch.nn as nn
+from PIL import Image
+from tqdm import tqdm
+
+from . import __version__, pictures
+from .student_config import (build_generator, check_twin, generator_config,
+                             plain, size_multiple, config_text)
+
+FORMAT = 1
+StrPath = Union[str, Path]
+
+
+def save_student(path: StrPath,
+                 model: nn.Module,
+                 *,
+                 source: str,
+                 image_size: int,
+                 resources: Optional[dict] = None) -> str:
+    """Write the generators of a translation model as a student file.
+
+    The file appears whole or not at all; the same weights make the same
+    bytes. No random number is drawn.
+
+    Args:
+        path (str | Path): File to write; its folder is made.
+        model (nn.Module): ``DistilledTranslator`` or any other translation
+            model of mmagic.
+        source (str): What made it, such as ``'OMGDCycleGAN'``.
+        image_size (int): Side of the images that it was trained with.
+        resources (dict | None): Plain figures to keep (parameters, MACs).
+
+    Returns:
+        str: The path.
+
+    Raises:
+        ValueError: If the model's config does not rebuild its generators.
+        TypeError: If config or resources hold more than plain values.
+    """
+    generators = model.get_module(model.generators)
+    config = generator_config(model._gen_cfg)
+    twin = build_generator(config, 'meta').eval()
+    state = {}
+    for domain, generator in generators.items():
+        check_twin(twin, generator, domain)
+        for key, value in generator.state_dict().items():
+            state[f'generators.{domain}.{key}'] = value.detach().cpu().clone()
+    info = dict(
+        format=FORMAT,
+        version=__version__,
+        source=source,
+        domains=list(model._related_domains),
+        default_domain=model._default_domain,
+        generator=config,
+        module=type(twin).__module__,
+        image_size=image_size,
+        size_multiple=size_multiple(twin, image_size),
+        resources=plain(resources or {}, 'resources'))
+    meta = dict(mmgan_compress=info, cfg=config_text(info, list(generators)))
+    _write(Path(path), dict(meta=meta, state_dict=state))
+    return str(path)
+
+
+def student_info(path: StrPath) -> dict[str, Any]:
+    """Read what a student file says of itself.
+
+    Args:
+        path (str | Path): Student file.
+
+    Returns:
+        dict: The entries under ``'mmgan_compress'`` (see the head of this
+        module) and ``'cfg'``, a config for mmengine's
+        ``Config.fromstring(cfg, '.py')``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no student file or of a newer format.
+    """
+    return _read(path)[0]
+
+
+def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
+    """Rebuild the generator of a student file, in eval mode, on the CPU.
+
+    Args:
+        path (str | Path): Student file.
+        domain (str | None): Domain to generate; the default one if None.
+
+    Returns:
+        nn.Module: Maps (N, 3, H, W), RGB in [-1, 1], to the same shape and
+        range; H and W are multiples of ``net.meta['size_multiple']``.
+        ``net.meta`` is :func:`student_info` with the ``'domain'`` added.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no student file, of a newer format, incomplete,
+            or holds no generator for the domain.
+    """
+    info, state = _read(path)
+    domain = domain or info['default_domain']
+    prefix = f'generators.{domain}.'
+    held = sorted({key.split('.')[1] for key in state})
+    if domain not in held:
+        raise ValueError(f'{path} has no generator for {domain!r}, choose '
+                         f'one of {held}')
+    try:
+        net = build_generator(info['generator'])
+    except KeyError as error:
+        raise ValueError(
+            f'{path} holds a {info["generator"]["type"]}, which is not '
+            f'registered here. Import {info["module"]} first, where it was '
+            'defined') from error
+    own = {k[len(prefix):]: v for k, v in state.items()
+           if k.startswith(prefix)}
+    try:
+        net.load_state_dict(own, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f'{path} is damaged or was changed, write it again '
+                         f'with save_student. {error}') from error
+    net.meta = dict(info, domain=domain)
+    return net.eval()
+
+
+@torch.inference_mode()
+def translate(
+    student: Union[StrPath, nn.Module],
+    images: Any,
+    out: Optional[StrPath] = None
+) -> Union[list[Image.Image], list[str]]:
+    """Translate images of any size with a student.
+
+    An image whose sides are not multiples of the network's size multiple is
+    mirrored at its right and lower edge and cropped back where that is a
+    small part of it (ResNets: at most 3 pixels). Where it is not (U-Nets,
+    images below 16 pixels) the image is resized to the size of the training
+    images and back. Grey images become RGB, transparent ones are laid on
+    white, EXIF rotation is applied.
+
+    Args:
+        student (str | Path | nn.Module): Student file, or what
+            :func:`load_student` returned, on any device.
+        images (str | Path | Image | list): An image file, a folder (with its
+            sub-folders), an open image, or a list of files and open images.
+        out (str | Path | None): Folder for PNG files that keep the names of
+            their inputs, sub-folders included. Results of an earlier call
+            are replaced, inputs never.
+
+    Returns:
+        list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
+        with ``out``, the paths of the files.
+
+    Raises:
+        FileNotFoundError: If a file is missing or a folder has no image.
+        ValueError: If an image cannot be read, if two inputs would make
+            one file, or if ``out`` lies in the folder of the inputs.
+    """
+    jobs = pictures.collect(images)
+    targets = pictures.destinations(jobs, out) if out else None
+    net = student if isinstance(student, nn.Module) else load_student(student)
+    device = next(net.parameters()).device
+    results = []
+    for index, job in enumerate(tqdm(jobs, disable=len(jobs) == 1)):
+        x = pictures.to_tensor(pictures.as_rgb(job.image)).to(device)
+        picture = pictures.to_picture(pictures.run(net, x, net.meta))
+        if targets is None:
+            results.append(picture)
+            continue
+        targets[index].parent.mkdir(parents=True, exist_ok=True)
+        picture.save(targets[index])
+        results.append(str(targets[index]))
+    return results
+
+
+def _write(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'{path.name}.{os.getpid()}.part')
+    try:
+        with open(part, 'wb') as file:  # a name would go into the bytes
+            torch.save(content, file)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(path: StrPath) -> tuple[dict, dict]:
+    """Return a student file's facts and its weights, or refuse it."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'no student file at {os.path.abspath(path)}. A run writes it '
+            'into its work dir when it ends')
+    content = _load(path)
+    meta = content.get('meta') if isinstance(content, dict) else None
+    info = meta.get('mmgan_compress') if isinstance(meta, dict) else None
+    if not isinstance(info, dict) or 'format' not in info:
+        raise ValueError(f'{path} is no student file but '
+                         f'{_describe(content)}. {_HOW}')
+    if info['format'] > FORMAT:
+        raise ValueError(
+            f'{path} has format {info["format"]}, written by version '
+            f'{info["version"]}; this is version {__version__}, which reads '
+            f'up to {FORMAT}. Run: pip install -U mmgan_compress')
+    state = content['state_dict']
+    strays = [key for key in state if not key.startswith('generators.')]
+    if strays:
+        raise ValueError(f'{path} is damaged or was changed: unexpected '
+                         f'{strays[0]!r}, a student has generators.* only')
+    return dict(info, cfg=meta['cfg']), state
+
+
+def _load(path: StrPath) -> Any:
+    reason = None
+    if zipfile.is_zipfile(path):  # torch.load trips over others in any way
+        try:
+            return torch.load(path, map_location='cpu', weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            reason = error
+    raise ValueError(
+        f'{path} is no student file: torch cannot read it as plain weights. '
+        'A training checkpoint, a pickled model, an ONNX file or a part of '
+        f'a file is not one. {_HOW}') from reason
+
+
+_HOW = ('A run writes its student (student*.pth) into its work dir. From a '
+        'checkpoint: load it into the model of its config with '
+        "mmengine.runner.load_checkpoint(model, 'iter_N.pth'), then call "
+        "mmgan_compress.save_student('student.pth', model, source='NAME', "
+        'image_size=256)')
+
+
+def _describe(content: Any) -> str:
+    """Say what a file holds that is no student."""
+    if not isinstance(content, dict):
+        return f'a {type(content).__name__}'
+    if 'state_dict' in content:
+        steps = (content.get('meta') or {}).get('iter', '?')
+        return f'a training checkpoint (iteration {steps})'
+    if content and all(torch.is_tensor(v) for v in content.values()):
+        return 'bare weights, without the network that they belong to'
+    return f'a dict with {sorted(map(str, content))[:5]}'

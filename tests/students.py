@@ -1,0 +1,88 @@
+"""Tiny students for the tests."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mmengine import DefaultScope
+
+from mmgan_compress import save_student
+from mmgan_compress.registry import MODELS
+
+REPO = Path(__file__).resolve().parents[1]
+GENERATORS = {
+    'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+                   base_channels=4, num_blocks=2, use_dropout=True),
+    'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
+                 base_channels=4, num_down=5, use_dropout=True),
+    'separable': dict(type='mmgan_compress.SeparableResnetGenerator',
+                      base_channels=4, num_blocks=2)
+}
+MULTIPLE = dict(resnet=4, unet=32, separable=4)
+
+
+def make_host(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
+    """Build a host with weights, and batch norms that have seen images."""
+    torch.manual_seed(seed)
+    config = dict(GENERATORS[kind], **overrides)
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        host = MODELS.build(dict(
+            type='mmgan_compress.DistilledTranslator', generator=config,
+            default_domain='zebra', reachable_domains=list(reachable),
+            related_domains=['horse', 'zebra']))
+    host.init_weights()
+    for module in host.modules():
+        if hasattr(module, 'running_var'):
+            if module.running_var is not None:
+                module.running_mean.normal_(0, 0.5)
+                module.running_var.uniform_(0.5, 2)
+        if getattr(module, 'weight', None) is not None:
+            module.weight.data.mul_(4)  # 0.02 would make every image grey
+    return host
+
+
+def make_student(path, kind='resnet', **kwargs):
+    """Save a tiny student; return its host."""
+    host = make_host(kind, **kwargs)
+    save_student(path, host, source='Test', image_size=64)
+    return host
+
+
+def expected(host, x):
+    """Return what the host's generator gives in eval mode."""
+    with torch.no_grad():
+        return host.generators['zebra'].eval()(x)
+
+
+def run_python(code, *args, cwd):
+    """Run code in a new interpreter outside the repository.
+
+    Packages that running a student does not need are hidden from it.
+    """
+    hide = '''
+import sys
+from importlib.machinery import PathFinder
+class Hide:
+    names = set('onnx onnxruntime onnxscript onnx_ir tensorboard nni optuna '
+                'torchmetrics torch_fidelity torch_pruning resvg_py '
+                'neural_compressor openvino mmdeploy'.split())
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.split('.')[0] not in cls.names:
+            return PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hide
+'''
+    environment = dict(os.environ, PYTHONPATH=str(REPO))
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', hide + code, *map(str, args)],
+        cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def run_tool(name, *args):
+    """Run one of the command-line tools."""
+    return subprocess.run(
+        [sys.executable, REPO / 'tools' / f'{name}.py', *map(str, args)],
+        capture_output=True, text=True)

@@ -1,0 +1,242 @@
+"""The ONNX file is the student: same outputs, nothing lost on failure."""
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from students import MULTIPLE, REPO, expected, make_student, run_tool
+
+from mmgan_compress import load_student
+from mmgan_compress.deploy import onnx as deploy
+from mmgan_compress.deploy import parity
+from mmgan_compress.deploy.onnx import export_onnx, onnx_runner, write_onnx
+from mmgan_compress.deploy.parity import ParityError, compare, sample_inputs
+
+FILES = ['deploy.json', 'detail.json', 'end2end.onnx', 'parity.json',
+         'pipeline.json']
+
+
+def content(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """A student with batch norm and dropout, exported at a static size."""
+    folder = tmp_path_factory.mktemp('exported')
+    host = make_student(folder / 'student.pth', 'unet')
+    report = export_onnx(folder / 'student.pth', folder / 'out')
+    return folder / 'student.pth', folder / 'out', host, report
+
+
+@pytest.fixture
+def out(exported, tmp_path):
+    """A copy of that export, to be spoilt, beside a file of the user's."""
+    folder = tmp_path / 'out'
+    folder.mkdir()
+    for name, data in content(exported[1]).items():
+        (folder / name).write_bytes(data)
+    (folder / 'mine.txt').write_text('keep')
+    return folder
+
+
+def test_static_export(exported):
+    student, out, host, report = exported
+    assert sorted(content(out)) == FILES
+    session = onnxruntime.InferenceSession(out / 'end2end.onnx')
+    entry, = session.get_inputs()
+    assert (entry.name, entry.shape) == ('input', [1, 3, 64, 64])
+    assert [o.name for o in session.get_outputs()] == ['output']
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    y, = session.run(None, {'input': x.numpy()})
+    # the host in eval mode, not what load_student made of the file
+    np.testing.assert_allclose(y, expected(host, x).numpy(), atol=1e-5)
+    assert report['max_abs'] < 1e-5 and report['psnr'] > 80
+    assert report['replaced'] is None
+    assert report == json.loads((out / 'parity.json').read_text())
+
+
+def test_graph_and_metadata(exported):
+    student, out, _, report = exported
+    model = onnx.load(out / 'end2end.onnx')
+    onnx.checker.check_model(model)
+    operators = {node.op_type for node in model.graph.node}
+    assert not operators & {'Dropout', 'If', 'Loop', 'RandomUniformLike'}
+    assert [(o.domain, o.version) for o in model.opset_import] == [('', 18)]
+    facts = {p.key: p.value for p in model.metadata_props}
+    assert facts['student_sha256'] == report['student_sha256']
+    assert json.loads(facts['domains']) == ['horse', 'zebra']
+    assert json.loads(facts['value_range']) == [-1, 1]
+    assert facts['size_multiple'] == '32'
+
+
+def test_files_of_mmdeploy(exported):
+    student, out, _, _ = exported
+    read = {name: json.loads((out / name).read_text()) for name in FILES
+            if name.endswith('.json')}
+    assert set(read['deploy.json']) == {'version', 'task', 'models',
+                                        'customs'}
+    model, = read['deploy.json']['models']
+    assert model == dict(name='unetgenerator', net='end2end.onnx',
+                         weights='', backend='onnxruntime', batch_size=1,
+                         precision='FP32', dynamic_shape=False)
+    tasks = read['pipeline.json']['pipeline']['tasks']
+    assert [t['name'] for t in tasks] == ['Preprocess', 'unetgenerator',
+                                          'postprocess']
+    assert set(read['detail.json']) == {
+        'version', 'codebase', 'codebase_config', 'onnx_config',
+        'backend_config', 'calib_config'}
+    assert read['detail.json']['onnx_config']['input_shape'] == [64, 64]
+
+
+@pytest.mark.parametrize('kind', ['resnet', 'unet', 'separable'])
+def test_dynamic_export(kind, tmp_path):
+    host = make_student(tmp_path / 's.pth', kind)
+    report = export_onnx(tmp_path / 's.pth', tmp_path / 'out', dynamic=True)
+    multiple = MULTIPLE[kind]
+    shapes = {check['shape'] for check in report['checks']}
+    assert f'2x3x{64 + multiple}x{64 + 2 * multiple}' in shapes
+    run = onnx_runner(tmp_path / 'out' / 'end2end.onnx')
+    for shape in ((1, 3, 32, 96), (3, 3, 128, 64)):
+        x = torch.rand(shape) * 2 - 1
+        y = expected(host, x)
+        assert y.std() > 0.01
+        np.testing.assert_allclose(run(x.numpy()), y.numpy(), atol=1e-4)
+
+
+def test_train_mode_is_caught(exported, tmp_path):
+    student, _, _, _ = exported
+    net = load_student(student).train()
+    write_onnx(net, tmp_path / 'train.onnx', 64, False, {})
+    with pytest.raises(ParityError, match='differs from torch'):
+        compare(load_student(student), onnx_runner(tmp_path / 'train.onnx'),
+                sample_inputs(64, 32, False), 1e-4, 'onnxruntime')
+
+
+def test_tampered_file_fails_and_the_good_one_stays(exported, out,
+                                                    monkeypatch):
+    student, _, _, _ = exported
+
+    def tamper(net, path, *args):
+        write_onnx(net, path, *args)
+        model = onnx.load(path)
+        weights = model.graph.initializer[0]
+        changed = onnx.numpy_helper.to_array(weights) * 1.01
+        weights.CopyFrom(onnx.numpy_helper.from_array(changed, weights.name))
+        onnx.save(model, path)
+
+    before = content(out)
+    monkeypatch.setattr(deploy, 'write_onnx', tamper)
+    with pytest.raises(ParityError, match=r'max-abs .*PSNR .* dB') as error:
+        export_onnx(student, out)
+    assert error.value.report['max_abs'] > 1e-4
+    assert content(out) == before
+
+
+def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
+    def fail(net, path, *args):
+        path.write_bytes(b'half')
+        raise RuntimeError('no such operator')
+
+    before = content(out)
+    monkeypatch.setattr(deploy, 'write_onnx', fail)
+    with pytest.raises(RuntimeError, match='no such operator'):
+        export_onnx(exported[0], out)
+    assert content(out) == before
+
+
+def test_another_student(exported, out, tmp_path):
+    student, _, _, first = exported
+    other = tmp_path / 'other.pth'
+    make_student(other, 'unet', seed=1)
+    with pytest.raises(ParityError):
+        compare(load_student(other), onnx_runner(out / 'end2end.onnx'),
+                sample_inputs(64, 32, False), 1e-4, 'onnxruntime')
+    report = export_onnx(other, out)
+    assert report['replaced'] == first['student_sha256']
+    assert (out / 'mine.txt').read_text() == 'keep'
+
+
+def test_foreign_file_is_left_alone(exported, tmp_path):
+    for data in (b'not ONNX at all', onnx.helper.make_model(
+            onnx.helper.make_graph([], 'g', [], [])).SerializeToString()):
+        (tmp_path / 'end2end.onnx').write_bytes(data)
+        with pytest.raises(FileExistsError, match='another folder'):
+            export_onnx(exported[0], tmp_path)
+        assert content(tmp_path) == {'end2end.onnx': data}
+
+
+@pytest.mark.parametrize('size, nearest', [(100, '96 and 128'),
+                                           (8, '32 and 64')])
+def test_size_is_refused(exported, tmp_path, size, nearest):
+    with pytest.raises(ValueError, match=f'multiple of 32.*{nearest}'):
+        export_onnx(exported[0], tmp_path / 'out', size=size)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_sample_inputs(tmp_path, monkeypatch):
+    for index in range(20):
+        Image.new('RGB', (20, 30), (index, 0, 0)).save(
+            tmp_path / f'{index:02d}.png')
+    samples = sample_inputs(64, 4, True, tmp_path)
+    assert [x.shape for _, x in samples[:2]] == [(1, 3, 64, 64),
+                                                 (2, 3, 68, 72)]
+    assert len(samples) == 2 + parity.MAX_IMAGES
+    assert [name for name, _ in samples[2::7]] == ['00', '19']
+    assert all(x.dtype == np.float32 and np.abs(x).max() <= 1
+               for _, x in samples)
+    (tmp_path / 'one').mkdir()
+    Image.new('RGB', (20, 30)).save(tmp_path / 'one' / 'a.png')
+    assert len(sample_inputs(64, 4, False, tmp_path / 'one')) == 2
+    monkeypatch.setattr(parity, 'DEMO', tmp_path / 'none')
+    assert len(sample_inputs(64, 4, False)) == 1
+
+
+def test_difference():
+    a = np.zeros((1, 3, 4, 4), np.float32)
+    assert parity.difference(a, a) == (0, None)
+    assert parity.difference(a, a + 0.2) == (pytest.approx(0.2), 20)
+    for bad in (a[..., :3], np.full_like(a, np.nan)):
+        assert parity.difference(a, bad) == (math.inf, -math.inf)
+
+
+def test_tool(exported, out, tmp_path):
+    student, _, _, _ = exported
+    Image.new('RGB', (20, 30), 'red').save(tmp_path / 'red.png')
+    done = run_tool('export', student, '--out', out, '--images',
+                    tmp_path / 'red.png')
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ''
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ['input', 'random',
+                                                       'red']
+    assert len(lines) == 4
+    before = content(out)
+    done = run_tool('export', student, '--out', out, '--images',
+                    tmp_path / 'red.png', '--tolerance', '1e-12')
+    assert done.returncode == 1
+    assert 'differs from torch by more than 1e-12' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert content(out) == before
+
+
+@pytest.mark.parametrize('tool', ['export', 'translate'])
+def test_help_imports_nothing_heavy(tool):
+    code = f'''
+import runpy, sys
+sys.argv = ['{tool}', '-h']
+try:
+    runpy.run_path(r'{REPO / "tools" / tool}.py', run_name='__main__')
+except SystemExit:
+    assert not {{'torch', 'numpy', 'mmengine'}} & set(sys.modules)
+'''
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'usage' in done.stdout

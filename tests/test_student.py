@@ -1,0 +1,249 @@
+"""The student file: what it holds, how it loads, what is refused."""
+import re
+
+import numpy as np
+import pytest
+import torch
+from mmengine import Config, ConfigDict, DefaultScope
+from mmengine.logging import HistoryBuffer
+from PIL import Image
+from students import (GENERATORS, MULTIPLE, expected, make_host, make_student,
+                      run_python)
+
+from mmgan_compress import load_student, save_student, translate
+from mmgan_compress.registry import MODELS
+from mmgan_compress.student import student_info
+from mmgan_compress.student_config import build_generator, size_multiple
+
+
+@pytest.fixture
+def student(tmp_path):
+    path = tmp_path / 'student.pth'
+    make_student(path)
+    return path
+
+
+def change(path, **changes):
+    """Rewrite a student file with other facts or another state dict."""
+    content = torch.load(path, weights_only=True)
+    if 'state_dict' in changes:
+        content['state_dict'] = changes.pop('state_dict')
+    content['meta']['mmgan_compress'].update(changes)
+    torch.save(content, path)
+
+
+def test_round_trip_in_a_process_without_config_and_extras(tmp_path):
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    torch.save(x, tmp_path / 'x.pt')
+    hosts = {kind: make_student(tmp_path / f'{kind}.pth', kind)
+             for kind in GENERATORS}
+    run_python('''
+import torch, mmgan_compress
+x = torch.load('x.pt')
+for kind in sys.argv[1:]:
+    net = mmgan_compress.load_student(f'{kind}.pth')
+    assert not net.training
+    with torch.no_grad():
+        torch.save(net(x), f'{kind}_y.pt')
+assert not Hide.names & {name.split('.')[0] for name in sys.modules}
+''', *hosts, cwd=tmp_path)
+    for kind, host in hosts.items():
+        y = torch.load(tmp_path / f'{kind}_y.pt')
+        assert y.std() > 0.01
+        assert torch.equal(y, expected(host, x)), kind
+
+
+def test_file_is_plain_and_reproducible(tmp_path):
+    host = make_host('unet', norm_cfg=dict(type='BN', eps=1e-5))
+    host._gen_cfg = ConfigDict(host._gen_cfg, num_down=np.int64(5))
+    state = torch.get_rng_state()
+    for name in 'ab':
+        save_student(tmp_path / name, host, source='Test', image_size=64,
+                     resources=dict(macs=np.float64(3), shape=(1, 2)))
+    assert torch.equal(state, torch.get_rng_state())
+    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a', 'b']
+    meta = torch.load(tmp_path / 'a', weights_only=True)['meta']
+
+    def check(value):
+        if type(value) in (dict, list):
+            for item in (value.items() if type(value) is dict else value):
+                check(list(item) if isinstance(item, tuple) else item)
+        else:
+            assert type(value) in (str, int, float, bool), value
+
+    check(meta)
+    info = meta['mmgan_compress']
+    assert info['generator']['norm_cfg'] == dict(type='BN', eps=1e-5)
+    assert info['resources'] == dict(macs=3.0, shape=[1, 2])
+    assert info['domains'] == ['horse', 'zebra']
+    with pytest.raises(TypeError, match=r'resources\.x is a Tensor'):
+        save_student(tmp_path / 'a', host, source='Test', image_size=64,
+                     resources=dict(x=torch.zeros(2)))
+
+
+def test_failed_write_keeps_the_earlier_file(student, monkeypatch):
+    before = student.read_bytes()
+
+    def fail(content, file):
+        file.write(b'half')
+        raise OSError('disk full')
+
+    monkeypatch.setattr(torch, 'save', fail)
+    with pytest.raises(OSError, match='disk full'):
+        make_student(student, seed=1)
+    assert student.read_bytes() == before
+    assert [p.name for p in student.parent.iterdir()] == ['student.pth']
+
+
+def test_config_that_does_not_rebuild_the_network_is_refused(tmp_path):
+    host = make_host()
+    host._gen_cfg = dict(host._gen_cfg, base_channels=8)
+    with pytest.raises(ValueError, match=r'does not rebuild it: \d+ tensors'):
+        save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pretrained_path_does_not_travel(tmp_path):
+    host = make_host()
+    host._gen_cfg = dict(host._gen_cfg, init_cfg=dict(
+        type='Pretrained', checkpoint='/not/there.pth'))
+    save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    assert 'init_cfg' not in student_info(tmp_path / 's.pth')['generator']
+
+
+def test_two_directions(tmp_path):
+    path = tmp_path / 's.pth'
+    host = make_student(path, reachable=('horse', 'zebra'))
+    for domain in ('horse', 'zebra'):
+        net = load_student(path, domain)
+        assert net.meta['domain'] == domain
+        key = 'model.0.conv.weight'
+        assert torch.equal(net.state_dict()[key],
+                           host.generators[domain].state_dict()[key])
+
+
+@pytest.mark.parametrize('kind', GENERATORS)
+def test_plain_mmagic_takes_it_as_pretrained(tmp_path, kind):
+    host = make_student(tmp_path / 's.pth', kind)
+    init = dict(type='Pretrained', checkpoint=str(tmp_path / 's.pth'),
+                prefix='generators.zebra')
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        model = MODELS.build(dict(
+            type='CycleGAN', default_domain='zebra',
+            generator=dict(GENERATORS[kind], init_cfg=init),
+            discriminator=None, reachable_domains=['zebra'],
+            related_domains=['horse', 'zebra'],
+            data_preprocessor=dict(type='DataPreprocessor')))
+    model.init_weights()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        y = model.eval().translation(x, 'zebra')
+    assert torch.equal(y, expected(host, x))
+
+
+def test_config_inside_runs_in_mmengine(tmp_path):
+    make_student(tmp_path / 'student.pth', 'unet')
+    (tmp_path / 'data' / 'images').mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    image = Image.fromarray(noise)
+    image.save(tmp_path / 'data' / 'images' / 'a.png')
+    text = student_info(tmp_path / 'student.pth')['cfg']
+    assert Config.fromstring(text, '.py').model.reachable_domains == ['zebra']
+    (tmp_path / 'config.py').write_text(text)
+    run_python('''
+from mmengine import Config
+from mmengine.runner import Runner
+cfg = Config.fromfile('config.py')
+cfg.load_from = 'student.pth'
+Runner.from_cfg(cfg).test()
+''', cwd=tmp_path)
+    found, = (tmp_path / 'work_dirs').rglob('a_*.png')
+    pair = np.array(Image.open(found))
+    assert np.array_equal(pair[:, :64], noise)
+    picture, = translate(tmp_path / 'student.pth', image)
+    assert np.array_equal(pair[:, 64:], np.array(picture))
+
+
+@pytest.mark.parametrize('kind', GENERATORS)
+def test_size_multiple(kind):
+    twin = build_generator(GENERATORS[kind], 'meta').eval()
+    assert size_multiple(twin, 100) == MULTIPLE[kind]
+
+
+def test_size_multiple_of_a_full_unet_and_of_the_untriable():
+    full = dict(GENERATORS['unet'], num_down=8)
+    assert size_multiple(build_generator(full, 'meta').eval(), 256) == 256
+    half = torch.nn.Conv2d(3, 3, 3, stride=2, device='meta')
+    assert size_multiple(half, 256) == 256
+
+
+def runner_checkpoint(history):
+    return dict(meta=dict(iter=500), state_dict={'a': torch.zeros(1)},
+                message_hub=dict(log_scalars=history))
+
+
+@pytest.mark.parametrize('content, message', [
+    (runner_checkpoint({}), 'a training checkpoint .iteration 500'),
+    (runner_checkpoint({'loss': HistoryBuffer()}), 'A training checkpoint'),
+    ({'model.0.weight': torch.zeros(1)}, 'bare weights'),
+    (dict(a=1, b=2), r"a dict with \['a', 'b'\]"),
+    ([1, 2], 'a list'),
+    (torch.nn.Conv2d(1, 1, 1), 'a pickled model'),
+])
+def test_other_files_are_refused(tmp_path, content, message):
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='is no student file') as error:
+        load_student(tmp_path / 'x.pth')
+    assert re.search(message, str(error.value))
+    assert 'save_student' in str(error.value)  # the way out
+
+
+@pytest.mark.parametrize('content', [b'', b'hello', b'\x80\x02half'])
+def test_garbage_is_refused(tmp_path, content):
+    (tmp_path / 'x.pth').write_bytes(content)
+    with pytest.raises(ValueError, match='is no student file'):
+        load_student(tmp_path / 'x.pth')
+
+
+def test_truncated_file_is_refused(student):
+    student.write_bytes(student.read_bytes()[:-500])
+    with pytest.raises(ValueError, match='is no student file'):
+        load_student(student)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no student file at'):
+        load_student(tmp_path / 'x.pth')
+
+
+def test_newer_format_is_refused(student):
+    change(student, format=2, version='9.0')
+    with pytest.raises(ValueError, match='format 2, written by version 9.0'):
+        load_student(student)
+
+
+def test_keys_are_strict(student):
+    state = torch.load(student, weights_only=True)['state_dict']
+    key = 'generators.zebra.model.0.conv.weight'
+    change(student, state_dict={k: v for k, v in state.items() if k != key})
+    with pytest.raises(ValueError, match='(?s)Missing.*model.0.conv.weight'):
+        load_student(student)
+    extra = 'generators.zebra.model.99.weight'
+    change(student, state_dict={**state, extra: torch.zeros(1)})
+    with pytest.raises(ValueError, match='(?s)Unexpected.*model.99.weight'):
+        load_student(student)
+    change(student, state_dict={**state, 'discriminators.a': torch.zeros(1)})
+    with pytest.raises(ValueError, match="unexpected 'discriminators.a'"):
+        load_student(student)
+    change(student, state_dict={**state, key: torch.zeros(4, 3, 5, 5)})
+    with pytest.raises(ValueError, match='(?s)damaged.*size mismatch'):
+        load_student(student)
+
+
+def test_unknown_domain_and_generator(student):
+    with pytest.raises(ValueError, match=r"no generator for 'cat'.*zebra"):
+        load_student(student, 'cat')
+    change(student, generator=dict(type='MyGenerator'), module='my.package')
+    with pytest.raises(ValueError, match='Import my.package first'):
+        load_student(student)

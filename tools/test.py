@@ -1,0 +1,42 @@
+"""Score a run: python tools/test.py CONFIG CHECKPOINT
+
+CHECKPOINT is one of a run (iter_N.pth: teachers and student are scored) or a
+student file (student.pth: the student alone). Writes report.json, report.md
+and comparison.png.
+"""
+import argparse
+import os
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='recipe of the run')
+    parser.add_argument('checkpoint', help='iter_N.pth or student.pth')
+    parser.add_argument('--demo', action='store_true',
+                        help='the run was made with --demo')
+    parser.add_argument('--data-root', help='your own images')
+    parser.add_argument('--work-dir',
+                        help='default: folder "test" beside the checkpoint')
+    parser.add_argument('--launcher', default='none',
+                        choices=['none', 'pytorch', 'slurm', 'mpi'])
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    args.resume, args.amp, args.seed = None, False, None
+    return args
+
+
+def main():
+    """Build the runner, load the weights, write the report."""
+    args = parse_args()
+    from mmgan_compress.engine.launch import make_tester
+    from mmgan_compress.engine.results import report_run
+    report_run(make_tester(args))
+
+
+if __name__ == '__main__':
+    main()
