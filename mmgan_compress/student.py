@@ -83,7 +83,7 @@ def save_student(path: StrPath,
         image_size=image_size,
         size_multiple=size_multiple(twin, image_size),
         resources=plain(resources or {}, 'resources'))
-    meta = dict(mmgan_compress=info, cfg=config_text(info, list(generators)))
+    meta = dict(mmgan_compress=info, cfg=config_text(info))
     _write(Path(path), dict(meta=meta, state_dict=state))
     return str(path)
 

@@ -138,7 +138,7 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
     return image_size
 
 
-def config_text(info: dict, reachable: list[str]) -> str:
+def config_text(info: dict) -> str:
     """Write the config that tests a student with mmengine's Runner.
 
     The model is our host and not mmagic's ``Pix2Pix`` or ``CycleGAN``: those
@@ -147,12 +147,11 @@ def config_text(info: dict, reachable: list[str]) -> str:
 
     Args:
         info (dict): What the student file says of itself.
-        reachable (list[str]): Domains that it holds generators for.
 
     Returns:
         str: Python text for ``mmengine.Config.fromstring(text, '.py')``. It
-        translates the images in ``data_root`` and writes source and result
-        side by side into the work dir.
+        translates the images in ``data_root`` to the default domain and
+        writes source and result side by side into the work dir.
     """
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
@@ -167,7 +166,7 @@ def config_text(info: dict, reachable: list[str]) -> str:
             type='mmgan_compress.DistilledTranslator',
             generator=info['generator'],
             default_domain=target,
-            reachable_domains=reachable,
+            reachable_domains=[target],
             related_domains=info['domains']),
         work_dir='work_dirs/student',
         test_dataloader=dict(
@@ -182,7 +181,10 @@ def config_text(info: dict, reachable: list[str]) -> str:
                          channel_order='rgb', color_type='color'),
                     dict(type='Resize', keys=[key], scale=(size, size),
                          interpolation='bicubic'),
-                    dict(type='PackInputs', keys=[key], data_keys=[],
+                    # PackInputs would take a single image out of its dict
+                    dict(type='CopyValues', src_keys=[key],
+                         dst_keys=['img']),
+                    dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
                          meta_keys=[f'{key}_path'])
                 ])),
         test_cfg=dict(),

@@ -14,12 +14,13 @@ REPO = Path(__file__).resolve().parents[1]
 GENERATORS = {
     'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
                    base_channels=4, num_blocks=2, use_dropout=True),
+    # mmagic's has dropout from six levels on
     'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
-                 base_channels=4, num_down=5, use_dropout=True),
+                 base_channels=4, num_down=6, use_dropout=True),
     'separable': dict(type='mmgan_compress.SeparableResnetGenerator',
                       base_channels=4, num_blocks=2)
 }
-MULTIPLE = dict(resnet=4, unet=32, separable=4)
+MULTIPLE = dict(resnet=4, unet=64, separable=4)
 
 
 def make_host(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
@@ -33,12 +34,12 @@ def make_host(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
             related_domains=['horse', 'zebra']))
     host.init_weights()
     for module in host.modules():
-        if hasattr(module, 'running_var'):
-            if module.running_var is not None:
-                module.running_mean.normal_(0, 0.5)
-                module.running_var.uniform_(0.5, 2)
-        if getattr(module, 'weight', None) is not None:
-            module.weight.data.mul_(4)  # 0.02 would make every image grey
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            torch.nn.init.kaiming_normal_(module.weight)
+        elif getattr(module, 'running_var', None) is not None:
+            module.running_mean.normal_(0, 0.5)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
     return host
 
 

@@ -26,6 +26,10 @@ def content(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
+def operators(path):
+    return {node.op_type for node in onnx.load(path).graph.node}
+
+
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
     """A student with batch norm and dropout, exported at a static size."""
@@ -66,14 +70,13 @@ def test_graph_and_metadata(exported):
     student, out, _, report = exported
     model = onnx.load(out / 'end2end.onnx')
     onnx.checker.check_model(model)
-    operators = {node.op_type for node in model.graph.node}
-    assert not operators & {'Dropout', 'If', 'Loop', 'RandomUniformLike'}
+    assert not operators(out / 'end2end.onnx') & {'Dropout', 'If', 'Loop'}
     assert [(o.domain, o.version) for o in model.opset_import] == [('', 18)]
     facts = {p.key: p.value for p in model.metadata_props}
     assert facts['student_sha256'] == report['student_sha256']
     assert json.loads(facts['domains']) == ['horse', 'zebra']
     assert json.loads(facts['value_range']) == [-1, 1]
-    assert facts['size_multiple'] == '32'
+    assert facts['size_multiple'] == '64'
 
 
 def test_files_of_mmdeploy(exported):
@@ -103,20 +106,36 @@ def test_dynamic_export(kind, tmp_path):
     shapes = {check['shape'] for check in report['checks']}
     assert f'2x3x{64 + multiple}x{64 + 2 * multiple}' in shapes
     run = onnx_runner(tmp_path / 'out' / 'end2end.onnx')
-    for shape in ((1, 3, 32, 96), (3, 3, 128, 64)):
+    for shape in ((1, 3, 64, 192), (3, 3, 128, 64)):
         x = torch.rand(shape) * 2 - 1
         y = expected(host, x)
         assert y.std() > 0.01
         np.testing.assert_allclose(run(x.numpy()), y.numpy(), atol=1e-4)
 
 
-def test_train_mode_is_caught(exported, tmp_path):
+def test_train_mode_is_refused(exported, out, tmp_path, monkeypatch):
     student, _, _, _ = exported
-    net = load_student(student).train()
+    net = load_student(student)
+    before = content(out)
+    monkeypatch.setattr(deploy, 'load_student', lambda *_: net.train())
+    with pytest.raises(ValueError, match='in train mode'):
+        export_onnx(student, out)
+    assert content(out) == before
+    # what test_graph_and_metadata looks for is there in train mode
     write_onnx(net, tmp_path / 'train.onnx', 64, False, {})
+    assert 'Dropout' in operators(tmp_path / 'train.onnx')
+
+
+def test_batch_statistics_are_caught(exported, tmp_path):
+    student, _, _, _ = exported
+    net = load_student(student)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    write_onnx(net, tmp_path / 'batch.onnx', 64, False, {})
     with pytest.raises(ParityError, match='differs from torch'):
-        compare(load_student(student), onnx_runner(tmp_path / 'train.onnx'),
-                sample_inputs(64, 32, False), 1e-4, 'onnxruntime')
+        compare(load_student(student), onnx_runner(tmp_path / 'batch.onnx'),
+                sample_inputs(64, 64, False), 1e-4, 'onnxruntime')
 
 
 def test_tampered_file_fails_and_the_good_one_stays(exported, out,
@@ -157,7 +176,7 @@ def test_another_student(exported, out, tmp_path):
     make_student(other, 'unet', seed=1)
     with pytest.raises(ParityError):
         compare(load_student(other), onnx_runner(out / 'end2end.onnx'),
-                sample_inputs(64, 32, False), 1e-4, 'onnxruntime')
+                sample_inputs(64, 64, False), 1e-4, 'onnxruntime')
     report = export_onnx(other, out)
     assert report['replaced'] == first['student_sha256']
     assert (out / 'mine.txt').read_text() == 'keep'
@@ -172,10 +191,10 @@ def test_foreign_file_is_left_alone(exported, tmp_path):
         assert content(tmp_path) == {'end2end.onnx': data}
 
 
-@pytest.mark.parametrize('size, nearest', [(100, '96 and 128'),
-                                           (8, '32 and 64')])
+@pytest.mark.parametrize('size, nearest', [(100, '64 and 128'),
+                                           (8, '64 and 128')])
 def test_size_is_refused(exported, tmp_path, size, nearest):
-    with pytest.raises(ValueError, match=f'multiple of 32.*{nearest}'):
+    with pytest.raises(ValueError, match=f'multiple of 64.*{nearest}'):
         export_onnx(exported[0], tmp_path / 'out', size=size)
     assert not (tmp_path / 'out').exists()
 

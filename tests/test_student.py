@@ -55,7 +55,7 @@ assert not Hide.names & {name.split('.')[0] for name in sys.modules}
 
 def test_file_is_plain_and_reproducible(tmp_path):
     host = make_host('unet', norm_cfg=dict(type='BN', eps=1e-5))
-    host._gen_cfg = ConfigDict(host._gen_cfg, num_down=np.int64(5))
+    host._gen_cfg = ConfigDict(host._gen_cfg, num_down=np.int64(6))
     state = torch.get_rng_state()
     for name in 'ab':
         save_student(tmp_path / name, host, source='Test', image_size=64,

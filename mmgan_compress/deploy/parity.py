@@ -84,7 +84,14 @@ def compare(net: nn.Module, other: Callable[[np.ndarray], np.ndarray],
     Raises:
         ParityError: If a difference is above the tolerance, is not a number,
             or a shape is another.
+        ValueError: If a part of the network is in train mode.
     """
+    # ONNX Runtime ignores a dropout that was exported in train mode, and the
+    # exporter writes every batch norm as in eval mode: the figures would not
+    # tell, other runtimes would
+    if any(module.training for module in net.modules()):
+        raise ValueError('the network is in train mode, or a part of it: '
+                         'expected eval mode, call net.eval() first')
     checks = []
     for name, x in samples:
         with torch.inference_mode():

@@ -74,13 +74,29 @@ def choose_work_dir(args: Namespace) -> str:
                 f'{args.work_dir} holds a run already: add --resume to '
                 'continue it, or name another --work-dir')
         return args.work_dir
-    stem = Path(args.config).stem + ('-demo' if args.demo else '')
-    base, number = os.path.join('work_dirs', stem), 1
-    name = base
-    while has_run(name):
-        number += 1
-        before, name = name, f'{base}-{number}'
-    return before if args.resume == 'auto' and number > 1 else name
+    fresh = next_work_dir(args.config, args.demo)
+    if args.resume != 'auto':
+        return fresh
+    runs = [d for d in _work_dirs(args.config, args.demo) if has_run(d)]
+    if not runs:
+        raise FileNotFoundError(f'no run to resume in {fresh}')
+    return runs[-1]
+
+
+def _work_dirs(config: str, demo: bool) -> list[str]:
+    """Return the numbered folders of a recipe's runs, the next one last."""
+    base = os.path.join('work_dirs',
+                        Path(config).stem + ('-demo' if demo else ''))
+    names = [base]
+    while os.path.isdir(names[-1]):
+        names.append(f'{base}-{len(names) + 1}')
+    return names
+
+
+def next_work_dir(config: str, demo: bool) -> str:
+    """Return the first numbered folder of a recipe that holds no run."""
+    names = _work_dirs(config, demo)
+    return next(name for name in names if not has_run(name))
 
 
 def has_run(folder: str) -> bool:

@@ -12,7 +12,7 @@ from .metrics import to_8_bit
 CELL = 192  # px at least: images of 64 px are too small to judge
 GAP = 8
 FONT_SIZE = 17
-INK, PAPER = (30, 30, 30), (255, 255, 255)
+INK, PAPER = (30, 30, 30), (236, 236, 236)  # white pictures stand out
 
 
 def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],

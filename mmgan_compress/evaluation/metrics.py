@@ -12,6 +12,8 @@ import torch.nn as nn
 from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio, structural_similarity_index_measure)
 
 from ..registry import METRICS
 from .distances import KID_SUBSETS, frechet_distance, kernel_distance
@@ -19,6 +21,7 @@ from .networks import shared_lpips, shared_network
 from .reference import Reference
 
 KID_SUBSET_SIZE = 50  # a test split may hold no more than 120 images
+Figures = tuple[dict[str, float], dict[str, str]]
 
 
 class TranslationMetric(BaseMetric):
@@ -50,14 +53,11 @@ class TranslationMetric(BaseMetric):
         """
         raise NotImplementedError
 
-    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
-        """Return figures and their protocols.
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return figures by name, and their protocols.
 
         Args:
             measured (Tensor): (n, ...), a row per distinct image.
-
-        Returns:
-            dict: Name of a figure to (value, protocol).
         """
         raise NotImplementedError
 
@@ -105,12 +105,13 @@ class TranslationMetric(BaseMetric):
             raise ValueError(
                 f'{type(self).__name__}({self.domain!r}) got {len(distinct)} '
                 'generated images, expected at least 2: use a larger split')
-        figures = self.summarise(torch.stack(list(distinct.values())))
+        figures, protocols = self.summarise(
+            torch.stack(list(distinct.values())))
         self.protocol = {
             f'{self.prefix}/{name}': text
-            for name, (_, text) in figures.items()
+            for name, text in protocols.items()
         }
-        return {name: value for name, (value, _) in figures.items()}
+        return figures
 
     def _about(self, count: int, what: str) -> str:
         return f'{count} {what} (generator mode: {self._mode}; 8 bit)'
@@ -182,21 +183,24 @@ class FrechetDistance(TranslationMetric):
         """Return the features of one image."""
         return self.network.to(fake.device)(fake[None])[0]
 
-    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
+    def summarise(self, measured: Tensor) -> Figures:
         """Return FID, KID and its deviation over subsets."""
         real = self.reference.features(self.network)
         size = min(KID_SUBSET_SIZE, len(real), len(measured))
         mean, deviation = kernel_distance(real, measured, size)
-        sets = (f'{self._about(len(measured), "generated")} against '
-                f'{self.reference.describe(len(real))}; '
-                f'{self.network.protocol}')
-        kernel = f'{sets}; unbiased, {KID_SUBSETS} subsets of {size}'
         fid, kid = ('FID', 'KID') if self.network.name == 'inception' else (
             f'{name}-{self.network.name.upper()}' for name in ('FD', 'KD'))
-        return {
-            fid: (frechet_distance(real, measured), sets),
-            kid: (mean, kernel),
-            f'{kid}_std': (deviation, f'deviation of {kid} over its subsets')
+        figures = {
+            fid: frechet_distance(real, measured),
+            kid: mean,
+            f'{kid}_std': deviation
+        }
+        return figures, {
+            fid: f'{self._about(len(measured), "generated")} against '
+                 f'{self.reference.describe(len(real))}; '
+                 f'{self.network.protocol}',
+            kid: f'as {self.prefix}/{fid}; unbiased, mean ± deviation over '
+                 f'{KID_SUBSETS} subsets of {size}'
         }
 
 
@@ -223,8 +227,6 @@ class PairedQuality(TranslationMetric):
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return PSNR, SSIM and, if asked for, LPIPS of one image."""
-        from torchmetrics.functional.image import (
-            peak_signal_noise_ratio, structural_similarity_index_measure)
         real = self._image(sample, f'img_{self.domain}')
         if real.shape != fake.shape:
             raise ValueError(
@@ -241,7 +243,7 @@ class PairedQuality(TranslationMetric):
             values.append(net(fake / 127.5 - 1, real / 127.5 - 1).flatten()[0])
         return torch.stack(values)
 
-    def summarise(self, measured: Tensor) -> dict[str, tuple[float, str]]:
+    def summarise(self, measured: Tensor) -> Figures:
         """Return the means over images."""
         about = f'mean of {self._about(len(measured), "pairs")}'
         protocols = {
@@ -250,10 +252,8 @@ class PairedQuality(TranslationMetric):
             'LPIPS': f'VGG-16, version 0.1; {about}'
         }
         means = measured.double().mean(dim=0).tolist()
-        return {
-            name: (value, text)
-            for value, (name, text) in zip(means, protocols.items())
-        }
+        figures = dict(zip(protocols, means))
+        return figures, {name: protocols[name] for name in figures}
 
 
 def to_8_bit(image: Tensor) -> Tensor:

@@ -77,6 +77,11 @@ class DistilledTranslator(BaseTranslationModel):
         inputs = self.data_preprocessor(data, True)['inputs']
         return self.distiller.train_step(inputs, optim_wrapper)
 
+    @property
+    def scored_mode(self) -> str:
+        """Mode in which generators are scored, for the protocol."""
+        return 'train' if self.test_in_train_mode else 'eval'
+
     @contextlib.contextmanager
     def scoring(self, network: str, domains: Optional[list[str]] = None):
         """Let ``val_step`` run another network inside the block.
@@ -121,7 +126,8 @@ class DistilledTranslator(BaseTranslationModel):
         shown = {key: self.to_pixels(x) for key, x in images.items()}
         results = []
         for index, sample in enumerate(samples.split()):
-            result = DataSample(metainfo=sample.metainfo)
+            result = DataSample(metainfo=dict(
+                sample.metainfo, generator_mode=self.scored_mode))
             result.set_tensor_data({k: x[index] for k, x in shown.items()})
             results.append(result)
         return results

@@ -1,0 +1,34 @@
+"""The whole path once: train a recipe's demo, export the student, prove it.
+
+python tools/demo.py configs/omgd_cyclegan.py
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+TOOLS = Path(__file__).parent
+
+
+def run(*command: str):
+    """Run a tool with this Python; stop where it stops."""
+    code = subprocess.run([sys.executable, *command]).returncode
+    if code:
+        sys.exit(code)
+
+
+def main():
+    """Train into the next free folder, then export to ONNX."""
+    from mmgan_compress.engine.launch import next_work_dir
+    config = sys.argv[1]
+    work_dir = next_work_dir(config, demo=True)
+    run(str(TOOLS / 'train.py'), config, '--demo', '--work-dir', work_dir)
+    run(str(TOOLS / 'export.py'), f'{work_dir}/student.pth',
+        '--out', f'{work_dir}/onnx')
+    print(f'pictures: {work_dir}/comparison.png\n'
+          f'table:    {work_dir}/report.md\n'
+          f'student:  {work_dir}/student.pth\n'
+          f'onnx:     {work_dir}/onnx/end2end.onnx')
+
+
+if __name__ == '__main__':
+    main()
