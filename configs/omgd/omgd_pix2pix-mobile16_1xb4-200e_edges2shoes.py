@@ -1,26 +1,23 @@
-# OMGD, Pix2Pix, edges -> shoes, separable ResNet student S16:
-# OMGD/scripts/pix2pix/resnet_pix2pix/edges2shoes-r_fid/distill/S16.sh.
+# OMGD, Pix2Pix, edges -> shoes, separable ResNet student "1.0x" (S16):
+# OMGD/scripts/resnet_pix2pix/edges2shoes/distill.sh.
 _base_ = '../omgd_pix2pix.py'
 
+wide_width, deep_width, student_width = 64, 16, 16
 norm_cfg = dict(type='IN')
-taps = ['model.9', 'model.12', 'model.15', 'model.18']
+separable = dict(
+    type='mmgan_compress.SeparableResnetGenerator', norm_cfg=norm_cfg)
 model = dict(
-    generator=dict(
-        _delete_=True,
-        type='mmgan_compress.SeparableResnetGenerator',
-        norm_cfg=norm_cfg,
-        base_channels=16),
+    generator=dict(_delete_=True, **separable, base_channels=student_width),
     distiller=dict(
         teachers=dict(
-            wide=dict(
-                _delete_=True,
-                type='mmgan_compress.SeparableResnetGenerator',
-                norm_cfg=norm_cfg,
-                base_channels=64),
+            wide=dict(_delete_=True, **separable, base_channels=wide_width),
             deep=dict(
                 _delete_=True,
                 type='mmgan_compress.DeepSeparableResnetGenerator',
                 norm_cfg=norm_cfg,
-                base_channels=16)),
+                base_channels=deep_width)),
         discriminator=dict(norm_cfg=norm_cfg, shared=3),
-        channel=dict(weight=100., layers=taps)))
+        # behind the second down-sampling and the 3rd, 6th and 9th block
+        channel=dict(
+            weight=100.,
+            layers=['model.9', 'model.12', 'model.15', 'model.18'])))

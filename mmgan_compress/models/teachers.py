@@ -102,7 +102,7 @@ class CycleGANTeacher(CycleGAN):
         return {
             domain: torch.cat(buffer.image_buffer).cpu()
             for domain, buffer in self.image_buffers.items()
-            if buffer.image_buffer
+            if buffer.buffer_size and buffer.image_buffer
         }
 
     def load_training_state(self, state: dict):

@@ -1,0 +1,27 @@
+# OMGD, CycleGAN, horse -> zebra, S16, with the best-teacher rule of the
+# published code: the horse -> zebra teacher is kept when the FID of *either*
+# direction improves (OMGD/distillers/cycleganbest_distiller.py). The main
+# recipe goes by the direction that is distilled. Here too, unlike there, no
+# test image takes part in the choice.
+_base_ = '../omgd_cyclegan.py'
+
+domain_a, domain_b = 'horse', 'zebra'
+
+fid = dict(type='mmgan_compress.FrechetDistance')
+reference = dict(
+    data_root='data/horse2zebra', layout='unpaired', split='train', size=256)
+custom_hooks = [
+    dict(
+        type='mmgan_compress.TeacherSelectionHook',
+        metrics=[f'{domain_a}/FID', f'{domain_b}/FID'],
+        # of the teacher; the student generates one
+        domains=[domain_a, domain_b],
+        evaluator=dict(
+            type='mmgan_compress.Evaluator',
+            metrics=[
+                dict(**fid, domain=domain_a,
+                     reference=dict(**reference, side='A')),
+                dict(**fid, domain=domain_b,
+                     reference=dict(**reference, side='B'))
+            ]))
+]

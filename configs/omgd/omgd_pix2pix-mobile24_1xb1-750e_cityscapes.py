@@ -1,0 +1,12 @@
+# OMGD, Pix2Pix, Cityscapes labels -> photographs, separable ResNet student
+# S24: OMGD/scripts/resnet_pix2pix/cityscapes/distill_S24.sh. No mIoU.
+_base_ = 'omgd_pix2pix-mobile16_1xb1-750e_cityscapes.py'
+
+wide_width, deep_width, student_width = 96, 24, 24
+model = dict(
+    generator=dict(base_channels=student_width),
+    distiller=dict(
+        teachers=dict(
+            wide=dict(base_channels=wide_width),
+            deep=dict(base_channels=deep_width)),
+        discriminator=dict(shared=3)))  # n_share is 4 in S16 alone
