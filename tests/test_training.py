@@ -142,9 +142,14 @@ def test_two_processes_equal_one(host, tmp_path, vgg_file):
         dict(type='mmgan_compress.PerceptualTerm')]
     if host == 'cyclegan':
         cfg.model.distiller.teacher.buffer_size = 0
+    else:  # the gradient of a U-Net with one pixel in the middle explodes
+        net = dict(type='mmgan_compress.SeparableResnetGenerator',
+                   base_channels=4, num_blocks=2)
+        cfg.model.generator = dict(net)
+        cfg.model.distiller.teachers = dict(wide=dict(net), deep=dict(net))
     for wrapper in cfg.optim_wrapper.values():
         if isinstance(wrapper, dict):
-            wrapper.optimizer = dict(type='SGD', lr=1e-2)
+            wrapper.optimizer = dict(type='SGD', lr=1e-3)
     states = {}
     for processes in (1, 2):
         cfg.train_dataloader.batch_size = 2 // processes
@@ -157,12 +162,15 @@ def test_two_processes_equal_one(host, tmp_path, vgg_file):
             command = ['-m', 'torch.distributed.run', '--standalone',
                        '--nproc_per_node=2', *command, '--launcher=pytorch']
         subprocess.run([sys.executable, *command], check=True)
-        states[processes] = torch.load(
-            work_dir / 'iter_4.pth', weights_only=True)['state_dict']
+        states[processes] = [torch.load(
+            work_dir / f'iter_{n}.pth', weights_only=True)['state_dict']
+            for n in (1, 2, 3)]
         assert (work_dir / 'report.json').is_file()
-    start = torch.load(tmp_path / 'run1/iter_1.pth', weights_only=True)
-    for key, value in states[1].items():
-        assert torch.allclose(value, states[2][key], atol=2e-5), key
-    moved = [not torch.allclose(v, start['state_dict'][k], atol=2e-4)
-             for k, v in states[1].items()]
-    assert sum(moved) > 20  # so the tolerance means something
+    # after two steps to rounding; later a kink (ReLU, hinge, L1) may be met
+    # on its other side, still far less than what a step moves
+    for step, tolerance in ((1, 1e-5), (2, 5e-4)):
+        for key, value in states[1][step].items():
+            assert torch.allclose(value, states[2][step][key],
+                                  atol=tolerance), key
+    start, end = states[1][0], states[1][2]
+    assert sum((end[k] - start[k]).abs().max() > 2e-3 for k in end) > 20

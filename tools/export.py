@@ -58,7 +58,10 @@ def main() -> None:
     except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))
     print_table(report)
-    if len({check['input'] for check in report['checks']}) == 1:
+    if report['instance_norm'] == 'staged':
+        print('instance norms are written out: the ONNX operator was not '
+              'precise enough in this runtime')
+    if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
     if report['replaced']:
         print('replaced the export of another student '

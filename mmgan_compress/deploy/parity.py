@@ -37,7 +37,7 @@ class ParityError(RuntimeError):
 
 def sample_inputs(size: int, multiple: int, dynamic: bool,
                   images: Any = None) -> list[tuple[str, np.ndarray]]:
-    """Gather random and real inputs to compare on.
+    """Gather random, flat and real inputs to compare on.
 
     Args:
         size (int): Side of the images.
@@ -55,6 +55,10 @@ def sample_inputs(size: int, multiple: int, dynamic: bool,
     draw = np.random.default_rng(0)
     samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32))
                for shape in shapes]
+    # one colour around a small thing: the hardest for sums in float32
+    flat = np.ones(shapes[0], np.float32)
+    flat[..., size // 4:size // 2, size // 4:size // 2] = -1
+    samples.append(('flat', flat))
     if images is None:
         images = list_images(str(DEMO), '') or []
     jobs = pictures.collect(images) if images else []

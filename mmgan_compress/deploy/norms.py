@@ -1,0 +1,57 @@
+"""Instance norms that keep their precision in every runtime."""
+import copy
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+
+class StagedInstanceNorm(nn.Module):
+    """Instance norm whose means are taken along rows, then along columns.
+
+    ONNX Runtime sums a whole channel in single precision, value by value.
+    Where most values are equal (a white background) every addition rounds
+    the same way: at 256x256 the outputs of a generator were off by up to
+    3e-3. Sums of one row and of one column are short enough.
+
+    Args:
+        norm (nn.InstanceNorm2d): What it stands for; without running
+            statistics.
+    """
+
+    def __init__(self, norm: nn.InstanceNorm2d):
+        super().__init__()
+        self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each channel of (N, C, H, W)."""
+        x = x - _mean(x)
+        x = x * torch.rsqrt(_mean(x * x) + self.eps)
+        if self.weight is None:
+            return x
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean(3, keepdim=True).mean(2, keepdim=True)
+
+
+def _is_instance_norm(module: nn.Module) -> bool:
+    return isinstance(module,
+                      nn.InstanceNorm2d) and not module.track_running_stats
+
+
+def has_instance_norms(net: nn.Module) -> bool:
+    """Tell whether :func:`stage_norms` would change anything."""
+    return any(map(_is_instance_norm, net.modules()))
+
+
+def stage_norms(net: nn.Module) -> nn.Module:
+    """Return a copy of a network with :class:`StagedInstanceNorm`."""
+    net = copy.deepcopy(net)
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if _is_instance_norm(child):
+                staged = StagedInstanceNorm(child).train(child.training)
+                setattr(parent, name, staged)
+    return net
