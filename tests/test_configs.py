@@ -366,30 +366,37 @@ def test_readme_names_what_exists(readme):
         assert not missing
 
 
-def test_readme_example_trains(tmp_path, monkeypatch):
-    """The term of README.md, in a recipe of its own, takes a step."""
+@pytest.fixture
+def readme_files(tmp_path, monkeypatch):
+    """The files that README.md shows, where a user would put them."""
     blocks = re.findall(r'```python\n# (my_\w+\.py)\n(.*?)```',
                         (ROOT / 'README.md').read_text(), re.S)
-    files = dict(blocks)
-    assert sorted(files) == ['my_recipe.py', 'my_terms.py']
-    base = (CONFIGS / 'omgd_cyclegan.py').as_posix()
-    recipe = re.sub("_base_ = '.*'", f"_base_ = '{base}'",
-                    files['my_recipe.py'])
-    assert base in recipe
-    (tmp_path / 'my_terms.py').write_text(files['my_terms.py'])
-    (tmp_path / 'my_recipe.py').write_text(recipe)
+    for name, text in blocks:
+        (tmp_path / name).write_text(text)
+    (tmp_path / 'configs').symlink_to(CONFIGS)
     monkeypatch.syspath_prepend(tmp_path)
-    cfg = Config.fromfile(tmp_path / 'my_recipe.py')
+    yield tmp_path
+    sys.modules.pop('my_terms', None)
+
+
+def test_readme_term_trains(readme_files):
+    """The term of README.md, in its recipe, takes a step of the demo."""
+    cfg = Config.fromfile(readme_files / 'my_recipe.py')
     apply_demo(cfg)
     host = build_host(cfg, 'cpu')
     host.distiller.iteration = host.distiller.schedule.block  # the student's
     images = {f'img_{d}': torch.rand(1, 3, 64, 64) * 2 - 1
               for d in ('flat', 'emoji')}
-    try:
-        log = host.distiller.train_step(
-            images, build_optimizers(cfg, host))
-    finally:
-        sys.modules.pop('my_terms')
+    log = host.distiller.train_step(images, build_optimizers(cfg, host))
     assert sorted(log) == [
         'loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
     assert all(value > 0 for value in log.values())
+
+
+def test_readme_model_builds(readme_files):
+    cfg = Config.fromfile(readme_files / 'my_model.py')
+    cfg.model.distiller.perceptual = dict(
+        type='mmgan_compress.VGG16Features', weights='random')
+    host = build_host(cfg)
+    assert type(host.generators['zebra']).__name__ == 'ResnetGenerator'
+    assert len(host.distiller.layers_of('zebra')) == 4

@@ -59,8 +59,8 @@ def main() -> None:
         sys.exit(str(error))
     print_table(report)
     if report['instance_norm'] == 'staged':
-        print('instance norms are written out: the ONNX operator was not '
-              'precise enough in this runtime')
+        print('instance norms are written out: the ONNX operator loses '
+              'precision on large or flat images')
     if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
     if report['replaced']:

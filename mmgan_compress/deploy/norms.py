@@ -47,7 +47,14 @@ def has_instance_norms(net: nn.Module) -> bool:
 
 
 def stage_norms(net: nn.Module) -> nn.Module:
-    """Return a copy of a network with :class:`StagedInstanceNorm`."""
+    """Return a copy of a network with :class:`StagedInstanceNorm`.
+
+    Args:
+        net (nn.Module): Generator; it stays as it is.
+
+    Returns:
+        nn.Module: The same function, in the same mode.
+    """
     net = copy.deepcopy(net)
     for parent in list(net.modules()):
         for name, child in parent.named_children():

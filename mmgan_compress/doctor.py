@@ -1,0 +1,84 @@
+"""What is installed, what is mended, what is missing for what.
+
+python -m mmgan_compress.doctor
+"""
+import importlib.metadata
+import platform
+
+FEATURES = {
+    'training and scoring': ('', ['torch', 'torchvision', 'mmengine',
+                                  'mmcv', 'mmagic', 'torchmetrics', 'cv2']),
+    'export to ONNX': ('export', ['onnx', 'onnxscript', 'onnxruntime']),
+    'data sets drawn from SVG': ('data', ['resvg_py']),
+    'TensorBoard': ('tensorboard', ['tensorboard'])
+}
+# names to import and names to install differ
+PACKAGES = {'cv2': ('opencv-python-headless', 'opencv-python'),
+            'mmcv': ('mmcv', 'mmcv-lite')}
+
+
+def version(module: str) -> str:
+    """Return the installed version behind a module name, or ''."""
+    for package in PACKAGES.get(module, (module, )):
+        try:
+            found = importlib.metadata.version(package)
+            return found if package == module else f'{found} ({package})'
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return ''
+
+
+def report() -> tuple[list[str], bool]:
+    """Return the lines to print and whether training can work."""
+    lines = [f'Python {platform.python_version()}, {platform.machine()}, '
+             f'{platform.system()}']
+    healthy = True
+    for feature, (extra, modules) in FEATURES.items():
+        missing = [m for m in modules if not version(m)]
+        lines.append(f'\n{feature}: ' + ('ready' if not missing else
+                                         f'missing {", ".join(missing)}'))
+        lines += [f'  {m} {version(m)}' for m in modules if version(m)]
+        if missing and extra:
+            lines.append(f'  pip install "mmgan_compress[{extra}]"')
+        healthy &= bool(extra or not missing)
+    if healthy:
+        lines += _shims() + _weights() + _device()
+    return lines, healthy
+
+
+def _shims() -> list[str]:
+    from . import compat
+    compat.install()
+    active = [f'  {name}: {why}' for name, why in compat.ACTIVE.items()]
+    return ['\nshims at work:'] + (active or ['  none'])
+
+
+def _weights() -> list[str]:
+    from .data.weights import weights_path
+    lines = ['\nprepared weights:']
+    for name, use in (('vgg16', 'perceptual losses, LPIPS'),
+                      ('inception', 'FID')):
+        try:
+            lines.append(f'  {name} ({use}): {weights_path(name)}')
+        except FileNotFoundError:
+            lines.append(f'  {name} ({use}): missing, python '
+                         f'tools/prepare_weights.py {name}')
+    return lines
+
+
+def _device() -> list[str]:
+    import torch
+    if torch.cuda.is_available():
+        return [f'\ndevice: {torch.cuda.get_device_name()}']
+    return [f'\ndevice: CPU, {torch.get_num_threads()} threads']
+
+
+def main() -> int:
+    """Print the report; 1 if training cannot work."""
+    lines, healthy = report()
+    print('\n'.join(lines))
+    return 0 if healthy else 1
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
