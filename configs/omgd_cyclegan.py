@@ -1,5 +1,5 @@
 # OMGD, CycleGAN, horse -> zebra, student "1.0x" (S16): the paper's setting.
-# Source of each figure: OMGD/scripts/cycleGAN/horse2zebra/distill/S16.sh.
+# Source of each figure: OMGD/scripts/cycle_gan/horse2zebra/distill.sh.
 _base_ = '_base_/runtime.py'
 
 # --- what you may want to change --------------------------------------
@@ -96,5 +96,5 @@ test_evaluator = dict(
     metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
 default_hooks = dict(student=dict(metric=metric))
 custom_hooks = [
-    dict(type='mmgan_compress.TeacherSelectionHook', metrics=[metric])
+    dict(type='mmgan_compress.TeacherSelectionHook', metrics={domain_b: [metric]})
 ]

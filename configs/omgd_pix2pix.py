@@ -1,6 +1,6 @@
 # OMGD, Pix2Pix, edges -> shoes, U-Net student "1.0x" (S16): the paper's
 # setting. Source of each figure:
-# OMGD/scripts/pix2pix/unet_pix2pix/edges2shoes-r_fid/distill/S16.sh.
+# OMGD/scripts/unet_pix2pix/edges2shoes/distill.sh.
 _base_ = '_base_/runtime.py'
 
 # --- what you may want to change --------------------------------------

@@ -35,6 +35,7 @@ def apply_demo(cfg: Config):
     old, new = _domains(cfg), (['edges', 'emoji'] if paired else
                                ['flat', 'emoji'])
     _rename(cfg._cfg_dict, dict(zip(old, new)))
+    cfg.model.reachable_domains = new[1:]
     root = str(DATA / f'{new[0]}2emoji')
     _swap_data(cfg, root)
     _shrink_student(cfg.model.generator, paired)
@@ -69,7 +70,7 @@ def _swap_data(cfg: Config, root: str):
         loader.num_workers, loader.persistent_workers = 0, False
         loader.batch_size = 4 if split == 'train' else 16
         loader.dataset.update(
-            data_root=root, size=SIZE,
+            data_root=root, split=split, size=SIZE,
             load_size=72 if split == 'train' else SIZE,
             domains=['edges' if 'edges' in root else 'flat', 'emoji'])
 
@@ -88,7 +89,7 @@ def _swap_unpaired(distiller: ConfigDict):
         base_channels=12, num_blocks=6, norm_cfg=dict(type='IN'))
     teacher.discriminator.update(base_channels=12)
     distiller.teacher_checkpoints = [str(DATA / 'teacher_flat2emoji.pth')]
-    if 'channel' in distiller:  # the same places by their names in mmagic
+    if distiller.get('channel'):  # the same places by their names in mmagic
         distiller.channel.target_layers = [
             'model.2', 'model.4', 'model.6', 'model.8']
     distiller.schedule = ConfigDict(
@@ -97,24 +98,21 @@ def _swap_unpaired(distiller: ConfigDict):
 
 
 def _swap_paired(distiller: ConfigDict):
-    unet = dict(in_channels=3, out_channels=3, norm_cfg=dict(type='BN'),
-                num_down=5)
+    norm_cfg = dict(type='IN')
     distiller.teachers = ConfigDict(
-        wide=dict(type='UnetGenerator', base_channels=14, **unet),
-        deep=dict(type='mmgan_compress.DeepUnetGenerator', base_channels=4,
-                  **unet))
+        wide=dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+                  base_channels=20, num_blocks=6, norm_cfg=norm_cfg),
+        deep=dict(type='mmgan_compress.DeepSeparableResnetGenerator',
+                  base_channels=6, norm_cfg=norm_cfg))
     distiller.discriminator = ConfigDict(
         type='mmgan_compress.MultiHeadPatchDiscriminator', in_channels=6,
-        base_channels=12, norm_cfg=dict(type='BN'), num_heads=2, shared=5)
+        base_channels=16, norm_cfg=norm_cfg, num_heads=2, shared=3)
     distiller.teacher_checkpoints = [
         str(DATA / f'teacher_edges2emoji_{part}.pth')
         for part in ('wide', 'deep')]
-    if 'channel' in distiller:
+    if distiller.get('channel'):
         distiller.channel.target_layers = [
-            'model.model.1.model.1.model.0.activate',
-            'model.model.1.model.1.model.1.model.1.model.0.activate',
-            'model.model.1.model.1.model.1.model.2.activate',
-            'model.model.1.model.2.activate']
+            'model.2', 'model.4', 'model.6', 'model.8']
     distiller.schedule = ConfigDict(
         epochs=400, constant=200, block=200, iters_per_epoch=1)
 
@@ -142,5 +140,7 @@ def _swap_scoring(cfg: Config, root: str, paired: bool):
     metric = f'emoji/FD-{_NETWORK.upper()}'
     cfg.default_hooks.student.metric = metric
     for hook in cfg.get('custom_hooks', []):
-        if 'metrics' in hook:
-            hook.metrics = [metric]
+        if hook.type.endswith('TeacherSelectionHook'):
+            hook.clear()
+            hook.update(type='mmgan_compress.TeacherSelectionHook',
+                        metrics=dict(emoji=[metric]))

@@ -155,7 +155,7 @@ def config_text(info: dict) -> str:
     """
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
-    key, size = f'img_{source}', info['image_size']
+    key = f'img_{source}'
     imports = ['mmgan_compress.registry']
     if info['module'].split('.')[0] not in ('mmagic', 'mmgan_compress'):
         imports.append(info['module'])
@@ -172,21 +172,7 @@ def config_text(info: dict) -> str:
         test_dataloader=dict(
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(
-                type='BasicImageDataset',
-                data_root='data/images',
-                data_prefix={key: ''},
-                pipeline=[
-                    dict(type='LoadImageFromFile', key=key,
-                         channel_order='rgb', color_type='color'),
-                    dict(type='Resize', keys=[key], scale=(size, size),
-                         interpolation='bicubic'),
-                    # PackInputs would take a single image out of its dict
-                    dict(type='CopyValues', src_keys=[key],
-                         dst_keys=['img']),
-                    dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
-                         meta_keys=[f'{key}_path'])
-                ])),
+            dataset=_dataset(key, info['image_size'])),
         test_cfg=dict(),
         test_evaluator=[],
         visualizer=dict(
@@ -196,3 +182,20 @@ def config_text(info: dict) -> str:
             vis_backends=[dict(type='LocalVisBackend')]),
         custom_hooks=[dict(type='BasicVisualizationHook', interval=1)],
     )).pretty_text
+
+
+def _dataset(key: str, size: int) -> dict:
+    return dict(
+        type='BasicImageDataset',
+        data_root='data/images',
+        data_prefix={key: ''},
+        pipeline=[
+            dict(type='LoadImageFromFile', key=key, channel_order='rgb',
+                 color_type='color'),
+            dict(type='Resize', keys=[key], scale=(size, size),
+                 interpolation='bicubic'),
+            # PackInputs would take a single image out of its dict
+            dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
+            dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
+                 meta_keys=[f'{key}_path'])
+        ])

@@ -1,9 +1,11 @@
 """Tiny students for the tests."""
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from mmengine import DefaultScope
 
@@ -87,3 +89,13 @@ def run_tool(name, *args):
     return subprocess.run(
         [sys.executable, REPO / 'tools' / f'{name}.py', *map(str, args)],
         capture_output=True, text=True)
+
+
+def refused_by_tool(name, *args, monkeypatch):
+    """Run a tool in this process; return the message that it ends with."""
+    path = REPO / 'tools' / f'{name}.py'
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+    with pytest.raises(SystemExit) as error:
+        runpy.run_path(str(path), run_name='__main__')
+    assert isinstance(error.value.code, str)  # printed, exit status 1
+    return error.value.code

@@ -167,8 +167,9 @@ def test_common_figures(name):
     assert scored == {f'{d}/FID' for d in cfg.model.reachable_domains}
     for hook in cfg.get('custom_hooks', []):
         own = hook.get('evaluator', cfg.val_evaluator).metrics
-        assert {f'{m.domain}/FID' for m in own} == set(hook.metrics)
-        assert metric in hook.metrics
+        used = {name for names in hook.metrics.values() for name in names}
+        assert {f'{m.domain}/FID' for m in own} == used
+        assert metric in used
     for node in walk(cfg._cfg_dict):
         if 'reference' in node and 'domain' in node:
             side = node.reference.side

@@ -153,11 +153,11 @@ def test_phases_alternate(cyclegan):
 def test_best_teacher_teaches_and_the_latest_goes_on(cyclegan):
     host, optim = cyclegan
     d = host.distiller
-    assert d.keep_if_best([0.5])
+    assert d.keep_if_best('zebra', [0.5])
     best = snapshot(d.best)
     d.train_step(inputs(host), optim)  # the teacher moves on
     latest = snapshot(d.teacher)
-    assert not d.keep_if_best([0.6])  # and is worse
+    assert not d.keep_if_best('zebra', [0.6])  # and is worse
     assert not moved(d.best, best)
     d.iteration = 2
     used = []
@@ -167,16 +167,16 @@ def test_best_teacher_teaches_and_the_latest_goes_on(cyclegan):
     d.train_step(inputs(host), optim)
     assert used == ['best']
     assert not moved(d.teacher, latest)
-    assert d.keep_if_best([0.4]) and moved(d.best, best)
+    assert d.keep_if_best('zebra', [0.4]) and moved(d.best, best)
 
 
 def test_published_rule_keeps_at_either_improvement(cyclegan):
     host, _ = cyclegan
     d = host.distiller
-    assert d.keep_if_best([5., 5.])
-    assert d.keep_if_best([6., 4.])  # the other direction improved
-    assert d.best_scores == [5., 4.]
-    assert not d.keep_if_best([5., 4.])
+    assert d.keep_if_best('zebra', [5., 5.])
+    assert d.keep_if_best('zebra', [6., 4.])  # the other direction improved
+    assert d.best_scores == {'zebra': [5., 4.]}
+    assert not d.keep_if_best('zebra', [5., 4.])
 
 
 def test_identity_images_only_where_they_count(cyclegan):

@@ -100,7 +100,8 @@ def _score_by_ssim(cfg: Config):
     cfg.default_hooks.student.update(
         metric=f'{domain}/SSIM', lower_is_better=False)
     for hook in cfg.get('custom_hooks', []):
-        hook.update(metrics=[f'{domain}/SSIM'], lower_is_better=False)
+        hook.update(metrics={domain: [f'{domain}/SSIM']},
+                    lower_is_better=False)
 
 
 def build_host(cfg: Config, seed: int = 0):

@@ -1,7 +1,7 @@
 """Cut teachers and discriminators out of a checkpoint, for a new run.
 
 python tools/save_teachers.py work_dirs/RUN/iter_N.pth teachers.pth
-The file goes into a recipe as `model.distiller.teacher_checkpoint`.
+The file goes into a recipe as `model.distiller.teacher_checkpoints`.
 """
 import argparse
 

@@ -28,7 +28,7 @@ def main() -> None:
         files = translate(net, args.input, args.out)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
-    print(f'{len(files)} pictures in {args.out}')
+    print(f'{len(files)} picture(s) in {args.out}')
 
 
 if __name__ == '__main__':

@@ -20,10 +20,10 @@ test_evaluator = dict(metrics=[
     dict(**fid_a, reference=dict(**side_a, split='train+test')),
     dict(**fid_b, reference=dict(**side_b, split='train+test'))
 ])
-# Both generators of the teacher are kept together, when either improves;
+# Each generator of the teacher is kept by the metric of its own direction;
 # the best student is chosen by the default domain.
 custom_hooks = [
     dict(
         type='mmgan_compress.TeacherSelectionHook',
-        metrics=[f'{domain_a}/FID', f'{domain_b}/FID'])
+        metrics={d: [f'{d}/FID'] for d in (domain_a, domain_b)})
 ]

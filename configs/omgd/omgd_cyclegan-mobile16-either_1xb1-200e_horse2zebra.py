@@ -13,7 +13,7 @@ reference = dict(
 custom_hooks = [
     dict(
         type='mmgan_compress.TeacherSelectionHook',
-        metrics=[f'{domain_a}/FID', f'{domain_b}/FID'],
+        metrics={domain_b: [f'{domain_a}/FID', f'{domain_b}/FID']},
         # of the teacher; the student generates one
         domains=[domain_a, domain_b],
         evaluator=dict(

@@ -30,5 +30,5 @@ test_evaluator = dict(
     metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
 default_hooks = dict(student=dict(metric=metric))
 custom_hooks = [
-    dict(type='mmgan_compress.TeacherSelectionHook', metrics=[metric])
+    dict(type='mmgan_compress.TeacherSelectionHook', metrics={domain_b: [metric]})
 ]

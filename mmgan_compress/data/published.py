@@ -63,6 +63,10 @@ def unpack_published(archives: Sequence[Path], root: Path, paired: bool,
                 if (file.suffix.lower() in IMAGE_SUFFIXES
                         and not file.name.startswith('.')):
                     os.replace(file, root / folder / file.name)
+    if paired and not (root / 'test').exists():
+        # edges2shoes and maps hold train and val; papers score on that val,
+        # so it is the test split and must not select checkpoints
+        (root / 'val').rename(root / 'test')
     if size:
         for file in tqdm(
                 sorted(root.rglob('*.*')), unit='image', disable=None):

@@ -36,28 +36,22 @@ def export_onnx(student: StrPath,
                 domain: Optional[str] = None) -> dict:
     """Export a student and compare it with torch in ONNX Runtime.
 
-    The folder gets mmdeploy's ``end2end.onnx``, ``deploy.json``,
-    ``pipeline.json`` and ``detail.json``, and ``parity.json``. They are
-    moved there after the comparison: a failed export changes nothing.
+    The folder gets mmdeploy's ``end2end.onnx`` and its three JSON files, and
+    ``parity.json``. A failed export changes nothing.
 
     Args:
         student (str | Path): Student file.
         out_dir (str | Path): Folder to write into.
-        size (int | None): Side of the images; that of the training images
-            if None. A dynamic export is compared at this size and another.
-        dynamic (bool): Leave batch, height and width free (multiples of the
-            network's size multiple).
+        size (int | None): Side of the images; as in training if None.
+        dynamic (bool): Leave batch, height and width free.
         tolerance (float): Largest difference allowed, in [-1, 1].
-        images (Any): Real images to compare on, as ``translate`` takes
-            them; those of the demo, if they are there, by default.
+        images (Any): Real images, as for ``translate``; the demo's if None.
         domain (str | None): Domain to generate; the default one if None.
 
     Returns:
-        dict: The report that is in ``parity.json``: that of ``compare``,
-        ``'instance_norm'`` (``'fused'``: ONNX's operator; ``'staged'``:
-        :class:`StagedInstanceNorm`; None: there are none) and
-        ``'replaced'`` (the sha256 of another student whose export was
-        replaced, or None), among others.
+        dict: What is in ``parity.json``: ``'instance_norm'`` is None,
+        ``'fused'`` (ONNX's operator) or ``'staged'`` (written out);
+        ``'replaced'`` is None or the sha256 of the student that was there.
 
     Raises:
         ParityError: If the outputs differ by more than the tolerance.
@@ -72,23 +66,25 @@ def export_onnx(student: StrPath,
     samples = sample_inputs(size, net.meta['size_multiple'], dynamic, images)
     facts = _facts(student, net.meta)
     out = Path(out_dir)
-    before = _student_of(out / NAME)
+    replaced = _other_student(out / NAME, facts['student_sha256'])
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as folder:
-        work = Path(folder)
-        report = _write_proved(net, work / NAME, size, dynamic, facts,
+    with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
+        report = _write_proved(net, Path(work) / NAME, size, dynamic, facts,
                                samples, tolerance)
-        same = before in (None, facts['student_sha256'])
-        report.update(student=str(student), domain=net.meta['domain'],
-                      student_sha256=facts['student_sha256'], size=size,
-                      dynamic=dynamic, opset=OPSET,
-                      replaced=None if same else before)
+        report.update(student=str(student), replaced=replaced,
+                      student_sha256=facts['student_sha256'])
         texts = sdk_files(Path(student), net.meta, size, dynamic, OPSET)
-        for name, content in dict(texts, **{'parity.json': report}).items():
-            (work / name).write_text(json.dumps(content, indent=2) + '\n')
-        for file in work.iterdir():
-            os.replace(file, out / file.name)
+        _publish(work, out, dict(texts, **{'parity.json': report}))
     return report
+
+
+def _publish(work: str, out: Path, texts: dict[str, dict]) -> None:
+    """Write the JSON files and move all files to their place."""
+    for name, content in texts.items():
+        text = json.dumps(content, indent=2)
+        Path(work, name).write_text(text + '\n')
+    for name in os.listdir(work):
+        os.replace(Path(work, name), out / name)
 
 
 def _write_proved(net: nn.Module, path: Path, size: int, dynamic: bool,
@@ -109,7 +105,9 @@ def _write_proved(net: nn.Module, path: Path, size: int, dynamic: bool,
         write_onnx(variant, path, size, dynamic, facts)
         try:
             report = compare(net, onnx_runner(path), samples, tolerance, name)
-            return dict(report, instance_norm=kind)
+            return dict(report, instance_norm=kind, size=size,
+                        dynamic=dynamic, opset=OPSET,
+                        domain=net.meta['domain'])
         except ParityError as error:
             failure = error
     raise failure
@@ -191,19 +189,20 @@ def _facts(student: StrPath, meta: dict) -> dict[str, str]:
         image_size=str(meta['image_size']))
 
 
-def _student_of(path: Path) -> Optional[str]:
-    """Return which student an export is of; refuse one that is not ours."""
+def _other_student(path: Path, sha256: str) -> Optional[str]:
+    """Return whose export would be replaced; refuse one that is not ours."""
     if not path.exists():
         return None
     import onnx
     from google.protobuf.message import DecodeError
     try:
         model = onnx.load(str(path), load_external_data=False)
-        return {p.key: p.value for p in model.metadata_props}['student_sha256']
+        held = {p.key: p.value for p in model.metadata_props}['student_sha256']
     except (DecodeError, KeyError):
         raise FileExistsError(
             f'{path.resolve()} was not written by this tool and is left as '
             'it is: choose another folder or remove it') from None
+    return None if held == sha256 else held
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """Single-stage distillation: teachers train while the student learns."""
 import copy
-from typing import Optional
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -142,7 +140,7 @@ class UnpairedOnlineDistiller(BaseDistiller):
         super().__init__(**kwargs)
         self.teacher = MODELS.build(teacher)
         self.best = nn.ModuleDict()
-        self.best_scores: Optional[list[float]] = None
+        self.best_scores: dict[str, list[float]] = {}
 
     def attach(self, host):
         known = list(self.teacher.generators)
@@ -160,30 +158,32 @@ class UnpairedOnlineDistiller(BaseDistiller):
 
     def teacher_networks(self):
         latest = dict(self.teacher.generators.items())
-        best = latest if self.best_scores is None else dict(self.best.items())
-        return {'teacher': best, 'latest': latest}
+        best = {d: self.best[d] for d in self.best_scores}
+        return {'teacher': {**latest, **best}, 'latest': latest}
 
-    def keep_if_best(self, scores: list[float],
+    def keep_if_best(self, domain: str, scores: list[float],
                      lower_is_better: bool = True) -> bool:
-        """Keep the teacher's generators if any score is better than ever.
+        """Keep the generator of a domain if any score is better than ever.
 
         Args:
+            domain (str): What it generates; a distilled one.
             scores (list[float]): Metrics on the split that selects.
             lower_is_better (bool): Whether they are distances.
 
         Returns:
-            bool: Whether they are the best so far.
+            bool: Whether it is the best so far.
         """
         sign = 1 if lower_is_better else -1
-        best = self.best_scores or [sign * float('inf')] * len(scores)
+        best = self.best_scores.get(
+            domain, [sign * float('inf')] * len(scores))
         better = [sign * s < sign * b for s, b in zip(scores, best)]
-        if not any(better):
-            return False
-        self.best_scores = [float(s) if up else b for s, b, up in
-                            zip(scores, best, better)]
-        for domain, net in self.best.items():
-            net.load_state_dict(self.teacher.generators[domain].state_dict())
-        return True
+        if any(better):
+            self.best_scores[domain] = [
+                float(s) if up else b
+                for s, b, up in zip(scores, best, better)]
+            self.best[domain].load_state_dict(
+                self.teacher.generators[domain].state_dict())
+        return any(better)
 
     def train_step(self, inputs, optim_wrapper):
         phase = self.schedule.phase(self.iteration)
@@ -206,9 +206,9 @@ class UnpairedOnlineDistiller(BaseDistiller):
         return {**log, **detached(losses)}
 
     def training_state(self):
-        return dict(best_scores=self.best_scores,
+        return dict(best_scores=dict(self.best_scores),
                     buffers=self.teacher.training_state())
 
     def load_training_state(self, state):
-        self.best_scores = state['best_scores']
+        self.best_scores = dict(state['best_scores'])
         self.teacher.load_training_state(state['buffers'])

@@ -31,9 +31,10 @@ class TeacherSelectionHook(Hook):
     """Score the teacher at the end of its phase and keep the best.
 
     Args:
-        metrics (Sequence[str]): Names of the metrics that select. One, of
-            the distilled direction, by default. With two directions a
-            teacher is kept when *either* improves, as OMGD published it.
+        metrics (dict[str, Sequence[str]]): By distilled domain the metrics
+            that select its generator: one of its own by default. With those
+            of both directions it is kept when *either* improves, as OMGD
+            published it.
         evaluator (dict | list | None): Metrics to compute; the run's
             validation metrics if None.
         domains (list[str] | None): Directions to generate for them.
@@ -41,11 +42,11 @@ class TeacherSelectionHook(Hook):
     """
 
     def __init__(self,
-                 metrics: Sequence[str],
+                 metrics: dict[str, Sequence[str]],
                  evaluator: Optional[Union[dict, list]] = None,
                  domains: Optional[list[str]] = None,
                  lower_is_better: bool = True):
-        self.metrics, self.evaluator = list(metrics), evaluator
+        self.metrics, self.evaluator = dict(metrics), evaluator
         self.domains, self.lower_is_better = domains, lower_is_better
 
     def before_train(self, runner):
@@ -60,13 +61,15 @@ class TeacherSelectionHook(Hook):
         with preserved_rng(), host.scoring('latest', self.domains):
             scores = evaluate(host, runner.val_loop.dataloader,
                               self._evaluator)
-        unknown = [m for m in self.metrics if m not in scores]
-        if unknown:
-            raise KeyError(f'no metric {unknown[0]!r} to select the teacher '
-                           f'by; computed were {list(scores)}')
-        kept = host.distiller.keep_if_best(
-            [scores[m] for m in self.metrics], self.lower_is_better)
-        runner.logger.info(
-            'Teacher on the val split: %s%s',
-            ', '.join(f'{m} {scores[m]:.4g}' for m in self.metrics),
-            ' (best so far, teaches from now on)' if kept else '')
+        for domain, names in self.metrics.items():
+            unknown = [name for name in names if name not in scores]
+            if unknown:
+                raise KeyError(f'no metric {unknown[0]!r} to select the '
+                               f'teacher by; computed were {list(scores)}')
+            kept = host.distiller.keep_if_best(
+                domain, [scores[name] for name in names],
+                self.lower_is_better)
+            runner.logger.info(
+                'Teacher of %s on the val split: %s%s', domain,
+                ', '.join(f'{name} {scores[name]:.4g}' for name in names),
+                ' (best so far, teaches from now on)' if kept else '')

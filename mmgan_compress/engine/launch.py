@@ -125,9 +125,13 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
 
 def needed_weights(cfg: Config) -> list[str]:
     """Return which prepared networks a config makes use of."""
-    distiller = cfg.model.get('distiller')
-    needed = {node['network'] for node in walk(cfg._cfg_dict)
-              if node.get('network') in ('vgg16', 'inception')}
+    distiller, needed = cfg.model.get('distiller'), set()
+    for node in walk(cfg._cfg_dict):
+        kind = str(node.get('type', '')).rsplit('.', 1)[-1]
+        if kind == 'FrechetDistance':
+            needed.add(node.get('network', 'inception'))
+        elif kind == 'PairedQuality' and node.get('lpips', True):
+            needed.add('vgg16')
     if distiller is not None and 'terms' not in distiller:
         perceptual = distiller.get('perceptual') or {}
         if perceptual.get('weights', 'imagenet') == 'imagenet':

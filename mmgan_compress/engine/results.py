@@ -78,6 +78,8 @@ class StudentHook(Hook):
 class ReportHook(Hook):
     """Score teachers and student on the test split when training ends.
 
+    A recipe without a test split leaves out the report.
+
     Args:
         pictures (int): Rows of ``comparison.png``.
     """
@@ -98,6 +100,8 @@ class ReportHook(Hook):
                     'comparison', np.asarray(picture), runner.iter)
 
     def after_train(self, runner):
+        if runner.cfg.get('test_dataloader') is None:
+            return
         with preserved_rng():
             report_run(runner, self.pictures)
 

@@ -190,16 +190,14 @@ class FrechetDistance(TranslationMetric):
         mean, deviation = kernel_distance(real, measured, size)
         fid, kid = ('FID', 'KID') if self.network.name == 'inception' else (
             f'{name}-{self.network.name.upper()}' for name in ('FD', 'KD'))
-        figures = {
-            fid: frechet_distance(real, measured),
-            kid: mean,
-            f'{kid}_std': deviation
-        }
+        figures = {fid: frechet_distance(real, measured), kid: mean}
+        if size < min(len(real), len(measured)):  # else all subsets are one
+            figures[f'{kid}_std'] = deviation
         return figures, {
             fid: f'{self._about(len(measured), "generated")} against '
                  f'{self.reference.describe(len(real))}; '
                  f'{self.network.protocol}',
-            kid: f'as {self.prefix}/{fid}; unbiased, mean ± deviation over '
+            kid: f'as {self.prefix}/{fid}; unbiased, mean (± deviation) over '
                  f'{KID_SUBSETS} subsets of {size}'
         }
 
