@@ -7,11 +7,12 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 DEMO_CONFIG ?= configs/omgd_cyclegan.py
 # what is installed is written down here; a change of it installs anew
 STAMP = $(VENV)/.installed
-WEIGHTS = $(VENV)/.weights
 
 .PHONY: demo test test-slow install clean
 
-demo: install $(WEIGHTS)
+demo: install
+	@echo '== VGG-16, the perceptual network'
+	@$(PY) tools/prepare_weights.py vgg16
 	@echo '== training: $(DEMO_CONFIG) --demo (about 4 minutes on 2 cores)'
 	@$(PY) tools/demo.py $(DEMO_CONFIG)
 
@@ -32,11 +33,6 @@ $(STAMP): setup.cfg pyproject.toml requirements/lock.txt
 	@$(PIP) torch==2.13.0
 	@$(PIP) --no-deps -r requirements/lock.txt
 	@$(PIP) --no-deps -e .
-	@touch $@
-
-$(WEIGHTS): $(STAMP)
-	@echo '== fetching VGG-16, the perceptual network'
-	@$(PY) tools/prepare_weights.py vgg16
 	@touch $@
 
 clean:

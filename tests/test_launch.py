@@ -175,3 +175,21 @@ def test_draws_depend_on_seed_and_position_alone(tmp_path):
     state = np.random.get_state()[1].copy()
     one[3]
     assert (state == np.random.get_state()[1]).all()
+
+
+def test_pairs_stay_aligned_through_augmentation(tmp_path):
+    """Crop and flip fall alike on both halves, and not always the same."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    (tmp_path / 'd/train').mkdir(parents=True)
+    half = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(np.concatenate([half, half], 1)).save(
+        tmp_path / 'd/train/0.png')
+    data = PairedImages(tmp_path / 'd', ('a', 'b'), size=32, load_size=40)
+    seen = []
+    for position in range(20):
+        images = data[position]['inputs']
+        assert torch.equal(images['img_a'], images['img_b'])
+        seen.append(images['img_a'])
+    assert sum(not torch.equal(seen[0], x) for x in seen) > 15

@@ -106,6 +106,8 @@ def test_run_leaves_students_table_and_pictures(finished):
     assert 'generator mode: eval' in (folder / 'report.md').read_text()
     with Image.open(folder / 'comparison.png') as picture:
         assert picture.width > 3 * 192
+    # for whichever backends of the visualizer the config names
+    assert list(folder.glob('*/vis_data/vis_image/comparison*.png'))
 
 
 def test_tools_test_scores_checkpoint_and_student(finished, tmp_path):

@@ -38,7 +38,7 @@ model = dict(
         discriminator=dict(base_channels=16, norm_cfg=norm_cfg, shared=3),
         # the student is not what is wanted here: one cheap term, no VGG
         terms=[dict(type='mmgan_compress.SSIMTerm')],
-        schedule=dict(epochs=6, constant=3, block=6)))
+        schedule=dict(epochs=5, constant=2, block=5)))
 train_dataloader = dict(num_workers=1, batch_size=1, dataset=dataset)
 # nothing is selected: what training ends with are the teachers
 val_dataloader = val_cfg = val_evaluator = None

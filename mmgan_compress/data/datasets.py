@@ -129,8 +129,8 @@ class TranslationImages(Dataset):
                           interpolation='bicubic'))
         groups = [keys] if self.aligned else [[k] for k in keys]
         for group in groups if self.split == 'train' else []:
-            if load > self.size:
-                steps.append(dict(type='Crop', keys=group, random_crop=True,
+            if load > self.size:  # one place for all keys, unlike `Crop`
+                steps.append(dict(type='FixedCrop', keys=group,
                                   crop_size=(self.size, self.size)))
             if self.flip:
                 steps.append(

@@ -3,6 +3,7 @@ import functools
 import os
 import re
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -126,7 +127,9 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
 def needed_weights(cfg: Config) -> list[str]:
     """Return which prepared networks a config makes use of."""
     distiller, needed = cfg.model.get('distiller'), set()
-    for node in walk(cfg._cfg_dict):
+    users = [cfg.get(key) for key in ('val_evaluator', 'test_evaluator',
+                                      'custom_hooks')]
+    for node in walk(users):
         kind = str(node.get('type', '')).rsplit('.', 1)[-1]
         if kind == 'FrechetDistance':
             needed.add(node.get('network', 'inception'))
@@ -164,6 +167,8 @@ def explained(build: Callable[[Namespace], Runner]) -> Callable:
 
     @functools.wraps(build)
     def wrapper(args: Namespace) -> Runner:
+        # mmagic gives convolutions before instance norm a bias on purpose
+        warnings.filterwarnings('ignore', message='Unnecessary conv bias')
         try:
             return build(args)
         except (FileNotFoundError, FileExistsError, KeyError,

@@ -1,0 +1,62 @@
+"""The demo: shipped data and teachers, any recipe."""
+import subprocess
+import sys
+
+import torch
+from mmengine.config import Config
+from toy import REPO
+
+from mmgan_compress.demo import DATA, apply_demo
+from mmgan_compress.registry import MODELS
+
+
+def test_shipped_teachers_load_and_are_small():
+    files = sorted(DATA.glob('*.pth'))
+    assert len(files) == 3
+    for file in files:
+        assert file.stat().st_size <= 2_000_000
+        assert torch.load(file, weights_only=True)['state_dict']
+
+
+def test_students_start_from_nothing_and_teachers_do_not(vgg_file):
+    for recipe in ('omgd_cyclegan', 'omgd_pix2pix'):
+        cfg = Config.fromfile(REPO / f'configs/{recipe}.py')
+        apply_demo(cfg)
+        cfg.model.distiller.perceptual = dict(
+            type='mmgan_compress.VGG16Features', weights=vgg_file)
+        host = MODELS.build(cfg.model)
+        host.init_weights()
+        shipped = {}
+        for file in cfg.model.distiller.teacher_checkpoints:
+            shipped.update(torch.load(file, weights_only=True)['state_dict'])
+        own = host.distiller.state_dict()
+        assert shipped and all(
+            torch.equal(own[k], v.float()) for k, v in shipped.items())
+
+
+def test_demo_runs_by_one_command(tmp_path, vgg_file):
+    """Some iterations of the real command, each method's hooks included."""
+    for recipe in ('omgd_cyclegan', 'omgd_pix2pix'):
+        work_dir = tmp_path / recipe
+        schedule = 'model.distiller.schedule.'
+        subprocess.run([
+            sys.executable, str(REPO / 'tools/train.py'),
+            str(REPO / f'configs/{recipe}.py'), '--demo',
+            '--work-dir', str(work_dir), '--cfg-options',
+            f'model.distiller.perceptual.weights={vgg_file}',
+            'model.distiller.perceptual.type=mmgan_compress.VGG16Features',
+            f'{schedule}epochs=2', f'{schedule}constant=1',
+            f'{schedule}block=2',
+            *([f'{schedule}student_epochs=2'] if 'cycle' in recipe else []),
+            # LPIPS and the distance need ImageNet weights
+            "val_evaluator.metrics=[{'type':'mmgan_compress.PairedQuality',"
+            "'domain':'emoji','lpips':False}]",
+            "test_evaluator.metrics=[{'type':'mmgan_compress.PairedQuality',"
+            "'domain':'emoji','lpips':False}]",
+            'default_hooks.student.metric=emoji/SSIM',
+            *(["custom_hooks=[{'type':'mmgan_compress.TeacherSelectionHook',"
+               "'metrics':{'emoji':['emoji/SSIM']}}]"]
+              if 'cycle' in recipe else [])], check=True)
+        for name in ('student.pth', 'student_best.pth', 'report.md',
+                     'report.json', 'comparison.png'):
+            assert (work_dir / name).is_file()
