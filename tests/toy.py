@@ -17,9 +17,13 @@ SIZE = 32
 
 
 def seeded_vgg() -> dict:
-    """Return the weights of the golden fixtures' VGG-16 (their README)."""
+    """Return the weights of the golden fixtures' VGG-16 (their README).
+
+    And three layers more, to relu5_3, which LPIPS asks for.
+    """
     state, channels = {}, 3
-    for k, (index, width) in enumerate(_WIDTHS.items()):
+    layers = {**_WIDTHS, 24: 512, 26: 512, 28: 512}
+    for k, (index, width) in enumerate(layers.items()):
         rs = np.random.RandomState(1000 + k)
         weight = rs.standard_normal(
             (width, channels, 3, 3)) * math.sqrt(2 / (9 * channels))
