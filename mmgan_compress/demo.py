@@ -37,7 +37,7 @@ def apply_demo(cfg: Config):
     _rename(cfg._cfg_dict, dict(zip(old, new)))
     cfg.model.reachable_domains = new[1:]
     root = str(DATA / f'{new[0]}2emoji')
-    _swap_data(cfg, root)
+    _swap_data(cfg, root, paired)
     _shrink_student(cfg.model.generator, paired)
     (_swap_paired if paired else _swap_unpaired)(cfg.model.distiller)
     _swap_training(cfg)
@@ -63,16 +63,16 @@ def _rename(node, names: dict):
                 node[key] = names[domain] + slash + figure
 
 
-def _swap_data(cfg: Config, root: str):
+def _swap_data(cfg: Config, root: str, paired: bool):
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         # workers cost more to start than these files to read
         loader.num_workers, loader.persistent_workers = 0, False
-        loader.batch_size = 1 if split == 'train' else 16
+        loader.batch_size = 16 if split != 'train' else 4 if paired else 1
         loader.dataset.update(
             data_root=root, split=split, size=SIZE,
             load_size=72 if split == 'train' else SIZE,
-            domains=['edges' if 'edges' in root else 'flat', 'emoji'])
+            domains=['edges' if paired else 'flat', 'emoji'])
 
 
 def _shrink_student(generator: ConfigDict, paired: bool):
@@ -113,8 +113,9 @@ def _swap_paired(distiller: ConfigDict):
     if distiller.get('channel'):
         distiller.channel.target_layers = [
             'model.2', 'model.4', 'model.6', 'model.8']
+    distiller.teacher_interval = 4
     distiller.schedule = ConfigDict(
-        epochs=400, constant=200, block=200, iters_per_epoch=1)
+        epochs=700, constant=350, block=350, iters_per_epoch=1)
 
 
 def _swap_training(cfg: Config):
