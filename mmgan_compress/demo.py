@@ -93,7 +93,7 @@ def _swap_unpaired(distiller: ConfigDict):
         distiller.channel.target_layers = [
             'model.2', 'model.4', 'model.6', 'model.8']
     distiller.schedule = ConfigDict(
-        epochs=160, constant=120, block=40, student_epochs=700,
+        epochs=160, constant=120, block=40, student_epochs=1000,
         iters_per_epoch=1)
 
 
