@@ -12,7 +12,10 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
+import pickle
 import sys
+import tempfile
 import types
 
 ACTIVE: dict[str, str] = {}
@@ -233,6 +236,21 @@ def fix_generation_init_weights():
     ACTIVE['fix_generation_init_weights'] = 'init_info is read before it is set'
 
 
+def runner_checkpoints_are_refused() -> bool:
+    """Tell whether mmengine cannot load what its own Runner saves."""
+    import torch
+    from mmengine.logging import HistoryBuffer
+    from mmengine.runner.checkpoint import load_from_local
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'probe.pth')
+        torch.save(HistoryBuffer([1.], [1]), path)
+        try:
+            load_from_local(path, 'cpu')
+        except pickle.UnpicklingError:
+            return True
+    return False
+
+
 def allow_runner_checkpoints():
     """Let mmengine's Runner read checkpoints of plain mmagic runs again.
 
@@ -246,8 +264,8 @@ def allow_runner_checkpoints():
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import Runner
     original = Runner.load_checkpoint
-    if hasattr(original, '__wrapped__') or not hasattr(
-            torch.serialization, 'safe_globals'):
+    if hasattr(original, '__wrapped__') or \
+            not runner_checkpoints_are_refused():
         return
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = {type(np.dtype(c)) for c in '?bBhHiIlLqQefdg'}

@@ -35,7 +35,6 @@ def apply_demo(cfg: Config):
     old, new = _domains(cfg), (['edges', 'emoji'] if paired else
                                ['flat', 'emoji'])
     _rename(cfg._cfg_dict, dict(zip(old, new)))
-    cfg.model.reachable_domains = new[1:]
     root = str(DATA / f'{new[0]}2emoji')
     _swap_data(cfg, root, paired)
     _shrink_student(cfg.model.generator, paired)
@@ -129,19 +128,24 @@ def _swap_training(cfg: Config):
 
 
 def _swap_scoring(cfg: Config, root: str, paired: bool):
-    distance = dict(
-        type='mmgan_compress.FrechetDistance', domain='emoji',
-        network=_NETWORK)
-    reference = dict(data_root=root, side='B', size=SIZE,
-                     layout='paired' if paired else 'unpaired')
-    quality = dict(type='mmgan_compress.PairedQuality', domain='emoji')
-    for split, more in (('val', []), ('test', [quality])):
-        cfg[f'{split}_evaluator'].metrics = [
-            dict(**distance, reference=dict(**reference, split=split)), *more]
-    metric = f'emoji/FD-{_NETWORK.upper()}'
-    cfg.default_hooks.student.metric = metric
+    domains = list(cfg.model.reachable_domains)
+    layout = 'paired' if paired else 'unpaired'
+    for split in ('val', 'test'):
+        metrics = [
+            dict(type='mmgan_compress.FrechetDistance', domain=domain,
+                 network=_NETWORK,
+                 reference=dict(data_root=root, size=SIZE, layout=layout,
+                                side='B' if domain == 'emoji' else 'A',
+                                split=split))
+            for domain in domains]
+        if split == 'test':  # test pairs of the unpaired set are aligned too
+            metrics += [dict(type='mmgan_compress.PairedQuality', domain=d)
+                        for d in domains]
+        cfg[f'{split}_evaluator'].metrics = metrics
+    names = {d: [f'{d}/FD-{_NETWORK.upper()}'] for d in domains}
+    cfg.default_hooks.student.metric = names[cfg.model.default_domain][0]
     for hook in cfg.get('custom_hooks', []):
         if hook.type.endswith('TeacherSelectionHook'):
             hook.clear()
             hook.update(type='mmgan_compress.TeacherSelectionHook',
-                        metrics=dict(emoji=[metric]))
+                        metrics=names)

@@ -1,9 +1,12 @@
 """Small networks gain nothing from threads; barriers cost them much."""
+import os
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 
 torch.set_num_threads(1)
+os.environ['OMP_NUM_THREADS'] = '1'  # of the commands that tests run
 
 
 @pytest.fixture(autouse=True)

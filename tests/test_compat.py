@@ -93,6 +93,8 @@ def test_shims_that_act_are_still_needed():
     assert active == (broken is not None)
     if active:
         assert compat.generation_init_weights_is_broken(broken)
+    if 'allow_runner_checkpoints' in compat.ACTIVE:
+        assert compat.runner_checkpoints_are_refused()
     if 'stub_torchvision_ops' in compat.ACTIVE:
         code = ('try:\n    import torchvision\nexcept RuntimeError as e:\n'
                 '    print("torchvision::" in str(e))')

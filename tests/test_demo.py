@@ -20,7 +20,7 @@ def test_shipped_teachers_load_and_are_small():
         assert torch.load(file, weights_only=True)['state_dict']
 
 
-def test_students_start_from_nothing_and_teachers_do_not(vgg_file):
+def test_teachers_start_from_the_shipped_files(vgg_file):
     for recipe in ('omgd_cyclegan', 'omgd_pix2pix'):
         cfg = Config.fromfile(REPO / f'configs/{recipe}.py')
         apply_demo(cfg)

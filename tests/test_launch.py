@@ -90,6 +90,44 @@ def test_a_run_is_not_overwritten(recipe):
         arguments(recipe, work_dir='old', resume='auto')) == 'old'
 
 
+def test_resumed_checkpoint_keeps_its_folder(recipe):
+    Path('old').mkdir()
+    Path('old/iter_1.pth').touch()
+    assert launch.choose_work_dir(
+        arguments(recipe, resume='old/iter_1.pth')) == 'old'
+    assert 'no checkpoint' in refused(recipe, resume='old/iter_9.pth')
+    assert 'no run to resume' in refused(recipe, resume='auto',
+                                         work_dir='new')
+
+
+def test_own_data_without_test_images(recipe, tmp_path):
+    write_images(tmp_path / 'mine', {'trainA': 2, 'trainB': 2})
+    runner = launch.make_runner(arguments(
+        recipe, data_root=str(tmp_path / 'mine')))
+    assert runner.cfg.test_dataloader is None
+    runner.train()
+    assert (Path(runner.work_dir) / 'student.pth').is_file()
+
+
+@pytest.mark.parametrize('option,words', [
+    ('default_hooks.student.metric=zebra/FID',
+     "no metric 'zebra/FID'; computed are"),
+])
+def test_unknown_metric_is_refused_before_training(recipe, option, words):
+    runner = launch.make_runner(arguments(recipe, cfg_options=[option]))
+    with pytest.raises(KeyError, match=words):
+        runner.train()
+
+
+def test_transparent_images_are_refused(tmp_path):
+    from PIL import Image
+    write_images(tmp_path / 'd', {'trainA': 2, 'trainB': 2})
+    Image.new('RGBA', (32, 32), (1, 2, 3, 9)).save(
+        tmp_path / 'd/trainA/glass.png')
+    with pytest.raises(ValueError, match='glass.png is transparent'):
+        UnpairedImages(tmp_path / 'd', ('a', 'b'), size=32)
+
+
 def test_nothing_to_resume(recipe):
     assert 'no run to resume' in refused(recipe, resume='auto')
 

@@ -215,7 +215,44 @@ def test_any_generator_of_mmagic_teaches(tmp_path, vgg_file):
     cfg.model.distiller.channel.target_layers = ['model.2', 'model.4']
     host = build_host(cfg).train()
     host.distiller.iteration = 2
-    host.distiller.train_step(inputs(host), optimizers(host, cfg))
+    before = snapshot(host.generators)
+    log = host.distiller.train_step(inputs(host), optimizers(host, cfg))
+    assert log['loss_channel_zebra_teacher'] > 0
+    assert moved(host.generators, before)
+
+
+def test_best_teacher_is_tapped_like_the_latest(tmp_path, vgg_file):
+    """A tap in front of an in-place ReLU is not overwritten by it."""
+    cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
+    cfg.model.distiller.teacher.generator = dict(
+        type='ResnetGenerator', in_channels=3, out_channels=3,
+        base_channels=4, num_blocks=2)
+    cfg.model.distiller.channel.target_layers = ['model.2.in', 'model.4']
+    host = build_host(cfg).train()
+    source = inputs(host)['img_horse']
+    with torch.no_grad():
+        _, latest = host.distiller.run_teacher('teacher', 'zebra', source)
+        assert host.distiller.keep_if_best('zebra', [1.])
+        _, best = host.distiller.run_teacher('teacher', 'zebra', source)
+    assert latest['model.2.in'].min() < 0
+    assert torch.equal(latest['model.2.in'], best['model.2.in'])
+
+
+def test_losses_are_float32_under_autocast(pix2pix):
+    """Mixed precision is for the generators' forward alone."""
+    host, optim = pix2pix
+    wrapper, seen = optim['student'], []
+    wrapper.optim_context = lambda model: torch.autocast(
+        'cpu', torch.bfloat16)
+    inside = []
+    host.generators['shoes'].register_forward_hook(
+        lambda m, a, out: inside.append(out.dtype))
+    for term in host.distiller.terms['shoes']:
+        term.register_forward_hook(lambda m, a, out: seen.append(
+            (out.dtype, torch.is_autocast_enabled('cpu'))))
+    host.distiller.train_step(inputs(host), optim)
+    assert inside == [torch.bfloat16]
+    assert seen and set(seen) == {(torch.float32, False)}
 
 
 @pytest.mark.parametrize('change,words', [

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 TOOLS = Path(__file__).parent
 
 

@@ -6,6 +6,10 @@ and comparison.png.
 """
 import argparse
 import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,9 +37,10 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Build the runner, load the weights, write the report."""
     args = parse_args()
-    from mmgan_compress.engine.launch import make_tester
+    from mmgan_compress.engine.launch import finish_distributed, make_tester
     from mmgan_compress.engine.results import report_run
     report_run(make_tester(args))
+    finish_distributed()
 
 
 if __name__ == '__main__':

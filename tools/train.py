@@ -2,6 +2,9 @@
 import argparse
 import os
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,8 +36,9 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Refuse what cannot work, then hand over to Runner."""
     args = parse_args()
-    from mmgan_compress.engine.launch import make_runner
+    from mmgan_compress.engine.launch import finish_distributed, make_runner
     make_runner(args).train()
+    finish_distributed()
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
 import contextlib
-import os
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +32,7 @@ def seeded(*entropy: int):
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # a GPU's is left alone
     try:
         yield
     finally:

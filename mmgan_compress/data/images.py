@@ -34,9 +34,11 @@ def missing_data(root: str, folder: str) -> FileNotFoundError:
     """Return the error for a data set that is not there."""
     name = os.path.basename(os.path.normpath(root))
     looked = os.path.abspath(os.path.join(root, folder))
+    from .recipes import RECIPES
+    known = name if name in RECIPES else '-h'
     return FileNotFoundError(
         f'no images in {looked}\n'
-        f'  prepare the set:   python tools/prepare_data.py {name}\n'
+        f'  prepare the set:   python tools/prepare_data.py {known}\n'
         '  or use your own:   --data-root FOLDER  (trainA/ trainB/ testA/ '
         'testB/, or train/ test/ of side-by-side pairs)\n'
         '  or just try it:    add --demo, which uses the data shipped here')
@@ -45,10 +47,12 @@ def missing_data(root: str, folder: str) -> FileNotFoundError:
 def _problem(path: str, paired: bool) -> Optional[str]:
     try:
         with Image.open(path) as image:
+            width, height = image.size
             image.draft('RGB', (8, 8))  # JPEG: read all, decode little
-            width, height = image.size if image.format != 'JPEG' else \
-                Image.open(path).size
             image.load()
+            if image.has_transparency_data and \
+                    image.convert('RGBA').getextrema()[3][0] < 255:
+                return 'is transparent: lay it onto a background first'
     except Exception as error:
         return f'cannot be read ({error})'
     if paired and width % 2:

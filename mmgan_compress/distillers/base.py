@@ -99,9 +99,11 @@ class BaseDistiller(nn.Module):
             state.update(torch.load(path, map_location='cpu',
                                     weights_only=True)['state_dict'])
         found = self.load_state_dict(state, strict=False)
-        own = {id(p) for net in self.teacher_side() for p in net.parameters()}
-        missing = [k for k, p in self.named_parameters()
-                   if id(p) in own and k in found.missing_keys]
+        own = {id(t) for net in self.teacher_side()
+               for t in [*net.parameters(), *net.buffers()]}
+        held = [*self.named_parameters(), *self.named_buffers()]
+        missing = [k for k, t in held
+                   if id(t) in own and k in found.missing_keys]
         if missing or found.unexpected_keys:
             raise RuntimeError(
                 f'{self.teacher_checkpoints} do not hold the teachers of '
@@ -137,9 +139,8 @@ class BaseDistiller(nn.Module):
 
     def notes(self) -> list[str]:
         """Return what every result of this run must state."""
-        if getattr(self.perceptual, 'weights', None) == 'random':
-            return ['perceptual network: RANDOM weights']
-        return []
+        note = getattr(self.perceptual, 'note', '')
+        return [f'perceptual network: {note}'] if note else []
 
     # --- the student ----------------------------------------------------
     def layers_of(self, domain: str, teacher: Optional[str] = None) -> list:

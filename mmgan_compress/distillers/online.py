@@ -148,10 +148,10 @@ class UnpairedOnlineDistiller(BaseDistiller):
         if unknown:
             raise KeyError(f'the teacher has no generator for the domain '
                            f'{unknown[0]!r}; it has {known}')
-        for domain in host.domains:
+        super().attach(host)
+        for domain in host.domains:  # after in-place layers were mended
             best = copy.deepcopy(self.teacher.generators[domain])
             self.best[domain] = best.requires_grad_(False)
-        super().attach(host)
 
     def teacher_side(self):
         return [self.teacher]

@@ -4,7 +4,7 @@ from typing import Optional, Union
 
 from mmengine.hooks import Hook
 
-from ..evaluation.report import evaluate
+from ..evaluation.report import check_names, evaluate
 from ..registry import HOOKS
 from .loop import unwrap
 from .state import preserved_rng
@@ -52,6 +52,12 @@ class TeacherSelectionHook(Hook):
     def before_train(self, runner):
         self._evaluator = runner.val_loop.evaluator if self.evaluator is None \
             else runner.build_evaluator(self.evaluator)
+        domains = unwrap(runner.model).domains
+        if set(self.metrics) != set(domains):
+            raise KeyError(f'metrics of {list(self.metrics)} select the '
+                           f'teacher, expected those of {domains}')
+        for names in self.metrics.values():
+            check_names(names, self._evaluator)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
@@ -62,10 +68,6 @@ class TeacherSelectionHook(Hook):
             scores = evaluate(host, runner.val_loop.dataloader,
                               self._evaluator)
         for domain, names in self.metrics.items():
-            unknown = [name for name in names if name not in scores]
-            if unknown:
-                raise KeyError(f'no metric {unknown[0]!r} to select the '
-                               f'teacher by; computed were {list(scores)}')
             kept = host.distiller.keep_if_best(
                 domain, [scores[name] for name in names],
                 self.lower_is_better)

@@ -55,11 +55,19 @@ def load_config(args: Namespace) -> Config:
         apply_demo(cfg)
     if args.data_root:
         set_everywhere(cfg._cfg_dict, 'data_root', args.data_root)
+        if not any(os.path.isdir(os.path.join(args.data_root, name))
+                   for name in ('test', 'testA')):
+            print('no test images in --data-root: there will be no report; '
+                  'see comparison_val.png and the log', file=sys.stderr)
+            cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     if args.cfg_options:
         action = DictAction([], 'options')
         options = Namespace()
         action(None, options, args.cfg_options)
         cfg.merge_from_dict(options.options)
+    for loader in _LOADERS:  # torch refuses the two together
+        if cfg.get(loader) and cfg[loader].num_workers == 0:
+            cfg[loader].persistent_workers = False
     return cfg
 
 
@@ -69,11 +77,17 @@ def choose_work_dir(args: Namespace) -> str:
     Raises:
         FileExistsError: If ``--work-dir`` holds a run and is not resumed.
     """
+    if args.resume not in (None, 'auto'):
+        if not os.path.isfile(args.resume):
+            raise FileNotFoundError(f'no checkpoint {args.resume!r}')
+        return args.work_dir or str(Path(args.resume).parent)
     if args.work_dir:
         if args.resume is None and has_run(args.work_dir):
             raise FileExistsError(
                 f'{args.work_dir} holds a run already: add --resume to '
                 'continue it, or name another --work-dir')
+        if args.resume and not has_run(args.work_dir):
+            raise FileNotFoundError(f'no run to resume in {args.work_dir}')
         return args.work_dir
     fresh = next_work_dir(args.config, args.demo)
     if args.resume != 'auto':
@@ -177,6 +191,13 @@ def explained(build: Callable[[Namespace], Runner]) -> Callable:
             sys.exit('error: ' + re.sub('^(class `.*?` in .*?: )+', '', text))
 
     return wrapper
+
+
+def finish_distributed():
+    """Wait for the others before leaving: rank 0 still writes the report."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 @explained

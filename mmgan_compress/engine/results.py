@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from ..core.resources import count_macs, count_params
 from ..evaluation.comparison import save_comparison
-from ..evaluation.report import build_report, evaluate, protocols_of
+from ..evaluation.report import (build_report, check_names, evaluate,
+                                 protocols_of)
 from ..registry import HOOKS
 from ..student import load_student, save_student
 from .loop import unwrap
@@ -49,15 +50,18 @@ class StudentHook(Hook):
                  lower_is_better: bool = True):
         self.metric, self.sign = metric, 1 if lower_is_better else -1
 
+    def before_train(self, runner):
+        if self.metric is not None and runner.val_loop is not None:
+            check_names([self.metric], runner.val_loop.evaluator)
+
     def after_val_epoch(self, runner, metrics=None):
         if self.metric is None or not is_main_process():
             return
-        if self.metric not in metrics:
-            raise KeyError(f'no metric {self.metric!r} to choose the best '
-                           f'student by; computed were {list(metrics)}')
         hub, score = runner.message_hub, float(metrics[self.metric])
         best = hub.runtime_info.get('best_student')  # checkpoints hold it
-        if best is not None and self.sign * score >= self.sign * best:
+        if best is None:
+            best = self.sign * float('inf')
+        if not self.sign * score < self.sign * best:  # nor for NaN
             return
         hub.update_info('best_student', score)
         path = os.path.join(runner.work_dir, BEST)

@@ -34,8 +34,8 @@ def set_rng_state(state: dict):
     kind, keys, *rest = state['numpy']
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(state['torch'].cpu())
-    if state['cuda'] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([s.cpu() for s in state['cuda']])
+    for device, own in zip(range(torch.cuda.device_count()), state['cuda']):
+        torch.cuda.set_rng_state(own.cpu(), device)
 
 
 @contextlib.contextmanager

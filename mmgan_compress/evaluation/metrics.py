@@ -179,6 +179,17 @@ class FrechetDistance(TranslationMetric):
         self.network = network if isinstance(network, nn.Module) else \
             shared_network(network)
 
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        return [f'{self.domain}/{figure}' for figure in self._titles()]
+
+    def _titles(self) -> tuple[str, str]:
+        if self.network.name == 'inception':
+            return 'FID', 'KID'
+        title = self.network.name.upper()
+        return f'FD-{title}', f'KD-{title}'
+
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return the features of one image."""
         return self.network.to(fake.device)(fake[None])[0]
@@ -188,8 +199,7 @@ class FrechetDistance(TranslationMetric):
         real = self.reference.features(self.network)
         size = min(KID_SUBSET_SIZE, len(real), len(measured))
         mean, deviation = kernel_distance(real, measured, size)
-        fid, kid = ('FID', 'KID') if self.network.name == 'inception' else (
-            f'{name}-{self.network.name.upper()}' for name in ('FD', 'KD'))
+        fid, kid = self._titles()
         figures = {fid: frechet_distance(real, measured), kid: mean}
         if size < min(len(real), len(measured)):  # else all subsets are one
             figures[f'{kid}_std'] = deviation
@@ -222,6 +232,12 @@ class PairedQuality(TranslationMetric):
     def __init__(self, domain: str, lpips: bool = True):
         super().__init__(domain)
         self.lpips = shared_lpips() if lpips else None
+
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        figures = ['PSNR', 'SSIM'] + ['LPIPS'] * (self.lpips is not None)
+        return [f'{self.domain}/{figure}' for figure in figures]
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return PSNR, SSIM and, if asked for, LPIPS of one image."""

@@ -164,6 +164,25 @@ def evaluate(model: nn.Module, dataloader: Iterable,
         model.train(training)
 
 
+def check_names(names: Sequence[str], evaluator: Evaluator):
+    """Refuse names that no metric of an evaluator computes.
+
+    Metrics of other packages do not say what they compute; with one of them
+    every name is accepted.
+
+    Raises:
+        KeyError: With what is computed.
+    """
+    known: list[str] = []
+    for metric in evaluator.metrics:
+        if not hasattr(metric, 'names'):
+            return
+        known += metric.names
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise KeyError(f'no metric {unknown[0]!r}; computed are {known}')
+
+
 def protocols_of(evaluator: Evaluator) -> dict[str, str]:
     """Return the protocol line of each figure that was last computed."""
     found: dict[str, str] = {}

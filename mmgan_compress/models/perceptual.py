@@ -1,5 +1,7 @@
 """VGG-16 features for perceptual and style losses."""
+import json
 import logging
+import os
 
 import torch
 import torch.nn as nn
@@ -7,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..data.weights import weights_path
 from ..registry import MODELS
 
 # Widths of the convolutions up to relu4_3, by torchvision's `features.N`; a
@@ -39,7 +42,7 @@ class VGG16Features(nn.Module):
 
     def __init__(self, weights: str = 'imagenet'):
         super().__init__()
-        self.weights = weights
+        self.note = self._note(weights)
         state = self._random() if weights == 'random' else self._read(weights)
         for index in _WIDTHS:
             for part in ('weight', 'bias'):
@@ -49,8 +52,19 @@ class VGG16Features(nn.Module):
                     persistent=False)
 
     @staticmethod
+    def _note(weights: str) -> str:
+        """Return what results must state of the weights, or ''."""
+        if weights == 'random':
+            return 'RANDOM weights'
+        if weights != 'imagenet':
+            return f'weights of {os.path.basename(weights)}'
+        record = weights_path('vgg16').with_suffix('.json')
+        known = not record.is_file() or json.loads(
+            record.read_text()).get('imagenet', True)
+        return '' if known else 'prepared from a file, not known as ImageNet'
+
+    @staticmethod
     def _read(weights: str) -> dict:
-        from ..data.weights import weights_path
         path = weights_path('vgg16') if weights == 'imagenet' else weights
         return torch.load(path, map_location='cpu', weights_only=True)
 
