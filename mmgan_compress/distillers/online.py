@@ -188,12 +188,11 @@ class UnpairedOnlineDistiller(BaseDistiller):
     def train_step(self, inputs, optim_wrapper):
         phase = self.schedule.phase(self.iteration)
         self.iteration += 1
-        if phase == 'teacher':
-            return self.teacher.step(inputs, optim_wrapper['teachers'],
-                                     optim_wrapper['discriminators'])
         log = {} if phase == 'student' else self.teacher.step(
             inputs, optim_wrapper['teachers'],
             optim_wrapper['discriminators'])
+        if phase == 'teacher':
+            return log
         wrapper, losses = optim_wrapper['student'], {}
         for domain in self.host.domains:
             source = inputs[f'img_{self.host.source_of(domain)}']

@@ -6,8 +6,7 @@ from mmengine.hooks import Hook
 
 from ..evaluation.report import check_names, evaluate
 from ..registry import HOOKS
-from .loop import unwrap
-from .state import preserved_rng
+from .state import preserved_rng, unwrap
 
 
 @HOOKS.register_module()

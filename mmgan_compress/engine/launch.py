@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from ..data.weights import weights_path
 from ..registry import DATASETS
-from .loop import unwrap
+from .state import unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 

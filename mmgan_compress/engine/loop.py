@@ -1,14 +1,8 @@
 """The train loop: exact resume, and a length that the schedule tells."""
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from ..registry import LOOPS
-from .state import preserved_rng
-
-
-def unwrap(model):
-    """Return the host model inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+from .state import preserved_rng, unwrap
 
 
 @LOOPS.register_module()

@@ -17,8 +17,7 @@ from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..registry import HOOKS
 from ..student import load_student, save_student
-from .loop import unwrap
-from .state import preserved_rng
+from .state import preserved_rng, unwrap
 
 BEST, LAST = 'student_best.pth', 'student.pth'
 _BEST_ROW = 'student, best(val)'

@@ -15,6 +15,11 @@ _KEY = 'mmgan_compress'
 _BUFFER = '__history_buffer__'
 
 
+def unwrap(model):
+    """Return the host model inside a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
 def rng_state() -> dict:
     """Return the state of all generators as tensors and plain types."""
     version, numbers, gauss = random.getstate()
@@ -87,17 +92,12 @@ class TrainingStateHook(Hook):
     def __init__(self):
         self._pending = None
 
-    @staticmethod
-    def _distiller(runner):
-        model = runner.model
-        return (model.module if is_model_wrapper(model) else model).distiller
-
     def before_save_checkpoint(self, runner, checkpoint: dict):
         checkpoint['message_hub'] = to_plain(checkpoint['message_hub'])
         checkpoint['meta'] = to_plain(checkpoint['meta'])
         checkpoint[_KEY] = dict(
             rng=rng_state(),
-            distiller=self._distiller(runner).training_state())
+            distiller=unwrap(runner.model).distiller.training_state())
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         if 'message_hub' in checkpoint:
@@ -106,7 +106,7 @@ class TrainingStateHook(Hook):
 
     def before_train(self, runner):
         if self._pending is not None:
-            self._distiller(runner).load_training_state(
+            unwrap(runner.model).distiller.load_training_state(
                 self._pending['distiller'])
             set_rng_state(self._pending['rng'])  # last: loaders draw as well
             self._pending = None
