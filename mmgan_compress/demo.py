@@ -18,6 +18,14 @@ _NETWORK = 'vgg16'  # the FID Inception would take half of the time
 # Of both tasks' teacher, mmagic's ResNet with six blocks: behind the second
 # down-sampling and the 2nd, 4th and 6th block.
 _TEACHER_TAPS = ['model.2', 'model.4', 'model.6', 'model.8']
+# The same places of a student with nine blocks.
+_STUDENT_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
+_SEPARABLE = dict(type='mmgan_compress.SeparableResnetGenerator',
+                  norm_cfg=dict(type='IN'), base_channels=8)
+# Rates of the remaining optimizers: a discriminator that starts from nothing
+# beside a trained teacher, and gates that have hundreds of steps to close.
+_RATES = dict(student=STUDENT_LR, student_discriminators=STUDENT_LR,
+              gates=2e-3)
 
 
 def apply_demo(cfg: Config):
@@ -40,10 +48,11 @@ def apply_demo(cfg: Config):
     _rename(cfg._cfg_dict, dict(zip(old, new)))
     root = str(DATA / f'{new[0]}2emoji')
     _swap_data(cfg, root, paired)
-    _shrink_student(cfg.model.generator)
-    (_swap_paired if paired else _swap_unpaired)(cfg.model.distiller)
-    if cfg.model.distiller.get('channel'):
-        cfg.model.distiller.channel.target_layers = _TEACHER_TAPS
+    _swap_student(cfg.model)
+    distiller = cfg.model.distiller
+    (_swap_paired if paired else _swap_unpaired)(distiller)
+    _swap_schedule(distiller, paired)
+    _swap_taps(distiller, paired)
     _swap_training(cfg)
     _swap_scoring(cfg, root, paired)
 
@@ -77,34 +86,50 @@ def _swap_data(cfg: Config, root: str, paired: bool):
             data_root=root, split=split, size=SIZE,
             load_size=72 if split == 'train' else SIZE,
             domains=['edges' if paired else 'flat', 'emoji'])
+        if 'teacher_images' in loader.dataset:  # 3-D emoji have these names
+            loader.dataset.teacher_images = {'emoji': f'{root}/trainB'}
 
 
-def _shrink_student(generator: ConfigDict):
-    generator.base_channels = 8
-    if 'Unet' in generator.type:
-        generator.num_down = 5
-    generator.pop('init_cfg', None)
+def _swap_student(model: ConfigDict):
+    """Narrow the student; one that is compared with the teacher layer by
+    layer becomes a ResNet, as the demo's teachers are."""
+    by_layer = any(term.type.endswith('CooperativeTerm') or term.get(
+        'on') == 'scale' for term in model.distiller.get('terms') or [])
+    if 'type' not in model.generator or by_layer:
+        model.generator = ConfigDict(_SEPARABLE)
+        return
+    model.generator.base_channels = 8
+    if 'Unet' in model.generator.type:
+        model.generator.num_down = 5
+    model.generator.pop('init_cfg', None)
 
 
 def _swap_unpaired(distiller: ConfigDict):
-    teacher = distiller.teacher
+    teacher = distiller.get('teacher')
+    if 'student_discriminator' in distiller:
+        _discriminator(distiller.student_discriminator).base_channels = 12
+    if teacher is None or 'generator' not in teacher:
+        return
     teacher.generator = ConfigDict(
         type='ResnetGenerator', in_channels=3, out_channels=3,
         base_channels=12, num_blocks=6, norm_cfg=dict(type='IN'))
     teacher.discriminator.update(base_channels=12)
     distiller.teacher_checkpoints = [str(DATA / 'teacher_flat2emoji.pth')]
-    distiller.schedule = ConfigDict(
-        epochs=160, constant=120, block=40, student_epochs=1000,
-        iters_per_epoch=1)
 
 
 def _swap_paired(distiller: ConfigDict):
     norm_cfg = dict(type='IN')
-    distiller.teachers = ConfigDict(
-        wide=dict(type='ResnetGenerator', in_channels=3, out_channels=3,
-                  base_channels=20, num_blocks=6, norm_cfg=norm_cfg),
-        deep=dict(type='mmgan_compress.DeepSeparableResnetGenerator',
-                  base_channels=6, norm_cfg=norm_cfg))
+    if 'student_discriminator' in distiller:
+        _discriminator(distiller.student_discriminator).base_channels = 16
+    count = len(distiller.get('teachers') or {})
+    if not count:
+        return
+    wide = dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+                base_channels=20, num_blocks=6, norm_cfg=norm_cfg)
+    deep = dict(type='mmgan_compress.DeepSeparableResnetGenerator',
+                base_channels=6, norm_cfg=norm_cfg)
+    distiller.teachers = ConfigDict(wide=wide, deep=deep) if count > 1 else \
+        ConfigDict(wide=wide)
     distiller.discriminator = ConfigDict(
         type='mmgan_compress.MultiHeadPatchDiscriminator', in_channels=6,
         base_channels=16, norm_cfg=norm_cfg, num_heads=2, shared=3)
@@ -112,16 +137,43 @@ def _swap_paired(distiller: ConfigDict):
         str(DATA / f'teacher_edges2emoji_{part}.pth')
         for part in ('wide', 'deep')]
     distiller.teacher_interval = 4
+
+
+def _discriminator(config: ConfigDict) -> ConfigDict:
+    """Return the plain one, inside of one with gates."""
+    return config.get('discriminator', config)
+
+
+def _swap_schedule(distiller: ConfigDict, paired: bool):
+    """Give every method about as many steps of the student."""
+    phases = 'student_epochs' in distiller.schedule
     distiller.schedule = ConfigDict(
-        epochs=700, constant=350, block=350, iters_per_epoch=1)
+        epochs=700, constant=350, block=350, iters_per_epoch=1) if paired \
+        else ConfigDict(epochs=160, constant=120, block=40,
+                        student_epochs=1000, iters_per_epoch=1) if phases \
+        else ConfigDict(epochs=1200, constant=600, block=600,
+                        iters_per_epoch=1)
+
+
+def _swap_taps(distiller: ConfigDict, paired: bool):
+    """Name the layers of the demo's networks."""
+    if distiller.get('channel'):
+        distiller.channel.target_layers = _TEACHER_TAPS
+    for term in distiller.get('terms') or []:
+        if term.get('layers'):
+            term.target_layers = _TEACHER_TAPS
+        if term.type.endswith('CooperativeTerm'):
+            term.layers = _STUDENT_TAPS
+        if term.get('discriminator_layers') and paired:
+            term.discriminator_layers = ['blocks.1.0', 'blocks.3.0']
+        if term.get('on') == 'scale':  # instance norm has none
+            term.on = 'weight'
 
 
 def _swap_training(cfg: Config):
     for name, wrapper in cfg.optim_wrapper.items():
-        if name == 'student':
-            wrapper.optimizer.lr = STUDENT_LR
-        elif isinstance(wrapper, dict):
-            wrapper.optimizer.lr = TEACHER_LR
+        if isinstance(wrapper, dict):
+            wrapper.optimizer.lr = _RATES.get(name, TEACHER_LR)
     cfg.default_hooks.logger.interval = 100
     cfg.default_hooks.checkpoint.interval = 500
 

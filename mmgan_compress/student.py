@@ -10,7 +10,9 @@ The file holds all that is needed to run it::
             'generator': {'type': 'ResnetGenerator', ...},
             'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
             'image_size': 256, 'size_multiple': 4,
-            'resources': {'params': 137312, ...}},
+            'resources': {'params': 137312, ...},
+            # where the directions differ:
+            'generators': {'horse': {...}, 'zebra': {...}}},
         'cfg': '<test config for mmengine>'},
      'state_dict': {'generators.zebra.model.0.conv.weight': tensor, ...}}
 
@@ -19,6 +21,7 @@ reads it with ``weights_only=True``. The keys are those of the whole model,
 so mmengine's ``load_checkpoint`` and ``init_cfg=dict(type='Pretrained',
 checkpoint='student.pth', prefix='generators.zebra')`` read it too.
 """
+import math
 import os
 import pickle
 import zipfile
@@ -31,8 +34,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import __version__, pictures
-from .student_config import (build_generator, check_twin, generator_config,
-                             plain, size_multiple, config_text)
+from .core.domains import per_domain
+from .student_config import (build_generator, check_twin, config_text,
+                             domain_config, generator_config, plain,
+                             size_multiple)
 
 FORMAT = 1
 StrPath = Union[str, Path]
@@ -65,24 +70,33 @@ def save_student(path: StrPath,
         TypeError: If config or resources hold more than plain values.
     """
     generators = model.get_module(model.generators)
-    config = generator_config(model._gen_cfg)
-    twin = build_generator(config, 'meta').eval()
-    state = {}
+    configs = {
+        domain: generator_config(config) for domain, config in per_domain(
+            model._gen_cfg, list(generators)).items()
+    }
+    twins, state = {}, {}
     for domain, generator in generators.items():
-        check_twin(twin, generator, domain)
+        twins[domain] = build_generator(configs[domain], 'meta').eval()
+        check_twin(twins[domain], generator, domain)
         for key, value in generator.state_dict().items():
             state[f'generators.{domain}.{key}'] = value.detach().cpu().clone()
+    default = model._default_domain
+    kinds = [domain for domain in configs
+             if domain == default or configs[domain] != configs[default]]
     info = dict(
         format=FORMAT,
         version=__version__,
         source=source,
         domains=list(model._related_domains),
-        default_domain=model._default_domain,
-        generator=config,
-        module=type(twin).__module__,
+        default_domain=default,
+        generator=configs[default],
+        module=type(twins[default]).__module__,
         image_size=image_size,
-        size_multiple=size_multiple(twin, image_size),
+        size_multiple=math.lcm(*(size_multiple(twins[kind], image_size)
+                                 for kind in kinds)),
         resources=plain(resources or {}, 'resources'))
+    if len(kinds) > 1:
+        info['generators'] = configs
     meta = dict(mmgan_compress=info, cfg=config_text(info))
     _write(Path(path), dict(meta=meta, state_dict=state))
     return str(path)
@@ -96,8 +110,9 @@ def student_info(path: StrPath) -> dict[str, Any]:
 
     Returns:
         dict: The entries under ``'mmgan_compress'`` (see the head of this
-        module) and ``'cfg'``, a config for mmengine's
-        ``Config.fromstring(cfg, '.py')``.
+        module), ``'cfg'``, a config for mmengine's
+        ``Config.fromstring(cfg, '.py')``, and ``'reachable'``, the domains
+        that it has a generator for.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -126,15 +141,15 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
     info, state = _read(path)
     domain = domain or info['default_domain']
     prefix = f'generators.{domain}.'
-    held = sorted({key.split('.')[1] for key in state})
-    if domain not in held:
+    if domain not in info['reachable']:
         raise ValueError(f'{path} has no generator for {domain!r}, choose '
-                         f'one of {held}')
+                         f'one of {info["reachable"]}')
+    config = domain_config(info, domain)
     try:
-        net = build_generator(info['generator'])
+        net = build_generator(config)
     except KeyError as error:
         raise ValueError(
-            f'{path} holds a {info["generator"]["type"]}, which is not '
+            f'{path} holds a {config["type"]}, which is not '
             f'registered here. Import {info["module"]} first, where it was '
             'defined') from error
     own = {k[len(prefix):]: v for k, v in state.items()
@@ -231,7 +246,8 @@ def _read(path: StrPath) -> tuple[dict, dict]:
     if strays:
         raise ValueError(f'{path} is damaged or was changed: unexpected '
                          f'{strays[0]!r}, a student has generators.* only')
-    return dict(info, cfg=meta['cfg']), state
+    reachable = sorted({key.split('.')[1] for key in state})
+    return dict(info, cfg=meta['cfg'], reachable=reachable), state
 
 
 def _load(path: StrPath) -> Any:

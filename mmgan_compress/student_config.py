@@ -50,10 +50,22 @@ def generator_config(config: dict) -> dict:
         config['type'] = f'mmgan_compress.{config["type"]}'
     # The weights are in the file; the path that they once came from need
     # not exist where the file goes.
-    init_cfg = config.get('init_cfg')
-    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-        del config['init_cfg']
+    for part in (config, config.get('arch') or {}):  # of a SlimNetwork
+        init_cfg = part.get('init_cfg')
+        if isinstance(init_cfg, dict) and \
+                init_cfg.get('type') == 'Pretrained':
+            del part['init_cfg']
     return config
+
+
+def domain_config(info: dict, domain: str) -> dict:
+    """Return the config of the generator of one domain.
+
+    Args:
+        info (dict): What the student file says of itself.
+        domain (str): A domain that it has a generator for.
+    """
+    return info.get('generators', {}).get(domain, info['generator'])
 
 
 def plain(value: Any, name: str) -> Any:

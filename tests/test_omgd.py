@@ -32,6 +32,13 @@ def inputs(host, size=32):
             for d in host._related_domains}
 
 
+def keep(distiller, scores):
+    """Score the latest teacher of zebras."""
+    return distiller.stand_ins.keep_if_best(
+        'teacher', 'zebra', distiller.network('latest:teacher', 'zebra'),
+        scores)
+
+
 def golden_discriminator(host):
     """Give the host the discriminator of the golden teacher step."""
     cfg = dict(type='mmgan_compress.MultiHeadPatchDiscriminator',
@@ -153,30 +160,31 @@ def test_phases_alternate(cyclegan):
 def test_best_teacher_teaches_and_the_latest_goes_on(cyclegan):
     host, optim = cyclegan
     d = host.distiller
-    assert d.keep_if_best('zebra', [0.5])
-    best = snapshot(d.best)
+    assert keep(d, [0.5])
+    best = snapshot(d.stand_ins)
     d.train_step(inputs(host), optim)  # the teacher moves on
     latest = snapshot(d.teacher)
-    assert not d.keep_if_best('zebra', [0.6])  # and is worse
-    assert not moved(d.best, best)
+    assert not keep(d, [0.6])  # and is worse
+    assert not moved(d.stand_ins, best)
     d.iteration = 2
     used = []
-    d.best['zebra'].register_forward_hook(lambda *_: used.append('best'))
+    d.stand_ins['teacher:zebra'].register_forward_hook(
+        lambda *_: used.append('best'))
     d.teacher.generators['zebra'].register_forward_hook(
         lambda *_: used.append('latest'))
     d.train_step(inputs(host), optim)
     assert used == ['best']
     assert not moved(d.teacher, latest)
-    assert d.keep_if_best('zebra', [0.4]) and moved(d.best, best)
+    assert keep(d, [0.4]) and moved(d.stand_ins, best)
 
 
 def test_published_rule_keeps_at_either_improvement(cyclegan):
     host, _ = cyclegan
     d = host.distiller
-    assert d.keep_if_best('zebra', [5., 5.])
-    assert d.keep_if_best('zebra', [6., 4.])  # the other direction improved
-    assert d.best_scores == {'zebra': [5., 4.]}
-    assert not d.keep_if_best('zebra', [5., 4.])
+    assert keep(d, [5., 5.])
+    assert keep(d, [6., 4.])  # the other direction improved
+    assert d.stand_ins.scores == {'teacher:zebra': [5., 4.]}
+    assert not keep(d, [5., 4.])
 
 
 def test_identity_images_only_where_they_count(cyclegan):
@@ -229,11 +237,11 @@ def test_best_teacher_is_tapped_like_the_latest(tmp_path, vgg_file):
         base_channels=4, num_blocks=2)
     cfg.model.distiller.channel.target_layers = ['model.2.in', 'model.4']
     host = build_host(cfg).train()
-    source = inputs(host)['img_horse']
+    data = inputs(host)
     with torch.no_grad():
-        _, latest = host.distiller.run_teacher('teacher', 'zebra', source)
-        assert host.distiller.keep_if_best('zebra', [1.])
-        _, best = host.distiller.run_teacher('teacher', 'zebra', source)
+        _, latest = host.distiller.run_teacher('teacher', 'zebra', data)
+        assert keep(host.distiller, [1.])
+        _, best = host.distiller.run_teacher('teacher', 'zebra', data)
     assert latest['model.2.in'].min() < 0
     assert torch.equal(latest['model.2.in'], best['model.2.in'])
 

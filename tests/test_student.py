@@ -165,6 +165,91 @@ Runner.from_cfg(cfg).test()
     assert np.array_equal(pair[:, 64:], np.array(picture))
 
 
+SLIM = dict(
+    type='mmgan_compress.SlimNetwork',
+    arch=dict(GENERATORS['separable'], type='SeparableResnetGenerator',
+              init_cfg=dict(type='Pretrained', checkpoint='/not/there.pth')),
+    channels={'model.1': [3, 3], 'model.2': [3], 'model.4': [3, 8]})
+
+
+def uneven_host(**generators):
+    """Build a host whose directions have generators of their own."""
+    torch.manual_seed(0)
+    return MODELS.build(dict(
+        type='mmgan_compress.DistilledTranslator', generator=generators,
+        default_domain='zebra', reachable_domains=['horse', 'zebra'],
+        related_domains=['horse', 'zebra']))
+
+
+def test_directions_with_generators_of_their_own(tmp_path):
+    """Pruned, another network, in a process without our training."""
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    torch.save(x, tmp_path / 'x.pt')
+    host = uneven_host(horse=GENERATORS['unet'], zebra=SLIM).eval()
+    assert host.generators['zebra'].model[1].out_channels == 3
+    state = torch.get_rng_state()
+    for name in ('s.pth', 'again.pth'):
+        save_student(tmp_path / name, host, source='T', image_size=64)
+    assert torch.equal(state, torch.get_rng_state())
+    assert (tmp_path / 's.pth').read_bytes() == (
+        tmp_path / 'again.pth').read_bytes()
+    run_python('''
+import torch, mmgan_compress
+for domain in ('horse', 'zebra'):
+    net = mmgan_compress.load_student('s.pth', domain)
+    with torch.no_grad():
+        torch.save(net(torch.load('x.pt')), f'{domain}.pt')
+''', cwd=tmp_path)
+    for domain in ('horse', 'zebra'):
+        with torch.no_grad():
+            want = host.generators[domain](x)
+        assert torch.equal(torch.load(tmp_path / f'{domain}.pt'), want)
+    info = student_info(tmp_path / 's.pth')
+    assert info['size_multiple'] == MULTIPLE['unet']
+    assert info['generator'] == info['generators']['zebra']
+    assert info['generator']['channels'] == SLIM['channels']
+    assert 'init_cfg' not in info['generator']['arch']
+    assert info['generators']['horse']['type'] == 'UnetGenerator'
+    for domain in ('horse', 'zebra'):
+        picture, = translate(load_student(tmp_path / 's.pth', domain),
+                             Image.new('RGB', (61, 47)))
+        assert picture.size == (61, 47)
+
+
+def test_pruned_student_in_mmengine(tmp_path):
+    """The config inside, as text, builds the network of the file."""
+    host = make_host()
+    host._gen_cfg = {'zebra': SLIM}
+    host.generators['zebra'] = build_generator(SLIM)
+    save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    info = student_info(tmp_path / 's.pth')
+    assert 'generators' not in info
+    model = MODELS.build(Config.fromstring(info['cfg'], '.py').model)
+    state = torch.load(tmp_path / 's.pth', weights_only=True)['state_dict']
+    model.load_state_dict(state)
+
+
+def test_weights_and_domains_must_fit_their_config(tmp_path):
+    host = uneven_host(horse=GENERATORS['separable'], zebra=SLIM)
+    host._gen_cfg = dict(horse=SLIM, zebra=SLIM)
+    with pytest.raises(ValueError, match="'horse' does not rebuild it"):
+        save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    with pytest.raises(ValueError, match=r"keys .'horse'.: expected a "
+                       r"config with a .type., or one for each of .'horse', "):
+        uneven_host(horse=SLIM)
+
+
+def test_equal_generators_are_one_config(tmp_path):
+    """Given per domain or once: one file, and the same weights."""
+    config = GENERATORS['separable']
+    save_student(tmp_path / 'a', uneven_host(horse=config, zebra=config),
+                 source='T', image_size=64)
+    save_student(tmp_path / 'b', uneven_host(**config), source='T',
+                 image_size=64)
+    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+    assert 'generators' not in student_info(tmp_path / 'a')
+
+
 @pytest.mark.parametrize('kind', GENERATORS)
 def test_size_multiple(kind):
     twin = build_generator(GENERATORS[kind], 'meta').eval()

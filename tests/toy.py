@@ -1,6 +1,7 @@
 """Tiny recipes and data for the tests of training."""
 import math
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import torch
@@ -117,13 +118,13 @@ def build_host(cfg: Config, seed: int = 0):
     return host
 
 
-def optimizers(host, cfg: Config, lr: float = 1e-3):
-    """Build the config's optimizers for a host."""
+def optimizers(host, cfg: Config, lr: Optional[float] = 1e-3):
+    """Build the config's optimizers for a host, at one rate or its own."""
     from mmagic.engine.optimizers import MultiOptimWrapperConstructor
     wanted = {k: v for k, v in cfg.optim_wrapper.to_dict().items()
               if isinstance(v, dict)}
     for wrapper in wanted.values():
-        wrapper['optimizer']['lr'] = lr
+        wrapper['optimizer']['lr'] = lr or wrapper['optimizer']['lr']
     return MultiOptimWrapperConstructor(wanted)(host)
 
 

@@ -11,6 +11,24 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 model_wrapper_cfg = dict(type='mmgan_compress.DistributedTranslator')
 
+# of generators and discriminators alike, in all of the papers
+optimizer = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
+# of a student that plays the GAN game itself, without a teacher
+playing = dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=['generators', 'distiller.terms'], optimizer=optimizer),
+    student_discriminators=dict(
+        modules=['distiller.student_discriminators'], optimizer=optimizer))
+# ... against a discriminator with gates (GCC: alpha by Adam's own betas)
+gated = dict(
+    student_discriminators=dict(
+        modules=[r'distiller\.student_discriminators\.\w+\.body'],
+        optimizer=optimizer),
+    gates=dict(
+        modules=[r'distiller\.student_discriminators\.\w+\.gates'],
+        optimizer=dict(type='Adam', lr=1e-4)))
+
 # its length and the moments of validation follow model.distiller.schedule
 train_cfg = dict(type='mmgan_compress.DistillTrainLoop')
 val_cfg = dict(type='ValLoop')

@@ -77,18 +77,23 @@ class TrainSchedule:
         _, position, teacher = self._locate(iteration)
         return 'teacher' if position < teacher else 'student'
 
+    def epoch(self, iteration: int) -> int:
+        """Return the 1-based epoch of the teacher at 0-based ``iteration``.
+        """
+        block, position, teacher = self._locate(iteration)
+        done = block * self.block * self.iters_per_epoch + \
+            min(position, teacher - 1)
+        return done // self.iters_per_epoch + 1
+
     def lr_factor(self, iteration: int) -> float:
         """Return the factor of the base rate at 0-based ``iteration``.
 
         ``1 - max(0, e - constant) / (decay + 1)`` with the 1-based teacher
         epoch e (OMGD/models/networks.py: get_scheduler, 'linear').
         """
-        block, position, teacher = self._locate(iteration)
-        done = block * self.block * self.iters_per_epoch + \
-            min(position, teacher - 1)
-        epoch = done // self.iters_per_epoch + 1
         decay = self.epochs - self.constant
-        return 1 - max(0, epoch - self.constant) / (decay + 1)
+        past = max(0, self.epoch(iteration) - self.constant)
+        return 1 - past / (decay + 1)
 
     def ends_block(self, iteration: int) -> bool:
         """Tell whether this iteration is the last one of a block."""

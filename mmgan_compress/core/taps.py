@@ -19,8 +19,8 @@ def disable_inplace(module: nn.Module) -> nn.Module:
     return module
 
 
-def forward_with_taps(module: nn.Module, image: Tensor,
-                      layers: Sequence[str]) -> tuple[Tensor, dict]:
+def forward_with_taps(module: nn.Module, image: Tensor, layers: Sequence[str],
+                      *args) -> tuple[Tensor, dict]:
     """Run ``module`` once and return its output and the named features.
 
     The hooks live for this call only: another forward of the same network
@@ -30,6 +30,7 @@ def forward_with_taps(module: nn.Module, image: Tensor,
         module (nn.Module): Any network.
         image (Tensor): Its input, (N, C, H, W).
         layers (Sequence[str]): Names as in ``named_modules``.
+        args: Further arguments of the network, behind the image.
 
     Returns:
         tuple[Tensor, dict[str, Tensor]]: Output, and feature by layer.
@@ -45,7 +46,7 @@ def forward_with_taps(module: nn.Module, image: Tensor,
         for name, calls in features.items()
     ]
     try:
-        output = module(image)
+        output = module(image, *args)
     finally:
         for handle in handles:
             handle.remove()

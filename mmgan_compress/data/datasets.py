@@ -6,6 +6,7 @@ starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
 import contextlib
+import os
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from ..registry import DATA_SAMPLERS, DATASETS
-from .images import check_images, list_images, missing_data
+from .images import (check_images, list_images, match_teacher_images,
+                     missing_data)
 
 
 @contextlib.contextmanager
@@ -41,6 +43,12 @@ def seeded(*entropy: int):
         torch.set_rng_state(states[2])
 
 
+def load_step(key: str) -> dict:
+    """Return the transform that loads one image."""
+    return dict(type='LoadImageFromFile', key=key, channel_order='rgb',
+                color_type='color')
+
+
 class TranslationImages(Dataset):
     """Base of both layouts.
 
@@ -56,10 +64,18 @@ class TranslationImages(Dataset):
         max_images (int | None): Use at most so many, evenly spaced. 100 by
             default for a val split that is taken from the training images.
         pipeline (list | None): Transforms that replace the standard ones.
+        teacher_images (dict[str, str] | None): Folder by generated domain.
+            For each training image of the other domain (for each pair, in
+            paired sets) it holds a teacher's image of the same name but for
+            the extension: ``tools/make_teacher_images.py`` makes it. In
+            training these are ``img_teacher_<domain>``, cropped and flipped
+            with their sources. Val and test leave them out.
 
     Raises:
-        FileNotFoundError: If a folder is missing or empty.
-        ValueError: If an image is corrupt, tiny, or no pair.
+        FileNotFoundError: If a folder is missing or empty, or images of a
+            teacher are missing.
+        ValueError: If an image is corrupt, tiny, or no pair, or
+            ``teacher_images`` names an unknown domain.
     """
     METAINFO: dict = {}
 
@@ -71,7 +87,8 @@ class TranslationImages(Dataset):
                  load_size: Optional[int] = None,
                  flip: bool = True,
                  max_images: Optional[int] = None,
-                 pipeline: Optional[list] = None):
+                 pipeline: Optional[list] = None,
+                 teacher_images: Optional[dict[str, str]] = None):
         if split not in ('train', 'val', 'test'):
             raise ValueError("split must be 'train', 'val' or 'test', got "
                              f'{split!r}')
@@ -84,6 +101,11 @@ class TranslationImages(Dataset):
         self.seed = 0
         self._order: tuple = (None, None)
         self.load_files()
+        self.teacher_files = {
+            domain: self._find_teacher_images(domain, folder)
+            for domain, folder in (teacher_images or {}).items()
+            if split == 'train'
+        }
         self.pipeline = Compose(pipeline or self.standard_pipeline())
 
     @property
@@ -107,6 +129,24 @@ class TranslationImages(Dataset):
             check_images(files, paired=not folder, map_=pool.map)
         return files
 
+    def _source_of(self, domain: str) -> str:
+        if domain not in self.domains:
+            raise ValueError(f'teacher_images names the domain {domain!r}; '
+                             f'known are {list(self.domains)}')
+        return self.domains[1 - self.domains.index(domain)]
+
+    def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:
+        """Return a teacher's image by the path of its source."""
+        side = self.domains.index(self._source_of(domain))
+        letter = 'AB'[side]
+        root = os.path.join(self.data_root,
+                            'train' + ('' if self.aligned else letter))
+        option = f' --paired-side {letter}' if self.aligned else ''
+        return match_teacher_images(
+            root, self.files if self.aligned else self.files[side], folder,
+            f'python tools/make_teacher_images.py TEACHER {root} --out '
+            f'{folder}{option}')
+
     def load_files(self):
         """Fill ``self`` with the files of the split."""
         raise NotImplementedError
@@ -121,13 +161,17 @@ class TranslationImages(Dataset):
 
     def standard_pipeline(self) -> list[dict]:
         """Return mmagic's transforms for the split."""
-        keys = [f'img_{d}' for d in self.domains]
-        steps = self.loading()
+        groups = {d: [f'img_{d}'] for d in self.domains}
+        for domain in self.teacher_files:  # moves with its source
+            groups[self._source_of(domain)].append(f'img_teacher_{domain}')
+        keys = sum(groups.values(), [])
+        steps = self.loading() + [
+            load_step(f'img_teacher_{d}') for d in self.teacher_files]
         load = self.load_size if self.split == 'train' else self.size
         steps.append(dict(type='Resize', keys=keys, scale=(load, load),
                           interpolation='bicubic'))
-        groups = [keys] if self.aligned else [[k] for k in keys]
-        for group in groups if self.split == 'train' else []:
+        moved = [keys] if self.aligned else groups.values()
+        for group in moved if self.split == 'train' else []:
             if load > self.size:  # one place for all keys, unlike `Crop`
                 steps.append(dict(type='FixedCrop', keys=group,
                                   crop_size=(self.size, self.size)))
@@ -153,6 +197,9 @@ class TranslationImages(Dataset):
 
     def _load(self, index: int) -> dict:
         paths = self.paths(index)
+        for domain, files in self.teacher_files.items():
+            source = paths[f'img_{self._source_of(domain)}_path']
+            paths[f'img_teacher_{domain}_path'] = files[source]
         try:
             return self.pipeline(dict(paths, sample_idx=index))
         except Exception as error:
@@ -182,11 +229,7 @@ class UnpairedImages(TranslationImages):
         return {f'img_{d}_path': n for d, n in zip(self.domains, names)}
 
     def loading(self):
-        return [
-            dict(type='LoadImageFromFile', key=f'img_{d}',
-                 channel_order='rgb', color_type='color')
-            for d in self.domains
-        ]
+        return [load_step(f'img_{d}') for d in self.domains]
 
 
 @DATASETS.register_module()

@@ -1,13 +1,14 @@
 """Finding and checking image files."""
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 from PIL import Image
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
               '.webp')
-_CHECKED: set[str] = set()  # a process reads each file once
+_CHECKED: set[tuple] = set()  # a process reads each file once
 MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
 
 
@@ -74,11 +75,55 @@ def check_images(paths: Sequence[str], paired: bool = False,
     Raises:
         ValueError: With up to five files and what is wrong with each.
     """
-    paths = [path for path in paths if path not in _CHECKED]
+    paths = [path for path in paths if (path, paired) not in _CHECKED]
     found = map_(lambda path: (path, _problem(path, paired)), paths)
     bad = [f'{path} {problem}' for path, problem in found if problem]
     if bad:
         more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
         raise ValueError('unusable images, mend or remove them:\n  '
                          + '\n  '.join(bad[:5]) + more)
-    _CHECKED.update(paths)
+    _CHECKED.update((path, paired) for path in paths)
+
+
+def _by_name(folder: str, files: Sequence[str]) -> dict[str, str]:
+    """Index files of a folder by their name in it, without extension."""
+    named: dict[str, str] = {}
+    for file in files:
+        name = os.path.splitext(os.path.relpath(file, folder))[0]
+        if name in named:
+            raise ValueError(f'{named[name]} and {file} have the same name '
+                             'but for the extension, which does not tell '
+                             "whose teacher's image is whose: rename one")
+        named[name] = file
+    return named
+
+
+def match_teacher_images(root: str, files: Sequence[str], folder: str,
+                         command: str) -> dict[str, str]:
+    """Find and check a teacher's image of every training image.
+
+    Args:
+        root (str): Folder of the training images.
+        files (Sequence[str]): Those in use, sub-folders included.
+        folder (str): Folder of the teacher's images: the same names and
+            sub-folders, any supported extension.
+        command (str): What makes them, for the message.
+
+    Returns:
+        dict[str, str]: Path of the teacher's image by training image.
+
+    Raises:
+        FileNotFoundError: If any is missing.
+        ValueError: If one is corrupt, or names are ambiguous.
+    """
+    made = _by_name(folder, list_images(folder, '') or [])
+    sources = _by_name(root, files)
+    missing = [file for name, file in sources.items() if name not in made]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(files)} training images have no "
+            f"teacher's image in {os.path.abspath(folder)}, the first is "
+            f'{missing[0]}\n  make them, into an empty folder:   {command}')
+    with ThreadPoolExecutor(4) as pool:
+        check_images([made[name] for name in sources], map_=pool.map)
+    return {file: made[name] for name, file in sources.items()}

@@ -1,4 +1,4 @@
-"""What all distillers share: terms, their taps, the student's loss."""
+"""What all distillers share: teachers, terms and their taps."""
 import dataclasses
 from collections.abc import Sequence
 from typing import Optional
@@ -9,8 +9,11 @@ from torch import Tensor
 
 from ..core.schedule import TrainSchedule
 from ..core.taps import disable_inplace, forward_with_taps
-from ..models.terms import DistillBatch
+from ..core.training import frozen
+from ..models.terms import DistillBatch, DistillTerm
 from ..registry import MODELS
+from .stand_ins import StandIns
+from .teachers import check_teachers, check_term, load_teachers
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.
@@ -20,7 +23,7 @@ _PROBE_SHAPE = (1, 3, 256, 256)
 class BaseDistiller(nn.Module):
     """Base of the methods: how a student learns from its teachers.
 
-    A method overrides :meth:`teacher_networks` and :meth:`train_step`. The
+    A method overrides :meth:`latest_networks` and :meth:`train_step`. The
     host model is reached as ``self.host``; the student for a domain is
     ``self.host.generators[domain]``.
 
@@ -31,24 +34,37 @@ class BaseDistiller(nn.Module):
         perceptual (dict | None): Config of the perceptual network; VGG-16
             with ImageNet weights where a term uses one.
         teacher_checkpoints (Sequence[str]): Files from which teachers and
-            discriminators start (``tools/save_teachers.py`` writes them).
+            discriminators start (``tools/save_teachers.py`` writes them; the
+            checkpoint of a mmagic CycleGAN is one as it is).
+        offline (bool): Teachers are what the checkpoints hold, in eval mode,
+            and never train; or they are no networks of ours at all
+            (``models/image_teachers.py``).
+        stand_ins (bool): Keep a copy of each teacher that can teach in its
+            place: hooks put the best weights or an average into it.
     """
     reported_teachers: Sequence[str] = ()
+    # further passes over the training data that a step asks for
+    streams: Sequence[str] = ()
 
     def __init__(self,
                  terms: Sequence[dict],
                  schedule: dict,
                  perceptual: Optional[dict] = None,
-                 teacher_checkpoints: Sequence[str] = ()):
+                 teacher_checkpoints: Sequence[str] = (),
+                 offline: bool = False,
+                 stand_ins: bool = False):
         super().__init__()
         self.teacher_checkpoints = list(teacher_checkpoints)
+        self.offline = offline
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
         self._term_cfgs = list(terms)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
+        self._has_stand_ins = stand_ins and not offline
         self.terms = nn.ModuleDict()
+        self.stand_ins = StandIns()
         self.perceptual = None
 
     # --- building -----------------------------------------------------
@@ -57,29 +73,41 @@ class BaseDistiller(nn.Module):
 
         Raises:
             KeyError: If a term names an unknown teacher or layer.
+            ValueError: If a term asks for what its teacher does not have.
         """
         # not a sub-module: the host owns the distiller
         self.__dict__['host'] = host
-        teachers = self.teacher_networks()
-        for networks in [host.generators, *teachers.values()]:
-            disable_inplace(nn.ModuleList(networks.values()))
-        for domain in host.domains:
+        check_teachers(self)
+        for network in [*host.generators.values(), *self.teacher_side()]:
+            disable_inplace(network)
+        for domain in host.domains:  # after in-place layers were mended
+            for name, networks in self.latest_networks().items():
+                if self._has_stand_ins:
+                    self.stand_ins.include(name, domain, networks[domain])
             self.terms[domain] = nn.ModuleList(
                 self._build_term(cfg, domain) for cfg in self._term_cfgs)
         terms = [t for group in self.terms.values() for t in group]
         if any(term.uses_perceptual for term in terms):
             self.perceptual = MODELS.build(self._perceptual_cfg)
+        if self.offline:
+            for network in self.teacher_side():
+                network.requires_grad_(False)
 
-    def _build_term(self, cfg: dict, domain: str) -> nn.Module:
+    def _build_term(self, cfg: dict, domain: str) -> DistillTerm:
         term = MODELS.build(cfg)
         known = {name: nets[domain] for name, nets in
-                 self.teacher_networks().items()
-                 if name in self.reported_teachers}
+                 self.latest_networks().items()}
         term.teachers = list(term.teachers or known)
         unknown = [t for t in term.teachers if t not in known]
         if unknown:
             raise KeyError(f'{type(term).__name__} names the teacher '
                            f'{unknown[0]!r}; known are {list(known)}')
+        if term.needs_teacher and not known:
+            raise ValueError(f'{type(term).__name__} needs a teacher, and '
+                             'the distiller has none: leave the term out')
+        for name in term.teachers if term.needs_teacher else []:
+            check_term(term, name, known[name],
+                       self.discriminator_of(name, domain))
         term.connect(self.host.generators[domain],
                      {t: known[t] for t in term.teachers}, _PROBE_SHAPE)
         return term
@@ -92,23 +120,22 @@ class BaseDistiller(nn.Module):
         """
         for network in self.teacher_side():
             network.init_weights()
-        if not self.teacher_checkpoints:
-            return
-        state = {}
-        for path in self.teacher_checkpoints:
-            state.update(torch.load(path, map_location='cpu',
-                                    weights_only=True)['state_dict'])
-        found = self.load_state_dict(state, strict=False)
-        own = {id(t) for net in self.teacher_side()
-               for t in [*net.parameters(), *net.buffers()]}
-        held = [*self.named_parameters(), *self.named_buffers()]
-        missing = [k for k, t in held
-                   if id(t) in own and k in found.missing_keys]
-        if missing or found.unexpected_keys:
-            raise RuntimeError(
-                f'{self.teacher_checkpoints} do not hold the teachers of '
-                f'this config: missing {missing[:3]}, unexpected '
-                f'{found.unexpected_keys[:3]}')
+        if self.teacher_checkpoints:
+            load_teachers(self, self.teacher_checkpoints,
+                          self._trained_networks())
+
+    def _trained_networks(self) -> list[nn.Module]:
+        """Return what a checkpoint must hold: offline, what teaches."""
+        if not self.offline:
+            return self.teacher_side()
+        needed = []
+        for domain in self.host.domains:
+            for name, networks in self.latest_networks().items():
+                needed.append(networks[domain])
+                if any(term.uses_discriminator and name in term.teachers
+                       for term in self.terms[domain]):
+                    needed.append(self.discriminator_of(name, domain))
+        return needed
 
     def set_epoch_length(self, iterations: int):
         """Fill in the loader's length where the schedule counts epochs."""
@@ -116,14 +143,34 @@ class BaseDistiller(nn.Module):
             self.schedule = dataclasses.replace(
                 self.schedule, iters_per_epoch=iterations)
 
+    def train(self, mode: bool = True):
+        """Set the mode; what is frozen stays in eval mode."""
+        super().train(mode)
+        for network in self.teacher_side() if self.offline else []:
+            network.eval()
+        return self
+
     # --- to be overridden -----------------------------------------------
-    def teacher_networks(self) -> dict[str, dict[str, nn.Module]]:
-        """Return generators by name and by the domain they generate."""
+    def latest_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """Return teachers by name and by the domain that they generate."""
         raise NotImplementedError
 
     def teacher_side(self) -> list[nn.Module]:
         """Return teachers and discriminators, whatever starts anew."""
         raise NotImplementedError
+
+    def discriminator_of(self, name: str, domain: str) -> Optional[nn.Module]:
+        """Return the discriminator of a teacher, or None."""
+        return None
+
+    def judge(self, name: str, domain: str, source: Tensor, image: Tensor):
+        """Return logits and features that a teacher's discriminator has for
+        an image; its parameters get no gradient, the image does."""
+        network = self.discriminator_of(name, domain)
+        with frozen(network):
+            return forward_with_taps(
+                network, image,
+                self._layers(domain, 'discriminator_layers', name))
 
     def train_step(self, inputs: dict[str, Tensor],
                    optim_wrapper) -> dict[str, Tensor]:
@@ -132,46 +179,94 @@ class BaseDistiller(nn.Module):
 
     def training_state(self) -> dict:
         """Return what parameters and buffers do not hold; plain types."""
-        return {}
+        return dict(stand_ins=dict(self.stand_ins.scores))
 
     def load_training_state(self, state: dict):
         """Take back :meth:`training_state`."""
+        self.stand_ins.scores = dict(state['stand_ins'])
 
     def notes(self) -> list[str]:
         """Return what every result of this run must state."""
         note = getattr(self.perceptual, 'note', '')
         return [f'perceptual network: {note}'] if note else []
 
+    # --- the teachers -----------------------------------------------------
+    def teacher_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """Return who teaches now: the latest networks or their stand-ins."""
+        return {
+            name: {d: self.stand_ins.teaching(name, d) or net
+                   for d, net in networks.items()}
+            for name, networks in self.latest_networks().items()
+        }
+
+    def network(self, name: str, domain: str) -> nn.Module:
+        """Return a teacher as it teaches; ``'latest:<name>'`` as it trains.
+        """
+        latest = name.startswith('latest:')
+        networks = self.latest_networks() if latest else \
+            self.teacher_networks()
+        return networks[name.removeprefix('latest:')][domain]
+
+    def run_teacher(self, name: str, domain: str, inputs: dict):
+        """Return a teacher's image and the features that terms ask for."""
+        network = self.network(name, domain)
+        if getattr(network, 'stored', False):
+            return inputs[f'img_teacher_{domain}'], {}
+        return forward_with_taps(
+            network, inputs[f'img_{self.host.source_of(domain)}'],
+            self.layers_of(domain, name.removeprefix('latest:')))
+
     # --- the student ----------------------------------------------------
     def layers_of(self, domain: str, teacher: Optional[str] = None) -> list:
         """Return the layers to tap: the student's, or one teacher's."""
-        names = []
-        for term in self.terms[domain]:
-            if teacher is None:
-                names += term.layers
-            elif teacher in term.teachers:
-                names += term.target_layers
-        return list(dict.fromkeys(names))
+        if teacher is None:
+            return self._layers(domain, 'layers')
+        return self._layers(domain, 'target_layers', teacher)
 
-    def run_teacher(self, name: str, domain: str, source: Tensor):
-        """Return a teacher's image and the features that terms ask for."""
-        return forward_with_taps(self.teacher_networks()[name][domain],
-                                 source, self.layers_of(domain, name))
+    def _layers(self, domain: str, kind: str, teacher: Optional[str] = None):
+        """Collect what terms of weight ask for, each layer once."""
+        return list(dict.fromkeys(
+            layer for term in self.terms[domain]
+            if term.weight and (teacher is None or teacher in term.teachers)
+            for layer in getattr(term, kind)))
 
-    def student_losses(self, domain: str, source: Tensor,
-                       targets: dict[str, tuple], wrapper) -> dict:
-        """Run the student and return its weighted terms.
+    def distilling(self, domain: str) -> bool:
+        """Tell whether any term of weight asks a teacher."""
+        return any(term.weight and term.needs_teacher
+                   for term in self.terms[domain])
+
+    def run_student(self, domain: str, source: Tensor, wrapper):
+        """Return the student's image and the features that terms ask for.
 
         Args:
             domain (str): What is generated.
             source (Tensor): Input images, (N, 3, H, W) in [-1, 1].
-            targets (dict): Image and features by teacher, as returned by
-                :meth:`run_teacher`; detached here.
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
         with wrapper.optim_context(self.host):
-            image, features = forward_with_taps(
-                self.host.generators[domain], source, self.layers_of(domain))
+            return forward_with_taps(self.host.generators[domain], source,
+                                     self.layers_of(domain))
+
+    def student_losses(self, domain: str, source: Tensor,
+                       targets: dict[str, tuple], wrapper) -> dict:
+        """Run the student and return its weighted terms."""
+        image, features = self.run_student(domain, source, wrapper)
+        return self.term_losses(domain, source, image, features, targets)
+
+    def term_losses(self, domain: str, source: Tensor, image: Tensor,
+                    features: dict, targets: dict[str, tuple],
+                    **given) -> dict[str, Tensor]:
+        """Return the weighted terms of a forward pass of the student.
+
+        Args:
+            domain (str): What is generated.
+            source (Tensor): Input images, (N, 3, H, W) in [-1, 1].
+            image (Tensor): The student's.
+            features (dict): Its features by layer.
+            targets (dict): Image and features by teacher, as returned by
+                :meth:`run_teacher`; detached here.
+            given: Further fields of ``DistillBatch``.
+        """
         batch = DistillBatch(
             source=source,
             image=image.float(),
@@ -181,14 +276,18 @@ class BaseDistiller(nn.Module):
                 k: {n: f.detach() for n, f in v[1].items()}
                 for k, v in targets.items()
             },
-            perceptual=self.perceptual)
+            perceptual=self.perceptual,
+            judge=lambda name, shown: self.judge(name, domain, source, shown),
+            **given)
         losses = {}
         # SSIM's variances, Gram matrices and the weight 1e4 need float32
         with torch.autocast(source.device.type, enabled=False):
             for term in self.terms[domain]:
-                for teacher in term.teachers:
-                    key = f'loss_{term.name}_{domain}_{teacher}'
-                    losses[key] = term.weight * term(batch, teacher)
+                names = term.teachers if term.needs_teacher else [None]
+                for name in names if term.weight else []:
+                    key = '_'.join(filter(None, (
+                        'loss', term.name, domain, name)))
+                    losses[key] = term.weight * term(batch, name)
         return losses
 
 

@@ -11,23 +11,56 @@ from .state import preserved_rng, unwrap
 
 @HOOKS.register_module()
 class ScheduledLRHook(Hook):
-    """Set every learning rate to its base times the schedule's factor."""
+    """Set learning rates to their base times the schedule's factor.
+
+    Args:
+        constant (Sequence[str]): Optimizers whose rate does not decay.
+        steps (dict[str, float] | None): Optimizers whose rate is multiplied
+            by a factor each ``schedule.constant - 1`` epochs instead, as
+            GCC anneals its gates (``--arch_lr_step`` of its scripts).
+    """
+
+    def __init__(self, constant: Sequence[str] = (),
+                 steps: Optional[dict[str, float]] = None):
+        self.constant, self.steps = tuple(constant), dict(steps or {})
 
     def before_train(self, runner):
+        for name in (*self.constant, *self.steps):
+            if name not in runner.optim_wrapper:
+                raise KeyError(f'no optimizer {name!r}; known are '
+                               f'{list(runner.optim_wrapper.keys())}')
         for wrapper in runner.optim_wrapper.values():
             for group in wrapper.param_groups:
                 group.setdefault('initial_lr', group['lr'])
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        factor = runner.train_loop.schedule.lr_factor(runner.iter)
-        for wrapper in runner.optim_wrapper.values():
+        schedule = runner.train_loop.schedule
+        every = max(1, schedule.constant - 1)
+        done = (schedule.epoch(runner.iter) - 1) // every
+        for name, wrapper in runner.optim_wrapper.items():
+            factor = schedule.lr_factor(runner.iter)
+            if name in self.constant:
+                factor = 1.
+            elif name in self.steps:
+                factor = self.steps[name]**done
             for group in wrapper.param_groups:
                 group['lr'] = group['initial_lr'] * factor
 
 
+def need_stand_ins(hook: Hook, runner):
+    """Refuse a distiller that keeps no copies of its teachers."""
+    if not len(unwrap(runner.model).distiller.stand_ins):
+        raise ValueError(
+            f'{type(hook).__name__} needs copies of teachers that train: '
+            'set model.distiller.stand_ins=True (and not offline)')
+
+
 @HOOKS.register_module()
 class TeacherSelectionHook(Hook):
-    """Score the teacher at the end of its phase and keep the best.
+    """Score teachers at the end of their phase; the best ones teach.
+
+    For distillers with ``stand_ins=True``, the default of the unpaired
+    ones; the teachers' own training goes on from their latest weights.
 
     Args:
         metrics (dict[str, Sequence[str]]): By distilled domain the metrics
@@ -51,6 +84,7 @@ class TeacherSelectionHook(Hook):
     def before_train(self, runner):
         self._evaluator = runner.val_loop.evaluator if self.evaluator is None \
             else runner.build_evaluator(self.evaluator)
+        need_stand_ins(self, runner)
         domains = unwrap(runner.model).domains
         if set(self.metrics) != set(domains):
             raise KeyError(f'metrics of {list(self.metrics)} select the '
@@ -63,14 +97,17 @@ class TeacherSelectionHook(Hook):
         if not runner.train_loop.schedule.ends_teacher_phase(runner.iter):
             return
         host = unwrap(runner.model)
-        with preserved_rng(), host.scoring('latest', self.domains):
-            scores = evaluate(host, runner.val_loop.dataloader,
-                              self._evaluator)
-        for domain, names in self.metrics.items():
-            kept = host.distiller.keep_if_best(
-                domain, [scores[name] for name in names],
-                self.lower_is_better)
-            runner.logger.info(
-                'Teacher of %s on the val split: %s%s', domain,
-                ', '.join(f'{name} {scores[name]:.4g}' for name in names),
-                ' (best so far, teaches from now on)' if kept else '')
+        for teacher in host.distiller.reported_teachers:
+            latest = f'latest:{teacher}'
+            with preserved_rng(), host.scoring(latest, self.domains):
+                scores = evaluate(host, runner.val_loop.dataloader,
+                                  self._evaluator)
+            for domain, names in self.metrics.items():
+                kept = host.distiller.stand_ins.keep_if_best(
+                    teacher, domain, host.network(latest, domain),
+                    [scores[name] for name in names], self.lower_is_better)
+                runner.logger.info(
+                    'Teacher %s of %s on the val split: %s%s', teacher,
+                    domain, ', '.join(f'{name} {scores[name]:.4g}'
+                                      for name in names),
+                    ' (best so far, teaches from now on)' if kept else '')

@@ -1,4 +1,7 @@
 """The train loop: exact resume, and a length that the schedule tells."""
+import copy
+from collections.abc import Iterator
+
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from ..registry import LOOPS
@@ -11,8 +14,10 @@ class DistillTrainLoop(IterBasedTrainLoop):
 
     Beside mmengine's it (1) takes its length and the moments of validation
     (the end of each block) from the schedule, (2) starts the sampler where
-    the run was killed in place of loading and discarding what was seen, and
-    (3) keeps validation from drawing on the generators of the training.
+    the run was killed in place of loading and discarding what was seen, (3)
+    keeps validation from drawing on the generators of the training, and (4)
+    deals the distiller's further streams: passes over the same data, each in
+    an order of its own.
 
     Args:
         runner (Runner): The runner.
@@ -29,6 +34,12 @@ class DistillTrainLoop(IterBasedTrainLoop):
         self.distiller.set_epoch_length(len(self.dataloader))
         self.schedule = self.distiller.schedule
         self._max_iters = self.schedule.total_iters
+        seed = runner.seed or 0
+        self.streams = {
+            name: runner.build_dataloader(
+                copy.deepcopy(runner.cfg.train_dataloader), seed + index)
+            for index, name in enumerate(self.distiller.streams, 1)
+        }
         runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
 
     @property
@@ -41,21 +52,27 @@ class DistillTrainLoop(IterBasedTrainLoop):
     def run(self):
         """Launch training."""
         self.distiller.iteration = self._iter
-        sampler = self.dataloader.sampler
-        sampler.start = self._iter * self.dataloader.batch_size * \
-            sampler.world_size
-        self.dataloader_iterator = iter(self.dataloader)
+        batches = self._continued(self.dataloader)
+        streams = {name: self._continued(loader)
+                   for name, loader in self.streams.items()}
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:  # the checkpoint is written before its validation
             self._validate()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(next(self.dataloader_iterator))
+            self.run_iter(dict(next(batches), streams={
+                name: next(stream) for name, stream in streams.items()}))
             self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def _continued(self, loader) -> Iterator[dict]:
+        """Return a loader's batches from where the run is now."""
+        sampler = loader.sampler
+        sampler.start = self._iter * loader.batch_size * sampler.world_size
+        return iter(loader)
 
     def _validate(self):
         if self.runner.val_loop is not None and \

@@ -1,5 +1,6 @@
 """The model that Runner trains: a translation model that is the student."""
 import contextlib
+import copy
 from typing import Optional
 
 import torch
@@ -8,6 +9,7 @@ from mmagic.models.base_models import BaseTranslationModel
 from mmagic.structures import DataSample
 from torch import Tensor
 
+from ..core.domains import per_domain
 from ..registry import DISTILLERS, MODELS
 
 
@@ -19,7 +21,8 @@ class DistilledTranslator(BaseTranslationModel):
     translation model; how it is trained is the distiller's affair.
 
     Args:
-        generator (dict): Config of the student's generator.
+        generator (dict): Config of the student's generator, or
+            ``{domain: config}`` for directions that differ.
         distiller (dict | None): Config of the method; None for inference.
         default_domain (str): Domain that is generated.
         reachable_domains (list[str]): Domains that a student is made for:
@@ -38,8 +41,10 @@ class DistilledTranslator(BaseTranslationModel):
                  distiller: Optional[dict] = None,
                  test_in_train_mode: bool = False,
                  data_preprocessor: Optional[dict] = None):
+        configs, first = per_domain(generator, reachable_domains), \
+            reachable_domains[0]
         super().__init__(
-            generator=generator,
+            generator=configs[first],
             discriminator=None,
             default_domain=default_domain,
             reachable_domains=reachable_domains,
@@ -49,6 +54,10 @@ class DistilledTranslator(BaseTranslationModel):
         if len(related_domains) != 2:
             raise ValueError('related_domains must be two, got '
                              f'{related_domains}')
+        for domain, config in configs.items():
+            if config != configs[first]:
+                self.generators[domain] = MODELS.build(config)
+        self._gen_cfg = copy.deepcopy(generator)
         self.test_in_train_mode = test_in_train_mode
         self._scored, self._scored_domains = 'student', reachable_domains
         self.distiller = None
@@ -73,9 +82,19 @@ class DistilledTranslator(BaseTranslationModel):
             self.distiller.init_weights()
 
     def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
-        """Preprocess the batch and let the distiller take its step."""
-        inputs = self.data_preprocessor(data, True)['inputs']
-        return self.distiller.train_step(inputs, optim_wrapper)
+        """Preprocess the batch and let the distiller take its step.
+
+        Args:
+            data (dict): Of the loader; further streams that the distiller
+                asks for are under ``'streams'`` by name, and reach it as
+                entries of its inputs.
+            optim_wrapper (OptimWrapperDict): Optimizers.
+        """
+        streams = {name: self.data_preprocessor(batch, True)['inputs']
+                   for name, batch in data.get('streams', {}).items()}
+        main = {k: v for k, v in data.items() if k != 'streams'}
+        inputs = self.data_preprocessor(main, True)['inputs']
+        return self.distiller.train_step({**inputs, **streams}, optim_wrapper)
 
     @property
     def scored_mode(self) -> str:
@@ -102,7 +121,7 @@ class DistilledTranslator(BaseTranslationModel):
         """Return the generator of ``domain`` that a name stands for."""
         if name == 'student':
             return self.generators[domain]
-        return self.distiller.teacher_networks()[name][domain]
+        return self.distiller.network(name, domain)
 
     @torch.no_grad()
     def val_step(self, data: dict) -> list[DataSample]:

@@ -1,45 +1,47 @@
-"""CycleGAN as a teacher: mmagic's model with the papers' own step."""
+"""CycleGAN with the papers' own step: as a teacher, and of a student."""
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from mmagic.models.editors import CycleGAN
-from mmagic.models.utils import set_requires_grad
 from torch import Tensor
 
-from ..core.training import update
+from ..core.taps import forward_with_taps
+from ..core.training import frozen, update
 from ..registry import MODELS
 from .gan_loss import gan_loss
 
 
-@MODELS.register_module()
-class CycleGANTeacher(CycleGAN):
-    """CycleGAN that steps G before D and runs no forward that no loss uses.
+class CycleGANStep:
+    """The losses of a CycleGAN, for whoever holds its networks.
 
-    Differences from mmagic's: generators first, against the discriminators
-    that they were made with, then the discriminators on a history of fakes
-    (OMGD/models/CycleGAN.py: optimize_parameters); identity images only
-    where their weight is not zero. It trains alone as well.
+    Differences from mmagic's: no forward that no loss uses (identity images
+    only where their weight is not zero), and discriminators that follow the
+    generators, on a history of fakes (OMGD/models/CycleGAN.py:
+    optimize_parameters).
 
-    Args:
-        loss_config (dict): ``cycle_loss_weight`` (10) and
-            ``id_loss_weight``, the bare factor of the identity L1: the
-            papers' lambda_identity 0.5 times lambda 10 is 5.
+    A subclass has ``generators`` and ``discriminators`` by domain,
+    ``image_buffers`` by domain, ``loss_config`` and ``source_of(domain)``.
     """
 
-    def init_weights(self):
-        """Initialise all networks, without mmagic's line per parameter."""
-        for group in (self.generators, self.discriminators):
-            for network in group.values():
-                network.init_weights()
+    def forward_both(self, inputs: dict[str, Tensor],
+                     layers: dict[str, list[str]]) -> dict:
+        """Translate and reconstruct both domains.
 
-    def forward_both(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translate and reconstruct both domains."""
+        Args:
+            inputs (dict[str, Tensor]): ``img_<domain>`` (N, 3, H, W).
+            layers (dict[str, list[str]]): What to tap by domain in the pass
+                from real to fake; given as ``features_<domain>``.
+        """
         outputs = {}
-        for domain in self._reachable_domains:
-            source = self.get_other_domains(domain)[0]
+        for domain, generator in self.generators.items():
+            source = self.source_of(domain)
             real = inputs[f'img_{source}']
-            fake = self.generators[domain](real)
+            fake, features = forward_with_taps(
+                generator, real, layers.get(domain, []))
             outputs[f'real_{source}'] = real
             outputs[f'fake_{domain}'] = fake
+            outputs[f'features_{domain}'] = features
             outputs[f'cycle_{source}'] = self.generators[source](fake)
         return outputs
 
@@ -48,56 +50,40 @@ class CycleGANTeacher(CycleGAN):
         cycle = self.loss_config['cycle_loss_weight']
         identity = self.loss_config['id_loss_weight']
         losses = {}
-        for domain in self._reachable_domains:
+        for domain, generator in self.generators.items():
             real = outputs[f'real_{domain}'].float()
-            pred = self.discriminators[domain](outputs[f'fake_{domain}'])
+            net = self.discriminators[domain]
+            with frozen(net):
+                pred = net(outputs[f'fake_{domain}'])
             losses[f'loss_gan_{domain}'] = gan_loss('lsgan', pred, 'g')
             losses[f'loss_cycle_{domain}'] = cycle * F.l1_loss(
                 outputs[f'cycle_{domain}'].float(), real)
             if identity:
                 losses[f'loss_identity_{domain}'] = identity * F.l1_loss(
-                    self.generators[domain](real).float(), real)
+                    generator(real).float(), real)
         return losses
 
-    def discriminator_loss(self, outputs: dict) -> dict[str, Tensor]:
-        """Return 1/2 (real + fake) of each discriminator, fakes pooled."""
+    def discriminator_loss(self, outputs: dict,
+                           layers: dict[str, list[str]]) -> dict[str, Tensor]:
+        """Return 1/2 (real + fake) of each discriminator, fakes pooled.
+
+        ``outputs`` gets ``judged_<domain>``: logits and, of the layers by
+        domain, features of the pooled fakes.
+        """
         losses = {}
-        for domain in self._reachable_domains:
+        for domain in self.generators:
             net = self.discriminators[domain]
             fake = self.image_buffers[domain].query(
                 outputs[f'fake_{domain}'].detach())
+            real = net(outputs[f'real_{domain}'])
+            judged = forward_with_taps(net, fake, layers.get(domain, []))
             losses[f'loss_disc_{domain}'] = 0.5 * (
-                gan_loss('lsgan', net(outputs[f'real_{domain}']), 'real')
-                + gan_loss('lsgan', net(fake), 'fake'))
+                gan_loss('lsgan', real, 'real')
+                + gan_loss('lsgan', judged[0], 'fake'))
+            outputs[f'judged_{domain}'] = judged
         return losses
 
-    def step(self, inputs: dict[str, Tensor], generators,
-             discriminators) -> dict[str, Tensor]:
-        """Train on one preprocessed batch.
-
-        Args:
-            inputs (dict[str, Tensor]): ``img_<domain>`` (N, 3, H, W).
-            generators (OptimWrapper): Optimizer of both generators.
-            discriminators (OptimWrapper): Optimizer of both others.
-        """
-        set_requires_grad(self.discriminators, False)
-        with generators.optim_context(self):
-            outputs = self.forward_both(inputs)
-            log = self.generator_loss(outputs)
-        update(generators, sum(log.values()))
-        set_requires_grad(self.discriminators, True)
-        with discriminators.optim_context(self):
-            log_d = self.discriminator_loss(outputs)
-        update(discriminators, sum(log_d.values()))
-        return {k: v.detach() for k, v in {**log, **log_d}.items()}
-
-    def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
-        """Train alone, as an ordinary mmagic model."""
-        inputs = self.data_preprocessor(data, True)['inputs']
-        return self.step(inputs, optim_wrapper['generators'],
-                         optim_wrapper['discriminators'])
-
-    def training_state(self) -> dict:
+    def buffer_state(self) -> dict:
         """Return the image buffers."""
         return {
             domain: torch.cat(buffer.image_buffer).cpu()
@@ -105,10 +91,62 @@ class CycleGANTeacher(CycleGAN):
             if buffer.buffer_size and buffer.image_buffer
         }
 
-    def load_training_state(self, state: dict):
+    def load_buffer_state(self, state: dict):
         """Refill the image buffers."""
         device = next(self.parameters()).device
         for domain, images in state.items():
             buffer = self.image_buffers[domain]
             buffer.image_buffer = list(images.to(device).split(1))
             buffer.img_num = len(images)
+
+
+@MODELS.register_module()
+class CycleGANTeacher(CycleGANStep, CycleGAN):
+    """mmagic's CycleGAN that steps G before D. It trains alone as well.
+
+    Args:
+        loss_config (dict): ``cycle_loss_weight`` (10) and
+            ``id_loss_weight``, the bare factor of the identity L1: the
+            papers' lambda_identity 0.5 times lambda 10 is 5.
+    """
+
+    def source_of(self, domain: str) -> str:
+        """Return the domain that ``domain`` is generated from."""
+        return self.get_other_domains(domain)[0]
+
+    def init_weights(self):
+        """Initialise all networks, without mmagic's line per parameter."""
+        for group in (self.generators, self.discriminators):
+            for network in group.values():
+                network.init_weights()
+
+    def step(self, inputs: dict[str, Tensor], generators, discriminators,
+             layers: Optional[dict] = None,
+             judged_layers: Optional[dict] = None) -> tuple[dict, dict]:
+        """Train on one preprocessed batch.
+
+        Args:
+            inputs (dict[str, Tensor]): ``img_<domain>`` (N, 3, H, W).
+            generators (OptimWrapper): Optimizer of both generators.
+            discriminators (OptimWrapper): Optimizer of both others.
+            layers (dict | None): Of the generators, to tap, by domain.
+            judged_layers (dict | None): Of the discriminators.
+
+        Returns:
+            tuple[dict, dict]: What to log, and images and features, all of
+            them from before the update of their network.
+        """
+        with generators.optim_context(self):
+            outputs = self.forward_both(inputs, layers or {})
+            log = self.generator_loss(outputs)
+        update(generators, sum(log.values()))
+        with discriminators.optim_context(self):
+            log_d = self.discriminator_loss(outputs, judged_layers or {})
+        update(discriminators, sum(log_d.values()))
+        return {k: v.detach() for k, v in {**log, **log_d}.items()}, outputs
+
+    def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
+        """Train alone, as an ordinary mmagic model."""
+        inputs = self.data_preprocessor(data, True)['inputs']
+        return self.step(inputs, optim_wrapper['generators'],
+                         optim_wrapper['discriminators'])[0]

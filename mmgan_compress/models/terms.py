@@ -6,6 +6,7 @@ from typing import Optional
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ..core.layers import infer_channels
@@ -22,9 +23,11 @@ class DistillBatch:
                      targets={'wide': wide(x), 'deep': deep(x)},
                      features={'model.9': ...},           # the student's
                      target_features={'wide': {'model.9': ...}},
-                     perceptual=VGG16Features())
+                     perceptual=VGG16Features(),
+                     judge=lambda teacher, image: (logits, {'model.1': ...}))
 
-    Images are (N, 3, H, W) in [-1, 1]; targets carry no graph.
+    Images are (N, 3, H, W) in [-1, 1]; targets carry no graph. ``judge``
+    shows an image to a teacher's discriminator.
     """
     source: Tensor
     image: Tensor
@@ -33,7 +36,10 @@ class DistillBatch:
     target_features: dict[str, dict[str, Tensor]] = \
         field(default_factory=dict)
     perceptual: Optional[Callable[[Tensor], list[Tensor]]] = None
+    judge: Optional[Callable[[str, Tensor], tuple[Tensor, dict]]] = None
+    judged_targets: dict[str, tuple] = field(default_factory=dict)
     _taps: dict = field(default_factory=dict, repr=False)
+    _judged: dict = field(default_factory=dict, repr=False)
 
     def perceptual_taps(self, teacher: Optional[str] = None) -> list[Tensor]:
         """Return the perceptual features of the student's image, or of one
@@ -43,6 +49,21 @@ class DistillBatch:
             with torch.set_grad_enabled(teacher is None):
                 self._taps[teacher] = self.perceptual(image.float())
         return self._taps[teacher]
+
+    def judged(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return logits and features of a teacher's discriminator for the
+        student's image, with the gradient to the student."""
+        if teacher not in self._judged:
+            self._judged[teacher] = self.judge(teacher, self.image)
+        return self._judged[teacher]
+
+    def judged_target(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the same for the teacher's own image, without gradient."""
+        if teacher not in self.judged_targets:
+            with torch.no_grad():
+                self.judged_targets[teacher] = self.judge(
+                    teacher, self.targets[teacher])
+        return self.judged_targets[teacher]
 
 
 def gram(feature: Tensor) -> Tensor:
@@ -61,8 +82,11 @@ class DistillTerm(nn.Module):
     """
     name: str
     uses_perceptual = False
+    uses_discriminator = False  # a teacher's, by batch.judged()
+    needs_teacher = True  # False: runs once, with teacher=None
     layers: tuple[str, ...] = ()  # tapped in the student
     target_layers: tuple[str, ...] = ()  # tapped in its teachers
+    discriminator_layers: tuple[str, ...] = ()  # in teachers' discriminators
 
     def __init__(self, weight: float,
                  teachers: Optional[Sequence[str]] = None):
@@ -148,7 +172,8 @@ class TotalVariationTerm(DistillTerm):
     """Total variation of the student's image.
 
     A *sum* over batch and pixels, so it grows with both: the weight 1e-5 is
-    tuned to that. It is added once per teacher, as in OMGD.
+    tuned to that. It is added once per teacher, as in OMGD. The batch is
+    that of all processes, whose gradients are averaged.
     """
     name = 'tv'
 
@@ -157,8 +182,9 @@ class TotalVariationTerm(DistillTerm):
 
     def forward(self, batch, teacher):
         x = batch.image
-        return (x[..., 1:] - x[..., :-1]).abs().sum() + \
+        total = (x[..., 1:] - x[..., :-1]).abs().sum() + \
             (x[..., 1:, :] - x[..., :-1, :]).abs().sum()
+        return get_world_size() * total
 
 
 @MODELS.register_module()

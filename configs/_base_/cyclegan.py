@@ -1,0 +1,30 @@
+# A CycleGAN of separable ResNets on horse2zebra, to be a teacher.
+_base_ = 'horse2zebra.py'
+
+domain_a, domain_b = _base_.domain_a, _base_.domain_b
+generator = dict(
+    type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))
+teacher = dict(
+    type='mmgan_compress.CycleGANTeacher',
+    generator=dict(**generator, base_channels=64),
+    discriminator=dict(
+        type='PatchDiscriminator',
+        in_channels=3,
+        base_channels=64,
+        num_conv=3,
+        norm_cfg=dict(type='IN'),
+        init_cfg=dict(type='normal', gain=0.02)),
+    default_domain=domain_b,
+    reachable_domains=[domain_a, domain_b],
+    related_domains=[domain_a, domain_b],
+    data_preprocessor=dict(type='DataPreprocessor', data_keys=[]),
+    buffer_size=50,
+    # lambda_identity 0.5 is a share of lambda 10
+    loss_config=dict(cycle_loss_weight=10., id_loss_weight=5.))
+# what OMGD's student imitates, for recipes that put something beside it
+imitation = [
+    dict(type='mmgan_compress.SSIMTerm', weight=10.),
+    dict(type='mmgan_compress.StyleTerm', weight=1e4),
+    dict(type='mmgan_compress.PerceptualTerm', weight=10.),
+    dict(type='mmgan_compress.TotalVariationTerm', weight=1e-5)
+]

@@ -1,0 +1,5 @@
+# CRD, Pix2Pix: the teacher's discriminator judges the student as well, as
+# the paper describes and its code does in CycleGAN alone.
+_base_ = '../crd_pix2pix.py'
+
+model = dict(distiller=dict(adversarial_weight=1.))

@@ -1,0 +1,16 @@
+# CRD, Pix2Pix, edges -> shoes, U-Net student "1.0x" (S16): the paper's
+# setting. Data, networks and schedule are OMGD's, without its deep teacher;
+# the student's losses are not. Source of each figure:
+# CRD/scripts/unet_pix2pix/edges2shoes-r.
+_base_ = 'omgd_pix2pix.py'
+
+model = dict(
+    distiller=dict(
+        _delete_=True,
+        type='mmgan_compress.CRDPix2Pix',
+        teachers=dict(wide=dict(**_base_.generator, base_channels=64)),
+        discriminator=_base_.patch,
+        gan_type='hinge',
+        pixel_loss_weight=100.,
+        teacher_interval=1,  # n_dis
+        schedule=dict(epochs=200, constant=100, block=5)))

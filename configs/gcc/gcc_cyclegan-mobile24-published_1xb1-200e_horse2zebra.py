@@ -1,0 +1,9 @@
+# GCC, CycleGAN: the taps of the teacher's discriminator as published, which
+# is without any gradient to the student, and a gap that is not averaged.
+_base_ = '../gcc_cyclegan.py'
+
+model = dict(
+    distiller=dict(
+        published_features=True,
+        average_gap=False,
+        terms=[dict(_base_.model.distiller.terms[0], detach_judged=True)]))

@@ -1,0 +1,21 @@
+# GCC, Pix2Pix, stage A: an ordinary Pix2Pix with an L1 penalty on the scales
+# of batch norm, for a tenth of the epochs.
+_base_ = '../gcc_pix2pix.py'
+
+model = dict(
+    generator=dict(base_channels=32),
+    distiller=dict(
+        _delete_=True,
+        type='mmgan_compress.AdversarialPix2Pix',
+        student_discriminator=_base_.patch,
+        terms=[
+            dict(
+                type='mmgan_compress.SparsityTerm', weight=1e-2, on='scale')
+        ],
+        gan_type='hinge',
+        pixel_loss_weight=100.,
+        schedule=dict(epochs=25, constant=10, block=5)))
+
+optim_wrapper = dict(_delete_=True, **_base_.playing)
+default_hooks = dict(
+    rate=dict(_delete_=True, type='mmgan_compress.ScheduledLRHook'))

@@ -1,0 +1,45 @@
+# GCC, Pix2Pix, Cityscapes labels -> photographs, U-Net: stage C, cooperative
+# training. The student is an unpruned U-Net of the paper's budget (3.0 G
+# papers' MACs); `tools/pipeline.py configs/gcc/gcc_pix2pix-pipeline.py` puts
+# the searched one in its place. Source of each figure: GCC's scripts and
+# options for Cityscapes (spec of the fixtures: options_pix2pix_cityscapes).
+_base_ = 'omgd/omgd_pix2pix-unet16_1xb4-750e_cityscapes.py'
+
+unet = dict(
+    type='UnetGenerator',
+    in_channels=3,
+    out_channels=3,
+    norm_cfg=dict(type='BN'),
+    use_dropout=True)
+model = dict(
+    generator=dict(_delete_=True, **unet, base_channels=25),
+    distiller=dict(
+        _delete_=True,
+        type='mmgan_compress.GCCPix2Pix',
+        teachers=dict(wide=dict(**unet, base_channels=64)),
+        discriminator=_base_.patch,
+        student_discriminator=dict(
+            type='mmgan_compress.GatedPatchDiscriminator',
+            discriminator=_base_.patch,
+            threshold=0.5),
+        terms=[
+            dict(
+                type='mmgan_compress.CooperativeTerm',
+                content_weight=50.,
+                gram_weight=1e4,
+                layers=_base_.taps,
+                discriminator_layers=['model.1', 'model.3'])
+        ],
+        gan_type='hinge',
+        pixel_loss_weight=100.,
+        schedule=dict(epochs=250, constant=100, block=5)))
+
+optim_wrapper = dict(**_base_.gated)
+# published: the teacher's rate never decays, the gates' falls by steps
+default_hooks = dict(
+    rate=dict(
+        constant=['teachers', 'discriminators'], steps=dict(gates=0.1)))
+
+# no crop, no flip
+train_dataloader = dict(
+    batch_size=1, dataset=dict(load_size=256, flip=False))

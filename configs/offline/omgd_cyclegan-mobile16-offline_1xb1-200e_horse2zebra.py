@@ -1,0 +1,17 @@
+# OMGD's CycleGAN, offline: the teacher is a checkpoint and never trains. It
+# may be mmagic's own of a CycleGAN, or `tools/save_teachers.py` cuts it out
+# of a run.
+_base_ = '../omgd_cyclegan.py'
+
+model = dict(
+    distiller=dict(
+        offline=True,
+        teacher_checkpoints=['teachers/cyclegan_horse2zebra.pth']))
+# no other network than the student learns
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=['generators', 'distiller.terms'],
+        optimizer=_base_.optimizer))
+custom_hooks = []  # nothing to select

@@ -1,0 +1,14 @@
+# OMGD's CycleGAN with the teacher's discriminator as a perceptual network
+# (DCD, 2212.14169) in place of channel distillation.
+_base_ = '../omgd_cyclegan.py'
+
+model = dict(
+    distiller=dict(
+        channel=None,
+        terms=[
+            *_base_.imitation,
+            dict(
+                type='mmgan_compress.DiscriminatorFeatureTerm',
+                weight=1.,
+                discriminator_layers=['model.3'])
+        ]))

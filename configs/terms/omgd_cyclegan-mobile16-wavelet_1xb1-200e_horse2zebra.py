@@ -1,0 +1,11 @@
+# OMGD's CycleGAN with wavelet distillation (2203.06321) in place of channel
+# distillation: the high bands of the images.
+_base_ = '../omgd_cyclegan.py'
+
+model = dict(
+    distiller=dict(
+        channel=None,
+        terms=[
+            *_base_.imitation,
+            dict(type='mmgan_compress.WaveletTerm', weight=0.4, levels=4)
+        ]))

@@ -1,0 +1,25 @@
+"""One config for all domains, or one for each."""
+from collections.abc import Mapping, Sequence
+
+
+def per_domain(config: Mapping, domains: Sequence[str]) -> dict[str, Mapping]:
+    """Give each domain the config of its generator.
+
+    Args:
+        config (dict): A config, which has a ``type``, or ``{domain: config}``
+            for directions that differ.
+        domains (Sequence[str]): Domains that are generated.
+
+    Returns:
+        dict[str, dict]: Config by domain, in their order.
+
+    Raises:
+        ValueError: If it names other domains.
+    """
+    if 'type' in config:
+        return {domain: config for domain in domains}
+    if set(config) != set(domains):
+        raise ValueError(
+            f'generator has the keys {sorted(config)}: expected a config '
+            f'with a "type", or one for each of {sorted(domains)}')
+    return {domain: config[domain] for domain in domains}

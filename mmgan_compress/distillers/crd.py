@@ -1,0 +1,74 @@
+"""CRD: Content Relationship Distillation (2212.11091).
+
+As in OMGD, teachers train from nothing as ordinary GANs while the student
+imitates their current images. It is asked for the relations between parts of
+the image - rows, columns, patches - and, in CycleGAN, is judged by the
+teacher's discriminator.
+"""
+from collections.abc import Sequence
+from typing import Optional
+
+from ..registry import DISTILLERS
+from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
+
+
+def _terms(*terms: dict) -> list[dict]:
+    return [dict(term, _scope_='mmgan_compress') for term in terms]
+
+
+@DISTILLERS.register_module()
+class CRDPix2Pix(PairedOnlineDistiller):
+    """CRD with a wide Pix2Pix teacher.
+
+    Args:
+        patches (str): ``'intended'``, relations between the patches of each
+            image, or ``'published'``: what CRD's code computes instead (see
+            ``RelationTerm``).
+        adversarial_weight (float): Weight of the teacher's discriminator's
+            judgement of the student; 0 in the published code, though the
+            paper describes it.
+        terms (Sequence[dict] | None): Other terms in place of the paper's.
+        kwargs: Of :class:`PairedOnlineDistiller`.
+    """
+
+    def __init__(self, *args, patches: str = 'intended',
+                 adversarial_weight: float = 0.,
+                 terms: Optional[Sequence[dict]] = None,
+                 gan_type: str = 'hinge', **kwargs):
+        # Weights of CRD/distillers/pix2pixbest_distiller.py: style and
+        # feature twice those of OMGD; relations summed over the batch.
+        own = [
+            dict(type='RelationTerm', weight=2.5, reduction='sum',
+                 patches=patches),
+            dict(type='StyleTerm', weight=2e4),
+            dict(type='PerceptualTerm', weight=20.)
+        ]
+        if adversarial_weight:
+            own.append(dict(type='AdversarialTerm', gan_type=gan_type,
+                            weight=adversarial_weight))
+        super().__init__(*args, terms=terms or _terms(*own),
+                         gan_type=gan_type, **kwargs)
+
+
+@DISTILLERS.register_module()
+class CRDCycleGAN(UnpairedOnlineDistiller):
+    """CRD with a CycleGAN teacher, in alternating phases.
+
+    The student imitates the best generator so far; it is judged by the
+    *latest* discriminator, as published.
+
+    Args:
+        terms (Sequence[dict] | None): Other terms in place of the paper's.
+        kwargs: Of :class:`UnpairedOnlineDistiller`.
+    """
+
+    def __init__(self, *args, terms: Optional[Sequence[dict]] = None,
+                 **kwargs):
+        # 25 each, style 1e4, feature 10, D 1
+        # (CRD/distillers/cycleganbest_distiller.py)
+        own = _terms(
+            dict(type='RelationTerm', weight=25.),
+            dict(type='StyleTerm', weight=1e4),
+            dict(type='PerceptualTerm', weight=10.),
+            dict(type='AdversarialTerm', gan_type='lsgan'))
+        super().__init__(*args, terms=terms or own, **kwargs)

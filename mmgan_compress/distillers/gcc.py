@@ -1,0 +1,154 @@
+"""GCC: Generator-discriminator Cooperative Compression (NeurIPS 2021,
+2110.14439).
+
+A pruned generator plays against a discriminator whose channels open and
+close by learnt gates, so that it does not overpower the student. A teacher
+pair that trains beside them gives features to imitate, and the gap between
+its losses, which the gated discriminator should reproduce.
+"""
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from ..core.training import frozen, global_mean, update
+from ..models.gan_loss import gan_loss
+from ..models.gates import GatedPatchDiscriminator
+from ..registry import DISTILLERS
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
+
+
+class GateTraining:
+    """The step that the gates take, on a second stream of data.
+
+    Args:
+        average_gap (bool): Average the teacher's gap over the iterations,
+            faster and faster less: beta(k) = 1 - (k - 1) / epochs of the
+            latest value in epoch k, as the paper means it. The published
+            code never moves beta from 1, which False gives.
+        args: Of the class that comes next.
+    """
+    streams = ('gates', )
+    gate_gan_type: str
+
+    def __init__(self, *args, average_gap: bool = True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.average_gap = average_gap
+        self.gaps: dict[str, float] = {}
+
+    def attach(self, host):
+        super().attach(host)
+        for net in self.student_discriminators.values():
+            if not isinstance(net, GatedPatchDiscriminator):
+                raise ValueError('GCC trains the gates of its discriminator, '
+                                 f'and a {type(net).__name__} has none: take '
+                                 'GatedPatchDiscriminator')
+        if not self.teacher_side():
+            raise ValueError('GCC needs a teacher with a discriminator: give '
+                             'one, or take AdversarialPix2Pix/-CycleGAN')
+
+    def gates(self, domain: str) -> Sequence[nn.Module]:
+        return self.student_discriminators[domain].gates
+
+    def train_step(self, inputs, optim_wrapper):
+        log = super().train_step(inputs, optim_wrapper)
+        if any(map(self.distilling, self.host.domains)):
+            log.update(self.gate_step(inputs['gates'], optim_wrapper))
+        return log
+
+    def gate_step(self, inputs: dict[str, Tensor], optim_wrapper) -> dict:
+        """Move the gates: local capacity and global coordination.
+
+        L = | gap of the student - gap of the teacher | + 1/2 (L_D on fake +
+        L_D on real), by the gates alone (GCC/models/Pix2Pix.py:
+        optimize_parameters_D_arch).
+        """
+        wrapper, log = optim_wrapper['gates'], {}
+        for domain, net in self.student_discriminators.items():
+            source = inputs[f'img_{self.host.source_of(domain)}']
+            net.clip_gates()
+            wanted = self._teacher_gap(domain, inputs, wrapper)
+            with wrapper.optim_context(self.host), frozen(net.body):
+                with torch.no_grad():
+                    fake = self.host.generators[domain](source)
+                fake = net(self.judged_input(source, fake))
+                real = net(self.judged_input(source, inputs[f'img_{domain}']))
+            loss_fake = gan_loss(self.gate_gan_type, fake, 'fake')
+            loss_real = gan_loss(self.gate_gan_type, real, 'real')
+            gap = self._gap(fake)
+            log[f'loss_gates_coordination_{domain}'] = (gap - wanted).abs()
+            log[f'loss_gates_capacity_{domain}'] = 0.5 * (
+                loss_fake + loss_real)
+        update(wrapper, sum(log.values()))
+        open_, total = zip(*(pair for net in
+                             self.student_discriminators.values()
+                             for pair in net.open_channels()))
+        log = {k: v.detach() for k, v in log.items()}
+        share = torch.tensor(sum(open_) / sum(total))
+        return dict(log, gates_open=share)
+
+    def _gap(self, pred: Tensor) -> Tensor:
+        """Return | L_G - L_D on fake | of logits of fakes."""
+        return global_mean(gan_loss(self.gate_gan_type, pred, 'g')
+                           - gan_loss(self.gate_gan_type, pred, 'fake')).abs()
+
+    @torch.no_grad()
+    def _teacher_gap(self, domain: str, inputs: dict, wrapper) -> float:
+        """Return the teacher's gap, averaged over the iterations."""
+        name = next(iter(self.latest_networks()))
+        source = inputs[f'img_{self.host.source_of(domain)}']
+        with wrapper.optim_context(self.host):
+            image, _ = self.run_teacher(name, domain, inputs)
+            pred, _ = self.judge(name, domain, source, image)
+        gap = float(self._gap(pred))
+        if self.average_gap and domain in self.gaps:
+            epoch = self.schedule.epoch(self.iteration - 1)
+            beta = 1 - (epoch - 1) / self.schedule.epochs
+            gap = beta * gap + (1 - beta) * self.gaps[domain]
+        self.gaps[domain] = gap
+        return gap
+
+    def training_state(self):
+        return dict(super().training_state(), gaps=dict(self.gaps))
+
+    def load_training_state(self, state):
+        super().load_training_state(state)
+        self.gaps = dict(state['gaps'])
+
+
+@DISTILLERS.register_module()
+class GCCPix2Pix(GateTraining, AdversarialPix2Pix):
+    """GCC for paired images.
+
+    Args:
+        average_gap (bool): As of :class:`GateTraining`.
+        kwargs: Of :class:`AdversarialPix2Pix`; the discriminators of teacher
+            and student judge pairs.
+    """
+
+    @property
+    def gate_gan_type(self) -> str:
+        """Adversarial loss."""
+        return self.gan_type
+
+    @staticmethod
+    def judged_input(source: Tensor, image: Tensor) -> Tensor:
+        """Return what the student's discriminator is shown."""
+        return torch.cat([source, image], 1)
+
+
+@DISTILLERS.register_module()
+class GCCCycleGAN(GateTraining, AdversarialCycleGAN):
+    """GCC for unpaired images.
+
+    Args:
+        average_gap (bool): As of :class:`GateTraining`.
+        kwargs: Of :class:`AdversarialCycleGAN`.
+    """
+    gate_gan_type = 'lsgan'
+
+    @staticmethod
+    def judged_input(source: Tensor, image: Tensor) -> Tensor:
+        """Return what the student's discriminator is shown."""
+        return image

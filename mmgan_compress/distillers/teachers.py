@@ -1,0 +1,93 @@
+"""What a distiller asks of its teachers before training starts."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+import torch.nn as nn
+
+from ..core.layers import find_layer
+from ..models.terms import DistillTerm
+
+# A mmagic CycleGAN's own checkpoint has its networks at the top.
+_BARE = ('generators.', 'discriminators.')
+
+
+def image_only(network: nn.Module) -> bool:
+    """Tell whether a teacher has no layers to look into nor to train."""
+    return getattr(network, 'image_only', False)
+
+
+def check_teachers(distiller: nn.Module):
+    """Refuse teachers that could not teach.
+
+    Args:
+        distiller (BaseDistiller): With all its teachers.
+
+    Raises:
+        ValueError: If a teacher that only gives images is to be trained, or
+            one that is not trained comes from no checkpoint.
+    """
+    latest = distiller.latest_networks()
+    images = [name for name, networks in latest.items()
+              if any(image_only(net) for net in networks.values())]
+    if images and not distiller.offline:
+        raise ValueError(f'the teacher {images[0]!r} only gives images and '
+                         'cannot be trained: set offline=True')
+    if distiller.offline and not distiller.teacher_checkpoints and \
+            images != list(latest):
+        raise ValueError('offline=True needs trained teachers: give '
+                         'teacher_checkpoints=[...]')
+
+
+def check_term(term: DistillTerm, name: str, teacher: nn.Module,
+               discriminator: Optional[nn.Module]):
+    """Refuse a term that asks for what its teacher does not have.
+
+    Raises:
+        ValueError: If it asks for layers or for a discriminator in vain.
+        KeyError: If the discriminator has no layer of that name.
+    """
+    kind = type(term).__name__
+    if term.target_layers and image_only(teacher):
+        raise ValueError(
+            f'{kind} compares layers, but the teacher {name!r} is a '
+            f'{type(teacher).__name__}, which only gives images: take terms '
+            'of images (SSIMTerm, StyleTerm, ...), or a teacher from a '
+            'checkpoint')
+    if term.uses_discriminator and discriminator is None:
+        raise ValueError(
+            f'{kind} asks the discriminator of the teacher {name!r}, which '
+            'has none: leave the term out')
+    for layer in term.discriminator_layers:
+        find_layer(discriminator, layer)
+
+
+def load_teachers(distiller: nn.Module, paths: Sequence[str],
+                  needed: Sequence[nn.Module]):
+    """Load teachers and discriminators from checkpoints.
+
+    Args:
+        distiller (BaseDistiller): Takes the weights.
+        paths (Sequence[str]): Files of ``tools/save_teachers.py`` or
+            checkpoints of a mmagic CycleGAN; they may hold more.
+        needed (Sequence[nn.Module]): Networks that the files must hold.
+
+    Raises:
+        RuntimeError: If they do not, or hold other networks.
+    """
+    state = {}
+    for path in paths:
+        held = torch.load(path, map_location='cpu',
+                          weights_only=True)['state_dict']
+        state.update({f'teacher.{k}' if k.startswith(_BARE) else k: v
+                      for k, v in held.items()})
+    found = distiller.load_state_dict(state, strict=False)
+    own = {id(t) for net in needed
+           for t in [*net.parameters(), *net.buffers()]}
+    missing = [k for k, t in [*distiller.named_parameters(),
+                              *distiller.named_buffers()]
+               if id(t) in own and k in found.missing_keys]
+    if missing:
+        raise RuntimeError(
+            f'{list(paths)} do not hold the teachers of this config: '
+            f'missing {missing[:3]}, left over {found.unexpected_keys[:3]}')

@@ -1,0 +1,161 @@
+"""Processes of a pipeline: one at a time in a folder, none left behind."""
+import contextlib
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_LOCK = 'pipeline.lock'
+# Seconds. Workers of data loaders look every 5 s whether their parent lives
+# (MP_STATUS_CHECK_INTERVAL of torch).
+_PATIENCE = 10
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[IO]:
+    """Hold a folder inside the block; the lock ends with its processes.
+
+    Args:
+        folder (Path): Folder, made if need be.
+
+    Yields:
+        IO: The lock, to be handed to :func:`run_logged`.
+
+    Raises:
+        ValueError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / _LOCK, 'a+') as lock:
+        _take(lock, folder)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether a pipeline works in a folder, without touching it."""
+    if not (folder / _LOCK).is_file():
+        return False
+    with open(folder / _LOCK, 'r+') as lock:
+        return not _try(lock)
+
+
+def _try(lock: IO) -> bool:
+    import fcntl  # POSIX only, and every engine module is always imported
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _take(lock: IO, folder: Path):
+    """Lock; wait a moment where only orphans of a killed pipeline do."""
+    end = time.monotonic() + _PATIENCE
+    while not _try(lock):
+        lock.seek(0)
+        owner = lock.read()
+        alive = owner.isdigit() and _alive(int(owner))
+        if alive or time.monotonic() > end:
+            who = f'process {owner}' if alive else \
+                'a command that a killed pipeline has left'
+            raise ValueError(f'{who} works in {folder} already: wait until '
+                             'it ends, or name another --work-dir')
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn requests to end into ``KeyboardInterrupt`` inside the block."""
+
+    def stop(signum, frame):
+        raise KeyboardInterrupt
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_logged(command: list[str], log: Path, lock: IO) -> int:
+    """Run a command; show and keep what it prints.
+
+    It ends with this process: by this function where Python can still act,
+    by the kernel (Linux) where this process is killed outright. While it
+    lives it holds the lock.
+
+    Args:
+        command (list[str]): Program and arguments.
+        log (Path): File to append to.
+        lock (IO): Of :func:`locked`.
+
+    Returns:
+        int: Exit status, negative for a signal.
+    """
+    with open(log, 'ab') as file:
+        _show(f'$ {shlex.join(command)}\n'.encode(), file)
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, pass_fds=[lock.fileno()],
+            # of its own, so that its workers can be ended with it
+            start_new_session=True, preexec_fn=_end_with_parent(),
+            env=dict(os.environ, PYTHONUNBUFFERED='1'))
+        try:
+            for chunk in iter(lambda: os.read(child.stdout.fileno(), 1 << 16),
+                              b''):
+                _show(chunk, file)
+            return child.wait()
+        finally:
+            _end(child)
+
+
+def _show(chunk: bytes, file: IO):
+    file.write(chunk)
+    file.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _end_with_parent():
+    """Return what the child calls to be signalled when its parent dies."""
+    if not sys.platform.startswith('linux'):
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up here: after fork, only call
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end(child: subprocess.Popen):
+    """End a command with all its processes, gently at first."""
+    child.stdout.close()
+    if child.poll() is not None:
+        return
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

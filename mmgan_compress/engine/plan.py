@@ -1,0 +1,220 @@
+"""What a pipeline's config asks for, checked before anything runs."""
+import json
+import re
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from ..data.fetch import sha256_of
+from .launch import has_run
+from .stages import Site, Stage, build_stage
+
+_REFERENCE = re.compile(r'\{(\w+)\}')
+# what one stage may fail with; the others are still checked
+MISTAKES = (ValueError, FileNotFoundError, KeyError)
+
+
+@dataclass
+class InputFile:
+    """A file or folder that a stage reads.
+
+    Args:
+        text (str): As the config has it.
+        path (Path): Where it lies.
+        owner (str | None): Stage that writes it; None: not of the pipeline.
+    """
+    text: str
+    path: Path
+    owner: Optional[str]
+
+    def digest(self) -> Optional[str]:
+        """Hash its contents; None if it does not exist."""
+        if self.path.is_file():
+            return sha256_of(self.path)
+        if not self.path.is_dir():
+            return None
+        return ' '.join(f'{file.relative_to(self.path)}={sha256_of(file)}'
+                        for file in sorted(self.path.rglob('*'))
+                        if file.is_file())
+
+
+@dataclass
+class Step:
+    """A stage at its place in the pipeline.
+
+    Args:
+        name (str): Its name.
+        spec (dict): Its entry in the config, as written there.
+        stage (Stage): The same, with paths in place of ``{stage}``.
+        files (list[InputFile]): What it reads.
+    """
+    name: str
+    spec: dict
+    stage: Stage
+    files: list[InputFile]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the stage, with its log."""
+        return self.stage.site.folder
+
+    @property
+    def out(self) -> Path:
+        """Folder of its results, for which ``{stage}`` stands."""
+        return self.folder / 'run'
+
+    @property
+    def result(self) -> Path:
+        """File that is there when it is done."""
+        return self.out / self.stage.result
+
+    @property
+    def log(self) -> Path:
+        """File with all that its command printed."""
+        return self.folder / 'log.txt'
+
+    def has_results(self) -> bool:
+        """Tell whether something is there that must not be lost."""
+        return has_run(str(self.out)) if self.stage.resumes \
+            else self.out.exists()
+
+    def inputs(self) -> dict[str, Any]:
+        """Return by name all that its results depend on, as plain JSON."""
+        inputs = {'place': self.folder.name, **self.spec,
+                  **self.stage.inputs(),
+                  **{f'file {file.text}': file.digest()
+                     for file in self.files}}
+        return json.loads(json.dumps(inputs, default=repr))
+
+    def check(self):
+        """Refuse what cannot work; nothing has run yet.
+
+        Not where other settings than a source come from earlier stages:
+        its command will check those.
+        """
+        rest = {k: v for k, v in self.spec.items()
+                if k not in self.stage.sources}
+        if not any(_REFERENCE.search(text) for text in _texts(rest)):
+            self.stage.check()
+
+
+def read_pipeline(args: Namespace, work: Path) -> list[Step]:
+    """Read the stages of a pipeline.
+
+    Args:
+        args (Namespace): Command line of ``tools/pipeline.py``.
+        work (Path): Folder of the pipeline.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: With all that is wrong in its stages.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise FileNotFoundError(f'no pipeline {args.config!r}: expected a '
+                                'config file with stages = [...]')
+    specs = Config.fromfile(path).to_dict().get('stages')
+    if not specs or not isinstance(specs, (list, tuple)):
+        raise ValueError(f'{path} is no pipeline: expected stages = '
+                         "[dict(name='prune', run='compress', ...), ...]")
+    names = _checked_names(path, specs)
+    folders = {name: work / f'{index}_{name}'
+               for index, name in enumerate(names, 1)}
+    steps, problems = [], []
+    for index, (name, spec) in enumerate(zip(names, specs)):
+        site = Site(folders[name], path.parent, Path(args.tools), args.demo,
+                    args.data_root)
+        earlier = {n: folders[n] / 'run' for n in names[:index]}
+        try:
+            steps.append(_read_step(name, spec, site, earlier, names))
+        except MISTAKES as error:
+            problems.append(told(name, error))
+    if problems:
+        raise ValueError('\n  '.join([f'{path} cannot run:', *problems]))
+    return steps
+
+
+def told(name: str, error: Exception) -> str:
+    """Say what is wrong with a stage."""
+    # KeyError would show its message in quotes
+    return f'stage {name!r}: ' + str(
+        error.args[0] if isinstance(error, KeyError) else error)
+
+
+def _checked_names(path: Path, specs: list) -> list[str]:
+    names = []
+    for spec in specs:
+        name = spec.get('name') if isinstance(spec, dict) else None
+        if not isinstance(name, str) or not re.fullmatch(r'\w+', name):
+            raise ValueError(f'{path}: a stage is called {name!r}, expected '
+                             'name= of letters, digits and _')
+        names.append(name)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f'{path}: two stages are called {twice[0]!r}')
+    return names
+
+
+def _read_step(name: str, spec: dict, site: Site, earlier: dict[str, Path],
+               names: list[str]) -> Step:
+    """Build a step from its entry in the config."""
+    spec = {k: v for k, v in spec.items() if k != 'name'}
+    demo = spec.pop('demo', {})
+    if site.demo:
+        spec.update(demo)
+    for text in _texts(spec):
+        for other in _REFERENCE.findall(text):
+            if other not in names:
+                raise ValueError(f'{text!r}: there is no stage {other!r}, '
+                                 f'only {names}')
+            if other not in earlier:
+                raise ValueError(f'{text!r}: {other!r} is no earlier stage')
+    if 'run' not in spec:
+        raise ValueError("it has no run=, such as 'train'")
+    keys = _resolve(spec, earlier)
+    stage = build_stage(keys.pop('run'), keys, site)
+    return Step(name, spec, stage, _input_files(spec, stage, earlier))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text inside lists and dicts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _resolve(value: Any, folders: dict[str, Path]) -> Any:
+    """Put folders in place of ``{stage}``, in lists and dicts too."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda match: str(folders[match[1]]), value)
+    if isinstance(value, dict):
+        return {k: _resolve(v, folders) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_resolve(item, folders) for item in value]
+    return value
+
+
+def _input_files(spec: dict, stage: Stage,
+                 folders: dict[str, Path]) -> list[InputFile]:
+    """Find the files that a stage reads.
+
+    A reference reaches to the end of its text: ``'weights={train}/a.pth'``.
+    """
+    files = {}
+    for text in _texts(spec):
+        match = _REFERENCE.search(text)
+        if match:
+            text = text[match.start():]
+            files[text] = InputFile(text, Path(_resolve(text, folders)),
+                                    match[1])
+    for text in (spec.get(key) for key in stage.sources):
+        if text and text not in files:
+            files[text] = InputFile(text, Path(text), None)
+    return list(files.values())

@@ -1,0 +1,242 @@
+"""Kinds of stages of a pipeline: each is an ordinary command of ``tools/``.
+
+A new kind is a class with its keys as fields and one entry in ``STAGES``.
+"""
+import dataclasses
+import hashlib
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Optional
+
+from mmengine.config import ConfigDict
+
+from ..registry import PRUNERS
+from ..student import student_info
+from .launch import check_inputs, load_config
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a stage works, and what the command line says to all stages.
+
+    Args:
+        folder (Path): The stage's own folder.
+        base (Path): Folder of the pipeline's config.
+        tools (Path): Folder of the commands.
+        demo (bool): Whether recipes become their demo.
+        data_root (str | None): Images in place of those of the recipes.
+    """
+    folder: Path
+    base: Path
+    tools: Path
+    demo: bool = False
+    data_root: Optional[str] = None
+
+
+@dataclass
+class Stage:
+    """One command. The fields of a kind are the keys of its stages.
+
+    Building one must not need what earlier stages write.
+
+    Attributes:
+        result (str): File in its output that a finished command has left.
+        resumes (bool): Whether the command goes on in the output that it
+            was killed in; one that does not starts anew.
+        sources (Sequence[str]): Keys that name a file to read.
+    """
+    site: Site
+    result: ClassVar[str] = 'student.pth'
+    resumes: ClassVar[bool] = False
+    sources: ClassVar[Sequence[str]] = ('source', )
+
+    def inputs(self) -> dict[str, Any]:
+        """Return by name what the result depends on beside keys and files
+        (plain values); the name is shown when it changes."""
+        return {}
+
+    def check(self):
+        """Refuse what cannot work, before any stage runs."""
+
+    def prepare(self):
+        """Write what the command reads; earlier stages are done now."""
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        """Return the arguments of the Python that runs the stage.
+
+        Args:
+            out (Path): Folder to write into.
+            resume (bool): Whether to go on there.
+        """
+        raise NotImplementedError
+
+
+@dataclass
+class Train(Stage):
+    """``tools/train.py`` with a recipe that may take over a student.
+
+    Args:
+        config (str): Recipe, relative to the pipeline's config.
+        generator (str | None): Student file whose networks the recipe's
+            student gets, with fresh weights.
+        inherit (bool): Start from that file's weights.
+        cfg_options (dict): Changes of the recipe, by dotted key.
+    """
+    config: str
+    generator: Optional[str] = None
+    inherit: bool = False
+    cfg_options: dict = field(default_factory=dict)
+    resumes: ClassVar[bool] = True
+    sources: ClassVar[Sequence[str]] = ('generator', )
+
+    def __post_init__(self):
+        if self.inherit and not self.generator:
+            raise ValueError('inherit=True takes the weights of a student '
+                             "file: name it, generator='{stage}/student.pth'")
+        self._cfg = load_config(Namespace(
+            config=str(self.site.base / self.config), demo=self.site.demo,
+            data_root=self.site.data_root, cfg_options=None))
+        text = repr(self._cfg.to_dict())
+        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        self._cfg.merge_from_dict(self.cfg_options)
+
+    def inputs(self) -> dict[str, Any]:
+        return {
+            '--demo': self.site.demo,
+            '--data-root': self.site.data_root,
+            f'contents of {self.config}': self._digest
+        }
+
+    def check(self):
+        check_inputs(self._cfg)
+
+    def prepare(self):
+        if self.generator:
+            self._cfg.model.generator = self._taken_over()
+        self._recipe.parent.mkdir(parents=True, exist_ok=True)
+        self._recipe.write_text(
+            f'# Made of {self.config} by tools/pipeline.py, which writes it '
+            f'again:\n# copy it to change it.\n{self._cfg.pretty_text}')
+
+    def _taken_over(self) -> ConfigDict:
+        """Return the student's config: one network for all domains, or one
+        for each, which also says where its weights are."""
+        info = student_info(self.generator)
+        if 'generators' not in info and not self.inherit:
+            return ConfigDict(info['generator'])
+        held = info.get('generators') or \
+            dict.fromkeys(info['reachable'], info['generator'])
+        domains = list(self._cfg.model.reachable_domains)
+        if not set(domains) <= set(held):
+            raise ValueError(
+                f'{self.generator} has networks for {list(held)}, but '
+                f'{self.config} trains {domains}: use a recipe of the same '
+                'domains')
+        configs = {domain: dict(held[domain]) for domain in domains}
+        if self.inherit:
+            for domain, config in configs.items():
+                config['init_cfg'] = dict(
+                    type='Pretrained', checkpoint=self.generator,
+                    prefix=f'generators.{domain}')
+        return ConfigDict(configs)
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        return [str(self.site.tools / 'train.py'), str(self._recipe),
+                *flags(work_dir=out, resume=resume)]
+
+    @property
+    def _recipe(self) -> Path:
+        return self.site.folder / 'recipe.py'
+
+
+@dataclass
+class Compress(Stage):
+    """``tools/compress.py``: a smaller student. Keys are its options."""
+    source: str
+    pruner: str
+    budget: list[str]
+    size: Optional[int] = None
+    domain: Optional[str] = None
+    tolerance: Optional[float] = None
+    options: list[str] = field(default_factory=list)
+    seed: Optional[int] = None
+
+    def check(self):
+        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
+            if not hasattr(registry.get(self.pruner), 'compress'):
+                raise ValueError(f'no pruner {self.pruner!r} is registered')
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        return [str(self.site.tools / 'compress.py'), self.source,
+                *flags(pruner=self.pruner, budget=self.budget,
+                       size=self.size, domain=self.domain,
+                       tolerance=self.tolerance, options=self.options,
+                       seed=self.seed, out=out)]
+
+
+@dataclass
+class Export(Stage):
+    """``tools/export.py``: a student as ONNX. Keys are its options."""
+    source: str
+    size: Optional[int] = None
+    dynamic: bool = False
+    images: Optional[str] = None
+    tolerance: Optional[float] = None
+    domain: Optional[str] = None
+    result: ClassVar[str] = 'end2end.onnx'
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        return [str(self.site.tools / 'export.py'), self.source,
+                *flags(size=self.size, dynamic=self.dynamic,
+                       images=self.images, tolerance=self.tolerance,
+                       domain=self.domain, out=out)]
+
+
+STAGES = {'train': Train, 'compress': Compress, 'export': Export}
+
+
+def flags(**options) -> list[str]:
+    """Return options of a command line; None, False and [] are left out.
+
+    Example:
+        >>> flags(out_dir='x', dynamic=True, size=None, budget=['a=1', 'b=2'])
+        ['--out-dir', 'x', '--dynamic', '--budget', 'a=1', 'b=2']
+    """
+    words = []
+    for key, value in options.items():
+        if value is None or value is False or value == []:
+            continue
+        words.append('--' + key.replace('_', '-'))
+        if value is not True:
+            values = value if isinstance(value, list) else [value]
+            words += [str(item) for item in values]
+    return words
+
+
+def build_stage(run: str, keys: dict, site: Site) -> Stage:
+    """Build the stage that an entry of a pipeline describes.
+
+    Args:
+        run (str): Kind, of ``STAGES``.
+        keys (dict): Its keys.
+        site (Site): Where it works.
+
+    Raises:
+        ValueError: If there is no such kind, or keys are unknown or missing.
+    """
+    if run not in STAGES:
+        raise ValueError(f'run={run!r} is unknown, choose one of '
+                         f'{sorted(STAGES)}')
+    known = {f.name: f for f in dataclasses.fields(STAGES[run])
+             if f.name != 'site'}
+    unknown = sorted(keys.keys() - known)
+    if unknown:
+        raise ValueError(f'{run!r} has no {unknown}, its keys are '
+                         f'{list(known)}')
+    missing = [name for name, f in known.items() if name not in keys
+               and f.default is f.default_factory is dataclasses.MISSING]
+    if missing:
+        raise ValueError(f'{run!r} needs {missing}')
+    return STAGES[run](site=site, **keys)

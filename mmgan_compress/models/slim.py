@@ -1,0 +1,102 @@
+"""Networks whose layers have widths of their own."""
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import torch
+import torch.nn as nn
+
+from ..core.channels import changed, channel_map, resize
+from ..registry import MODELS
+from .roles import resnet_channels
+
+SLIM = 'SlimNetwork'
+
+
+@MODELS.register_module(name=SLIM)
+def slim_network(arch: dict,
+                 channels: Optional[dict[str, list[int]]] = None,
+                 widths: Optional[Sequence[int]] = None,
+                 init_cfg: Optional[dict] = None) -> nn.Module:
+    """Build a network and give some of its layers other widths.
+
+    The result is the network of ``arch`` itself: its class, its forward and
+    its layer names, so that whatever reads its features by name still does.
+
+    Args:
+        arch (dict): Config of the network.
+        channels (dict[str, list[int]] | None): Channel map of the layers
+            that differ from it (see ``core/channels.py``).
+        widths (Sequence[int] | None): In its place, for a ResNet generator:
+            the filters of each layer, such as GCC's published lists (see
+            :func:`~mmgan_compress.models.roles.resnet_channels`).
+        init_cfg (dict | None): In place of that of ``arch``. With
+            ``dict(type='Pretrained', checkpoint=..., prefix=...)`` the
+            weights of a student file stay, however often Runner
+            initialises.
+
+    Returns:
+        nn.Module: The network, its weights not initialised.
+
+    Raises:
+        KeyError: If the type of ``arch`` is not registered, or if it has no
+            such layer.
+        ValueError: If numbers of channels are impossible.
+        TypeError: If ``widths`` are given for another network.
+
+    Example:
+        >>> net = MODELS.build(dict(
+        ...     type='SlimNetwork',
+        ...     arch=dict(type='SeparableResnetGenerator', base_channels=8),
+        ...     channels={'model.1': [3, 5], 'model.2': [5],
+        ...               'model.4': [5, 16]}))
+        >>> net.model[1].out_channels
+        5
+    """
+    if init_cfg is not None:
+        arch = dict(arch, init_cfg=init_cfg)
+    with MODELS.switch_scope_and_registry('mmgan_compress') as registry:
+        net = registry.build(arch)
+    if widths is not None:
+        channels = resnet_channels(net, widths)
+    return resize(net, channels or {})
+
+
+def architecture(config: dict) -> dict:
+    """Return what a generator's widths differ from.
+
+    Args:
+        config (dict): Config of any generator.
+
+    Returns:
+        dict: ``arch`` of a ``SlimNetwork``, else a copy of the config;
+        without pretrained weights, which fit one set of widths only.
+    """
+    slim = config['type'].split('.')[-1] == SLIM
+    arch = dict(config['arch'] if slim else config)
+    init_cfg = arch.get('init_cfg')
+    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+        del arch['init_cfg']
+    return arch
+
+
+def slim_config(network: nn.Module, config: dict) -> dict[str, Any]:
+    """Describe a network whose layers were resized.
+
+    Args:
+        network (nn.Module): As it is now; on the meta device too.
+        config (dict): What it was made from; may be a ``SlimNetwork``.
+
+    Returns:
+        dict: Config that rebuilds it; the architecture's own where no
+        layer differs.
+
+    Raises:
+        ValueError: If it has other layers than the config makes.
+    """
+    arch = architecture(config)
+    with torch.device('meta'):
+        base = channel_map(slim_network(arch))
+    channels = changed(channel_map(network), base)
+    if not channels:
+        return arch
+    return dict(type=f'mmgan_compress.{SLIM}', arch=arch, channels=channels)

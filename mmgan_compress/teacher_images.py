@@ -1,0 +1,117 @@
+"""Run a teacher once over the training images and keep what it gives."""
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional, Union
+
+import mmcv
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from . import pictures
+from .data.images import check_images
+from .models.image_teachers import CallableTeacher, OnnxTeacher
+from .student import load_student
+
+StrPath = Union[str, Path]
+SIZE = 256  # of the recipes, where a teacher has no size of its own
+
+
+def make_teacher_images(teacher: str,
+                        folder: StrPath,
+                        out: StrPath,
+                        size: Optional[int] = None,
+                        paired_side: Optional[str] = None,
+                        domain: Optional[str] = None) -> list[str]:
+    """Write a teacher's image of every image in a folder.
+
+    The files keep the names of their sources, sub-folders included, so that
+    a data set finds them (``teacher_images`` of ``TranslationImages``).
+
+    Args:
+        teacher (str): Student file, ONNX file (``*.onnx``), or
+            ``'package.module:function'`` as for ``CallableTeacher``.
+        folder (str | Path): Training images of the source domain, or pairs.
+        out (str | Path): Empty or new folder for the PNG files.
+        size (int | None): Sources are resized to squares of this side, as
+            in training. That of the teacher, else 256, by default; the
+            ``load_size`` of the data set spares a second resizing.
+        paired_side (str | None): ``'A'`` (left) or ``'B'``: the half of
+            each pair that is the source.
+        domain (str | None): What a student that has two domains generates.
+
+    Returns:
+        list[str]: Paths of the files.
+
+    Raises:
+        FileNotFoundError: If the teacher or an image is missing.
+        FileExistsError: If ``out`` holds something.
+        ValueError: If an image, the teacher or what it gives is unusable.
+    """
+    if paired_side not in (None, 'A', 'B'):
+        raise ValueError("paired_side must be 'A' or 'B', got "
+                         f'{paired_side!r}')
+    jobs = pictures.collect(folder)
+    if paired_side:
+        check_images([job.image for job in jobs], paired=True)
+    targets = pictures.destinations(jobs, out)
+    if os.path.isdir(out) and os.listdir(out):
+        raise FileExistsError(f'{out} is not empty: name a new folder, or '
+                              'empty it if its images are of no use')
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    run, own_size = open_teacher(teacher, domain, device)
+    for job, target in zip(tqdm(jobs), targets):
+        source = _source(job.image, size or own_size, paired_side)
+        with torch.no_grad():
+            image = run(pictures.to_tensor(source).to(device))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pictures.to_picture(image).save(target)
+    return [str(target) for target in targets]
+
+
+def open_teacher(teacher: str, domain: Optional[str] = None,
+                 device: str = 'cpu') -> tuple:
+    """Open whatever a teacher is given as.
+
+    Args:
+        teacher (str): As for :func:`make_teacher_images`.
+        domain (str | None): As there.
+        device (str): Where a student runs.
+
+    Returns:
+        tuple[Callable, int]: Maps (1, 3, H, W) in [-1, 1] to the same; side
+        of the images that suit it.
+
+    Raises:
+        ValueError: If it is unusable, or has no domain to choose.
+    """
+    is_onnx = teacher.endswith('.onnx')
+    if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
+        net = load_student(teacher, domain).to(device)
+        return _runner(net), net.meta['image_size']
+    if domain:
+        raise ValueError(f'only a student file has domains: leave out '
+                         f'{domain!r} for the teacher {teacher}')
+    if not is_onnx:
+        return CallableTeacher(teacher), SIZE
+    network = OnnxTeacher(teacher)
+    return network, network.size[0] or SIZE
+
+
+def _runner(net) -> Callable[[Tensor], Tensor]:
+    return lambda x: pictures.run(net, x, net.meta)
+
+
+def _source(path: str, size: int, paired_side: Optional[str]) -> Image.Image:
+    """Open an image as a training step would see it."""
+    image = pictures.as_rgb(path)
+    if paired_side:
+        half = image.width // 2
+        left = 0 if paired_side == 'A' else half
+        image = image.crop((left, 0, left + half, image.height))
+    # mmcv's, as in the data set: Pillow's bicubic smooths where it shrinks
+    return Image.fromarray(mmcv.imresize(
+        np.array(image), (size, size), interpolation='bicubic'))
