@@ -24,8 +24,10 @@ _SEPARABLE = dict(type='mmgan_compress.SeparableResnetGenerator',
                   norm_cfg=dict(type='IN'), base_channels=8)
 # Rates of the remaining optimizers: a discriminator that starts from nothing
 # beside a trained teacher, and gates that have hundreds of steps to close.
-_RATES = dict(student=STUDENT_LR, student_discriminators=STUDENT_LR,
-              gates=2e-3)
+_RATES = dict(student=STUDENT_LR, student_discriminators=2e-4, gates=2e-3)
+# At full weight GCC's paired student has matched features, but not yet made
+# images, when the demo ends: worse than without a teacher.
+_COOPERATIVE = 0.1
 
 
 def apply_demo(cfg: Config):
@@ -159,11 +161,15 @@ def _swap_taps(distiller: ConfigDict, paired: bool):
     """Name the layers of the demo's networks."""
     if distiller.get('channel'):
         distiller.channel.target_layers = _TEACHER_TAPS
+    if '.CRD' in distiller.type:  # 64 patches, as in an image of 256 pixels
+        distiller.relation = ConfigDict(
+            distiller.get('relation') or {}, patch_size=SIZE // 8)
     for term in distiller.get('terms') or []:
         if term.get('layers'):
             term.target_layers = _TEACHER_TAPS
         if term.type.endswith('CooperativeTerm'):
             term.layers = _STUDENT_TAPS
+            term.weight = _COOPERATIVE if paired else 1.
         if term.get('discriminator_layers') and paired:
             term.discriminator_layers = ['blocks.1.0', 'blocks.3.0']
         if term.get('on') == 'scale':  # instance norm has none

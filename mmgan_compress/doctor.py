@@ -9,6 +9,7 @@ FEATURES = {
     'training and scoring': ('', ['torch', 'torchvision', 'mmengine',
                                   'mmcv', 'mmagic', 'torchmetrics', 'cv2']),
     'export to ONNX': ('export', ['onnx', 'onnxscript', 'onnxruntime']),
+    'pruning by dependencies': ('pruning', ['torch_pruning']),
     'data sets drawn from SVG': ('data', ['resvg_py']),
     'TensorBoard': ('tensorboard', ['tensorboard'])
 }

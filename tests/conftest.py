@@ -23,3 +23,22 @@ def vgg_file(tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'vgg16.pth'
     torch.save(seeded_vgg(), path)
     return str(path)
+
+
+@pytest.fixture
+def recipe(tmp_path, vgg_file):
+    """Return a maker of toy recipes without a report.
+
+    By method, host, hooks of this package and arguments of the distiller.
+    """
+    from toy import toy_config, without_report
+
+    def make(method, host, hooks=(), **distiller):
+        cfg = toy_config(host, tmp_path / f'data_{host}', vgg_file,
+                         method=method)
+        cfg.model.distiller.update(distiller)
+        cfg.custom_hooks = [dict(hook, type=f'mmgan_compress.{hook["type"]}')
+                            for hook in hooks]
+        return without_report(cfg)
+
+    return make

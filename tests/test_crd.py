@@ -3,44 +3,13 @@ import pytest
 import torch
 from golden import assert_close_rel, build, load_json, load_npz
 from mmengine.config import Config
-from toy import build_host, moved, optimizers, snapshot, toy_config
+from toy import (REPO, batch, build_host, moved, optimizers, snapshot,
+                 toy_config)
 
 from mmgan_compress.models.original import load_original
 
 GOLDEN = load_json('crd')
 ARRAYS = load_npz('crd')
-
-
-def crd_config(host, root, vgg, work_dir='unused'):
-    """The toy recipe of OMGD with CRD's method in it."""
-    cfg = toy_config(host, root, vgg, work_dir)
-    old = cfg.model.distiller
-    new = dict(
-        type=f'mmgan_compress.CRD{"CycleGAN" if "teacher" in old else "Pix2Pix"}',
-        perceptual=old.perceptual, schedule=old.schedule)
-    if 'teacher' in old:
-        # 32-pixel images are one patch of CRD's size
-        terms = [dict(type='RelationTerm', weight=25., patch_size=16),
-                 dict(type='StyleTerm', weight=1e4),
-                 dict(type='PerceptualTerm', weight=10.),
-                 dict(type='AdversarialTerm')]
-        new.update(teacher=old.teacher)
-    else:
-        terms = [dict(type='RelationTerm', weight=2.5, patch_size=16,
-                      reduction='sum'),
-                 dict(type='StyleTerm', weight=2e4),
-                 dict(type='PerceptualTerm', weight=20.),
-                 dict(type='AdversarialTerm', gan_type='hinge')]
-        new.update(
-            teachers=dict(wide=old.teachers.wide),
-            discriminator=dict(
-                type='PatchDiscriminator', in_channels=6, base_channels=4,
-                norm_cfg=dict(type='IN'),
-                init_cfg=dict(type='normal', gain=0.02)))
-    new['terms'] = [dict(t, type=f'mmgan_compress.{t["type"]}')
-                    for t in terms]
-    cfg.model.distiller = new
-    return Config(cfg.to_dict())
 
 
 def losses(host, domain, image, target):
@@ -56,7 +25,6 @@ def losses(host, domain, image, target):
 
 def published(host, vgg, tmp_path, **distiller):
     """Build a host with the recipe's own terms, as users get them."""
-    from toy import REPO
     cfg = Config.fromfile(REPO / f'configs/crd_{host}.py')
     cfg.model.generator.base_channels = 4
     cfg.model.distiller.perceptual = dict(
@@ -89,7 +57,8 @@ def test_cyclegan_student_total(vgg_file, tmp_path):
 
 def test_pix2pix_student_total(vgg_file, tmp_path):
     """With the patch loss as published."""
-    host = published('pix2pix', vgg_file, tmp_path, patches='published')
+    host = published('pix2pix', vgg_file, tmp_path,
+                     relation=dict(patches='published'))
     got, gradient = losses(host, 'shoes', ARRAYS['S2'], ARRAYS['T2'])
     want = GOLDEN['pix2pix_student_total']
     assert_close_rel(got['style'], 2 * want['loss_G_style'], 1e-3)
@@ -108,15 +77,10 @@ def test_pix2pix_student_total(vgg_file, tmp_path):
 
 @pytest.fixture(params=['cyclegan', 'pix2pix'])
 def toy(request, tmp_path, vgg_file):
-    cfg = crd_config(request.param, tmp_path / 'data', vgg_file)
+    cfg = toy_config(request.param, tmp_path / 'data', vgg_file,
+                     method='crd')
     host = build_host(cfg).train()
     return host, optimizers(host, cfg)
-
-
-def batch(host):
-    torch.manual_seed(1)
-    return {f'img_{d}': torch.rand(2, 3, 32, 32) * 2 - 1
-            for d in host._related_domains}
 
 
 def test_discriminator_judges_and_does_not_learn_from_the_student(toy):
@@ -141,7 +105,7 @@ def test_discriminator_judges_and_does_not_learn_from_the_student(toy):
 
 def test_latest_discriminator_judges_the_best_teachers_student(
         tmp_path, vgg_file):
-    cfg = crd_config('cyclegan', tmp_path / 'data', vgg_file)
+    cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file, method='crd')
     host = build_host(cfg).train()
     d = host.distiller
     d.stand_ins.keep_if_best('teacher', 'zebra',

@@ -1,15 +1,34 @@
 """The demo: shipped data and teachers, any recipe."""
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
 
+import pytest
 import torch
 from mmengine.config import Config
-from toy import REPO
+from recipes import RECIPES, ROOT, check_optimizers, load
+from toy import moved, snapshot
 
 from mmgan_compress.demo import DATA, apply_demo
 from mmgan_compress.registry import MODELS
+
+TOOL = runpy.run_path(str(ROOT / 'tools/benchmark_steps.py'))
+# Recipes that differ in the student's width alone have the same demo.
+DEMOS = [name for name in RECIPES
+         if not re.search(r'(mobile8|mobile12|mobile24|unet8|unet12)_', name)]
+# Half a minute each by the real command.
+COMMANDS = ['omgd_cyclegan', 'omgd_pix2pix'] + [
+    pytest.param(name, marks=pytest.mark.slow) for name in (
+        'crd_cyclegan', 'crd_pix2pix', 'gcc_cyclegan', 'gcc_pix2pix',
+        'gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra',
+        'gcc_pix2pix-unet32-pretrain_1xb1-25e_cityscapes',
+        'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
+        'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
+        'plain_cyclegan-mobile16_1xb1-200e_horse2zebra',
+        'plain_pix2pix-unet16_1xb4-200e_edges2shoes')]
 
 
 def test_shipped_teachers_load_and_are_small():
@@ -20,42 +39,67 @@ def test_shipped_teachers_load_and_are_small():
         assert torch.load(file, weights_only=True)['state_dict']
 
 
-def test_teachers_start_from_the_shipped_files(vgg_file):
-    for recipe in ('omgd_cyclegan', 'omgd_pix2pix'):
-        cfg = Config.fromfile(REPO / f'configs/{recipe}.py')
-        apply_demo(cfg)
-        cfg.model.distiller.perceptual = dict(
-            type='mmgan_compress.VGG16Features', weights=vgg_file)
-        host = MODELS.build(cfg.model)
-        host.init_weights()
-        shipped = {}
-        for file in cfg.model.distiller.teacher_checkpoints:
-            shipped.update(torch.load(file, weights_only=True)['state_dict'])
-        own = host.distiller.state_dict()
-        assert shipped and all(
-            torch.equal(own[k], v.float()) for k, v in shipped.items())
+@pytest.mark.parametrize('recipe', [
+    'omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'crd_pix2pix',
+    'gcc_cyclegan', 'gcc_pix2pix',
+    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra'])
+def test_teachers_start_from_the_shipped_files(recipe):
+    cfg = load(recipe)
+    apply_demo(cfg)
+    host = MODELS.build(cfg.model)
+    host.init_weights()
+    shipped = {}
+    for file in cfg.model.distiller.teacher_checkpoints:
+        shipped.update(torch.load(file, weights_only=True)['state_dict'])
+    own = host.distiller.state_dict()
+    # a single teacher leaves the deep one's weights and head alone
+    shared = shipped.keys() & own.keys()
+    assert all(torch.equal(own[k], shipped[k].float()) for k in shared)
+    taught = {k for k in own if k.startswith(
+        ('teacher.', 'teachers.', 'discriminator.'))}
+    assert taught and taught <= shared
 
 
-def test_demo_runs_by_one_command(tmp_path, vgg_file):
+@pytest.mark.parametrize('name', DEMOS)
+def test_demo_takes_steps(name):
+    """Networks, losses, optimizers and inputs of each demo fit together."""
+    cfg = load(name)
+    apply_demo(cfg)
+    cfg.train_dataloader.batch_size = 1
+    host, wrappers = TOOL['build'](cfg, 'cpu')
+    check_optimizers(cfg, host)
+    inputs = TOOL['random_inputs'](cfg, host, 64, 'cpu')
+    students, log = host.generators['emoji'], {}
+    before = snapshot(students)
+    for first in TOOL['first_iterations'](host.distiller).values():
+        # the teacher's turn where it has one
+        host.distiller.iteration = first - 1 + getattr(
+            host.distiller, 'teacher_interval', 1)
+        log.update(host.distiller.train_step(inputs, wrappers))
+    assert all(torch.isfinite(value).all() for value in log.values())
+    plays = {'discriminators', 'student_discriminators'} & set(wrappers.keys())
+    assert any('disc' in key for key in log) == bool(plays)
+    assert moved(students, before)
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_demo_runs_by_one_command(name, tmp_path, vgg_file):
     """Some iterations of the real command, scoring and hooks included."""
-    home = tmp_path / 'home'
+    home, work_dir = tmp_path / 'home', tmp_path / 'run'
     (home / 'weights').mkdir(parents=True)
     shutil.copy(vgg_file, home / 'weights/vgg16.pth')
-    for recipe in ('omgd_cyclegan', 'omgd_pix2pix'):
-        work_dir = tmp_path / recipe
-        change = dict(epochs=2, constant=1, block=2)
-        if recipe == 'omgd_cyclegan':
-            change['student_epochs'] = 2
-        subprocess.run(
-            [sys.executable, str(REPO / 'tools/train.py'),
-             str(REPO / f'configs/{recipe}.py'), '--demo',
-             '--work-dir', str(work_dir), '--cfg-options',
-             *(f'model.distiller.schedule.{k}={v}'
-               for k, v in change.items())],
-            check=True, env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home)))
-        for name in ('student.pth', 'student_best.pth', 'report.json',
-                     'comparison.png'):
-            assert (work_dir / name).is_file()
-        text = (work_dir / 'report.md').read_text()
-        assert 'emoji/FD-VGG16' in text and 'emoji/LPIPS' in text
-        assert 'FID' not in text  # by another network it is not called so
+    change = dict(epochs=2, constant=1, block=2)
+    if 'student_epochs' in Config.fromfile(
+            RECIPES[name]).model.distiller.schedule:
+        change['student_epochs'] = 2
+    subprocess.run(
+        [sys.executable, str(ROOT / 'tools/train.py'), str(RECIPES[name]),
+         '--demo', '--work-dir', str(work_dir), '--cfg-options',
+         *(f'model.distiller.schedule.{k}={v}' for k, v in change.items())],
+        check=True, env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home)))
+    for file in ('student.pth', 'student_best.pth', 'report.json',
+                 'comparison.png'):
+        assert (work_dir / file).is_file()
+    text = (work_dir / 'report.md').read_text()
+    assert 'emoji/FD-VGG16' in text and 'emoji/LPIPS' in text
+    assert 'FID' not in text  # by another network it is not called so

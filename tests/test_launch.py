@@ -231,3 +231,20 @@ def test_pairs_stay_aligned_through_augmentation(tmp_path):
         assert torch.equal(images['img_a'], images['img_b'])
         seen.append(images['img_a'])
     assert sum(not torch.equal(seen[0], x) for x in seen) > 15
+
+
+@pytest.mark.parametrize('terms,wanted', [
+    (None, ['vgg16']),  # the method's own
+    ([dict(type='mmgan_compress.SSIMTerm')], []),
+    ([dict(type='mmgan_compress.SSIMTerm'),
+      dict(type='mmgan_compress.StyleTerm')], ['vgg16'])])
+def test_perceptual_weights_are_asked_for_where_a_term_uses_them(
+        terms, wanted, tmp_path):
+    cfg = toy_config('cyclegan', tmp_path / 'data', 'unused')
+    del cfg.model.distiller['perceptual']
+    if terms is not None:
+        cfg.model.distiller.terms = terms
+    assert launch.needed_weights(cfg) == wanted
+    plain = next((REPO / 'configs/plain').glob('*cyclegan*.py'))
+    model = launch.Config.fromfile(plain).model
+    assert launch.needed_weights(launch.Config(dict(model=model))) == []

@@ -1,15 +1,20 @@
 """Tiny recipes and data for the tests of training."""
 import math
+import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Optional
+from unittest import mock
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmengine.runner.priority import get_priority
 from PIL import Image
 
-from mmgan_compress.engine.launch import set_everywhere
+from mmgan_compress.engine.launch import set_everywhere, walk
 from mmgan_compress.models.perceptual import _WIDTHS
 from mmgan_compress.registry import MODELS
 
@@ -48,7 +53,23 @@ def write_images(root, folders: dict[str, int], paired: bool = False):
             Image.fromarray(seed).resize(size).save(path / f'{index}.png')
 
 
-def toy_config(host: str, root, vgg: str, work_dir='unused') -> Config:
+def recipe_of(method: str, host: str) -> Path:
+    """Return the file of a method's main recipe.
+
+    Args:
+        method (str): ``'omgd'``, ``'crd'``, ``'gcc'`` or ``'plain'``.
+        host (str): ``'cyclegan'`` or ``'pix2pix'``.
+    """
+    if method != 'plain':
+        return REPO / f'configs/{method}_{host}.py'
+    size = '1xb1-200e_horse2zebra' if host == 'cyclegan' else \
+        '1xb4-200e_edges2shoes'
+    student = 'mobile16' if host == 'cyclegan' else 'unet16'
+    return REPO / f'configs/plain/plain_{host}-{student}_{size}.py'
+
+
+def toy_config(host: str, root, vgg: str, work_dir='unused',
+               method: str = 'omgd') -> Config:
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
@@ -56,8 +77,9 @@ def toy_config(host: str, root, vgg: str, work_dir='unused') -> Config:
         root (Path): Where data are written if it does not exist.
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
+        method (str): As of :func:`recipe_of`.
     """
-    cfg = Config.fromfile(REPO / f'configs/omgd_{host}.py')
+    cfg = Config.fromfile(recipe_of(method, host))
     paired = host == 'pix2pix'
     if not Path(root).exists():
         sides = [''] if paired else ['A', 'B']
@@ -68,22 +90,9 @@ def toy_config(host: str, root, vgg: str, work_dir='unused') -> Config:
     set_everywhere(data, 'data_root', str(root))
     set_everywhere(data, 'size', SIZE)
     set_everywhere(data, 'load_size', SIZE + 4)
-    set_everywhere(data, 'base_channels', 4)
-    distiller = cfg.model.distiller
-    distiller.perceptual = dict(
+    _shrink(cfg, method, paired)
+    cfg.model.distiller.perceptual = dict(
         type='mmgan_compress.VGG16Features', weights=vgg)
-    if paired:
-        set_everywhere(data, 'norm_cfg', dict(type='IN'))
-        for net in (cfg.model.generator, *distiller.teachers.values()):
-            net.num_down = 5
-        distiller.schedule = dict(
-            epochs=4, constant=2, block=2, iters_per_epoch=1)
-    else:
-        for net in (cfg.model.generator, distiller.teacher.generator):
-            net.num_blocks = 3
-        distiller.channel.layers = ['model.9', 'model.12']
-        distiller.schedule = dict(epochs=4, constant=2, block=2,
-                                  student_epochs=2, iters_per_epoch=1)
     cfg.work_dir = str(work_dir)
     for loader in (cfg.train_dataloader, cfg.val_dataloader,
                    cfg.test_dataloader):
@@ -95,6 +104,37 @@ def toy_config(host: str, root, vgg: str, work_dir='unused') -> Config:
     return cfg
 
 
+def _shrink(cfg: Config, method: str, paired: bool):
+    """Make the networks of a recipe tiny and its schedule a few steps."""
+    distiller = cfg.model.distiller
+    distiller.schedule = dict(
+        epochs=4, constant=2, block=2, iters_per_epoch=1)
+    if method in ('omgd', 'crd') and not paired:
+        distiller.schedule.student_epochs = 2
+    if method == 'gcc' and not paired:  # published: widths layer by layer
+        small = dict(type='mmgan_compress.SeparableResnetGenerator',
+                     norm_cfg=dict(type='IN'))
+        cfg.model.generator = {
+            name: dict(small, base_channels=width)
+            for name, width in zip(cfg.model.reachable_domains, (2, 3))}
+    else:
+        set_everywhere(cfg.model.generator, 'base_channels', 4)
+    set_everywhere(distiller, 'base_channels', 4)
+    if paired:
+        set_everywhere(cfg.model, 'norm_cfg', dict(type='IN'))
+    for node in walk(cfg.model):
+        if str(node.get('type')).endswith('UnetGenerator'):
+            node.num_down = 5
+        elif str(node.get('type')).endswith('ResnetGenerator'):
+            node.num_blocks = 3
+        if 'layers' in node and not paired:
+            node.layers = ['model.9', 'model.12']
+    if method == 'crd':  # 32 pixels are one patch of the recipe's
+        distiller.relation = dict(patch_size=SIZE // 2)
+        if paired:
+            distiller.adversarial_weight = 1.
+
+
 def _score_by_ssim(cfg: Config):
     """Score without a feature network."""
     domain = cfg.model.default_domain
@@ -104,9 +144,54 @@ def _score_by_ssim(cfg: Config):
         cfg[name].metrics = [metric]
     cfg.default_hooks.student.update(
         metric=f'{domain}/SSIM', lower_is_better=False)
-    for hook in cfg.get('custom_hooks', []):
+    for hook in cfg.get('custom_hooks') or []:
         hook.update(metrics={domain: [f'{domain}/SSIM']},
                     lower_is_better=False)
+
+
+def train(cfg: Config, work_dir, resume_from=None) -> Runner:
+    """Train a copy of a config and return its runner.
+
+    Args:
+        cfg (Config): Of :func:`toy_config`.
+        work_dir (Path): Folder of the run.
+        resume_from (Path | None): Checkpoint to continue from.
+    """
+    cfg = Config(cfg.to_dict())
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = uuid.uuid4().hex
+    if resume_from is not None:
+        cfg.resume, cfg.load_from = True, str(resume_from)
+    # the layout of the config's text takes half of the time
+    with mock.patch('mmengine.config.config.FormatCode',
+                    lambda text, **_: (text, True)):
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+    return runner
+
+
+def without_report(cfg: Config) -> Config:
+    """Return a copy that writes no table: that takes a second."""
+    cfg = Config(cfg.to_dict())
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    return cfg
+
+
+def last_checkpoint(runner: Runner) -> dict:
+    """Return what a run wrote last."""
+    return torch.load(Path(runner.work_dir) / f'iter_{runner.iter}.pth',
+                      weights_only=True)
+
+
+def batch(host, seed: int = 1) -> dict:
+    """Return inputs of a step, and of the distiller's further streams."""
+    torch.manual_seed(seed)
+    streams = {
+        name: {f'img_{d}': torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+               for d in host._related_domains}
+        for name in ('main', *host.distiller.streams)
+    }
+    return {**streams.pop('main'), **streams}
 
 
 def build_host(cfg: Config, seed: int = 0):
@@ -137,3 +222,29 @@ def moved(module, before: dict) -> bool:
     """Tell whether any parameter differs from a snapshot."""
     return any(not torch.equal(v, before[k])
                for k, v in module.named_parameters())
+
+
+class Trainer:
+    """What hooks see of a Runner, around the distiller's own steps."""
+
+    def __init__(self, cfg, *hooks, start=0):
+        self.model = build_host(cfg)
+        self.distiller = self.model.distiller
+        self.optim_wrapper = optimizers(self.model, cfg)
+        self.hooks = sorted(hooks, key=lambda h: get_priority(h.priority))
+        self.iter = self.distiller.iteration = start
+        self.train_loop = SimpleNamespace(schedule=self.distiller.schedule)
+        for hook in self.hooks:
+            hook.before_train(self)
+
+    def step(self):
+        """Take one step as the train loop does and return its log."""
+        self.model.train()
+        for hook in self.hooks:
+            hook.before_train_iter(self, self.iter)
+        log = self.distiller.train_step(batch(self.model, self.iter),
+                                        self.optim_wrapper)
+        for hook in self.hooks:
+            hook.after_train_iter(self, self.iter)
+        self.iter += 1
+        return log

@@ -70,7 +70,7 @@ def main() -> None:
         # libraries log to standard output; only the result may stand there
         with contextlib.redirect_stdout(sys.stderr):
             text = compress(args)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     print(text)
     print(f'{args.out}/student.pth')

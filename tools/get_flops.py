@@ -31,17 +31,27 @@ def generator_configs(model: dict) -> dict:
             each a generator or a model that has one.
 
     Returns:
-        dict: Config by name, ``'student'`` first.
+        dict: Config by name, ``'student'`` first: that of the default
+        domain, where they differ.
     """
+    from mmgan_compress.core.domains import per_domain
     distiller = model.get('distiller') or {}
     teachers = dict(distiller.get('teachers') or {})
-    if 'teacher' in distiller:
+    if distiller.get('teacher'):
         teachers['teacher'] = distiller['teacher']
+    students = {'student': model['generator']}
+    if 'type' not in model['generator']:
+        own = per_domain(model['generator'], model['reachable_domains'])
+        students = {'student': own.pop(model['default_domain']),
+                    **{f'student, {d}': cfg for d, cfg in own.items()}}
+    # teachers that only give images have neither layers nor costs
+    given = ('StoredTeacher', 'OnnxTeacher', 'CallableTeacher')
     return {
-        'student': model['generator'],
+        **students,
         **{
             name: cfg.get('generator', cfg)
             for name, cfg in teachers.items()
+            if not cfg['type'].endswith(given)
         }
     }
 

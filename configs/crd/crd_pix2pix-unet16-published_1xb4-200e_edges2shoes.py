@@ -2,4 +2,4 @@
 # the three colour planes of a few patches of the first image as samples.
 _base_ = '../crd_pix2pix.py'
 
-model = dict(distiller=dict(patches='published'))
+model = dict(distiller=dict(relation=dict(patches='published')))

@@ -16,7 +16,9 @@ stages = [
         budget=['zebra.macs_paper=2.4e9', 'horse.macs_paper=2.7e9'],
         size=256,
         demo=dict(
-            budget=['emoji.macs_paper=0.7', 'flat.macs_paper=0.8'], size=64)),
+            budget=['emoji.macs_paper=0.7', 'flat.macs_paper=0.8'],
+            size=64,
+            options=['floor=4'])),
     # C: networks of these widths, from new weights
     dict(
         name='train',

@@ -15,7 +15,10 @@ stages = [
         budget=['macs_paper=3.0e9'],
         options=['rule=union'],  # of a ResNet, such as the demo's
         size=256,
-        demo=dict(budget=['macs_paper=0.75'], size=64)),
+        demo=dict(
+            budget=['macs_paper=0.75'],
+            size=64,
+            options=['rule=union', 'floor=4'])),
     # C: a network of these widths, from new weights
     dict(
         name='train',

@@ -21,25 +21,26 @@ class CRDPix2Pix(PairedOnlineDistiller):
     """CRD with a wide Pix2Pix teacher.
 
     Args:
-        patches (str): ``'intended'``, relations between the patches of each
-            image, or ``'published'``: what CRD's code computes instead (see
-            ``RelationTerm``).
+        relation (dict | None): Arguments of ``RelationTerm`` other than the
+            paper's: ``patches='published'`` is what CRD's code computes in
+            place of relations between the patches of each image.
         adversarial_weight (float): Weight of the teacher's discriminator's
             judgement of the student; 0 in the published code, though the
             paper describes it.
         terms (Sequence[dict] | None): Other terms in place of the paper's.
         kwargs: Of :class:`PairedOnlineDistiller`.
     """
+    uses_perceptual = True  # unless other terms are given
 
-    def __init__(self, *args, patches: str = 'intended',
+    def __init__(self, *args, relation: Optional[dict] = None,
                  adversarial_weight: float = 0.,
                  terms: Optional[Sequence[dict]] = None,
                  gan_type: str = 'hinge', **kwargs):
         # Weights of CRD/distillers/pix2pixbest_distiller.py: style and
         # feature twice those of OMGD; relations summed over the batch.
         own = [
-            dict(type='RelationTerm', weight=2.5, reduction='sum',
-                 patches=patches),
+            dict(dict(type='RelationTerm', weight=2.5, reduction='sum'),
+                 **relation or {}),
             dict(type='StyleTerm', weight=2e4),
             dict(type='PerceptualTerm', weight=20.)
         ]
@@ -58,16 +59,19 @@ class CRDCycleGAN(UnpairedOnlineDistiller):
     *latest* discriminator, as published.
 
     Args:
+        relation (dict | None): Arguments of ``RelationTerm`` other than the
+            paper's.
         terms (Sequence[dict] | None): Other terms in place of the paper's.
         kwargs: Of :class:`UnpairedOnlineDistiller`.
     """
+    uses_perceptual = True  # unless other terms are given
 
-    def __init__(self, *args, terms: Optional[Sequence[dict]] = None,
-                 **kwargs):
+    def __init__(self, *args, relation: Optional[dict] = None,
+                 terms: Optional[Sequence[dict]] = None, **kwargs):
         # 25 each, style 1e4, feature 10, D 1
         # (CRD/distillers/cycleganbest_distiller.py)
         own = _terms(
-            dict(type='RelationTerm', weight=25.),
+            dict(dict(type='RelationTerm', weight=25.), **relation or {}),
             dict(type='StyleTerm', weight=1e4),
             dict(type='PerceptualTerm', weight=10.),
             dict(type='AdversarialTerm', gan_type='lsgan'))

@@ -48,6 +48,9 @@ class GateTraining:
             raise ValueError('GCC needs a teacher with a discriminator: give '
                              'one, or take AdversarialPix2Pix/-CycleGAN')
 
+    def _trained_networks(self):
+        return self.teacher_side()  # the gap needs discriminators as well
+
     def gates(self, domain: str) -> Sequence[nn.Module]:
         return self.student_discriminators[domain].gates
 

@@ -41,6 +41,7 @@ class OMGDPix2Pix(PairedOnlineDistiller):
         terms (Sequence[dict] | None): Other terms in place of the paper's.
         kwargs: Of :class:`PairedOnlineDistiller`.
     """
+    uses_perceptual = True  # unless other terms are given
 
     def __init__(self,
                  *args,
@@ -60,6 +61,7 @@ class OMGDCycleGAN(UnpairedOnlineDistiller):
         terms (Sequence[dict] | None): Other terms in place of the paper's.
         kwargs: Of :class:`UnpairedOnlineDistiller`.
     """
+    uses_perceptual = True  # unless other terms are given
 
     def __init__(self,
                  *args,

@@ -111,7 +111,8 @@ class PairedOnlineDistiller(BaseDistiller):
         log = {}
         with torch.set_grad_enabled(teach), context(self.host):
             latest = {name: self.run_teacher(f'latest:{name}', domain, inputs)
-                      for name in self.teachers}
+                      for name in self.teachers
+                      if teach or not self.stand_ins.teaching(name, domain)}
         if teach:
             log = self.teacher_step(
                 inputs[f'img_{self.host.source_of(domain)}'],
@@ -121,8 +122,8 @@ class PairedOnlineDistiller(BaseDistiller):
         with torch.no_grad(), context(self.host):
             return {
                 name: self.run_teacher(name, domain, inputs)
-                if self.stand_ins.teaching(name, domain) else own
-                for name, own in latest.items()
+                if self.stand_ins.teaching(name, domain) else latest[name]
+                for name in self.teachers
             }, log
 
     def teacher_step(self, source: Tensor, real: Tensor,

@@ -73,8 +73,7 @@ class TeacherSelectionHook(Hook):
         lower_is_better (bool): Whether the metrics are distances.
     """
 
-    def __init__(self,
-                 metrics: dict[str, Sequence[str]],
+    def __init__(self, metrics: dict[str, Sequence[str]],
                  evaluator: Optional[Union[dict, list]] = None,
                  domains: Optional[list[str]] = None,
                  lower_is_better: bool = True):
@@ -82,32 +81,38 @@ class TeacherSelectionHook(Hook):
         self.domains, self.lower_is_better = domains, lower_is_better
 
     def before_train(self, runner):
-        self._evaluator = runner.val_loop.evaluator if self.evaluator is None \
-            else runner.build_evaluator(self.evaluator)
         need_stand_ins(self, runner)
-        domains = unwrap(runner.model).domains
-        if set(self.metrics) != set(domains):
-            raise KeyError(f'metrics of {list(self.metrics)} select the '
-                           f'teacher, expected those of {domains}')
-        for names in self.metrics.values():
-            check_names(names, self._evaluator)
+        self.evaluator = runner.val_loop.evaluator if self.evaluator is None \
+            else runner.build_evaluator(self.evaluator)
+        _check_metrics(self.metrics, self.evaluator, runner)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        if not runner.train_loop.schedule.ends_teacher_phase(runner.iter):
-            return
-        host = unwrap(runner.model)
-        for teacher in host.distiller.reported_teachers:
-            latest = f'latest:{teacher}'
-            with preserved_rng(), host.scoring(latest, self.domains):
-                scores = evaluate(host, runner.val_loop.dataloader,
-                                  self._evaluator)
-            for domain, names in self.metrics.items():
-                kept = host.distiller.stand_ins.keep_if_best(
-                    teacher, domain, host.network(latest, domain),
-                    [scores[name] for name in names], self.lower_is_better)
-                runner.logger.info(
-                    'Teacher %s of %s on the val split: %s%s', teacher,
-                    domain, ', '.join(f'{name} {scores[name]:.4g}'
-                                      for name in names),
-                    ' (best so far, teaches from now on)' if kept else '')
+        if runner.train_loop.schedule.ends_teacher_phase(runner.iter):
+            for name in unwrap(runner.model).distiller.reported_teachers:
+                _keep_if_best(self, runner, name)
+
+
+def _check_metrics(metrics: dict, evaluator, runner):
+    """Refuse figures that nobody computes, and domains without any."""
+    domains = unwrap(runner.model).domains
+    if set(metrics) != set(domains):
+        raise KeyError(f'metrics of {list(metrics)} select the teacher, '
+                       f'expected those of {domains}')
+    for names in metrics.values():
+        check_names(names, evaluator)
+
+
+def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
+    """Score a teacher as it is and let it teach what it does best."""
+    host, latest = unwrap(runner.model), f'latest:{teacher}'
+    with preserved_rng(), host.scoring(latest, hook.domains):
+        scores = evaluate(host, runner.val_loop.dataloader, hook.evaluator)
+    for domain, names in hook.metrics.items():
+        kept = host.distiller.stand_ins.keep_if_best(
+            teacher, domain, host.network(latest, domain),
+            [scores[name] for name in names], hook.lower_is_better)
+        runner.logger.info(
+            'Teacher %s of %s on the val split: %s%s', teacher, domain,
+            ', '.join(f'{name} {scores[name]:.4g}' for name in names),
+            ' (best so far, teaches from now on)' if kept else '')

@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
 from ..data.weights import weights_path
-from ..registry import DATASETS
+from ..registry import DATASETS, MODELS
 from .state import unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -149,11 +149,18 @@ def needed_weights(cfg: Config) -> list[str]:
             needed.add(node.get('network', 'inception'))
         elif kind == 'PairedQuality' and node.get('lpips', True):
             needed.add('vgg16')
-    if distiller is not None and 'terms' not in distiller:
+    if distiller is not None and _asks_perceptual(distiller):
         perceptual = distiller.get('perceptual') or {}
         if perceptual.get('weights', 'imagenet') == 'imagenet':
             needed.add('vgg16')
     return sorted(needed)
+
+
+def _asks_perceptual(distiller: ConfigDict) -> bool:
+    """Tell whether a term does; without any given, those of the method."""
+    asking = distiller.get('terms') or [distiller]
+    return any(getattr(MODELS.get(node.type), 'uses_perceptual', False)
+               for node in asking)
 
 
 def use_amp(cfg: Config):

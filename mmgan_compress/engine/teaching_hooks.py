@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 
 from ..core.layers import find_layer
 from ..registry import HOOKS
-from .hooks import need_stand_ins
+from .hooks import TeacherSelectionHook, need_stand_ins
 from .state import unwrap
 
 
@@ -65,6 +65,9 @@ class EMATeacherHook(Hook):
 
     def before_train(self, runner):
         need_stand_ins(self, runner)
+        if any(isinstance(h, TeacherSelectionHook) for h in runner.hooks):
+            raise ValueError('EMATeacherHook and TeacherSelectionHook put '
+                             'weights into the same copies: leave one out')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
@@ -121,6 +124,7 @@ class StopDistillationHook(Hook):
     Args:
         iteration (int): First iteration (from 0) without distillation.
     """
+    priority = 'BELOW_NORMAL'  # after the hooks that set weights
 
     def __init__(self, iteration: int):
         self.iteration = iteration

@@ -1,0 +1,28 @@
+# What both tasks of GAN Slimming share; the paper's scripts (spec section 4).
+dense = dict(
+    type='ResnetGenerator',
+    in_channels=3,
+    out_channels=3,
+    base_channels=64,
+    num_blocks=9)
+# scales that can become zero
+affine = dict(norm_cfg=dict(type='IN', affine=True))
+learning = dict(
+    offline=True,
+    start_from_teacher=True,
+    buffer_size=50,
+    terms=[dict(type='mmgan_compress.SlimmingPerceptualTerm', weight=20.)],
+    schedule=dict(epochs=200, constant=200, block=20))
+
+adam = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)
+slimming = dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=['distiller.weights', 'distiller.terms'], optimizer=adam),
+    scales=dict(
+        modules=['distiller.scales'],
+        optimizer=dict(type='SGD', lr=0.1, momentum=0.5)),
+    student_discriminators=dict(
+        modules=['distiller.student_discriminators'], optimizer=adam))
+soft_threshold = dict(type='mmgan_compress.SoftThresholdHook', rho=0.01)
+cosine = dict(_delete_=True, type='mmgan_compress.CosineLRHook')

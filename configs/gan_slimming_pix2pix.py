@@ -1,0 +1,24 @@
+# GAN Slimming, Pix2Pix, edges -> shoes, GS-32. The paper has no paired task:
+# its figures are those of gan_slimming_cyclegan, the data and discriminators
+# those of the other recipes of this task.
+_base_ = ['_base_/pix2pix.py', '_base_/gan_slimming.py']
+
+domain_a, domain_b = _base_.domain_a, _base_.domain_b
+model = dict(
+    type='mmgan_compress.DistilledTranslator',
+    generator=dict(**_base_.dense, **_base_.affine),
+    default_domain=domain_b,
+    reachable_domains=[domain_b],
+    related_domains=[domain_a, domain_b],
+    distiller=dict(
+        type='mmgan_compress.GANSlimmingPix2Pix',
+        teachers=dict(
+            wide=dict(**_base_.dense, norm_cfg=dict(type='IN'))),
+        discriminator=_base_.patch,
+        teacher_checkpoints=['teachers/pix2pix-dense_edges2shoes.pth'],
+        student_discriminator=_base_.patch,
+        **_base_.learning))
+
+optim_wrapper = _base_.slimming
+default_hooks = dict(rate=_base_.cosine, slimming=_base_.soft_threshold)
+train_dataloader = dict(batch_size=8, drop_last=True)

@@ -1,0 +1,134 @@
+"""The channels that stay, cut out of a network, and the proof of it.
+
+A map of kept channels has the form of a channel map (``core/channels.py``)
+with lists of channels for their numbers: ``[inputs, outputs]`` of each
+convolution and linear layer that changes, ``[channels]`` of each norm. If
+``Sequential(Conv2d(3, 4, 3), BatchNorm2d(4), ReLU(), Conv2d(4, 3, 3))``
+loses the second channel::
+
+    {'0': [[0, 1, 2], [0, 2, 3]], '1': [[0, 2, 3]],
+     '3': [[0, 2, 3], [0, 1, 2]]}
+
+**What equality means.** A removed channel gives nothing to any layer that
+would read it. The dense network says the same if that channel is zero where
+it is read: *behind* its norm and its activation, for the shift of a norm, or
+its mean, makes another number of a zero in front of it. So :func:`masked`
+sets the removed inputs of every convolution and linear layer to zero, and
+touches nothing else. A channel that goes two ways (the trunk of a ResNet,
+the skip of a U-Net) is zero at each of its readers: what stands between
+(padding, dropout, sum, concatenation, leaky ReLU) leaves zeros as they are.
+The channels that stay do not notice, since batch and instance norms work on
+each channel alone. :func:`slice_channels` must then give the same image but
+for the order of its sums: it does only if each tensor of each layer lost the
+channels that its neighbours lost.
+"""
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
+
+from ..core.channels import ChannelMap, channel_map, resize
+from ..core.layers import find_layer
+
+Kept = dict[str, list[list[int]]]
+
+
+def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
+    """Return the channel map of the layers that change."""
+    return {name: [len(side) for side in sides]
+            for name, sides in kept.items()}
+
+
+def slice_channels(module: nn.Module, kept: Kept) -> nn.Module:
+    """Copy a network with the kept channels only, and their weights.
+
+    ``num_features`` of instance norms are set right on the way. No random
+    number is drawn.
+
+    Args:
+        module (nn.Module): Any network; it is left as it is.
+        kept (dict[str, list[list[int]]]): All layers that change.
+
+    Returns:
+        nn.Module: The smaller network, in the same mode, without gradients.
+
+    Raises:
+        KeyError: If there is no such layer.
+        TypeError: If a layer is none that has channels.
+        ValueError: If a layer is left without channels.
+    """
+    small = copy.deepcopy(module)
+    devices = {p.device.index for p in module.parameters() if p.is_cuda}
+    with torch.random.fork_rng(devices=devices):  # layers are drawn anew
+        resize(small, kept_widths(kept))
+    with torch.no_grad():
+        for name, sides in kept.items():
+            _copy(find_layer(small, name), find_layer(module, name), sides)
+    return small
+
+
+def masked(module: nn.Module, kept: Kept) -> nn.Module:
+    """Copy a network and let its layers read zeros for removed channels.
+
+    Args:
+        module (nn.Module): The dense network; it is left as it is.
+        kept (dict[str, list[list[int]]]): What a pruner kept of it.
+
+    Returns:
+        nn.Module: A network of the same widths that gives the image of the
+        smaller one (see the head of this module).
+    """
+    dense = copy.deepcopy(module)
+    for name, sides in kept.items():
+        layer = find_layer(dense, name)
+        if isinstance(layer, _NormBase):
+            continue  # reads what it is given, channel by channel
+        shape = [-1] + [1] * (layer.weight.dim() - 2)
+        mask = torch.zeros(channel_map(layer)[''][0],
+                           device=layer.weight.device)
+        mask[sides[0]] = 1.
+        layer.register_forward_pre_hook(
+            lambda _, args, mask=mask.view(shape): (args[0] * mask,
+                                                    *args[1:]))
+    return dense
+
+
+@torch.no_grad()
+def difference(one: nn.Module, other: nn.Module, image: Tensor) -> float:
+    """Return the largest difference of two networks in eval mode.
+
+    Args:
+        one (nn.Module): Network of one image; its mode is restored.
+        other (nn.Module): Another.
+        image (Tensor): (N, C, H, W).
+
+    Returns:
+        float: Largest absolute difference of their outputs.
+    """
+    outputs = [copy.deepcopy(net).eval()(image) for net in (one, other)]
+    return float((outputs[0] - outputs[1]).abs().max())
+
+
+def _copy(small: nn.Module, dense: nn.Module,
+          sides: Sequence[Sequence[int]]) -> None:
+    """Fill the tensors of a layer from those of the wider one."""
+    for name, tensor in [*dense.named_parameters(recurse=False),
+                         *dense.named_buffers(recurse=False)]:
+        if tensor.dim() > 1:
+            tensor = _cut(dense, sides, tensor)
+        elif tensor.dim() == 1:
+            tensor = tensor[torch.tensor(sides[-1], device=tensor.device)]
+        getattr(small, name).copy_(tensor)
+
+
+def _cut(layer: nn.Module, sides: Sequence[Sequence[int]],
+         weight: Tensor) -> Tensor:
+    """Cut inputs and outputs out of a weight."""
+    order = sides if getattr(layer, 'transposed', False) else sides[::-1]
+    first, second = (torch.tensor(s, device=weight.device) for s in order)
+    weight = weight[first]
+    # a depthwise weight, (C, 1, k, k), has one dimension for both
+    return weight if getattr(layer, 'groups', 1) > 1 else weight[:, second]

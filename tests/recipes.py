@@ -1,0 +1,79 @@
+"""The recipes of configs/, and how their tests build one."""
+import copy
+import functools
+from pathlib import Path
+
+import torch
+from mmengine import Config, DefaultScope
+from mmengine.optim import build_optim_wrapper
+
+from mmgan_compress.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / 'configs'
+# what Runner can train for a user: not pipelines, nor the demo's teachers,
+# nor GAN Slimming, which has no demo yet
+RECIPES = {
+    path.stem: path
+    for path in sorted(CONFIGS.rglob('*.py'))
+    if not {'_base_', 'demo'} & set(path.relative_to(CONFIGS).parts)
+    and not path.stem.endswith('-pipeline')
+    and not path.stem.startswith('gan_slimming')
+}
+MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
+UNET_TAPS = [
+    'model.model.1.model.1.model.0.activate',
+    'model.model.1.model.1.model.1.model.1.model.0.activate',
+    'model.model.1.model.1.model.1.model.2.activate',
+    'model.model.1.model.2.activate'
+]
+MOBILE, UNET = 'mmgan_compress.SeparableResnetGenerator', 'UnetGenerator'
+
+
+def folder_of(name):
+    """Return the folder whose README and metafile list a recipe."""
+    path = RECIPES[name].relative_to(CONFIGS)
+    return path.parts[0] if len(path.parts) > 1 else name.rsplit('_', 1)[0]
+
+
+def recipes_of(folder):
+    return [name for name in RECIPES if folder_of(name) == folder]
+
+
+def load(name):
+    """Load a recipe; the perceptual network needs no weights then."""
+    cfg = Config.fromfile(RECIPES[name])
+    cfg.model.distiller.perceptual = dict(
+        type='mmgan_compress.VGG16Features', weights='random')
+    return cfg
+
+
+def build_host(cfg, device='meta'):
+    """Build the model as Runner does, on 'meta' in a fraction of a second."""
+    with DefaultScope.overwrite_default_scope('mmagic'), torch.device(device):
+        return MODELS.build(copy.deepcopy(cfg.model))
+
+
+@functools.cache
+def host_of(name):
+    """Return the model of a recipe as it is; built once, for reading."""
+    return build_host(load(name))
+
+
+def build_optimizers(cfg, host):
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        return build_optim_wrapper(host, copy.deepcopy(cfg.optim_wrapper))
+
+
+def check_optimizers(cfg, host):
+    """Everything that can learn is in exactly one optimizer."""
+    wrappers = build_optimizers(cfg, host)
+    held = [id(p) for wrapper in wrappers.values()
+            for group in wrapper.param_groups for p in group['params']]
+    free = [id(p) for p in host.parameters() if p.requires_grad]
+    assert sorted(held) == sorted(free)
+    if host.distiller.offline:
+        assert not {'teachers', 'discriminators'} & set(wrappers.keys())
+        assert not any(p.requires_grad for network in
+                       host.distiller.teacher_side()
+                       for p in network.parameters())

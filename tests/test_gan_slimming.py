@@ -1,0 +1,328 @@
+"""GAN Slimming: its losses, its step, its schedules and its hooks."""
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+import toy
+from golden import assert_close_rel, build, load_json, load_npz
+from mmengine.logging import MessageHub
+
+from mmgan_compress.compressors.slimming import SlimExtraction
+from mmgan_compress.core.schedule import TrainSchedule
+from mmgan_compress.distillers.gan_slimming import logit
+from mmgan_compress.engine.slimming_hooks import soft_threshold
+from mmgan_compress.models.fake_quant import is_quantized
+from mmgan_compress.models.terms import DistillBatch
+from mmgan_compress.registry import HOOKS
+from mmgan_compress.student import load_student
+
+GOLDEN, ARRAYS = load_json('gan_slimming'), load_npz('gan_slimming')
+GS8 = dict(activation_max=4., levels=256)
+
+
+# --- operators and schedules ------------------------------------------------
+def test_soft_threshold():
+    want = GOLDEN['soft_threshold']
+    for threshold, values in want['cases'].items():
+        got = soft_threshold(torch.tensor(want['w']), float(threshold))
+        assert_close_rel(got, values, 1e-6)
+        assert [v == 0 for v in got.tolist()] == [v == 0 for v in values]
+
+
+def optim_wrapper(**parameters):
+    return {name: SimpleNamespace(param_groups=[dict(params=p, lr=0.1)])
+            for name, p in parameters.items()}
+
+
+def test_cosine_is_the_optimizers_rate():
+    """And not what the published code reads off ``get_lr()``."""
+    schedule = TrainSchedule(200, 200, 20, iters_per_epoch=3)
+    hook = HOOKS.build(dict(type='mmgan_compress.CosineLRHook'))
+    runner = SimpleNamespace(optim_wrapper=optim_wrapper(scales=[]), iter=0,
+                             train_loop=SimpleNamespace(schedule=schedule))
+    hook.before_train(runner)
+    group, = runner.optim_wrapper['scales'].param_groups
+    for epoch, want in GOLDEN['cosine_get_lr_quirk'].items():
+        for runner.iter in (3 * int(epoch), 3 * int(epoch) + 2):
+            hook.before_train_iter(runner, 0)
+            assert group['lr'] == pytest.approx(want['param_group_lr'])
+
+
+@pytest.mark.parametrize('shrink', [True, False])
+def test_hook_steps_by_the_rate_of_the_scales(shrink):
+    norm = torch.nn.InstanceNorm2d(4, affine=True)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1., -0.0005, 0., 0.0014]))
+        norm.bias.copy_(torch.tensor([0.3, 0.3, -0.0004, 0.3]))
+    hook = HOOKS.build(dict(type='mmgan_compress.SoftThresholdHook',
+                            rho=0.01, shrink_shifts=shrink))
+    model = SimpleNamespace(distiller=SimpleNamespace(slim_norms=[norm]))
+    hub = MessageHub.get_instance(f'slimming-{shrink}')
+    runner = SimpleNamespace(
+        model=model, message_hub=hub,
+        optim_wrapper=optim_wrapper(scales=[norm.weight]))
+    hook.before_train(runner)
+    hook.after_train_iter(runner, 0)  # by 0.01 * 0.1
+    assert norm.weight.tolist() == pytest.approx([0.999, 0, 0, 0.0004])
+    assert norm.bias.tolist() == pytest.approx(
+        [0.3, 0.299, 0, 0.3] if shrink else [0.3, 0.3, -0.0004, 0.3])
+    runner.optim_wrapper['scales'].param_groups[0]['lr'] = 0.05
+    hook.after_train_iter(runner, 1)
+    assert norm.weight.tolist() == pytest.approx([0.9985, 0, 0, 0])
+    assert hub.get_scalar('train/scales_alive').data[0].tolist() == [.5, .25]
+    runner.optim_wrapper = {'student': None}
+    with pytest.raises(KeyError, match="no optimizer 'scales'"):
+        hook.before_train(runner)
+
+
+# --- losses -----------------------------------------------------------------
+def test_perceptual_term(vgg_file):
+    want = GOLDEN['perceptual']
+    vgg = build('mmgan_compress.VGG16Features', weights=vgg_file)
+    term = build('mmgan_compress.SlimmingPerceptualTerm')
+    image = ARRAYS['S'].clone().requires_grad_()
+    batch = DistillBatch(image, image, {'t': ARRAYS['T']}, perceptual=vgg)
+    value = term(batch, 't')
+    assert_close_rel(value.detach(), want['perceptual'])
+    content = build('mmgan_compress.SlimmingPerceptualTerm', style_weight=0.)
+    assert_close_rel(content(batch, 't').detach(),
+                     want['content_l1_relu1_2'])
+    (term.weight * value).backward()
+    assert_close_rel(image.grad, ARRAYS['perceptual_grad_S_x20'], 2e-3)
+    pixel = build('mmgan_compress.SlimmingPixelTerm')
+    assert pixel.weight == term.weight == 20
+    assert_close_rel(pixel(batch, 't').detach(),
+                     (ARRAYS['S'] - ARRAYS['T']).square().mean())
+
+
+def test_discriminator_gives_one_logit_per_image():
+    want, cfg = GOLDEN['discriminator'], toy.Config.fromfile(
+        toy.recipe_of('gan_slimming', 'cyclegan'))
+    net = build(**cfg.model.distiller.student_discriminator)
+    assert sum(p.numel() for p in net.parameters()) == want['params']
+    with torch.no_grad():
+        pred = logit(net(torch.rand(2, 3, 64, 64)))
+    assert list(pred.shape) == want['output_shape_for_2x3x64x64']
+
+
+# --- the step ---------------------------------------------------------------
+@pytest.fixture
+def config(tmp_path, vgg_file):
+    """Return the toy recipe of a task, with a checkpoint of its teacher."""
+
+    def make(task='cyclegan', **distiller):
+        cfg = toy.toy_config(task, tmp_path / task, vgg_file,
+                             method='gan_slimming')
+        cfg.model.generator.norm_cfg = dict(type='IN', affine=True)
+        path = tmp_path / f'{task}.pth'
+        fresh = copy.deepcopy(cfg)
+        fresh.model.distiller.update(
+            teacher_checkpoints=[str(path)], start_from_teacher=False)
+        torch.save(dict(state_dict={}), path)
+        with toy.DefaultScope.overwrite_default_scope('mmagic'):
+            host = toy.MODELS.build(fresh.model)
+        torch.manual_seed(3)
+        for network in host.distiller.teacher_side():
+            network.init_weights()
+        torch.save(dict(state_dict={
+            k: v for k, v in host.distiller.state_dict().items()
+            if k.startswith(('teacher', 'discriminator'))}), path)
+        cfg.model.distiller.teacher_checkpoints = [str(path)]
+        for key, value in distiller.items():
+            cfg.model.distiller[key] = value
+        return cfg
+
+    return make
+
+
+@pytest.mark.parametrize('quantize', [None, GS8], ids=['GS32', 'GS8'])
+@pytest.mark.parametrize('task', ['cyclegan', 'pix2pix'])
+def test_who_learns(config, task, quantize):
+    cfg = config(task, quantize=quantize)
+    if task == 'pix2pix':  # the teacher's judge and the student's are alike
+        assert cfg.model.distiller.start_from_teacher
+    host = toy.build_host(cfg)
+    distiller, domain = host.distiller, host.domains[0]
+    student = host.generators[domain]
+    assert is_quantized(student) == (quantize is not None)
+    wrappers = toy.optimizers(host, cfg)
+    before = {k: v.clone() for k, v in host.state_dict().items()}
+    log = distiller.train_step(toy.batch(host), wrappers)
+    assert set(log) == {
+        'loss_gan', 'loss_disc_real', 'loss_disc_fake',
+        f'loss_perceptual_{domain}_' +
+        ('teacher' if task == 'cyclegan' else 'wide')}
+    same = {k for k, v in host.state_dict().items()
+            if torch.equal(v, before[k])}
+    trunk = {f'generators.{domain}.{name}' for name, p in
+             student.named_parameters() if not p.requires_grad}
+    teacher = {k for k in before
+               if k.startswith(('distiller.teacher', 'distiller.discrim'))}
+    assert same >= trunk | teacher and trunk
+    learning = before.keys() - same
+    assert {f'generators.{domain}.{free}.weight' for free in
+            ('model.0.in', 'model.3.block.0.in')} <= learning
+    assert any('student_discriminators' in k for k in learning)
+    # GS-8 clamps the trunk, which can leave single biases without gradient
+    unmoved = same - trunk - teacher
+    assert quantize or all(k.endswith('bias') for k in unmoved)
+    assert bool(distiller.notes()[1:]) == (quantize is not None)
+
+
+def test_every_parameter_has_one_optimizer(config):
+    cfg = config()
+    host = toy.build_host(cfg)
+    wrappers = toy.optimizers(host, cfg)
+    held = {name: [id(p) for g in w.param_groups for p in g['params']]
+            for name, w in wrappers.items()}
+    free = [id(p) for p in host.parameters() if p.requires_grad
+            and id(p) not in map(id, host.distiller.teacher.parameters())]
+    assert sorted(sum(held.values(), [])) == sorted(free)
+    student = host.generators[host.domains[0]]
+    assert held['scales'] == [id(n.weight) for n in host.distiller.slim_norms]
+    assert all(id(n.bias) in held['student']
+               for n in host.distiller.slim_norms)
+    assert len(held['scales']) == 2 + 3 + 2  # three blocks
+    # views own nothing: no entry of a checkpoint twice
+    assert not [k for k in host.state_dict()
+                if k.startswith(('distiller.scales', 'distiller.weights'))]
+    assert student.model[2].norm.weight.requires_grad is False  # trunk
+
+
+def test_student_starts_as_its_teacher(config):
+    host = toy.build_host(config())
+    distiller, (domain, ) = host.distiller, host.domains
+    x = toy.batch(host)[f'img_{host.source_of(domain)}']
+    student, teacher = host.generators[domain], \
+        distiller.network('teacher', domain)
+    with torch.no_grad():
+        assert_close_rel(student(x), teacher(x), 1e-5)
+        judges = (distiller.student_discriminators[domain],
+                  distiller.teacher.discriminators[domain])
+        assert_close_rel(*(net(x) for net in judges), 1e-5)
+
+
+def test_one_step_is_the_published_one(config):
+    """Adam on weights and SGD on scales see one gradient; D sees the
+    teacher's images as real."""
+    cfg = config()
+    host = toy.build_host(cfg)
+    distiller, (domain, ) = host.distiller, host.domains
+    wrappers = toy.optimizers(host, cfg, lr=None)
+    inputs = toy.batch(host)
+    student = copy.deepcopy(host.generators[domain])
+    judge = copy.deepcopy(distiller.student_discriminators[domain])
+    x = inputs[f'img_{host.source_of(domain)}']
+    with torch.no_grad():
+        taught = distiller.network('teacher', domain)(x)
+    image = student(x)
+    taps, targets = distiller.perceptual(image), distiller.perceptual(taught)
+    grams = [[f.flatten(2) @ f.flatten(2).mT / f[0].numel() for f in side]
+             for side in (taps, targets)]
+    loss = 20 * ((taps[0] - targets[0]).abs().mean() + 1e5 * sum(
+        (s - t).square().mean() for s, t in zip(*grams))) + (
+            judge(image).mean((1, 2, 3)) - 1).square().mean()
+    loss.backward()
+    norm = student.model[0].norm
+    want = norm.weight.detach() - 0.1 * norm.weight.grad
+    log = distiller.train_step(inputs, wrappers)
+    got = host.generators[domain].model[0].norm.weight
+    assert_close_rel(got.detach(), want)
+    assert_close_rel(log['loss_gan'] + log[
+        f'loss_perceptual_{domain}_teacher'], loss.detach())
+    with torch.no_grad():
+        real = 0.5 * (judge(taught).mean((1, 2, 3)) - 1).square().mean()
+        fake = 0.5 * judge(image).mean((1, 2, 3)).square().mean()
+    assert_close_rel(log['loss_disc_real'], real)
+    assert_close_rel(log['loss_disc_fake'], fake)
+
+
+def test_fine_tuning_has_one_optimizer(config):
+    cfg = config()
+    recipe = toy.REPO / 'configs/gan_slimming' / (
+        'gan_slimming_cyclegan-finetune_1xb16-200e_horse2zebra.py')
+    cfg.optim_wrapper = toy.Config.fromfile(recipe).optim_wrapper
+    host = toy.build_host(cfg)
+    wrappers = toy.optimizers(host, cfg)
+    student = host.generators[host.domains[0]]
+    before = toy.snapshot(student)
+    host.distiller.train_step(toy.batch(host), wrappers)
+    for norm in host.distiller.slim_norms:
+        name = next(n for n, p in student.named_parameters()
+                    if p is norm.weight)
+        # Adam's first step is the rate
+        step = (norm.weight - before[name]).abs().max().item()
+        assert step == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_mixed_precision_is_refused_while_slimming(config):
+    cfg = config()
+    host = toy.build_host(cfg)
+    wrappers = toy.optimizers(host, cfg)
+    wrappers['scales'].loss_scaler = object()
+    with pytest.raises(ValueError, match='leave out --amp'):
+        host.distiller.train_step(toy.batch(host), wrappers)
+
+
+def test_stored_images_teach(config):
+    cfg = config(teacher=dict(type='mmgan_compress.StoredTeacher'),
+                 start_from_teacher=False)
+    cfg.model.distiller.teacher_checkpoints = []
+    host = toy.build_host(cfg)
+    inputs, (domain, ) = toy.batch(host), host.domains
+    logs = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        inputs[f'img_teacher_{domain}'] = torch.rand(2, 3, 32, 32)
+        twin = toy.build_host(cfg)
+        logs.append(twin.distiller.train_step(
+            inputs, toy.optimizers(twin, cfg)))
+    assert logs[0]['loss_disc_fake'] == logs[1]['loss_disc_fake']
+    assert logs[0]['loss_disc_real'] != logs[1]['loss_disc_real']
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(offline=False), 'set offline=True'),
+    (dict(terms=[]), 'needs a teacher and a term'),
+])
+def test_what_is_refused(config, change, message):
+    with pytest.raises(ValueError, match=message):
+        toy.build_host(config(**change))
+
+
+def test_only_copies_can_start_as_the_teacher(config):
+    cfg = config()
+    cfg.model.generator.base_channels = 6
+    with pytest.raises(ValueError, match='no copy of the teacher'):
+        toy.build_host(cfg)
+
+
+# --- a run ------------------------------------------------------------------
+def test_a_run_slims_and_resumes(config, tmp_path):
+    cfg = config(quantize=GS8)
+    cfg.default_hooks.slimming.rho = 6.  # 0.6 in the first step
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    whole = toy.train(cfg, tmp_path / 'whole')
+    domain, = whole.model.domains
+    norms = whole.model.distiller.slim_norms
+    assert any((norm.weight == 0).any() for norm in norms)
+    resumed = toy.train(cfg, tmp_path / 'resumed',
+                        tmp_path / 'whole/iter_2.pth')
+    a, b = map(toy.last_checkpoint, (whole, resumed))
+    for key, value in a['state_dict'].items():
+        assert torch.equal(value, b['state_dict'][key]), key
+    # the student file holds a plain network, which can be extracted
+    net = load_student(tmp_path / 'whole/student.pth')
+    assert not is_quantized(net)
+    result = SlimExtraction().compress(net, net.meta['generator'])
+    x = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        assert (result.network(x) - net(x)).abs().max() <= 1e-5
+    # fine-tuning goes on with the discriminator of this run
+    again = toy.build_host(config(
+        discriminator_checkpoint=str(tmp_path / 'whole/last_checkpoint')))
+    for key, value in again.distiller.student_discriminators[
+            domain].state_dict().items():
+        assert torch.equal(value, a['state_dict'][
+            f'distiller.student_discriminators.{domain}.{key}'])

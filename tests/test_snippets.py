@@ -1,0 +1,208 @@
+"""What the READMEs show in Python works as it stands there."""
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from onnx_files import write_onnx
+from recipes import (CONFIGS, ROOT, build_host, build_optimizers,
+                     check_optimizers)
+
+from mmgan_compress.core.schedule import TrainSchedule
+from mmgan_compress.demo import apply_demo
+from mmgan_compress.registry import HOOKS
+
+STORED = dict(type='mmgan_compress.StoredTeacher')
+MODULES = ['my_terms', 'my_teacher']
+HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')
+
+
+def blocks(readme):
+    return re.findall(r'```python\n# (my_\w+\.py)\n(.*?)```',
+                      (ROOT / readme).read_text(), re.S)
+
+
+@pytest.fixture
+def shown(tmp_path, monkeypatch):
+    """Return the folder with the files that a README shows, where a user
+    would put them."""
+
+    def write(readme):
+        for name, text in blocks(readme):
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    (tmp_path / 'configs').symlink_to(CONFIGS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield write
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def read(path):
+    """Read a recipe; the perceptual network needs no weights then."""
+    cfg = Config.fromfile(path)
+    cfg.model.distiller.perceptual = dict(
+        type='mmgan_compress.VGG16Features', weights='random')
+    return cfg
+
+
+def student_step(host, wrappers, size=64):
+    """Let the student of a recipe take a step; return the log."""
+    images = {f'img_{d}': torch.rand(1, 3, size, size) * 2 - 1
+              for d in host._related_domains}
+    host.distiller.iteration = host.distiller.schedule.block
+    return host.distiller.train_step(images, wrappers)
+
+
+# --- README.md --------------------------------------------------------------
+def test_own_term_trains(shown):
+    """The term of README.md, in its recipe, takes a step of the demo."""
+    cfg = Config.fromfile(shown('README.md') / 'my_recipe.py')
+    apply_demo(cfg)
+    host = build_host(cfg, 'cpu')
+    log = student_step(host, build_optimizers(cfg, host))
+    assert sorted(log) == [
+        'loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
+    assert all(value > 0 for value in log.values())
+
+
+def test_own_model_builds(shown):
+    host = build_host(read(shown('README.md') / 'my_model.py'))
+    assert type(host.generators['zebra']).__name__ == 'ResnetGenerator'
+    assert len(host.distiller.layers_of('zebra')) == 4
+
+
+# --- configs/terms ----------------------------------------------------------
+def test_terms_of_several_methods_are_one_list(shown):
+    host = build_host(
+        read(shown('configs/terms/README.md') / 'my_terms_recipe.py'))
+    assert [term.name for term in host.distiller.terms['zebra']] == [
+        'ssim', 'style', 'feature', 'tv', 'wavelet', 'relation']
+
+
+# --- hooks ------------------------------------------------------------------
+def runner_of(cfg):
+    """Return what hooks see of a runner before training."""
+    host = build_host(cfg)
+    metric = SimpleNamespace(names=['zebra/FID'])
+    return SimpleNamespace(
+        model=host, iter=0, hooks=[],
+        optim_wrapper=build_optimizers(cfg, host),
+        train_loop=SimpleNamespace(
+            schedule=TrainSchedule(**cfg.model.distiller.schedule)),
+        val_loop=SimpleNamespace(
+            evaluator=SimpleNamespace(metrics=[metric])))
+
+
+def hooks_in_table(folder):
+    """Return the examples of the table of hooks, by name."""
+    found = HOOK.findall((CONFIGS / 'README.md').read_text())
+    path = folder / 'my_table.py'
+    path.write_text(''.join(f'{name} = {text}\n' for text, name in found))
+    return Config.fromfile(path)._cfg_dict
+
+
+def test_hooks_of_the_table_start(shown, tmp_path):
+    """Their arguments, modules, terms, metrics and optimizers exist."""
+    cfg = read(CONFIGS / 'omgd_cyclegan.py')
+    runner, hooks = runner_of(cfg), hooks_in_table(tmp_path)
+    assert sorted(hooks) == [
+        'EMATeacherHook', 'FreezeHook', 'ScheduledLRHook',
+        'StopDistillationHook', 'TeacherSelectionHook', 'TermWeightHook']
+    for config in hooks.values():
+        hook = HOOKS.build(config)
+        hook.before_train(runner)
+        for runner.iter in (0, 150, 150_000):
+            hook.before_train_iter(runner, 0)
+    distiller = runner.model.distiller  # in iteration 150 000
+    assert not any(p.requires_grad for p in distiller.teacher.parameters())
+    assert not distiller.distilling('zebra')
+
+
+def test_a_recipe_takes_further_hooks(shown):
+    cfg = read(shown('configs/README.md') / 'my_hooks.py')
+    assert [hook.type.split('.')[-1] for hook in cfg.custom_hooks] == [
+        'TeacherSelectionHook', 'TermWeightHook']
+    runner = runner_of(cfg)
+    term = next(t for t in runner.model.distiller.terms['zebra']
+                if t.name == 'ssim')
+    hook = HOOKS.build(cfg.custom_hooks[1])
+    hook.before_train(runner)
+    runner.iter = 2500
+    hook.before_train_iter(runner, 0)
+    assert term.weight == 5  # half way to SSIM's 10
+
+
+# --- offline ----------------------------------------------------------------
+def test_a_checkpoint_teaches_with_all_terms(shown):
+    cfg = read(shown('configs/README.md') / 'my_checkpoint_teacher.py')
+    host = build_host(cfg)
+    check_optimizers(cfg, host)
+    assert host.distiller.offline
+    assert {term.name for term in host.distiller.terms['zebra']} == {
+        'relation', 'style', 'feature', 'adversarial'}
+
+
+def test_an_onnx_file_teaches(shown):
+    folder = shown('configs/README.md')
+    write_onnx(folder / 'teacher.onnx', shape=('N', 3, 64, 64), outputs=1)
+    cfg = read(folder / 'my_onnx_teacher.py')
+    host = build_host(cfg, 'cpu')
+    check_optimizers(cfg, host)
+    assert not cfg.train_dataloader.dataset.teacher_images
+    log = student_step(host, build_optimizers(cfg, host))
+    assert log['loss_ssim_zebra_teacher'] > 0
+
+
+def test_a_callable_teaches(shown):
+    cfg = read(shown('configs/README.md') / 'my_callable_teacher.py')
+    cfg.model.generator.num_down = 5  # of 64 pixels
+    host = build_host(cfg, 'cpu')
+    check_optimizers(cfg, host)
+    assert list(host.distiller.teachers) == ['mine']
+    log = student_step(host, build_optimizers(cfg, host))
+    assert sorted(log) == [f'loss_{name}_shoes_mine' for name in (
+        'feature', 'relation', 'style')]
+
+
+@pytest.mark.parametrize('recipe,term,reason', [
+    ('omgd_cyclegan', 'ChannelTerm', 'compares layers'),
+    ('omgd_cyclegan', 'KernelAlignmentTerm', 'compares layers'),
+    ('omgd_cyclegan', 'SimilarityTerm', 'compares layers'),
+    ('omgd_cyclegan', 'CooperativeTerm', 'compares layers'),
+    ('omgd_cyclegan', 'DiscriminatorFeatureTerm', 'asks the discriminator'),
+    ('crd_cyclegan', 'AdversarialTerm', 'asks the discriminator')])
+def test_refused_terms_are_listed(recipe, term, reason):
+    """What configs/README.md says of teachers that only give images."""
+    assert f'`{term}`' in (CONFIGS / 'README.md').read_text().split(
+        'Refused at build time')[1]
+    cfg = read(CONFIGS / f'{recipe}.py')
+    distiller = cfg.model.distiller
+    distiller.offline, distiller.teacher = True, STORED
+    options = dict(
+        CooperativeTerm=dict(content_weight=1., gram_weight=1.),
+        DiscriminatorFeatureTerm=dict(discriminator_layers=['model.3']))
+    if recipe.startswith('omgd'):
+        distiller.channel = None
+        own = options.get(term, {})
+        if reason == 'compares layers':
+            own = dict(own, layers=['model.9'])
+        distiller.terms = [
+            dict(type=f'mmgan_compress.{term}', weight=1., **own)]
+    with pytest.raises(ValueError, match=f'{term} {reason}'):
+        build_host(cfg)
+
+
+def test_gcc_refuses_a_teacher_without_discriminator():
+    cfg = read(CONFIGS / 'gcc_cyclegan.py')
+    distiller = cfg.model.distiller
+    distiller.offline, distiller.teacher = True, STORED
+    distiller.terms = [dict(type='mmgan_compress.SSIMTerm')]
+    with pytest.raises(ValueError, match='AdversarialPix2Pix/-CycleGAN'):
+        build_host(cfg)
+    distiller.type = 'mmgan_compress.AdversarialCycleGAN'
+    assert build_host(cfg).distiller.distilling('zebra')
