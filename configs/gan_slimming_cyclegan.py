@@ -2,7 +2,7 @@
 # dense generator loses channels while it imitates it. `tools/pipeline.py
 # configs/gan_slimming/gan_slimming_cyclegan-pipeline.py` goes on: it removes
 # them and fine-tunes.
-_base_ = '_base_/gan_slimming_cyclegan.py'
+_base_ = '_base_/cyclegan_slimming.py'
 
 optim_wrapper = _base_.slimming
 default_hooks = dict(slimming=_base_.soft_threshold)

@@ -154,7 +154,7 @@ def test_refusals(students, tmp_path, monkeypatch):
         (('--pruner', 'NormWidths', '--out', students / 'small'), 'macs=0.5',
          'small/student.pth exists: name another folder'),
         (('--pruner', 'Norms', *out), 'macs=0.5',
-         "no pruner 'Norms'; registered are ['NormWidths', 'ScaleWidths'"),
+         "no pruner 'Norms'; registered are ['GCCWidths', 'NormWidths', "),
         (('--pruner', 'ScaleWidths', *out), 'macs=0.5',
          'expected a UnetGenerator'),
         (norm, 'macs=0.0001', 'the nearest reachable is macs='),

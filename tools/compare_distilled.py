@@ -24,8 +24,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def baseline_of(config: str) -> tuple[str, int]:
-    """Return the recipe of a student alone and the student's steps."""
+def baseline_of(config: str) -> tuple[str, int, str]:
+    """Return the recipe of a student alone, the student's steps, and what
+    it generates."""
     from mmengine.config import Config
 
     from mmgan_compress.core.schedule import TrainSchedule
@@ -39,7 +40,7 @@ def baseline_of(config: str) -> tuple[str, int]:
     host = 'cyclegan' if 'Unpaired' in cfg.train_dataloader.dataset.type \
         else 'pix2pix'
     found = (REPO / 'configs/plain').glob(f'plain_{host}-{kind}_*.py')
-    return str(next(found)), steps
+    return str(next(found)), steps, cfg.model.default_domain
 
 
 def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
@@ -61,7 +62,7 @@ def main():
     lines, results = [], {}
     for config in args.configs:
         name = Path(config).stem
-        baseline, steps = baseline_of(config)
+        baseline, steps, domain = baseline_of(config)
         alone = train(
             baseline, out / f'{Path(baseline).stem}-{steps}', args.seed,
             f'model.distiller.schedule.epochs={steps}',
@@ -69,7 +70,8 @@ def main():
             f'model.distiller.schedule.block={steps}')
         taught = train(config, out / name, args.seed)
         results[name] = dict(steps=steps, distilled=taught, alone=alone)
-        columns = [k for k in taught if k in alone and not k.endswith('_std')]
+        columns = [k for k in taught if k.startswith(f'{domain}/')
+                   and k in alone and not k.endswith('_std')]
         if not lines:
             lines += [f'| student (steps, seed {args.seed}) | '
                       + ' | '.join(columns) + ' |',

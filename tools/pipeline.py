@@ -1,6 +1,6 @@
 """Run the stages of a pipeline in order; the same command continues it.
 
-python tools/pipeline.py configs/gcc/pipeline_gcc_pix2pix.py [--demo]
+python tools/pipeline.py configs/gcc/gcc_pix2pix-pipeline.py [--demo]
 """
 import argparse
 import sys

@@ -2,7 +2,7 @@
 # pipeline puts in the narrow generator, its weights and the discriminator of
 # stage 1 (distiller.discriminator_checkpoint); alone, this recipe trains the
 # dense one.
-_base_ = '../_base_/gan_slimming_cyclegan.py'
+_base_ = '../_base_/cyclegan_slimming.py'
 
 model = dict(
     distiller=dict(start_from_teacher=False, schedule=dict(block=10)))

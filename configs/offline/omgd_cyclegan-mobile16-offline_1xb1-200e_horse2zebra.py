@@ -6,6 +6,8 @@ _base_ = '../omgd_cyclegan.py'
 model = dict(
     distiller=dict(
         offline=True,
+        # every epoch is the student's
+        schedule=dict(_delete_=True, epochs=200, constant=100, block=10),
         teacher_checkpoints=['teachers/cyclegan_horse2zebra.pth']))
 # no other network than the student learns
 optim_wrapper = dict(

@@ -170,8 +170,8 @@ def compress_source(source: Source, pruner: str, budgets: dict[str, dict],
     """
     with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
         if not hasattr(registry.get(pruner), 'compress'):
-            known = [name for name, kind in registry.module_dict.items()
-                     if hasattr(kind, 'compress')]
+            known = sorted(name for name, kind in registry.module_dict.items()
+                           if hasattr(kind, 'compress'))
             raise ValueError(f'no pruner {pruner!r}; registered are {known}')
         methods = {
             domain: registry.build(dict(options, type=pruner, budget=budget))

@@ -24,8 +24,9 @@ class PairedOnlineDistiller(BaseDistiller):
     (OMGD/distillers/multiteacher_distiller.py: optimize_parameters).
 
     Args:
-        teachers (dict[str, dict]): Generator configs by name; the i-th uses
-            head i of the discriminator.
+        teachers (dict[str, dict]): Generator configs by name; in reversed
+            alphabetical order (wide, deep) they use the discriminator's
+            heads.
         discriminator (dict | None): Config of a conditional discriminator,
             with a head for each teacher if there are several. Offline it
             may be None.
@@ -80,7 +81,9 @@ class PairedOnlineDistiller(BaseDistiller):
     def _judge(self, source, image, name, layers=()):
         """Show a pair to the discriminator; several teachers, their heads."""
         heads = isinstance(self.discriminator, MultiHeadPatchDiscriminator)
-        head = [list(self.teachers).index(name)] if heads else []
+        # by name: a config that mmengine dumps has its keys in another order
+        order = sorted(self.teachers, reverse=True)  # wide, deep
+        head = [order.index(name)] if heads else []
         pair = torch.cat([source, image], 1)
         return forward_with_taps(self.discriminator, pair, layers, *head)
 

@@ -83,6 +83,9 @@ class EMATeacherHook(Hook):
 class TermWeightHook(Hook):
     """Move the weight of a term linearly between two iterations.
 
+    A term of weight 0 costs nothing. Where all are at 0 the student's
+    teachers and GCC's gates stand still, as with StopDistillationHook.
+
     Args:
         term (str): Its name as in the log: ``'ssim'``, ``'style'``, ...
         begin (int): Iteration (from 0) at which it starts to move.
