@@ -48,16 +48,7 @@ model = dict(
         ],
         schedule=dict(epochs=200, constant=100, block=1)))
 
-optimizer = _base_.optimizer
-optim_wrapper = dict(
-    constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=['generators', 'distiller.terms'], optimizer=optimizer),
-    teachers=dict(
-        modules=['distiller.teacher.generators'], optimizer=optimizer),
-    discriminators=dict(
-        modules=['distiller.teacher.discriminators'], optimizer=optimizer),
-    **_base_.gated)
+optim_wrapper = dict(**_base_.teaching, **_base_.gated)
 # published: the teacher's rate never decays, the gates' falls by steps
 default_hooks = dict(
     rate=dict(

@@ -21,15 +21,7 @@ model = dict(
         # 20 blocks of 10 teacher and n_dis 4 x 10 student epochs
         schedule=dict(epochs=200, constant=100, block=10, student_epochs=40)))
 
-optimizer = _base_.optimizer
-optim_wrapper = dict(
-    constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=['generators', 'distiller.terms'], optimizer=optimizer),
-    teachers=dict(
-        modules=['distiller.teacher.generators'], optimizer=optimizer),
-    discriminators=dict(
-        modules=['distiller.teacher.discriminators'], optimizer=optimizer))
+optim_wrapper = _base_.teaching
 
 # the best teacher by the metric of its direction teaches
 custom_hooks = [

@@ -21,6 +21,16 @@ teacher = dict(
     buffer_size=50,
     # lambda_identity 0.5 is a share of lambda 10
     loss_config=dict(cycle_loss_weight=10., id_loss_weight=5.))
+# optimizers of a student beside it
+optimizer = _base_.optimizer
+teaching = dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=['generators', 'distiller.terms'], optimizer=optimizer),
+    teachers=dict(
+        modules=['distiller.teacher.generators'], optimizer=optimizer),
+    discriminators=dict(
+        modules=['distiller.teacher.discriminators'], optimizer=optimizer))
 # what OMGD's student imitates, for recipes that put something beside it
 imitation = [
     dict(type='mmgan_compress.SSIMTerm', weight=10.),
