@@ -74,12 +74,7 @@ def save_student(path: StrPath,
         domain: generator_config(config) for domain, config in per_domain(
             model._gen_cfg, list(generators)).items()
     }
-    twins, state = {}, {}
-    for domain, generator in generators.items():
-        twins[domain] = build_generator(configs[domain], 'meta').eval()
-        check_twin(twins[domain], generator, domain)
-        for key, value in generator.state_dict().items():
-            state[f'generators.{domain}.{key}'] = value.detach().cpu().clone()
+    twins, state = _checked_state(generators, configs)
     default = model._default_domain
     kinds = [domain for domain in configs
              if domain == default or configs[domain] != configs[default]]
@@ -100,6 +95,18 @@ def save_student(path: StrPath,
     meta = dict(mmgan_compress=info, cfg=config_text(info))
     _write(Path(path), dict(meta=meta, state_dict=state))
     return str(path)
+
+
+def _checked_state(generators: nn.ModuleDict,
+                   configs: dict[str, dict]) -> tuple[dict, dict]:
+    """Return what the configs rebuild, without weights, and the weights."""
+    twins, state = {}, {}
+    for domain, generator in generators.items():
+        twins[domain] = build_generator(configs[domain], 'meta').eval()
+        check_twin(twins[domain], generator, domain)
+        for key, value in generator.state_dict().items():
+            state[f'generators.{domain}.{key}'] = value.detach().cpu().clone()
+    return twins, state
 
 
 def student_info(path: StrPath) -> dict[str, Any]:
