@@ -79,11 +79,11 @@ class AdversarialPix2Pix(PlayingStudent, PairedOnlineDistiller):
         wrapper = optim_wrapper['student']
         image, features = self.run_student(domain, source, wrapper)
         log.update(self._discriminator_step(
-            domain, torch.cat([source, real], 1),
-            torch.cat([source, image.detach()], 1), optim_wrapper))
+            domain, self.judged_input(source, real),
+            self.judged_input(source, image.detach()), optim_wrapper))
         net = self.student_discriminators[domain]
         with frozen(net), wrapper.optim_context(self.host):
-            pred = net(torch.cat([source, image], 1))
+            pred = net(self.judged_input(source, image))
         losses = dict(
             loss_gan=self.gan_loss_weight * gan_loss(
                 self.gan_type, pred, 'g'),
@@ -128,6 +128,7 @@ class AdversarialCycleGAN(CycleGANStep, PlayingStudent,
             the same weights.
         kwargs: Of :class:`UnpairedOnlineDistiller`.
     """
+    gan_type = 'lsgan'  # that of CycleGANStep
 
     def __init__(self, *args,
                  teacher: Optional[dict] = None,

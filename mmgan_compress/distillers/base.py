@@ -163,13 +163,18 @@ class BaseDistiller(nn.Module):
         """Return the discriminator of a teacher, or None."""
         return None
 
+    @staticmethod
+    def judged_input(source: Tensor, image: Tensor) -> Tensor:
+        """Return what discriminators are shown of an image."""
+        return image
+
     def judge(self, name: str, domain: str, source: Tensor, image: Tensor):
         """Return logits and features that a teacher's discriminator has for
         an image; its parameters get no gradient, the image does."""
         network = self.discriminator_of(name, domain)
         with frozen(network):
             return forward_with_taps(
-                network, image,
+                network, self.judged_input(source, image),
                 self._layers(domain, 'discriminator_layers', name))
 
     def train_step(self, inputs: dict[str, Tensor],
@@ -191,21 +196,12 @@ class BaseDistiller(nn.Module):
         return [f'perceptual network: {note}'] if note else []
 
     # --- the teachers -----------------------------------------------------
-    def teacher_networks(self) -> dict[str, dict[str, nn.Module]]:
-        """Return who teaches now: the latest networks or their stand-ins."""
-        return {
-            name: {d: self.stand_ins.teaching(name, d) or net
-                   for d, net in networks.items()}
-            for name, networks in self.latest_networks().items()
-        }
-
     def network(self, name: str, domain: str) -> nn.Module:
-        """Return a teacher as it teaches; ``'latest:<name>'`` as it trains.
-        """
-        latest = name.startswith('latest:')
-        networks = self.latest_networks() if latest else \
-            self.teacher_networks()
-        return networks[name.removeprefix('latest:')][domain]
+        """Return who teaches now, a teacher's latest weights or its stand-in;
+        ``'latest:<name>'`` is the teacher as it trains."""
+        plain = name.removeprefix('latest:')
+        stand_in = self.stand_ins.teaching(name, domain)
+        return stand_in or self.latest_networks()[plain][domain]
 
     def run_teacher(self, name: str, domain: str, inputs: dict):
         """Return a teacher's image and the features that terms ask for."""
@@ -289,6 +285,11 @@ class BaseDistiller(nn.Module):
                         'loss', term.name, domain, name)))
                     losses[key] = term.weight * term(batch, name)
         return losses
+
+
+def own_terms(*terms: dict) -> list[dict]:
+    """Return configs of our terms for use from any default scope."""
+    return [dict(term, _scope_='mmgan_compress') for term in terms]
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

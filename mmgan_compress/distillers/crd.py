@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ..registry import DISTILLERS
+from .base import own_terms
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
-
-
-def _terms(*terms: dict) -> list[dict]:
-    return [dict(term, _scope_='mmgan_compress') for term in terms]
 
 
 @DISTILLERS.register_module()
@@ -47,7 +44,7 @@ class CRDPix2Pix(PairedOnlineDistiller):
         if adversarial_weight:
             own.append(dict(type='AdversarialTerm', gan_type=gan_type,
                             weight=adversarial_weight))
-        super().__init__(*args, terms=terms or _terms(*own),
+        super().__init__(*args, terms=terms or own_terms(*own),
                          gan_type=gan_type, **kwargs)
 
 
@@ -70,7 +67,7 @@ class CRDCycleGAN(UnpairedOnlineDistiller):
                  terms: Optional[Sequence[dict]] = None, **kwargs):
         # 25 each, style 1e4, feature 10, D 1
         # (CRD/distillers/cycleganbest_distiller.py)
-        own = _terms(
+        own = own_terms(
             dict(dict(type='RelationTerm', weight=25.), **relation or {}),
             dict(type='StyleTerm', weight=1e4),
             dict(type='PerceptualTerm', weight=10.),

@@ -145,11 +145,6 @@ class SlimmingStudent(PlayingStudent):
         """Return image and features by teacher, without gradient."""
         raise NotImplementedError
 
-    @staticmethod
-    def judged_input(source: Tensor, image: Tensor) -> Tensor:
-        """Return what the discriminator is shown."""
-        raise NotImplementedError
-
     def train_step(self, inputs, optim_wrapper):
         self.iteration += 1
         domain, = self.host.domains
@@ -270,10 +265,6 @@ class GANSlimmingCycleGAN(SlimmingStudent, UnpairedOnlineDistiller):
                 optim_wrapper['student'].optim_context(self.host):
             return {'teacher': self.run_teacher('teacher', domain, inputs)}
 
-    @staticmethod
-    def judged_input(source, image):
-        return image
-
 
 @DISTILLERS.register_module()
 class GANSlimmingPix2Pix(SlimmingStudent, PairedOnlineDistiller):
@@ -291,7 +282,3 @@ class GANSlimmingPix2Pix(SlimmingStudent, PairedOnlineDistiller):
 
     def teach(self, domain, inputs, optim_wrapper):
         return self.run_teachers(domain, inputs, optim_wrapper)[0]
-
-    @staticmethod
-    def judged_input(source, image):
-        return torch.cat([source, image], 1)

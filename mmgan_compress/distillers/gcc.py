@@ -30,7 +30,6 @@ class GateTraining:
         args: Of the class that comes next.
     """
     streams = ('gates', )
-    gate_gan_type: str
 
     def __init__(self, *args, average_gap: bool = True, **kwargs):
         super().__init__(*args, **kwargs)
@@ -77,8 +76,8 @@ class GateTraining:
                     fake = self.host.generators[domain](source)
                 fake = net(self.judged_input(source, fake))
                 real = net(self.judged_input(source, inputs[f'img_{domain}']))
-            loss_fake = gan_loss(self.gate_gan_type, fake, 'fake')
-            loss_real = gan_loss(self.gate_gan_type, real, 'real')
+            loss_fake = gan_loss(self.gan_type, fake, 'fake')
+            loss_real = gan_loss(self.gan_type, real, 'real')
             gap = self._gap(fake)
             log[f'loss_gates_coordination_{domain}'] = (gap - wanted).abs()
             log[f'loss_gates_capacity_{domain}'] = 0.5 * (
@@ -93,8 +92,8 @@ class GateTraining:
 
     def _gap(self, pred: Tensor) -> Tensor:
         """Return | L_G - L_D on fake | of logits of fakes."""
-        return global_mean(gan_loss(self.gate_gan_type, pred, 'g')
-                           - gan_loss(self.gate_gan_type, pred, 'fake')).abs()
+        return global_mean(gan_loss(self.gan_type, pred, 'g')
+                           - gan_loss(self.gan_type, pred, 'fake')).abs()
 
     @torch.no_grad()
     def _teacher_gap(self, domain: str, inputs: dict, wrapper) -> float:
@@ -130,16 +129,6 @@ class GCCPix2Pix(GateTraining, AdversarialPix2Pix):
             and student judge pairs.
     """
 
-    @property
-    def gate_gan_type(self) -> str:
-        """Adversarial loss."""
-        return self.gan_type
-
-    @staticmethod
-    def judged_input(source: Tensor, image: Tensor) -> Tensor:
-        """Return what the student's discriminator is shown."""
-        return torch.cat([source, image], 1)
-
 
 @DISTILLERS.register_module()
 class GCCCycleGAN(GateTraining, AdversarialCycleGAN):
@@ -149,9 +138,3 @@ class GCCCycleGAN(GateTraining, AdversarialCycleGAN):
         average_gap (bool): As of :class:`GateTraining`.
         kwargs: Of :class:`AdversarialCycleGAN`.
     """
-    gate_gan_type = 'lsgan'
-
-    @staticmethod
-    def judged_input(source: Tensor, image: Tensor) -> Tensor:
-        """Return what the student's discriminator is shown."""
-        return image

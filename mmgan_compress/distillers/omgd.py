@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ..registry import DISTILLERS
+from .base import own_terms
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 
@@ -28,7 +29,7 @@ def omgd_terms(channel: Optional[dict] = None) -> list[dict]:
     ]
     if channel is not None:
         terms.append(dict(type='ChannelTerm', **channel))
-    return [dict(term, _scope_='mmgan_compress') for term in terms]
+    return own_terms(*terms)
 
 
 @DISTILLERS.register_module()

@@ -78,14 +78,19 @@ class PairedOnlineDistiller(BaseDistiller):
     def discriminator_of(self, name, domain):
         return self.discriminator
 
+    @staticmethod
+    def judged_input(source, image):
+        return torch.cat([source, image], 1)
+
     def _judge(self, source, image, name, layers=()):
         """Show a pair to the discriminator; several teachers, their heads."""
         heads = isinstance(self.discriminator, MultiHeadPatchDiscriminator)
         # by name: a config that mmengine dumps has its keys in another order
         order = sorted(self.teachers, reverse=True)  # wide, deep
         head = [order.index(name)] if heads else []
-        pair = torch.cat([source, image], 1)
-        return forward_with_taps(self.discriminator, pair, layers, *head)
+        return forward_with_taps(self.discriminator,
+                                 self.judged_input(source, image), layers,
+                                 *head)
 
     def judge(self, name, domain, source, image):
         with frozen(self.discriminator):

@@ -77,13 +77,8 @@ class CooperativeTerm(DistillTerm):
                  weight: float = 1.,
                  **kwargs):
         super().__init__(weight, **kwargs)
-        self.layers = tuple(layers)
-        self.target_layers = tuple(target_layers or layers)
+        self.tap(layers, target_layers)
         self.discriminator_layers = tuple(discriminator_layers)
-        if len(self.layers) != len(self.target_layers):
-            raise ValueError(
-                f'CooperativeTerm got {len(self.layers)} layers and '
-                f'{len(self.target_layers)} target_layers: name one each')
         self.uses_discriminator = bool(discriminator_layers)
         self.content_weight, self.gram_weight = content_weight, gram_weight
         self.root, self.detach_judged = root, detach_judged

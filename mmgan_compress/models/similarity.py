@@ -51,16 +51,10 @@ class _RowsTerm(DistillTerm):
                  over: str = 'batch',
                  **kwargs):
         super().__init__(weight, **kwargs)
-        self.layers = tuple(layers)
-        self.target_layers = tuple(target_layers or layers)
-        name = type(self).__name__
-        if len(self.layers) != len(self.target_layers):
-            raise ValueError(
-                f'{name} got {len(self.layers)} layers and '
-                f'{len(self.target_layers)} target_layers: name one each')
+        self.tap(layers, target_layers)
         if over not in ('batch', 'positions'):
-            raise ValueError(f"over of {name} must be 'batch' or "
-                             f"'positions', got {over!r}")
+            raise ValueError(f"over of {type(self).__name__} must be 'batch' "
+                             f"or 'positions', got {over!r}")
         self.over = over
 
     def _rows(self, feature: Tensor) -> Tensor:

@@ -94,6 +94,20 @@ class DistillTerm(nn.Module):
         self.weight = weight
         self.teachers = teachers
 
+    def tap(self, layers: Sequence[str],
+            target_layers: Optional[Sequence[str]]):
+        """Name the layers to compare; the teacher's are the same if None.
+
+        Raises:
+            ValueError: If their numbers differ.
+        """
+        self.layers = tuple(layers)
+        self.target_layers = tuple(target_layers or layers)
+        if len(self.layers) != len(self.target_layers):
+            raise ValueError(
+                f'{type(self).__name__} got {len(self.layers)} layers and '
+                f'{len(self.target_layers)} target_layers: name one each')
+
     def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
                 shape: tuple):
         """Build what depends on the networks; called once at build time."""
@@ -211,12 +225,7 @@ class ChannelTerm(DistillTerm):
                  reduction: str = 'sum',
                  **kwargs):
         super().__init__(weight, **kwargs)
-        self.layers = tuple(layers)
-        self.target_layers = tuple(target_layers or layers)
-        if len(self.layers) != len(self.target_layers):
-            raise ValueError(
-                f'ChannelTerm got {len(self.layers)} layers and '
-                f'{len(self.target_layers)} target_layers: name one each')
+        self.tap(layers, target_layers)
         if reduction not in ('sum', 'mean'):
             raise ValueError("reduction must be 'sum' or 'mean', got "
                              f'{reduction!r}')
