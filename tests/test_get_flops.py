@@ -109,7 +109,7 @@ def test_help_is_quick():
 
 
 @pytest.mark.parametrize('name, text, words', [
-    ('absent.py', None, 'no file'),
+    ('absent.py', None, 'no config'),
     ('data.py', 'model = dict(type="X")', 'has no generator'),
 ])
 def test_bad_input(tmp_path, name, text, words):

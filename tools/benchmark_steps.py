@@ -138,10 +138,12 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     """Measure recipe by recipe and print."""
     args = parse_args()
-    configs = args.configs or sorted(map(str, ROOT.glob('configs/*.py')))
-    missing = [config for config in configs if not Path(config).is_file()]
-    if missing:
-        sys.exit(f'error: no config {missing[0]!r}; recipes are in configs/')
+    from mmgan_compress.core.recipes import find_config
+    try:
+        configs = [find_config(config) for config in args.configs] or sorted(
+            map(str, ROOT.glob('configs/*.py')))
+    except FileNotFoundError as error:
+        sys.exit(f'error: {error}')
     if args.steps < 1:
         sys.exit(f'error: --steps {args.steps}: expected 1 or more')
     # libraries log to standard output; only the result may stand there

@@ -53,9 +53,10 @@ def main() -> None:
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from mmgan_compress.core.recipes import find_config
     from mmgan_compress.models.original import load_original
     from mmgan_compress.registry import MODELS
-    cfg = Config.fromfile(args.config)
+    cfg = Config.fromfile(find_config(args.config))
     init_default_scope(cfg.get('default_scope', 'mmagic'))
     try:
         network = MODELS.build(

@@ -63,17 +63,15 @@ def load_networks(source: str) -> dict:
         FileNotFoundError: If there is no such file.
         ValueError: If the config is not that of a model.
     """
-    if not Path(source).is_file():
-        raise FileNotFoundError(f'no file {source}: expected a config (.py) '
-                                'or a student.pth')
     if Path(source).suffix != '.py':
         from mmgan_compress.student import load_student
         return {'student': load_student(source)}
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from mmgan_compress.core.recipes import find_config
     from mmgan_compress.registry import MODELS
-    cfg = Config.fromfile(source)
+    cfg = Config.fromfile(find_config(source))
     model = cfg.get('model') or {}
     if 'generator' not in model:
         raise ValueError(f'cfg.model of {source} has no generator, got '

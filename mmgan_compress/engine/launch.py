@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
+from ..core.recipes import find_config
 from ..data.weights import weights_path
 from ..registry import DATASETS, MODELS
 from .state import unwrap
@@ -43,9 +44,7 @@ def load_config(args: Namespace) -> Config:
         FileNotFoundError: If there is no such config.
         ValueError: If options contradict each other or the machine.
     """
-    if not os.path.isfile(args.config):
-        raise FileNotFoundError(f'no config {args.config!r}; recipes are in '
-                                'configs/')
+    args.config = find_config(args.config)
     cfg = Config.fromfile(args.config)
     if args.demo:
         if args.data_root:
@@ -132,6 +131,11 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
             DATASETS.build(cfg[loader].dataset)
     for name in needed_weights(cfg):
         weights_path(name)
+    for node in walk(cfg.model):
+        if node.get('type') == 'Pretrained' and \
+                not os.path.isfile(node.checkpoint):
+            raise FileNotFoundError(f'no weights {node.checkpoint!r}, which '
+                                    'the model starts from')
     distiller = cfg.model.get('distiller') or {}
     for checkpoint in distiller.get('teacher_checkpoints', []):
         if not os.path.isfile(checkpoint):

@@ -1,0 +1,29 @@
+"""Where the configs of this package are."""
+from difflib import get_close_matches
+from pathlib import Path
+
+# links in the source tree, files in a wheel; mim looks here too
+CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
+
+
+def find_config(name: str) -> str:
+    """Return the path of a config.
+
+    Args:
+        name (str): A path, or the file name of a recipe of this package,
+            wherever that is installed: ``'omgd_cyclegan.py'``.
+
+    Raises:
+        FileNotFoundError: If it is neither, naming the nearest recipes.
+    """
+    if Path(name).is_file():
+        return name
+    recipes = {path.name: path for path in CONFIGS.resolve().rglob('*.py')
+               if path.parent.name != '_base_'}
+    if name in recipes:
+        return str(recipes[name])
+    near = get_close_matches(Path(name).name, recipes) or sorted(
+        path.name for path in CONFIGS.glob('*.py'))
+    raise FileNotFoundError(f'no config {name!r}: expected a path or the '
+                            'file name of a recipe of this package, such as '
+                            + ', '.join(near))
