@@ -20,11 +20,19 @@ _NETWORK = 'vgg16'  # the FID Inception would take half of the time
 _TEACHER_TAPS = ['model.2', 'model.4', 'model.6', 'model.8']
 # The same places of a student with nine blocks.
 _STUDENT_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
+_RESNET = dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+               num_blocks=6)
+_UNPAIRED_WIDTH, _PAIRED_WIDTH = 12, 20
 _SEPARABLE = dict(type='mmgan_compress.SeparableResnetGenerator',
                   norm_cfg=dict(type='IN'), base_channels=8)
 # Rates of the remaining optimizers: a discriminator that starts from nothing
 # beside a trained teacher, and gates that have hundreds of steps to close.
 _RATES = dict(student=STUDENT_LR, student_discriminators=2e-4, gates=2e-3)
+# GAN Slimming's student goes on from its teacher, and its scales have
+# hundreds of steps, not hundreds of epochs, to reach 0; at the published
+# rate of 0.1 they diverge here.
+_SLIMMING_RATES = dict(student=3e-4, scales=1e-3)
+_RHO = 3.
 # At full weight GCC's paired student has matched features, but not yet made
 # images, when the demo ends: worse than without a teacher.
 _COOPERATIVE = 0.1
@@ -40,14 +48,20 @@ def apply_demo(cfg: Config):
         ValueError: If the recipe's data are neither paired nor unpaired
             images of this package.
     """
+    # a student that fits its own teacher has weights, by domain
+    if _has_own_teacher(cfg.model.distiller) and \
+            'type' not in cfg.model.generator:
+        raise ValueError('the teacher of this recipe is one of your own, '
+                         'which has no demo. A recipe of tools/compress.py: '
+                         'make it with compress.py --demo')
     kind = cfg.train_dataloader.dataset.type.rsplit('.', 1)[-1]
     if kind not in ('UnpairedImages', 'PairedImages'):
         raise ValueError(f'no demo for data of type {kind!r}: expected '
                          'UnpairedImages or PairedImages')
     paired = kind == 'PairedImages'
-    old, new = _domains(cfg), (['edges', 'emoji'] if paired else
-                               ['flat', 'emoji'])
-    _rename(cfg._cfg_dict, dict(zip(old, new)))
+    old, new = domains_of(cfg), (['edges', 'emoji'] if paired else
+                                 ['flat', 'emoji'])
+    rename_domains(cfg._cfg_dict, dict(zip(old, new)))
     root = str(DATA / f'{new[0]}2emoji')
     _swap_data(cfg, root, paired)
     _swap_student(cfg.model)
@@ -56,22 +70,37 @@ def apply_demo(cfg: Config):
     _swap_schedule(distiller, paired)
     _swap_taps(distiller, paired)
     _swap_training(cfg)
+    if '.GANSlimming' in distiller.type:
+        _swap_slimming(cfg, paired)
     _swap_scoring(cfg, root, paired)
 
 
-def _domains(cfg: Config) -> list[str]:
+def _has_own_teacher(distiller: ConfigDict) -> bool:
+    """Tell whether it is made of a network with weights in its config."""
+    teacher = distiller.get('teacher') or {}
+    return str(teacher.get('type')).endswith('FrozenTeacher') or any(
+        (config.get('init_cfg') or {}).get('type') == 'Pretrained'
+        for config in (distiller.get('teachers') or {}).values())
+
+
+def domains_of(cfg: Config) -> list[str]:
     """Return source and target domain of a recipe, in this order."""
     target = cfg.model.default_domain
     related = list(cfg.model.related_domains)
     return [d for d in related if d != target] + [target]
 
 
-def _rename(node, names: dict):
-    """Replace domain names wherever a config mentions them."""
+def rename_domains(node, names: dict[str, str]):
+    """Replace domain names wherever a config mentions them, in place.
+
+    Args:
+        node (dict | list): Config, or a part of it.
+        names (dict[str, str]): New name by the old one.
+    """
     items = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in list(items):
         if isinstance(value, (dict, list)):
-            _rename(value, names)
+            rename_domains(value, names)
         elif isinstance(value, str):
             domain, slash, figure = value.partition('/')
             if domain in names and (slash or value in names):
@@ -88,6 +117,7 @@ def _swap_data(cfg: Config, root: str, paired: bool):
             data_root=root, split=split, size=SIZE,
             load_size=72 if split == 'train' else SIZE,
             domains=['edges' if paired else 'flat', 'emoji'])
+        loader.dataset.pop('pipeline', None)  # of the recipe's own size
         if 'teacher_images' in loader.dataset:  # 3-D emoji have these names
             loader.dataset.teacher_images = {'emoji': f'{root}/trainB'}
 
@@ -110,13 +140,17 @@ def _swap_unpaired(distiller: ConfigDict):
     teacher = distiller.get('teacher')
     if 'student_discriminator' in distiller:
         _discriminator(distiller.student_discriminator).base_channels = 12
-    if teacher is None or 'generator' not in teacher:
-        return
-    teacher.generator = ConfigDict(
-        type='ResnetGenerator', in_channels=3, out_channels=3,
-        base_channels=12, num_blocks=6, norm_cfg=dict(type='IN'))
-    teacher.discriminator.update(base_channels=12)
-    distiller.teacher_checkpoints = [str(DATA / 'teacher_flat2emoji.pth')]
+    network = ConfigDict(_RESNET, base_channels=_UNPAIRED_WIDTH,
+                         norm_cfg=dict(type='IN'))
+    checkpoint = str(DATA / 'teacher_flat2emoji.pth')
+    if 'generators' in (teacher or {}):  # finished, with their own weights
+        teacher.generators = {'emoji': dict(network, init_cfg=dict(
+            type='Pretrained', checkpoint=checkpoint,
+            prefix='teacher.generators.emoji'))}
+    elif 'generator' in (teacher or {}):
+        teacher.generator = network
+        teacher.discriminator.update(base_channels=12)
+        distiller.teacher_checkpoints = [checkpoint]
 
 
 def _swap_paired(distiller: ConfigDict):
@@ -126,8 +160,7 @@ def _swap_paired(distiller: ConfigDict):
     count = len(distiller.get('teachers') or {})
     if not count:
         return
-    wide = dict(type='ResnetGenerator', in_channels=3, out_channels=3,
-                base_channels=20, num_blocks=6, norm_cfg=norm_cfg)
+    wide = dict(_RESNET, base_channels=_PAIRED_WIDTH, norm_cfg=norm_cfg)
     deep = dict(type='mmgan_compress.DeepSeparableResnetGenerator',
                 base_channels=6, norm_cfg=norm_cfg)
     distiller.teachers = ConfigDict(wide=wide, deep=deep) if count > 1 else \
@@ -182,6 +215,25 @@ def _swap_training(cfg: Config):
             wrapper.optimizer.lr = _RATES.get(name, TEACHER_LR)
     cfg.default_hooks.logger.interval = 100
     cfg.default_hooks.checkpoint.interval = 500
+
+
+def _swap_slimming(cfg: Config, paired: bool):
+    """Let the student be a copy of the demo's teacher, with scales."""
+    distiller = cfg.model.distiller
+    cfg.model.generator = ConfigDict(
+        _RESNET, norm_cfg=dict(type='IN', affine=True),
+        base_channels=_PAIRED_WIDTH if paired else _UNPAIRED_WIDTH)
+    if paired:
+        # the teacher's has two heads; the student's starts anew
+        distiller.discriminator = None
+        cfg.train_dataloader.batch_size = 1  # 4 would take ten minutes
+    distiller.schedule = ConfigDict(epochs=800, constant=800, block=400,
+                                    iters_per_epoch=1)
+    for name, rate in _SLIMMING_RATES.items():
+        if name in cfg.optim_wrapper:
+            cfg.optim_wrapper[name].optimizer.lr = rate
+    if 'slimming' in cfg.default_hooks:
+        cfg.default_hooks.slimming.rho = _RHO
 
 
 def _swap_scoring(cfg: Config, root: str, paired: bool):

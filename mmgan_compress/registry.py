@@ -10,6 +10,8 @@ and ``SEARCHERS`` are the registries that users of this project extend::
     class MyDistiller(BaseDistiller):
         ...
 """
+import inspect
+
 from . import compat
 
 compat.install()  # before the first import of mmagic's models
@@ -41,3 +43,29 @@ TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'compressors')
 # verbs of compression are tools, built the way TASK_UTILS are.
 DISTILLERS = MODELS
 PRUNERS = QUANTIZERS = SEARCHERS = TASK_UTILS
+
+
+def find_pruner(name: str, budget: bool) -> type:
+    """Return a pruner by its name, if it can be used so.
+
+    Args:
+        name (str): In the registry.
+        budget (bool): Whether it will be given a budget.
+
+    Raises:
+        ValueError: If there is none, or if it needs a budget and gets none,
+            or takes none and gets one.
+    """
+    with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
+        kind = registry.get(name)
+        known = sorted(n for n, c in registry.module_dict.items()
+                       if hasattr(c, 'compress'))
+    if not hasattr(kind, 'compress'):
+        raise ValueError(f'no pruner {name!r}; registered are {known}')
+    taken = inspect.signature(kind).parameters.get('budget')
+    if budget and taken is None:
+        raise ValueError(f'{name} takes no budget: the network itself tells '
+                         'what goes. Leave the budget out')
+    if not budget and taken is not None and taken.default is taken.empty:
+        raise ValueError(f'{name} needs a budget, such as macs=0.25')
+    return kind

@@ -12,13 +12,12 @@ from mmgan_compress.registry import MODELS
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 # what Runner can train for a user: not pipelines, nor the demo's teachers,
-# nor GAN Slimming, which has no demo yet
+# nor mmdeploy's configs
 RECIPES = {
     path.stem: path
     for path in sorted(CONFIGS.rglob('*.py'))
-    if not {'_base_', 'demo'} & set(path.relative_to(CONFIGS).parts)
+    if not {'_base_', 'demo', 'deploy'} & set(path.relative_to(CONFIGS).parts)
     and not path.stem.endswith('-pipeline')
-    and not path.stem.startswith('gan_slimming')
 }
 MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 UNET_TAPS = [

@@ -20,7 +20,9 @@ GENERATORS = {
     'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
                  base_channels=4, num_down=6, use_dropout=True),
     'separable': dict(type='mmgan_compress.SeparableResnetGenerator',
-                      base_channels=4, num_blocks=2)
+                      base_channels=4, num_blocks=2),
+    'cartoon': dict(type='mmgan_compress.CartoonGenerator',
+                    base_channels=4, num_blocks=2)
 }
 MULTIPLE = dict(resnet=4, unet=64, separable=4)
 

@@ -4,19 +4,33 @@ import runpy
 
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from students import (REPO, make_host, make_student, refused_by_tool,
                       run_python, run_tool)
 
-from mmgan_compress import load_student, translate
-from mmgan_compress.compressors.students import (comparison, read_budgets,
-                                                 read_options, read_source)
+from mmgan_compress import load_student, save_student, translate
+from mmgan_compress.compressors import layer_table
+from mmgan_compress.compressors.layer_table import (REST, Times, comparison,
+                                                    measure)
+from mmgan_compress.compressors.sources import read_source
+from mmgan_compress.compressors.students import read_budgets, read_options
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.resources import count_macs, count_params
-from mmgan_compress.registry import PRUNERS
+from mmgan_compress.registry import MODELS, PRUNERS
 from mmgan_compress.student import student_info
 
 BOTH = ('horse', 'zebra')
+
+
+@pytest.fixture(autouse=True)
+def eager_only(monkeypatch):
+    """Leave ONNX Runtime out of the tables: converting takes seconds."""
+
+    def absent(*_):
+        raise ImportError
+
+    monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
 
 
 def run_here(monkeypatch, *args):
@@ -87,11 +101,12 @@ def test_what_is_written(students):
     wide, small = (
         load_student(students / name, 'zebra')
         for name in ('both.pth', 'small/student.pth'))
-    assert comparison(wide, small, 64) in zebra
+    facts = json.loads((students / 'small' / 'compress.json').read_text())
+    times = Times(**facts['domains']['zebra']['times'])
+    assert comparison(wide, small, 64, times) in zebra
     row = next(line for line in zebra.splitlines() if '| model.4 |' in line)
     ins, outs = channel_map(small)['model.4']
     assert row.startswith(f'| model.4 | 12, 24 | {ins}, {outs} |')
-    facts = json.loads((students / 'small' / 'compress.json').read_text())
     assert facts['pruner'] == 'NormWidths'
     horse = facts['domains']['horse']
     assert horse['config'] == student_info(
@@ -143,8 +158,8 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
 
 def refused(students, *args, monkeypatch, budget='macs=0.5'):
     return refused_by_tool(
-        'compress', students / 'both.pth', '--budget', budget, *args,
-        monkeypatch=monkeypatch)
+        'compress', students / 'both.pth', *args,
+        *(['--budget', budget] if budget else []), monkeypatch=monkeypatch)
 
 
 def test_refusals(students, tmp_path, monkeypatch):
@@ -154,13 +169,16 @@ def test_refusals(students, tmp_path, monkeypatch):
         (('--pruner', 'NormWidths', '--out', students / 'small'), 'macs=0.5',
          'small/student.pth exists: name another folder'),
         (('--pruner', 'Norms', *out), 'macs=0.5',
-         "no pruner 'Norms'; registered are ['GCCWidths', 'NormWidths', "),
+         "no pruner 'Norms'; registered are ['GCCWidths', 'MaskExtraction', "),
         (('--pruner', 'ScaleWidths', *out), 'macs=0.5',
          'expected a UnetGenerator'),
         (norm, 'macs=0.0001', 'the nearest reachable is macs='),
         (norm, 'macs', 'expected KIND=NUMBER or DOMAIN.KIND=NUMBER'),
         (norm, 'cat.macs=1', "is for 'cat', expected one of ['horse', 'ze"),
-        ((*norm, '--domain', 'cat'), 'macs=1', "is for 'cat'"),
+        ((*norm, '--domain', 'cat'), 'macs=1', "no generator for 'cat'"),
+        (norm, None, 'NormWidths needs a budget, such as macs=0.25'),
+        (('--pruner', 'SlimExtraction', *out), 'macs=0.5',
+         'SlimExtraction takes no budget'),
         (norm, 'flops=1', "no budget 'flops'"),
         ((*norm, '--options', 'rule'), 'macs=1', 'expected KEY=VALUE'),
         ((*norm, '--options', 'rule=max'), 'macs=1', 'expected one of mean'),
@@ -194,13 +212,23 @@ def test_layers_that_only_one_side_has():
     """A U-Net that lost a level."""
     wide, small = (make_host('unet', num_down=n).generators['zebra']
                    for n in (6, 5))
-    lines = comparison(wide, small, 64).splitlines()
+    times = measure(wide, small, 64)
+    *lines, _, note = comparison(wide, small, 64, times).splitlines()
     assert len({line.count('|') for line in lines}) == 1
     cells = {line.split(' | ')[0][2:]: line.split(' | ')[1:]
              for line in lines[2:]}
     before = 'model' + '.model.1' * 4
-    assert cells[f'{before}.model.1.model.0.conv'][1::2] == ['-'] * 3 + [
+    assert cells[f'{before}.model.1.model.0.conv'][1::2] == ['-'] * 4 + [
         '- |']
+    for at, (layers, total) in enumerate(zip(times.layers, times.totals)):
+        # each layer ran, and its time is part of the whole
+        assert set(layers) == {n for n in channel_map((wide, small)[at])
+                               if n in layers} != set()
+        assert all(0 < ms < total for ms in layers.values())
+        assert float(cells[REST][8 + at].strip(' |')) < total
+    assert note.startswith(f'ms: medians of {times.rounds} passes')
+    assert wide.training and small.training
+    assert not any(net._forward_hooks for net in wide.modules())
     assert cells[f'{before}.model.1.conv'][0] == '-'
 
 
@@ -226,3 +254,86 @@ def test_pruners_of_other_projects_are_used(students, tmp_path, monkeypatch):
                                       tmp_path / 'student.pth'))
         assert torch.equal(after, 2 * before)
     assert 'generators' not in student_info(tmp_path / 'student.pth')
+
+
+def test_pruner_without_budget(tmp_path, monkeypatch):
+    """What goes is in the network; the other domain stays."""
+    host = make_host('resnet', reachable=BOTH,
+                     norm_cfg=dict(type='IN', affine=True))
+    for net in host.generators.values():
+        net.model[1].norm.weight.data[1] = 0.
+    save_student(tmp_path / 'wide.pth', host, source='Test', image_size=64)
+    run_here(monkeypatch, tmp_path / 'wide.pth', '--pruner',
+             'SlimExtraction', '--domain', 'horse', '--out', tmp_path / 'o')
+    widths = [channel_map(load_student(tmp_path / 'o/student.pth', domain))[
+        'model.1.conv'] for domain in BOTH]
+    assert widths == [[4, 7], [4, 8]]
+
+
+class Quantized(torch.nn.Module):
+    """A network that is prepared for quantization."""
+
+    def __init__(self, quantized=True, init_cfg=None):
+        super().__init__()
+        kind = torch.ao.quantization.QuantStub if quantized else \
+            torch.nn.Identity
+        self.stub = kind()
+        self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.up = torch.nn.ConvTranspose2d(8, 6, 1)
+        self.last = torch.nn.Conv2d(9, 3, 1)
+
+    def forward(self, x):
+        y = self.up(self.first(self.stub(x)).relu())
+        return self.last(torch.cat([x, y], 1)).tanh()
+
+    def init_weights(self):
+        pass
+
+
+@pytest.mark.parametrize('quantized', [True, False])
+def test_networks_of_other_projects(quantized, tmp_path, monkeypatch):
+    """Any that is registered; those in quantization are refused."""
+    pytest.importorskip('torch_pruning')
+    monkeypatch.setitem(MODELS._module_dict, 'Quantized', Quantized)
+    with MODELS.switch_scope_and_registry('mmgan_compress') as registry:
+        host = registry.build(dict(
+            type='DistilledTranslator', default_domain='zebra',
+            generator=dict(type='Quantized', quantized=quantized),
+            reachable_domains=['zebra'], related_domains=list(BOTH)))
+    save_student(tmp_path / 'net.pth', host, source='Test', image_size=32)
+    args = (tmp_path / 'net.pth', '--pruner', 'TorchPruner', '--budget',
+            'macs=0.6', '--tolerance', 0.1, '--out', tmp_path / 'o')
+    if quantized:
+        assert "'stub' of Quantized is a QuantStub" in refused_by_tool(
+            'compress', *args, monkeypatch=monkeypatch)
+        assert not (tmp_path / 'o').exists()
+        return
+    run_here(monkeypatch, *args)
+    small = load_student(tmp_path / 'o' / 'student.pth')
+    assert small.last.in_channels < 9 and small.last.out_channels == 3
+    recipe = Config.fromfile(tmp_path / 'o' / 'finetune.py')
+    assert 'channel' not in recipe.model.distiller  # no layers are known
+
+
+def test_a_pruned_student_is_pruned_again(students, tmp_path, monkeypatch):
+    """One SlimNetwork; what is left of the first is a part of it."""
+    pytest.importorskip('torch_pruning')
+    source, options = students / 'both.pth', ('--pruner', 'TorchPruner',
+                                              '--domain', 'zebra')
+    for at, (share, name) in enumerate([(0.6, 'a'), (0.5, 'b')]):
+        run_here(monkeypatch, source, *options, '--budget', f'macs={share}',
+                 '--out', tmp_path / name)
+        source = tmp_path / name / 'student.pth'
+    infos = [student_info(tmp_path / name / 'student.pth') for name in 'ab']
+    first, second = (info['generator'] for info in infos)
+    assert first['arch'] == second['arch']
+    assert second['arch']['type'].endswith('SeparableResnetGenerator')
+    assert infos[1]['source'] == 'Test + TorchPruner + TorchPruner'
+    nets = [load_student(path, 'zebra') for path in (
+        students / 'both.pth', *(tmp_path / name / 'student.pth'
+                                 for name in 'ab'))]
+    macs = [count_macs(net, (1, 3, 64, 64)).macs for net in nets]
+    assert macs[2] == pytest.approx(0.3 * macs[0], rel=0.05)
+    groups = [{tuple(row.tolist()) for row in net.model[1].weight.flatten(1)}
+              for net in nets]
+    assert groups[2] < groups[1] < groups[0]  # filters are kept as they are

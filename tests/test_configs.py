@@ -15,6 +15,8 @@ from mmgan_compress.registry import DATASETS
 
 ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))
+# GAN Slimming's, at any stage; its figures are in test_configs_slimming.py
+SLIMMING = 'gan_slimming'
 # Folders as tools/prepare_data.py leaves them; val is optional elsewhere.
 FOLDERS = {
     'UnpairedImages': ['trainA', 'trainB', 'testA', 'testB'],
@@ -53,6 +55,8 @@ def optimizers_in(cfg):
     names = ['student']
     if 'student_discriminator' in distiller:
         names.append('student_discriminators')
+        if 'slimming' in cfg.default_hooks:
+            names.append('scales')
         if 'threshold' in distiller.student_discriminator:
             names.append('gates')
     if not distiller.get('offline') and (
@@ -68,11 +72,13 @@ def test_common_figures(name):
     optimizers = dict(cfg.optim_wrapper)
     assert optimizers.pop('constructor') == 'MultiOptimWrapperConstructor'
     assert sorted(optimizers) == sorted(optimizers_in(cfg))
+    slimming = name.startswith(SLIMMING)
     for part, wrapper in optimizers.items():
-        assert wrapper.optimizer == OTHERS.get(part, ADAM)
+        assert slimming or wrapper.optimizer == OTHERS.get(part, ADAM)
     images = cfg.train_dataloader.dataset
     plain = name.startswith('gcc_pix2pix')  # its images are as they are
-    assert (images.size, images.load_size) == (256, 256 if plain else 286)
+    whole = plain or slimming and images.type.endswith('UnpairedImages')
+    assert (images.size, images.load_size) == (256, 256 if whole else 286)
     assert images.get('flip', True) != plain
     assert images.get('split') in (None, 'train')
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
@@ -92,6 +98,8 @@ def test_what_selects_is_computed(name):
     scored = {f'{m.domain}/FID' for m in cfg.val_evaluator.metrics}
     assert metric in scored
     for hook in cfg.get('custom_hooks', []):
+        if 'metrics' not in hook:
+            continue
         own = hook.get('evaluator', cfg.val_evaluator).metrics
         used = {name for names in hook.metrics.values() for name in names}
         assert {f'{m.domain}/FID' for m in own} == used

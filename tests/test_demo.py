@@ -22,7 +22,10 @@ DEMOS = [name for name in RECIPES
 # Half a minute each by the real command.
 COMMANDS = ['omgd_cyclegan', 'omgd_pix2pix'] + [
     pytest.param(name, marks=pytest.mark.slow) for name in (
-        'crd_cyclegan', 'crd_pix2pix', 'gcc_cyclegan', 'gcc_pix2pix',
+        'crd_cyclegan', 'crd_pix2pix', 'gan_slimming_cyclegan',
+        'gan_slimming_pix2pix', 'gan_slimming_cartoongan',
+        'gan_slimming_cyclegan-resnet64-gs8_1xb8-200e_horse2zebra',
+        'gcc_cyclegan', 'gcc_pix2pix',
         'gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra',
         'gcc_pix2pix-unet32-pretrain_1xb1-25e_cityscapes',
         'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
@@ -41,7 +44,8 @@ def test_shipped_teachers_load_and_are_small():
 
 @pytest.mark.parametrize('recipe', [
     'omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'crd_pix2pix',
-    'gcc_cyclegan', 'gcc_pix2pix',
+    'gcc_cyclegan', 'gcc_pix2pix', 'gan_slimming_cyclegan',
+    'gan_slimming_pix2pix',
     'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra'])
 def test_teachers_start_from_the_shipped_files(recipe):
     cfg = load(recipe)

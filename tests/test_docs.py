@@ -57,13 +57,28 @@ def test_metafile_paths_and_names(path):
         assert model['In Collection'] in collections
 
 
+# what a generator is called by the beginning of its type
+FAMILIES = {'Resnet': 'resnet', 'Cartoon': 'cartoon', 'Unet': 'unet',
+            'DeepUnet': 'unet', '': 'mobile'}
+
+
 def short(generator):
     """Return ``'unet-deep16'`` for the config of such a network."""
     kind = generator.type.split('.')[-1]
     if kind == 'SlimNetwork':
         return f'{short(generator.arch)}-slim'
-    return ('unet' if 'Unet' in kind else 'mobile') + (
-        '-deep' if 'Deep' in kind else '') + str(generator.base_channels)
+    for part, name in FAMILIES.items():
+        if kind.startswith(part):
+            break
+    return name + ('-deep' if 'Deep' in kind else '') + str(
+        generator.get('base_channels', 64))
+
+
+def network_of(teacher):
+    """Return the config of a teacher's generator; it may be a model of one
+    or of several alike."""
+    several = teacher.get('generators') or {'': teacher}
+    return teacher.get('generator') or next(iter(several.values()))
 
 
 def teachers_in(distiller):
@@ -71,7 +86,7 @@ def teachers_in(distiller):
                 *(distiller.get('teachers') or {}).values()]
     return ' + '.join(
         'folder of images' if teacher.type.endswith('StoredTeacher')
-        else short(teacher.get('generator', teacher))
+        else short(network_of(teacher))
         for teacher in teachers if teacher) or 'none'
 
 

@@ -299,8 +299,19 @@ def test_only_copies_can_start_as_the_teacher(config):
 
 
 # --- a run ------------------------------------------------------------------
-def test_a_run_slims_and_resumes(config, tmp_path):
-    cfg = config(quantize=GS8)
+def same(a, b):
+    """Tell whether nested values are equal, bit by bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, (dict, list, tuple)):
+        keys = a if isinstance(a, dict) else range(len(a))
+        return len(a) == len(b) and all(same(a[k], b[k]) for k in keys)
+    return a == b
+
+
+@pytest.mark.parametrize('quantize', [None, GS8], ids=['GS32', 'GS8'])
+def test_a_run_slims_and_resumes(config, tmp_path, quantize):
+    cfg = config(quantize=quantize)
     cfg.default_hooks.slimming.rho = 6.  # 0.6 in the first step
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     whole = toy.train(cfg, tmp_path / 'whole')
@@ -312,6 +323,12 @@ def test_a_run_slims_and_resumes(config, tmp_path):
     a, b = map(toy.last_checkpoint, (whole, resumed))
     for key, value in a['state_dict'].items():
         assert torch.equal(value, b['state_dict'][key]), key
+    # momentum and rates of the scales among them
+    assert a['optimizer']['scales']['state']
+    assert same(a['optimizer'], b['optimizer'])
+    buffers = [dict(run.model.distiller.training_state())['student_buffers']
+               for run in (whole, resumed)]
+    assert buffers[0] and same(*buffers)
     # the student file holds a plain network, which can be extracted
     net = load_student(tmp_path / 'whole/student.pth')
     assert not is_quantized(net)

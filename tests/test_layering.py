@@ -14,7 +14,7 @@ ALLOWED = {
     'distillers': {'core', 'models'},
     'evaluation': {'core', 'data', 'models'},
     'student': {'core', 'pictures', 'student_config'},
-    'compressors': {'core', 'models', 'student', 'student_config'},
+    'compressors': {'core', 'models', 'student', 'student_config', 'deploy'},
     'engine': {'core', 'data', 'models', 'evaluation', 'student', 'demo'},
     'deploy': {'core', 'data', 'student', 'pictures', 'student_config'},
     'demo': set(),

@@ -151,7 +151,13 @@ def test_lost_and_foreign_results_are_refused():
     ([dict(name='a', run='write')], "needs ['text']"),
     ([dict(name='a', run='train', config='no.py')], "no config 'no.py'"),
     ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='Lawnmower', budget=[])], "no pruner 'Lawnmower'"),
+           pruner='Lawnmower', budget=[])], "no pruner 'Lawnmower'; registered"),
+    ([dict(name='a', run='compress', source='{first}/student.pth',
+           pruner='NormWidths')], 'NormWidths needs a budget'),
+    ([dict(name='a', run='compress', source='{first}/student.pth',
+           pruner='MaskExtraction', budget=['macs=1'])], 'takes no budget'),
+    ([dict(name='a', run='compress', source='{first}/student.pth',
+           pruner='MaskExtraction', finetune='r.py')], "no config 'r.py'"),
     ([dict(name='a', run='train', config='r.py', inherit=True)],
      'inherit=True'),
 ])
@@ -169,7 +175,7 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_missing_pipeline():
-    assert "no pipeline 'q.py'" in refused(config='q.py')
+    assert "no config 'q.py'" in refused(config='q.py')
 
 
 def test_status_writes_nothing(capsys):

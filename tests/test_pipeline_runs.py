@@ -16,6 +16,7 @@ from pipelines import (CHAIN, calls, folder, refused, result, run,  # noqa
 from toy import REPO, build_host, toy_config
 
 from mmgan_compress import save_student
+from mmgan_compress.core.recipes import find_config
 from mmgan_compress.engine import stages
 from mmgan_compress.engine.jobs import interruptible, locked, run_logged
 
@@ -126,6 +127,11 @@ def test_commands():
                    budget=['macs_paper=1e9', 'params=2e6'], size=256) == [
         'tools/compress.py', 's.pth', '--pruner', 'NormWidths', '--budget',
         'macs_paper=1e9', 'params=2e6', '--size', '256', '--out', 'out']
+    assert command('compress', source='s.pth', pruner='SlimExtraction',
+                   threads=1, training='omgd_pix2pix.py') == [
+        'tools/compress.py', 's.pth', '--pruner', 'SlimExtraction',
+        '--threads', '1', '--training', find_config('omgd_pix2pix.py'),
+        '--out', 'out']
     assert command('export', source='s.pth', dynamic=True) == [
         'tools/export.py', 's.pth', '--dynamic', '--out', 'out']
 

@@ -25,12 +25,14 @@ NETWORKS = {
     'resnet': dict(RESNET, norm_cfg=AFFINE),
     'resnet-bn': dict(RESNET, norm_cfg=dict(type='BN')),
     'mobile': dict(SEPARABLE, norm_cfg=AFFINE),
-    'mobile-bn': dict(SEPARABLE, norm_cfg=dict(type='BN'))
+    'mobile-bn': dict(SEPARABLE, norm_cfg=dict(type='BN')),
+    'cartoon': dict(type='mmgan_compress.CartoonGenerator')
 }
 # Convolutions whose reader is padded with zeros: stem, first down-sampling
-# and first up-sampling.
+# and first up-sampling (the second of two convolutions, in CartoonGAN's).
 PADDED = dict(resnet=['model.0.conv', 'model.1.conv', 'model.5.conv'],
-              mobile=['model.1', 'model.4', 'model.12'])
+              mobile=['model.1', 'model.4', 'model.12'],
+              cartoon=['model.1', 'model.5', 'model.15'])
 
 
 def slimmed(kind, ratio=0.5, shifts=True, base_channels=6):

@@ -1,25 +1,23 @@
 """TorchPruner: the smaller network is the wide one with channels masked."""
 import copy
 import json
-import os
 import re
-import subprocess
 import sys
 
 import pytest
 import torch
 import torch.nn as nn
 from golden import build
+from pruning import (CONFIGS, MOBILE, RESNET, SCALED, SIZE, UNET, budget,
+                     check_elsewhere, check_small, image, network, seeded)
 
-from mmgan_compress.compressors import torch_pruning_bridge as bridge
+from mmgan_compress.compressors import channel_pruner
 from mmgan_compress.compressors.dependencies import channel_groups
 from mmgan_compress.compressors.importance import (IMPORTANCES,
                                                    gradients_for,
                                                    group_scores)
 from mmgan_compress.compressors.slicing import (difference, masked,
                                                 slice_channels)
-from mmgan_compress.compressors.students import (Source, compress_source,
-                                                 write_results)
 from mmgan_compress.compressors.torch_pruning_bridge import (TorchPruner,
                                                              prune)
 from mmgan_compress.core.channels import channel_map, resize
@@ -30,68 +28,9 @@ from mmgan_compress.student_config import build_generator
 
 tp = pytest.importorskip('torch_pruning')
 
-RGB = dict(in_channels=3, out_channels=3)
-AFFINE = dict(type='IN', affine=True)
-RESNET = dict(RGB, type='ResnetGenerator', base_channels=4, num_blocks=2)
-MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator',
-              base_channels=4, num_blocks=2)
-UNET = dict(RGB, type='UnetGenerator', base_channels=4, num_down=6)
-CONFIGS = {
-    'resnet': RESNET,
-    'mobile': MOBILE,
-    'unet-bn': UNET,
-    'unet-in': dict(UNET, norm_cfg=dict(type='IN')),
-    'affine': dict(RESNET, norm_cfg=AFFINE),
-    'mobile-affine': dict(MOBILE, norm_cfg=AFFINE)
-}
-SCALED = ('unet-bn', 'affine', 'mobile-affine')  # norms with weights
-SIZE = 64
-CACHE = {}
-
-
-def seeded(net, seed=0):
-    """Give a network weights that differ in importance, and gradients."""
-    torch.manual_seed(seed)
-    for layer in net.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.kaiming_normal_(layer.weight)
-            last = layer
-        elif getattr(layer, 'weight', None) is not None:
-            layer.weight.data.uniform_(0.2, 1.5)
-            layer.bias.data.normal_()
-            if getattr(layer, 'running_var', None) is not None:
-                layer.running_mean.normal_(0, 0.5)
-                layer.running_var.uniform_(0.5, 2)
-    last.weight.data *= 0.1  # tanh shall not hide differences
-    for parameter in net.parameters():
-        parameter.grad = torch.randn_like(parameter)
-    return net.eval()
-
-
-def image(size=SIZE):
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(1, 3, size, size, generator=generator) * 2 - 1
-
-
-def network(name):
-    """Return a network, made once, and its groups."""
-    if name not in CACHE:
-        net = seeded(build(**CONFIGS[name]))
-        CACHE[name] = net, channel_groups(net, image())
-    return CACHE[name]
-
 
 def pruner(**settings):
     return PRUNERS.build(dict(type='mmgan_compress.TorchPruner', **settings))
-
-
-def budget(value, kind='macs'):
-    return {kind: value, 'size': SIZE}
-
-
-def convolutions(net):
-    return [layer for layer in net.modules()
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
 
 
 class TestEquality:
@@ -103,22 +42,17 @@ class TestEquality:
     def test_matrix(self, name, importance, ratio, monkeypatch):
         net, groups = network(name)
         # neither importance nor ratio change the graph
-        monkeypatch.setattr(bridge, 'channel_groups', lambda *_: groups)
+        monkeypatch.setattr(channel_pruner, 'channel_groups',
+                            lambda *_: groups)
         method = pruner(ratio=ratio, importance=importance)
         if importance == 'bn_scale' and name not in SCALED:
             with pytest.raises(ValueError, match='no norms with weights'):
                 method.prune(net, image())
             return
         small, kept, summary = method.prune(net, image())
-        assert difference(masked(net, kept), small, image()) <= 1e-5
+        check_small(net, small, kept)
         assert difference(net, small, image()) > 1e-2
         assert summary['removed'] == round(ratio * summary['removable'])
-        widths = channel_map(small)
-        assert list(widths.values())[-1][1] == 3
-        assert min(min(counts) for counts in widths.values()) >= 1
-        for layer_name, layer in small.named_modules():
-            if hasattr(layer, 'num_features'):
-                assert [layer.num_features] == widths[layer_name]
 
     @pytest.mark.parametrize('name', ['resnet', 'mobile', 'unet-bn'])
     def test_local(self, name):
@@ -254,7 +188,8 @@ class TestBudget:
     @pytest.mark.parametrize('name', CONFIGS)
     def test_met(self, name, monkeypatch):
         net, groups = network(name)
-        monkeypatch.setattr(bridge, 'channel_groups', lambda *_: groups)
+        monkeypatch.setattr(channel_pruner, 'channel_groups',
+                            lambda *_: groups)
         small, _, summary = pruner(budget=budget(0.25)).prune(net, image())
         assert summary['cost'] == pytest.approx(0.25 * summary['dense'],
                                                 rel=0.02)
@@ -378,28 +313,4 @@ class TestArtefact:
 
     def test_elsewhere_and_in_onnx(self, tmp_path):
         """A process without Torch-Pruning, and ONNX Runtime, agree."""
-        net, _ = network('unet-bn')
-        source = Source(dict(zebra=net), dict(zebra=UNET), ['horse', 'zebra'],
-                        'zebra', SIZE, ['Test'])
-        results = compress_source(source, 'TorchPruner',
-                                  dict(zebra=budget(0.5)), {})
-        write_results(tmp_path, source, results, 'TorchPruner', SIZE)
-        code = '''
-import sys, torch
-sys.modules['torch_pruning'] = None  # an import of it would fail
-from mmgan_compress import load_student
-from mmgan_compress.deploy.onnx import export_onnx
-image = torch.load('image.pth', weights_only=True)
-with torch.no_grad():
-    torch.save(load_student('student.pth')(image), 'output.pth')
-export_onnx('student.pth', 'onnx', tolerance=1e-5)
-'''
-        torch.save(image(), tmp_path / 'image.pth')
-        path = os.pathsep.join(sys.path)
-        subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True,
-                       env=dict(os.environ, PYTHONPATH=path), timeout=300)
-        output = torch.load(tmp_path / 'output.pth', weights_only=True)
-        with torch.no_grad():
-            expected = results['zebra'].network.eval()(image())
-        assert (output - expected).abs().max() <= 1e-6
-        assert (tmp_path / 'onnx' / 'end2end.onnx').is_file()
+        check_elsewhere(tmp_path, 'TorchPruner', ['torch_pruning'])

@@ -2,17 +2,24 @@
 
 python tools/compress.py student.pth --pruner NormWidths --budget macs=0.25
 
-Writes student.pth, compress.md (a table of the layers) and compress.json
-(how the result was found). A budget is KIND=NUMBER or DOMAIN.KIND=NUMBER:
-macs (the true count), macs_paper (the papers' count) or params; up to 1 it
-is a share of the network's own.
+Writes student.pth, compress.md (a table of the layers), compress.json (how
+the result was found) and finetune.py, a recipe for tools/train.py in which
+the network that was pruned teaches what is left of it.
+
+A budget is KIND=NUMBER or DOMAIN.KIND=NUMBER: macs (the true count),
+macs_paper (the papers' count) or params; up to 1 it is a share of the
+network's own. latency@onnxruntime=0.5 is half of the time that the network
+takes here, latency@openvino=8ms a time.
 """
 import argparse
 import contextlib
+import copy
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+DENSE = 'dense.pth'
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,11 +30,15 @@ def parse_args() -> argparse.Namespace:
                         'generators name their weights in init_cfg')
     parser.add_argument('--pruner', required=True,
                         help='name in the registry PRUNERS, e.g. GCCWidths')
-    parser.add_argument('--budget', required=True, nargs='+',
-                        metavar='BUDGET', help='what a generator may cost')
+    parser.add_argument('--budget', nargs='+', default=[], metavar='BUDGET',
+                        help='what a generator may cost (a pruner that the '
+                        'network\nitself tells what goes takes none)')
     parser.add_argument('--size', type=int, help='side of the image that '
                         'MACs are counted at\n(default: that of the '
                         'training images)')
+    parser.add_argument('--threads', type=int, help='of the processor, '
+                        "where time is measured\n(default: the runtime's "
+                        'choice)')
     parser.add_argument('--domain', help='make only the generator of this '
                         'domain smaller;\nthe others stay')
     parser.add_argument('--tolerance', type=float, default=0.02,
@@ -35,6 +46,15 @@ def parse_args() -> argparse.Namespace:
                         'relative\n(default: %(default)s)')
     parser.add_argument('--options', nargs='+', default=[],
                         metavar='KEY=VALUE', help="the pruner's settings")
+    parser.add_argument('--training', metavar='RECIPE', help='for pruners '
+                        'that train or ask for gradients:\nthe losses and '
+                        'images that they use')
+    parser.add_argument('--finetune', metavar='RECIPE', help='whose data, '
+                        'losses and schedule finetune.py has\n(default: '
+                        "OMGD's, for paired or unpaired images)")
+    parser.add_argument('--demo', action='store_true', help='both recipes '
+                        'with the data and schedule of their demo')
+    parser.add_argument('--data-root', help='both with your own images')
     parser.add_argument('--seed', type=int, default=0,
                         help='of new weights (default: %(default)s)')
     parser.add_argument('--out', help='folder to write into (default: '
@@ -46,19 +66,59 @@ def compress(args: argparse.Namespace) -> str:
     """Read, compress, write; return the table."""
     import torch
 
-    from mmgan_compress.compressors import students
+    from mmgan_compress.compressors import sources, students
+    from mmgan_compress.engine import finetune
+    from mmgan_compress.engine.launch import load_config
     students.refuse_overwriting(Path(args.out))
     options = students.read_options(args.options)
-    source = students.read_source(args.source)
+    if args.training:
+        options['training'] = load_config(argparse.Namespace(
+            config=args.training, demo=args.demo, data_root=args.data_root,
+            cfg_options=None))
+    source = sources.read_source(args.source)
     size = args.size or source.image_size
-    texts = [f'{args.domain}.{text}' if args.domain else text
-             for text in args.budget]
-    budgets = students.read_budgets(texts, list(source.networks), size=size,
-                                    tolerance=args.tolerance)
+    budgets = students.choose_domains(source, args.budget, args.domain,
+                                      size=size, tolerance=args.tolerance,
+                                      threads=args.threads)
+    recipe = finetune.read_recipe(
+        args.finetune or finetune.default_recipe(
+            source.made_by, source.networks[source.default_domain]),
+        source.domains, list(budgets), source.image_size, args.demo,
+        args.data_root)
+    teachers = {domain: (source.networks[domain], source.configs[domain])
+                for domain in budgets}
+    # what does not fit shows before the work
+    fit(copy.deepcopy(recipe), args, teachers, teachers)
     torch.manual_seed(args.seed)
     results = students.compress_source(source, args.pruner, budgets, options)
-    return students.write_results(Path(args.out), source, results,
-                                  args.pruner, size)
+    table = students.write_results(Path(args.out), source, results,
+                                   args.pruner, size, args.threads)
+    if is_config(args.source):  # its weights as a file, for the teacher
+        students.save_dense(Path(args.out, DENSE), source)
+    fit(recipe, args, {domain: (result.network, result.config)
+                       for domain, result in results.items()}, teachers)
+    finetune.write_finetune(
+        Path(args.out), recipe, f'Made by tools/compress.py: {args.source}, '
+        f'{args.pruner} {" ".join(args.budget)}')
+    return table
+
+
+def is_config(source: str) -> bool:
+    """Tell whether the networks come from a config."""
+    return Path(source).suffix == '.py'
+
+
+def fit(recipe, args: argparse.Namespace, students: dict, teachers: dict):
+    """Put networks, by domain with their configs, into a recipe."""
+    from mmgan_compress.engine import finetune
+    out = Path(args.out)
+    if not args.finetune and None in (
+            finetune.feature_taps(net) for net, _ in teachers.values()):
+        finetune.leave_out_taps(recipe)
+    dense = str(out / DENSE) if is_config(args.source) else args.source
+    finetune.fit_networks(recipe, students, teachers,
+                          finetune.beside(out, str(out / 'student.pth')),
+                          finetune.beside(out, dense))
 
 
 def main() -> None:
@@ -70,6 +130,8 @@ def main() -> None:
         # libraries log to standard output; only the result may stand there
         with contextlib.redirect_stdout(sys.stderr):
             text = compress(args)
+    except KeyError as error:  # which would show its message in quotes
+        sys.exit(f'error: {error.args[0]}')
     except (ValueError, TypeError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     print(text)

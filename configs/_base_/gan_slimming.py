@@ -24,5 +24,16 @@ slimming = dict(
         optimizer=dict(type='SGD', lr=0.1, momentum=0.5)),
     student_discriminators=dict(
         modules=['distiller.student_discriminators'], optimizer=adam))
+# ... and when the channels are gone: one optimizer for all of the student
+fine_adam = dict(type='Adam', lr=1e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+fine_tuning = dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=[
+            'distiller.weights', 'distiller.scales', 'distiller.terms'
+        ],
+        optimizer=fine_adam),
+    student_discriminators=dict(
+        modules=['distiller.student_discriminators'], optimizer=fine_adam))
 soft_threshold = dict(type='mmgan_compress.SoftThresholdHook', rho=0.01)
 cosine = dict(_delete_=True, type='mmgan_compress.CosineLRHook')

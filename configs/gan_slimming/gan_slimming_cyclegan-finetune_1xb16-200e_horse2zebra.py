@@ -6,14 +6,5 @@ _base_ = '../_base_/cyclegan_slimming.py'
 
 model = dict(
     distiller=dict(start_from_teacher=False, schedule=dict(block=10)))
-adam = dict(_base_.adam, lr=1e-4)
-optim_wrapper = dict(
-    constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=[
-            'distiller.weights', 'distiller.scales', 'distiller.terms'
-        ],
-        optimizer=adam),
-    student_discriminators=dict(
-        modules=['distiller.student_discriminators'], optimizer=adam))
+optim_wrapper = _base_.fine_tuning
 train_dataloader = dict(batch_size=16)

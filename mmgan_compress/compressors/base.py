@@ -1,9 +1,10 @@
 """What pruners have in common."""
-import logging
 from typing import NamedTuple
 
 import torch.nn as nn
 from mmengine.logging import MMLogger
+
+from ..core.logs import quiet
 
 
 class Compressed(NamedTuple):
@@ -21,10 +22,5 @@ class Compressed(NamedTuple):
 
 def init_weights(network: nn.Module) -> None:
     """Initialise a network of mmengine without its line per parameter."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
+    with quiet(MMLogger.get_current_instance()):
         network.init_weights()
-    finally:
-        logger.setLevel(level)

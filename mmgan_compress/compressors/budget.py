@@ -8,6 +8,7 @@ from ..core.channels import channel_map
 from ..core.resources import count_macs, count_params
 
 KINDS = ('macs', 'macs_paper', 'params')
+LATENCY = 'latency@'
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Budget:
             raise ValueError(f'a budget names one of {", ".join(KINDS)}, '
                              f'got {sorted(spec)}')
         (kind, value), = spec.items()
+        if kind.startswith(LATENCY):
+            raise ValueError(
+                f'{kind} is measured, which no pruner can search by itself: '
+                'use tools/compress.py, or meet_latency() of '
+                'compressors/latency.py')
         return cls(kind, float(value), **rest)
 
     def measure(self, network: nn.Module) -> int:

@@ -5,8 +5,8 @@ A channel is made by the filter of one layer, or of several that are added
 by others, some of them behind a concatenation (the skip of a U-Net).
 Torch-Pruning (https://github.com/VainF/Torch-Pruning, DepGraph, arXiv
 2301.12900) finds these coupled channels by following autograd's graph. Here
-it is asked for nothing else: what goes is decided in
-``torch_pruning_bridge.py`` and cut out by ``slicing.py``.
+it is asked for nothing else: what goes is decided in ``channel_pruner.py``
+and cut out by ``slicing.py``.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
                 f'{name!r} of {type(module).__name__} is a '
                 f'{type(layer).__name__} of torch\'s quantization: prune the '
                 'network in floating point and quantize the result')
-    tp = require('torch_pruning', 'pruning', 'TorchPruner')
+    tp = require('torch_pruning', 'pruning', 'Pruning by channels')
     twin = _traceable(module)
     names = {layer: name for name, layer in twin.named_modules()}
     image = torch.empty_like(image, device='meta')

@@ -33,7 +33,8 @@ IMPORTANCES = {
 }
 # the parts of a group whose weights count, where these are not all
 _PARTS = dict(magnitude=('makes', ), bn_scale=('norm', ))
-_GRADIENTS = ('taylor', 'hessian')
+# those that need gradients, and the power to which each is averaged
+POWERS = dict(taylor=1, hessian=2)
 
 
 @torch.no_grad()
@@ -65,7 +66,7 @@ def group_scores(module: nn.Module, group: ChannelGroup, importance: str,
                 importance, (member.part, )):
             continue
         gradient = gradients.get(f'{member.layer}.weight')
-        if importance in _GRADIENTS and gradient is None:
+        if importance in POWERS and gradient is None:
             raise ValueError(
                 f'importance {importance!r} needs the gradient of the weight '
                 f'of {member.layer!r}, which has none: take a loss that '
@@ -99,9 +100,9 @@ def gradients_for(importance: str, module: nn.Module,
     Raises:
         ValueError: If it needs some and there are none.
     """
-    if importance not in _GRADIENTS:
+    if importance not in POWERS:
         return {}
-    power = 2 if importance == 'hessian' else 1
+    power = POWERS[importance]
     if losses is not None:
         return _mean_gradients(module, losses, power)
     found = {name: parameter.grad ** power
@@ -110,8 +111,9 @@ def gradients_for(importance: str, module: nn.Module,
     if not found:
         raise ValueError(
             f'importance {importance!r} needs gradients and the network has '
-            'none: give losses=..., a function that yields losses of the '
-            'network that it is given, or call backward() on one before')
+            'none: give training=..., a recipe (--training), or losses=..., a '
+            'function that yields losses of the network that it is given, or '
+            'call backward() on one before')
     return found
 
 

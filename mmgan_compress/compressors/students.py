@@ -1,84 +1,26 @@
 """A student in, a smaller student out: what ``tools/compress.py`` does."""
 import ast
+import copy
+import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
-import torch.nn as nn
 from mmengine.config import Config
 
-from ..core.channels import channel_map
-from ..core.domains import per_domain
 from ..core.resources import count_macs, count_params
 from ..models.host import DistilledTranslator
-from ..registry import MODELS, PRUNERS
-from ..student import load_student, save_student, student_info
-from ..student_config import build_generator, domain_config
-from .base import Compressed, init_weights
-from .budget import KINDS
+from ..registry import MODELS, PRUNERS, find_pruner
+from ..student import save_student
+from .base import Compressed
+from .budget import KINDS, LATENCY
+from .latency import LatencyBudget, meet_latency
+from .layer_table import comparison, measure
+from .sources import Source
 
 RESULT = 'student.pth'
-
-
-@dataclass(frozen=True)
-class Source:
-    """Generators to be made smaller.
-
-    Args:
-        networks (dict[str, nn.Module]): By domain.
-        configs (dict[str, dict]): What builds them.
-        domains (list[str]): Both domains, source first.
-        default_domain (str): Domain that is generated.
-        image_size (int): Side of the images that they were trained with.
-        made_by (list[str]): Methods that made them.
-    """
-    networks: dict[str, nn.Module]
-    configs: dict[str, dict]
-    domains: list[str]
-    default_domain: str
-    image_size: int
-    made_by: list[str]
-
-
-def read_source(path: str) -> Source:
-    """Read a student file, or build the generators of a config.
-
-    Args:
-        path (str): ``student.pth``, or the config (.py) of a translation
-            model, whose generators have the weights of their ``init_cfg``.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is neither.
-    """
-    if Path(path).suffix != '.py':
-        info = student_info(path)
-        reachable = info['reachable']
-        return Source({d: load_student(path, d) for d in reachable},
-                      {d: domain_config(info, d) for d in reachable},
-                      info['domains'], info['default_domain'],
-                      info['image_size'], [info['source']])
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no config {path!r}')
-    cfg = Config.fromfile(path).to_dict()
-    model = cfg.get('model') or {}
-    missing = {'generator', 'related_domains', 'reachable_domains',
-               'default_domain'} - set(model)
-    if missing:
-        raise ValueError(f'cfg.model of {path} has no {sorted(missing)}: '
-                         'expected the config of a translation model')
-    configs = per_domain(model['generator'], model['reachable_domains'])
-    networks = {}
-    for domain, config in configs.items():
-        networks[domain] = build_generator(config)
-        init_weights(networks[domain])
-    loader = cfg.get('train_dataloader') or {}
-    return Source(networks, configs, model['related_domains'],
-                  model['default_domain'],
-                  loader.get('dataset', {}).get('size', 256), [])
 
 
 def read_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -113,10 +55,12 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
 
     Args:
         texts (Sequence[str]): ``'macs=0.25'`` for all domains or
-            ``'zebra.macs_paper=2.4e9'`` for one.
+            ``'zebra.macs_paper=2.4e9'`` for one; ``'latency@onnxruntime=0.5'``
+            or ``'latency@openvino=8ms'``.
         domains (Sequence[str]): Those that can be made smaller.
-        rest: ``size`` and ``tolerance`` of all of them, see
-            :class:`~mmgan_compress.compressors.budget.Budget`.
+        rest: ``size``, ``tolerance`` and, for latencies, ``threads`` of all
+            of them, see ``compressors/budget.py`` and
+            ``compressors/latency.py``.
 
     Returns:
         dict[str, dict]: Budget by domain, as configs have it.
@@ -133,12 +77,16 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
     for text in texts:
         name, _, value = text.partition('=')
         domain, _, kind = name.rpartition('.')
+        latency = kind.startswith(LATENCY)
+        own = {key: setting for key, setting in rest.items()
+               if latency or key != 'threads'}
         try:
-            budget = {kind: float(value), **rest}
+            budget = {kind: value if latency else float(value), **own}
         except ValueError:
             raise ValueError(
                 f'cannot read the budget {text!r}: expected KIND=NUMBER or '
-                f'DOMAIN.KIND=NUMBER, KIND one of {", ".join(KINDS)}'
+                f'DOMAIN.KIND=NUMBER, KIND one of {", ".join(KINDS)}, '
+                'latency@RUNTIME'
             ) from None
         for name in [domain] if domain else domains:
             if name not in domains:
@@ -151,14 +99,39 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
     return budgets
 
 
-def compress_source(source: Source, pruner: str, budgets: dict[str, dict],
+def choose_domains(source: Source, texts: Sequence[str],
+                   domain: Optional[str] = None,
+                   **rest: float) -> dict[str, Optional[dict]]:
+    """Return what is made smaller, and the budget of each.
+
+    Args:
+        source (Source): What :func:`read_source` returned.
+        texts (Sequence[str]): Budgets as for :func:`read_budgets`; none
+            for a pruner that takes none.
+        domain (str | None): This one only; all if None.
+        rest: As for :func:`read_budgets`.
+
+    Raises:
+        ValueError: As :func:`read_budgets`, or if there is no such domain.
+    """
+    if domain and domain not in source.networks:
+        raise ValueError(f'no generator for {domain!r}, choose one of '
+                         f'{list(source.networks)}')
+    chosen = [domain] if domain else list(source.networks)
+    return read_budgets(texts, chosen, **rest) if texts else \
+        dict.fromkeys(chosen)
+
+
+def compress_source(source: Source, pruner: str,
+                    budgets: dict[str, Optional[dict]],
                     options: dict[str, Any]) -> dict[str, Compressed]:
     """Make generators smaller, each to its own budget.
 
     Args:
         source (Source): What :func:`read_source` returned.
         pruner (str): Name in the registry ``PRUNERS``.
-        budgets (dict[str, dict]): Budget by domain; the others stay.
+        budgets (dict[str, dict | None]): Budget by domain, None for a
+            pruner that takes none; other domains stay.
         options (dict): Further arguments of the pruner.
 
     Returns:
@@ -166,22 +139,52 @@ def compress_source(source: Source, pruner: str, budgets: dict[str, dict],
 
     Raises:
         TypeError: If the pruner does not know an option or a network.
-        ValueError: If there is no such pruner, or a budget cannot be met.
+        ValueError: If there is no such pruner, if a budget is missing or
+            not taken, or if one cannot be met.
     """
-    with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-        if not hasattr(registry.get(pruner), 'compress'):
-            known = sorted(name for name, kind in registry.module_dict.items()
-                           if hasattr(kind, 'compress'))
-            raise ValueError(f'no pruner {pruner!r}; registered are {known}')
-        methods = {
-            domain: registry.build(dict(options, type=pruner, budget=budget))
-            for domain, budget in budgets.items()
-        }
+    for budget in budgets.values():
+        find_pruner(pruner, budget is not None)
+    latencies = {domain: LatencyBudget.of(budget)
+                 for domain, budget in budgets.items()
+                 if budget and any(key.startswith(LATENCY) for key in budget)}
+
+    def method(domain: str, budget: Optional[dict]):
+        own = dict(options, **(dict(budget=budget) if budget else {}))
+        if isinstance(own.get('training'), Config):
+            own['training'] = _training_of(own['training'], domain)
+        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
+            pruning = registry.build(dict(own, type=pruner))
+        return lambda: pruning.compress(source.networks[domain],
+                                        source.configs[domain])
+
+    # all are built before the first one runs: mistakes show at once
+    runs = {domain: method(domain, latencies[domain].macs(1.)
+                           if domain in latencies else budget)
+            for domain, budget in budgets.items()}
     return {
-        domain: method.compress(source.networks[domain],
-                                source.configs[domain])
-        for domain, method in methods.items()
+        domain: meet_latency(
+            lambda budget, domain=domain: method(domain, budget)(),
+            source.networks[domain], latencies[domain])
+        if domain in latencies else run() for domain, run in runs.items()
     }
+
+
+def _training_of(recipe: Config, domain: str) -> Config:
+    """Return the training of the generator of a domain."""
+    model = recipe.model
+    if domain not in model.reachable_domains:
+        raise ValueError(
+            f'the training does not generate {domain!r}, but '
+            f'{model.reachable_domains}: name another recipe, or one of '
+            'these with --domain')
+    recipe = copy.deepcopy(recipe)
+    recipe.model.default_domain = domain
+    return recipe
+
+
+def save_dense(path: Path, source: Source):
+    """Write what the generators were made of as a student file."""
+    _save(path, source, {}, None)
 
 
 def refuse_overwriting(out: Path) -> None:
@@ -192,7 +195,8 @@ def refuse_overwriting(out: Path) -> None:
 
 
 def write_results(out: Path, source: Source, results: dict[str, Compressed],
-                  pruner: str, size: int) -> str:
+                  pruner: str, size: int,
+                  threads: Optional[int] = None) -> str:
     """Write the smaller student, what changed and how it was found.
 
     Args:
@@ -202,6 +206,7 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         results (dict[str, Compressed]): By domain.
         pruner (str): Name of the method.
         size (int): Side of the image that MACs are counted at.
+        threads (int | None): That the networks are timed with.
 
     Returns:
         str: Content of ``compress.md``.
@@ -211,62 +216,27 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
     """
     refuse_overwriting(out)
     out.mkdir(parents=True, exist_ok=True)
+    times = {domain: measure(source.networks[domain], result.network, size,
+                             threads)
+             for domain, result in results.items()}
     text = '\n'.join(
         f'## {domain}: {pruner}, image {size}x{size}\n\n' +
-        comparison(source.networks[domain], result.network, size)
+        comparison(source.networks[domain], result.network, size,
+                   times[domain])
         for domain, result in results.items())
     (out / 'compress.md').write_text(text)
     (out / 'compress.json').write_text(json.dumps(dict(
         pruner=pruner,
-        domains={domain: dict(result.summary, config=result.config)
+        domains={domain: dict(result.summary, config=result.config,
+                              times=dataclasses.asdict(times[domain]))
                  for domain, result in results.items()}), indent=2) + '\n')
     # last: whoever finds a student finds the rest
     _save(out / RESULT, source, results, pruner)
     return text
 
 
-def comparison(before: nn.Module, after: nn.Module, size: int) -> str:
-    """Set two generators side by side, layer by layer.
-
-    Args:
-        before (nn.Module): The wide network.
-        after (nn.Module): What was made of it. Layers of one name share a
-            row: in a U-Net that lost a level these are of another depth.
-        size (int): Side of the image that MACs are counted at.
-
-    Returns:
-        str: Markdown table, totals first; ``-`` where there is no layer.
-    """
-    sides = [_rows(before, size), _rows(after, size)]
-    head = ('channels', 'params (k)', 'MACs (M)', "MACs, papers' (M)")
-    lines = ['| layer |' + ''.join(f' {name} | after |' for name in head),
-             '| --- |' + ' --- |' * 2 * len(head)]
-    for name in dict.fromkeys([*sides[0], *sides[1]]):
-        pairs = zip(*(side.get(name, ['-'] * len(head)) for side in sides))
-        cells = [cell for pair in pairs for cell in pair]
-        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
-
-
-def _rows(network: nn.Module, size: int) -> dict[str, list[str]]:
-    channels = channel_map(network)
-    image = next(iter(channels.values()))[0]
-    macs = count_macs(network, (1, image, size, size))
-
-    def cells(name: str, params: int, figures: Any) -> list[str]:
-        counts = ', '.join(map(str, channels.get(name, [])))
-        return [counts, f'{params / 1e3:.2f}', f'{figures.macs / 1e6:.3f}',
-                f'{figures.macs_paper / 1e6:.3f}']
-
-    rows = {'total': cells('', count_params(network), macs)}
-    for layer in macs.layers:
-        rows[layer.name or layer.type] = cells(layer.name, layer.params,
-                                               layer)
-    return rows
-
-
 def _save(path: Path, source: Source, results: dict[str, Compressed],
-          pruner: str) -> None:
+          pruner: Optional[str]) -> None:
     networks = dict(source.networks)
     networks.update({d: result.network for d, result in results.items()})
     configs = dict(source.configs)
@@ -279,7 +249,8 @@ def _save(path: Path, source: Source, results: dict[str, Compressed],
     host.generators.update(networks)
     default, size = networks[source.default_domain], source.image_size
     macs = count_macs(default, (1, 3, size, size))
-    save_student(path, host, source=' + '.join([*source.made_by, pruner]),
+    made_by = [*source.made_by, *([pruner] if pruner else [])]
+    save_student(path, host, source=' + '.join(made_by or ['config']),
                  image_size=size,
                  resources=dict(params=count_params(default), macs=macs.macs,
                                 macs_paper=macs.macs_paper))

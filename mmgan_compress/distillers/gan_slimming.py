@@ -8,7 +8,6 @@ that have none, and the same distiller, without the hook, trains what is
 left. The teacher does not train; its images may be files.
 """
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Optional
 
 import torch
@@ -65,12 +64,10 @@ class SlimmingStudent(PlayingStudent):
         start_from_teacher (bool): Let the student, and its discriminator
             where the teacher has one, begin as the teacher's (published for
             horse2zebra). New scales are 1.
-        discriminator_checkpoint (str | None): Checkpoint of a slimming run,
-            or its file ``last_checkpoint``, whose discriminator goes on
-            (published for fine-tuning).
         buffer_size (int): Student images that the discriminator is shown
             from.
-        kwargs: Of the class that comes next.
+        kwargs: Of :class:`PlayingStudent`, ``discriminator_checkpoint`` among
+            them: published for fine-tuning is that of the slimming run.
     """
     # both pool images by domain, and a checkpoint holds them alike
     buffer_state = CycleGANStep.buffer_state
@@ -78,12 +75,10 @@ class SlimmingStudent(PlayingStudent):
 
     def __init__(self, *args, quantize: Optional[dict] = None,
                  start_from_teacher: bool = False,
-                 discriminator_checkpoint: Optional[str] = None,
                  buffer_size: int = 50, **kwargs):
         super().__init__(*args, **kwargs)
         self.quantize, self.buffer_size = quantize, buffer_size
         self.start_from_teacher = start_from_teacher
-        self.discriminator_checkpoint = discriminator_checkpoint
 
     # --- building ---------------------------------------------------------
     def attach(self, host):
@@ -118,7 +113,8 @@ class SlimmingStudent(PlayingStudent):
         """Return networks beside those of the teacher they begin as."""
         domain, = self.host.domains
         name = next(iter(self.latest_networks()))
-        judge = self.discriminator_of(name, domain)
+        judge = None if self.discriminator_checkpoint else \
+            self.discriminator_of(name, domain)
         pairs = [(self.host.generators[domain], self.network(name, domain)),
                  (self.student_discriminators[domain], judge)]
         return [pair for pair in pairs if pair[1] is not None]
@@ -133,12 +129,6 @@ class SlimmingStudent(PlayingStudent):
         if self.start_from_teacher:
             for network, teacher in self._taught():
                 inherit(network, teacher)
-        if self.discriminator_checkpoint:
-            prefix = 'distiller.student_discriminators.'
-            self.student_discriminators.load_state_dict({
-                key.removeprefix(prefix): value for key, value in
-                _run_state(self.discriminator_checkpoint).items()
-                if key.startswith(prefix)})
 
     # --- training ---------------------------------------------------------
     def teach(self, domain: str, inputs: dict, optim_wrapper) -> dict:
@@ -208,16 +198,6 @@ class SlimmingStudent(PlayingStudent):
                 'the student was trained and scored with fake quantization '
                 f'({self.quantize}); its file holds the float weights, which '
                 'need fake_quantize() or int8 of the same ranges to run so']
-
-
-def _run_state(path: str) -> dict[str, Tensor]:
-    """Return the weights in a checkpoint, or in the one that a file names.
-    """
-    if Path(path).suffix != '.pth':
-        # beside it, as the folder may have another name by now
-        path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
-    return torch.load(path, map_location='cpu',
-                      weights_only=True)['state_dict']
 
 
 def logit(pred: Tensor) -> Tensor:

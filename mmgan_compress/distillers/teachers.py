@@ -6,6 +6,7 @@ import torch
 import torch.nn as nn
 
 from ..core.layers import find_layer
+from ..models.frozen_teacher import brings_weights
 from ..models.terms import DistillTerm
 
 # A mmagic CycleGAN's own checkpoint has its networks at the top.
@@ -33,8 +34,9 @@ def check_teachers(distiller: nn.Module):
     if images and not distiller.offline:
         raise ValueError(f'the teacher {images[0]!r} only gives images and '
                          'cannot be trained: set offline=True')
-    if distiller.offline and not distiller.teacher_checkpoints and \
-            images != list(latest):
+    blank = [net for networks in latest.values() for net in networks.values()
+             if not image_only(net) and not brings_weights(net)]
+    if distiller.offline and not distiller.teacher_checkpoints and blank:
         raise ValueError('offline=True needs trained teachers: give '
                          'teacher_checkpoints=[...]')
 

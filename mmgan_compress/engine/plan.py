@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
+from ..core.recipes import find_config
 from ..data.fetch import sha256_of
 from .launch import has_run
 from .stages import Site, Stage, build_stage
@@ -114,10 +115,7 @@ def read_pipeline(args: Namespace, work: Path) -> list[Step]:
         FileNotFoundError: If there is no such config.
         ValueError: With all that is wrong in its stages.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise FileNotFoundError(f'no pipeline {args.config!r}: expected a '
-                                'config file with stages = [...]')
+    path = Path(find_config(args.config))
     specs = Config.fromfile(path).to_dict().get('stages')
     if not specs or not isinstance(specs, (list, tuple)):
         raise ValueError(f'{path} is no pipeline: expected stages = '

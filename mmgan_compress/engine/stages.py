@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Optional
 
 from mmengine.config import ConfigDict
 
-from ..registry import PRUNERS
+from ..core.recipes import find_config
+from ..registry import find_pruner
 from ..student import student_info
 from .launch import check_inputs, load_config
 
@@ -153,27 +154,50 @@ class Train(Stage):
 
 @dataclass
 class Compress(Stage):
-    """``tools/compress.py``: a smaller student. Keys are its options."""
+    """``tools/compress.py``: a smaller student. Keys are its options.
+
+    Recipes are relative to the pipeline's config, or named.
+    """
     source: str
     pruner: str
-    budget: list[str]
+    budget: list[str] = field(default_factory=list)
     size: Optional[int] = None
     domain: Optional[str] = None
     tolerance: Optional[float] = None
     options: list[str] = field(default_factory=list)
+    threads: Optional[int] = None
+    training: Optional[str] = None
+    finetune: Optional[str] = None
     seed: Optional[int] = None
 
+    def inputs(self) -> dict[str, Any]:
+        return {key: value for key, value in (
+            ('--demo', self.site.demo), ('--data-root', self.site.data_root))
+            if value}
+
     def check(self):
-        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-            if not hasattr(registry.get(self.pruner), 'compress'):
-                raise ValueError(f'no pruner {self.pruner!r} is registered')
+        find_pruner(self.pruner, bool(self.budget))
+        for recipe in (self.training, self.finetune):
+            if recipe:
+                self._recipe(recipe)
+
+    def _recipe(self, name: Optional[str]) -> Optional[str]:
+        """Return a recipe's path: beside the pipeline, or by its name."""
+        if name is None:
+            return None
+        beside = self.site.base / name
+        return str(beside) if beside.is_file() else find_config(name)
 
     def command(self, out: Path, resume: bool) -> list[str]:
         return [str(self.site.tools / 'compress.py'), self.source,
                 *flags(pruner=self.pruner, budget=self.budget,
                        size=self.size, domain=self.domain,
                        tolerance=self.tolerance, options=self.options,
-                       seed=self.seed, out=out)]
+                       threads=self.threads, seed=self.seed,
+                       training=self._recipe(self.training),
+                       finetune=self._recipe(self.finetune),
+                       demo=self.site.demo, data_root=self.site.data_root,
+                       out=out)]
 
 
 @dataclass

@@ -33,7 +33,8 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
 
     Of nine blocks these are the 13 widths of the paper's generator: stem,
     first down-sampling, inside of each block, both up-samplings. The trunk,
-    to which every block adds, stays as it is.
+    to which every block adds, stays as it is, and so do channels that reach
+    the next convolution without a norm (CartoonGAN's re-sampling ones).
 
     Args:
         net (nn.Module): mmagic's ``ResnetGenerator`` or one of this
@@ -44,7 +45,8 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
 
     Raises:
         TypeError: If it has no row of residual blocks.
-        ValueError: If one of these norms has no scales.
+        ValueError: If one of these norms has no scales, or if there is
+            none.
     """
     chain = resnet_chain(net)
     firsts = list(chain.values())
@@ -56,8 +58,10 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
             continue
         end = next(i for i, (_, layer) in enumerate(leaves)
                    if i > at and isinstance(layer, _ConvNd))
-        norm = next(i for i in range(at + 1, end)
-                    if isinstance(leaves[i][1], _NormBase))
+        norm = next((i for i in range(at + 1, end)
+                     if isinstance(leaves[i][1], _NormBase)), None)
+        if norm is None:  # another convolution reads it as it is
+            continue
         if leaves[norm][1].weight is None:
             raise ValueError(
                 f'the norm {leaves[norm][0]!r} of {type(net).__name__} has '
@@ -67,4 +71,7 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
             name, leaves[norm][0],
             tuple(layer for _, layer in leaves[norm + 1:end]),
             leaves[end][0]))
+    if not found:
+        raise ValueError(f'{type(net).__name__} has no norm whose channels '
+                         'nothing is added to: there is nothing to slim')
     return found

@@ -1,0 +1,284 @@
+"""NNI's ``Evaluator``: its algorithms train and score a student by Runner.
+
+NNI's pruners and quantizers wrap the layers of a network and ask an
+``Evaluator`` to train it, with something added to the loss and something
+done around each step. Here that is a recipe's own training: the network
+stands in the recipe's host as its student, and neither host nor distiller
+knows of NNI. ::
+
+    evaluator = TASK_UTILS.get('mmgan_compress.RunnerEvaluator')(
+        'configs/omgd_pix2pix.py', generator, config)
+    pruner = TaylorPruner(evaluator.network, [...], evaluator, 100)
+    pruner.compress()
+"""
+import copy
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import Any, Optional, Union
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from torch import Tensor
+
+from ..compat import require
+from ..core.domains import per_domain
+from ..core.logs import quiet
+from ..registry import MODELS, TASK_UTILS
+from .host_run import HostRun, StepTasks, StepTasksHook
+from .launch import check_inputs, load_config
+from .state import preserved_rng
+
+
+class RunnerVerbs:
+    """What NNI asks of an ``Evaluator``, in terms of our Runner.
+
+    Args:
+        cfg (Config): Recipe whose host trains; its generator is that of the
+            network.
+        network (nn.Module): Generator to be compressed; it is copied.
+        domain (str): What it generates.
+
+    Attributes:
+        host (DistilledTranslator): Trains; its generator is ``network``.
+        network (nn.Module): The copy, which NNI wraps and trains.
+    """
+
+    def __init__(self, cfg: Config, network: nn.Module, domain: str):
+        self.cfg, self.model = cfg, None
+        self._initialization_complete = False
+        self.metric, self.sign = None, -1  # NNI: the higher the better
+        hook = (cfg.get('default_hooks') or {}).get('student') or {}
+        if hook.get('metric'):
+            self.metric = hook.metric
+            self.sign = -1 if hook.get('lower_is_better', True) else 1
+        scope = cfg.get('default_scope') or 'mmagic'
+        with DefaultScope.overwrite_default_scope(scope):
+            self.host = _build(cfg.model, network)
+        with quiet(MMLogger.get_current_instance()):  # a line a parameter
+            self.host.init_weights()
+        self.network = self.host.generators[domain]
+        self.network.load_state_dict(network.state_dict())
+        self.network.requires_grad_()
+        self.host.to(get_device())  # before NNI hooks onto parameters
+        self.tasks = StepTasks()
+
+    # --- binding ----------------------------------------------------------
+    def _init_optimizer_helpers(self, pure_model: nn.Module):
+        """Optimizers are built anew from the recipe: nothing to record."""
+        self._check(pure_model)
+        self._initialization_complete = True
+
+    def bind_model(self, model: nn.Module,
+                   param_names_map: Optional[dict[str, str]] = None):
+        """Take over a network that NNI has wrapped."""
+        self._check(model)
+        if self.model is not None:
+            raise RuntimeError('a network is bound already: call '
+                               'unbind_model() first')
+        self.model = model
+        self.tasks.trained = {id(p) for p in self.host.parameters()}
+        # Runner calls it, and would draw the weights anew
+        self.host.init_weights = lambda: None
+
+    def unbind_model(self):
+        """Take back all that was patched."""
+        self.remove_all_hooks()
+        self.tasks = StepTasks()
+        vars(self.host).pop('init_weights', None)
+        self.model = None
+
+    def _check(self, model: nn.Module):
+        if model is not self.network:
+            raise ValueError(
+                f'NNI was given a {type(model).__name__} that is not the '
+                "host's student: give it evaluator.network")
+
+    # --- patches ----------------------------------------------------------
+    def patch_loss(self, patch: Callable[[Tensor, Any], Tensor]):
+        """Have ``patch(loss, batch)`` in place of the student's loss."""
+        self.tasks.loss_patches.append(patch)
+
+    def revert_loss(self):
+        """Have the student's own loss again."""
+        self.tasks.loss_patches = []
+
+    def patch_optimizer_step(self, before_step_tasks: Sequence[Callable],
+                             after_step_tasks: Sequence[Callable]):
+        """Call functions around each step of the student's optimizer.
+
+        As in NNI's evaluators, what comes later lies around the earlier.
+        """
+        self.tasks.before = [*before_step_tasks, *self.tasks.before]
+        self.tasks.after = [*self.tasks.after, *after_step_tasks]
+
+    def revert_optimizer_step(self):
+        """Have the optimizer's own step again."""
+        self.tasks.before, self.tasks.after = [], []
+
+    def patch_optim_param_group(
+            self, module_name_param_dict: dict[str, Sequence[Tensor]]):
+        """Let the student's optimizer train what NNI added, too."""
+        self.tasks.trained |= {
+            id(p) for group in module_name_param_dict.values()
+            for p in group}
+
+    # --- running ----------------------------------------------------------
+    def train(self, max_steps: Optional[int] = None,
+              max_epochs: Optional[int] = None):
+        """Train the host as its recipe says.
+
+        Args:
+            max_steps (int | None): Steps of the student's optimizer.
+            max_epochs (int | None): In their place, passes over the data.
+                Neither: as long as the recipe.
+
+        Raises:
+            ValueError: If the recipe ends before.
+        """
+        cfg = copy.deepcopy(self.cfg)
+        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+        with preserved_rng(), HostRun(cfg, self.host) as runner:
+            if max_steps is None and max_epochs is not None:
+                loader = runner.build_dataloader(cfg.train_dataloader)
+                max_steps = max_epochs * len(loader)
+            hook = StepTasksHook(self.network, self.tasks, max_steps)
+            runner.register_hook(hook)
+            runner.train()
+        if max_steps is not None and hook.done < max_steps:
+            raise ValueError(
+                f'the recipe ended after {hook.done} steps of the student '
+                f'and {max_steps} were asked for: ask for fewer, or lengthen '
+                'its schedule')
+
+    def finetune(self):
+        """Train as long as the recipe does."""
+        self.train()
+
+    def evaluate(self) -> Optional[float]:
+        """Validate the student.
+
+        Returns:
+            float | None: The metric of the recipe's ``StudentHook``,
+            negative if it is a distance; None where the recipe names none.
+
+        Raises:
+            ValueError: If the recipe has no validation.
+        """
+        cfg = copy.deepcopy(self.cfg)
+        if not cfg.get('val_dataloader'):
+            raise ValueError('the recipe has no val_dataloader to score the '
+                             'student with: name one that has')
+        check_inputs(cfg, ['val_dataloader'])
+        for key in ('train', 'test'):
+            cfg[f'{key}_dataloader'] = cfg[f'{key}_cfg'] = None
+        cfg.test_evaluator = cfg.optim_wrapper = None
+        with preserved_rng(), HostRun(cfg, self.host) as runner:
+            scores = runner.val()
+        return None if self.metric is None else \
+            self.sign * float(scores[self.metric])
+
+    def get_dummy_input(self) -> Tensor:
+        """Return an image of the training's size, (1, C, H, W), all 0."""
+        weight = next(p for p in self.network.parameters() if p.dim() == 4)
+        size = self.cfg.train_dataloader.dataset.size
+        return torch.zeros(1, weight.shape[1], size, size,
+                           device=weight.device)
+
+
+@TASK_UTILS.register_module(name='RunnerEvaluator')
+def runner_evaluator(training: Union[str, Config], generator: nn.Module,
+                     config: dict, domain: Optional[str] = None,
+                     demo: bool = False, data_root: Optional[str] = None):
+    """Make an ``Evaluator`` of NNI whose training is a recipe.
+
+    Args:
+        training (str | Config): Recipe, or its path: the losses, data and
+            optimizers that the network trains with, in the place of the
+            recipe's own generator.
+        generator (nn.Module): Trained network; it is left as it is.
+        config (dict): Config that builds it.
+        domain (str | None): What it generates, as the recipe calls that; the
+            recipe's ``default_domain`` if None.
+        demo (bool): Train the recipe's demo.
+        data_root (str | None): Folder of images in place of the recipe's.
+
+    Returns:
+        RunnerVerbs: An instance of NNI's ``Evaluator``, too.
+
+    Raises:
+        ValueError: If the recipe does not train for the domain, or the
+            options contradict each other.
+        FileNotFoundError: If recipe, data or weights are missing.
+        ImportError: If NNI is not installed.
+    """
+    base = require('nni.compression.utils.evaluator', 'nni',
+                   'RunnerEvaluator').Evaluator
+    cfg, domain = recipe_for(training, config, domain, demo, data_root)
+    kind = type('RunnerEvaluator', (RunnerVerbs, base), {})
+    return kind(cfg, generator, domain)
+
+
+def recipe_for(training: Union[str, Config], config: dict,
+               domain: Optional[str] = None, demo: bool = False,
+               data_root: Optional[str] = None) -> tuple[Config, str]:
+    """Read a recipe and let it train a generator of another kind.
+
+    Args:
+        training (str | Config): As for :func:`runner_evaluator`, like the
+            rest.
+        config (dict): Config of the generator.
+        domain (str | None): What it generates.
+        demo (bool): Take the recipe's demo.
+        data_root (str | None): Folder of images.
+
+    Returns:
+        tuple[Config, str]: A copy of the recipe, and the domain.
+
+    Raises:
+        ValueError, FileNotFoundError: As :func:`runner_evaluator`.
+    """
+    cfg = _recipe(training, demo, data_root)
+    model = cfg.model
+    domain = domain or model.default_domain
+    if domain not in model.reachable_domains:
+        raise ValueError(f'the recipe does not generate {domain!r}: expected '
+                         f'domain to be one of {model.reachable_domains}')
+    configs = dict(per_domain(model.generator, model.reachable_domains))
+    configs[domain] = _without_weights(config)
+    model.generator = configs
+    check_inputs(cfg, ['train_dataloader'])
+    return cfg, domain
+
+
+def _without_weights(config: dict) -> dict:
+    """Copy a generator's config; its weights come from the network."""
+    config = {k: v for k, v in config.items() if k != 'init_cfg'}
+    if 'arch' in config:  # of a SlimNetwork
+        config['arch'] = _without_weights(config['arch'])
+    return config
+
+
+def _build(model: ConfigDict, network: nn.Module) -> nn.Module:
+    """Build the host; ValueError if its losses ask for other layers."""
+    try:
+        return MODELS.build(model)
+    except KeyError as error:
+        raise ValueError(
+            f'the recipe is not made for a {type(network).__name__}: '
+            f'{error.args[0]}. Take a recipe of such a student') from error
+
+
+def _recipe(training: Union[str, Config], demo: bool,
+            data_root: Optional[str]) -> Config:
+    """Read a recipe, or copy one that was read."""
+    if isinstance(training, str):
+        return load_config(Namespace(config=training, demo=demo,
+                                     data_root=data_root, cfg_options=None))
+    if demo or data_root:
+        raise ValueError('demo and data_root change a recipe that is read '
+                         'from its path: give that, or change the Config')
+    return copy.deepcopy(training)
