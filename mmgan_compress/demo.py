@@ -5,6 +5,8 @@ emoji), the teachers (small ones, trained beforehand by
 ``configs/demo/teacher_*.py``; the run starts from them and keeps training
 them as the method says), the student's width, and the schedule.
 """
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -73,6 +75,14 @@ def apply_demo(cfg: Config):
     if '.GANSlimming' in distiller.type:
         _swap_slimming(cfg, paired)
     _swap_scoring(cfg, root, paired)
+    _apply_own(cfg)
+
+
+def _apply_own(cfg: Config):
+    """Put in place what the recipe itself names, by dotted key."""
+    for key, value in cfg._cfg_dict.pop('demo', {}).items():
+        place, _, last = key.rpartition('.')
+        reduce(getitem, place.split('.'), cfg._cfg_dict)[last] = value
 
 
 def _has_own_teacher(distiller: ConfigDict) -> bool:

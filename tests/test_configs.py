@@ -25,12 +25,13 @@ FOLDERS = {
 }
 
 
-def layers_in(cfg):
-    """Return the student's layers that a recipe names, each once."""
+def layers_in(cfg, key='layers'):
+    """Return the layers that a recipe names, each once."""
     distiller = cfg.model.distiller
     terms = [distiller.get('channel'), *(distiller.get('terms') or [])]
     return list(dict.fromkeys(layer for term in terms if term
-                              for layer in term.get('layers', [])))
+                              for layer in term.get(key) or
+                              term.get('layers', [])))
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -46,7 +47,8 @@ def test_recipe_builds(name):
     distiller = host.distiller
     assert distiller.layers_of(domain) == layers_in(cfg)
     for teacher in list(distiller.reported_teachers)[:1]:
-        assert distiller.layers_of(domain, teacher) == layers_in(cfg)
+        assert distiller.layers_of(domain, teacher) == layers_in(
+            cfg, 'target_layers')
 
 
 def optimizers_in(cfg):

@@ -65,8 +65,9 @@ FAMILIES = {'Resnet': 'resnet', 'Cartoon': 'cartoon', 'Unet': 'unet',
 def short(generator):
     """Return ``'unet-deep16'`` for the config of such a network."""
     kind = generator.type.split('.')[-1]
-    if kind == 'SlimNetwork':
-        return f'{short(generator.arch)}-slim'
+    if kind in ('SlimNetwork', 'SuperNet'):
+        suffix = 'slim' if kind == 'SlimNetwork' else 'super'
+        return f'{short(generator.arch)}-{suffix}'
     for part, name in FAMILIES.items():
         if kind.startswith(part):
             break

@@ -32,8 +32,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from ..core.channels import ChannelMap, channel_map, resize
 from ..core.layers import find_layer
-
-Kept = dict[str, list[list[int]]]
+from ..core.narrow import Kept, cut
 
 
 def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
@@ -66,7 +65,9 @@ def slice_channels(module: nn.Module, kept: Kept) -> nn.Module:
         resize(small, kept_widths(kept))
     with torch.no_grad():
         for name, sides in kept.items():
-            _copy(find_layer(small, name), find_layer(module, name), sides)
+            layer = find_layer(small, name)
+            for key, tensor in cut(find_layer(module, name), sides).items():
+                getattr(layer, key).copy_(tensor)
     return small
 
 
@@ -110,25 +111,3 @@ def difference(one: nn.Module, other: nn.Module, image: Tensor) -> float:
     """
     outputs = [copy.deepcopy(net).eval()(image) for net in (one, other)]
     return float((outputs[0] - outputs[1]).abs().max())
-
-
-def _copy(small: nn.Module, dense: nn.Module,
-          sides: Sequence[Sequence[int]]) -> None:
-    """Fill the tensors of a layer from those of the wider one."""
-    for name, tensor in [*dense.named_parameters(recurse=False),
-                         *dense.named_buffers(recurse=False)]:
-        if tensor.dim() > 1:
-            tensor = _cut(dense, sides, tensor)
-        elif tensor.dim() == 1:
-            tensor = tensor[torch.tensor(sides[-1], device=tensor.device)]
-        getattr(small, name).copy_(tensor)
-
-
-def _cut(layer: nn.Module, sides: Sequence[Sequence[int]],
-         weight: Tensor) -> Tensor:
-    """Cut inputs and outputs out of a weight."""
-    order = sides if getattr(layer, 'transposed', False) else sides[::-1]
-    first, second = (torch.tensor(s, device=weight.device) for s in order)
-    weight = weight[first]
-    # a depthwise weight, (C, 1, k, k), has one dimension for both
-    return weight if getattr(layer, 'groups', 1) > 1 else weight[:, second]

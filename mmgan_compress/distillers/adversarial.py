@@ -4,6 +4,7 @@ Without one it is ordinary training: the baseline of every method, and the
 first stage of GCC. With one, the terms come on top.
 """
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -26,14 +27,19 @@ class PlayingStudent:
     Args:
         student_discriminator (dict): Config, of each domain's.
         terms (Sequence[dict]): What the student learns from a teacher.
+        discriminator_checkpoint (str | None): Checkpoint of a run of a
+            playing student, or its file ``last_checkpoint``, whose
+            discriminators go on.
         kwargs: Of the class that comes next.
     """
 
     def __init__(self, student_discriminator: dict,
-                 terms: Sequence[dict] = (), **kwargs):
+                 terms: Sequence[dict] = (),
+                 discriminator_checkpoint: Optional[str] = None, **kwargs):
         super().__init__(terms=terms, **kwargs)
         self._student_cfg = student_discriminator
         self.student_discriminators = nn.ModuleDict()
+        self.discriminator_checkpoint = discriminator_checkpoint
 
     def attach(self, host):
         super().attach(host)
@@ -45,10 +51,29 @@ class PlayingStudent:
         super().init_weights()
         for network in self.student_discriminators.values():
             network.init_weights()
+        if self.discriminator_checkpoint:
+            prefix = 'distiller.student_discriminators.'
+            self.student_discriminators.load_state_dict({
+                key.removeprefix(prefix): value for key, value in
+                run_state(self.discriminator_checkpoint).items()
+                if key.startswith(prefix)})
 
     def gates(self, domain: str) -> Sequence[nn.Module]:
         """Return parts of the discriminator that learn at other times."""
         return ()
+
+
+def run_state(path: str) -> dict[str, Tensor]:
+    """Return the weights in a checkpoint, or in the one that a file names.
+
+    Args:
+        path (str): Checkpoint of Runner, or its file ``last_checkpoint``.
+    """
+    if Path(path).suffix != '.pth':
+        # beside it, as the folder may have another name by now
+        path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
+    return torch.load(path, map_location='cpu',
+                      weights_only=True)['state_dict']
 
 
 @DISTILLERS.register_module()

@@ -1,13 +1,15 @@
 """Networks whose layers have widths of their own."""
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 import torch.nn as nn
 
 from ..core.channels import changed, channel_map, resize
+from ..core.spaces import read_configuration
 from ..registry import MODELS
 from .roles import resnet_channels
+from .wiring import filters_for, kept_channels
 
 SLIM = 'SlimNetwork'
 
@@ -16,6 +18,7 @@ SLIM = 'SlimNetwork'
 def slim_network(arch: dict,
                  channels: Optional[dict[str, list[int]]] = None,
                  widths: Optional[Sequence[int]] = None,
+                 configuration: Union[str, Sequence[int], None] = None,
                  init_cfg: Optional[dict] = None) -> nn.Module:
     """Build a network and give some of its layers other widths.
 
@@ -29,6 +32,10 @@ def slim_network(arch: dict,
         widths (Sequence[int] | None): In its place, for a ResNet generator:
             the filters of each layer, such as GCC's published lists (see
             :func:`~mmgan_compress.models.roles.resnet_channels`).
+        configuration (str | Sequence[int] | None): In their place, of a
+            ResNet or U-Net generator: base channels by part, such as GAN
+            Compression's ``'16_16_32_16_32_32_16_16'`` (see
+            ``models/wiring.py``).
         init_cfg (dict | None): In place of that of ``arch``. With
             ``dict(type='Pretrained', checkpoint=..., prefix=...)`` the
             weights of a student file stay, however often Runner
@@ -41,7 +48,8 @@ def slim_network(arch: dict,
         KeyError: If the type of ``arch`` is not registered, or if it has no
             such layer.
         ValueError: If numbers of channels are impossible.
-        TypeError: If ``widths`` are given for another network.
+        TypeError: If ``widths`` or a ``configuration`` is given for another
+            network.
 
     Example:
         >>> net = MODELS.build(dict(
@@ -58,6 +66,10 @@ def slim_network(arch: dict,
         net = registry.build(arch)
     if widths is not None:
         channels = resnet_channels(net, widths)
+    elif configuration is not None:
+        filters = filters_for(net, read_configuration(configuration))
+        channels = {name: [len(side) for side in sides] for name, sides in
+                    kept_channels(net, filters).items()}
     return resize(net, channels or {})
 
 

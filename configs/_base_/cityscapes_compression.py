@@ -1,0 +1,31 @@
+# GAN Compression, Pix2Pix, Cityscapes labels -> photographs, at any stage:
+# all but the student. No mIoU.
+_base_ = [
+    '../omgd/omgd_pix2pix-mobile16_1xb1-750e_cityscapes.py',
+    'gan_compression.py'
+]
+
+arch = dict(**_base_.mobile, base_channels=48)
+discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
+term = dict(
+    type='mmgan_compress.FeatureMapTerm',
+    weight=1.,
+    layers=_base_.mobile_taps)
+model = dict(
+    distiller=dict(
+        _delete_=True,
+        type='mmgan_compress.GANCompressionPix2Pix',
+        offline=True,
+        teachers=dict(wide=dict(**_base_.mobile, base_channels=96)),
+        teacher_checkpoints=['teachers/pix2pix-mobile96_cityscapes.pth'],
+        student_discriminator=discriminator,
+        gan_type='hinge',
+        pixel_loss_weight=100.,
+        terms=[term]))
+optim_wrapper = dict(_delete_=True, **_base_.playing)
+
+demo = {
+    'model.distiller.terms': [dict(term, layers=_base_.demo_taps)],
+    # the shipped one has two heads
+    'model.distiller.discriminator': None
+}

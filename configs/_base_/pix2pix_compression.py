@@ -1,0 +1,31 @@
+# GAN Compression, Pix2Pix, edges -> shoes, at any stage: all but the student.
+_base_ = ['pix2pix.py', 'gan_compression.py']
+
+domain_a, domain_b = _base_.domain_a, _base_.domain_b
+arch = dict(**_base_.mobile, base_channels=48)
+discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
+term = dict(
+    type='mmgan_compress.FeatureMapTerm',
+    weight=1.,
+    layers=_base_.mobile_taps)
+model = dict(
+    type='mmgan_compress.DistilledTranslator',
+    default_domain=domain_b,
+    reachable_domains=[domain_b],
+    related_domains=[domain_a, domain_b],
+    distiller=dict(
+        type='mmgan_compress.GANCompressionPix2Pix',
+        offline=True,
+        teachers=dict(wide=dict(**_base_.mobile, base_channels=64)),
+        teacher_checkpoints=['teachers/pix2pix-mobile64_edges2shoes.pth'],
+        student_discriminator=discriminator,
+        gan_type='hinge',
+        pixel_loss_weight=100.,
+        terms=[term]))
+optim_wrapper = _base_.playing
+
+demo = {
+    'model.distiller.terms': [dict(term, layers=_base_.demo_taps)],
+    # the shipped one has two heads
+    'model.distiller.discriminator': None
+}

@@ -1,0 +1,13 @@
+# GAN Compression, Pix2Pix, map -> aerial photograph, before the super-net:
+# its full width is distilled from the strongest channels of the teacher.
+_base_ = '../_base_/maps_compression.py'
+
+model = dict(
+    generator=_base_.arch,
+    distiller=dict(
+        start_from_teacher=True,
+        # the teacher's, which the student's starts from
+        discriminator=_base_.discriminator,
+        schedule=dict(epochs=300, constant=100, block=25)))
+
+demo = {'model.generator': _base_.demo_arch}

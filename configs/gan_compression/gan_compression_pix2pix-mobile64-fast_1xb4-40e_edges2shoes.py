@@ -1,0 +1,17 @@
+# Fast GAN Compression, Pix2Pix: a wider super-net from nothing, taught by the
+# original generator.
+_base_ = '../gan_compression_pix2pix.py'
+
+model = dict(
+    generator=dict(
+        arch=dict(base_channels=64), space='channels-64-pix2pix'),
+    distiller=dict(
+        teachers=dict(wide=dict(_delete_=True, **_base_.dense)),
+        teacher_checkpoints=['teachers/pix2pix-dense_edges2shoes.pth'],
+        terms=[dict(_base_.term, target_layers=_base_.resnet_taps)]))
+
+demo = {
+    'model.generator': dict(arch=dict(_delete_=True, **_base_.demo_mobile)),
+    'model.distiller.terms':
+    [dict(_base_.term, target_layers=_base_.demo_taps)]
+}
