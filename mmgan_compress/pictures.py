@@ -1,12 +1,11 @@
 """From image files to the tensors of a generator and back."""
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -32,8 +31,9 @@ def collect(images: Any) -> list[Job]:
     """List the images that a caller means, and check the files.
 
     Args:
-        images (str | Path | Image | Sequence): A file, a folder, an open
-            image, or a sequence of files and open images.
+        images (str | Path | Image | ndarray | Sequence): A file, a folder,
+            an open image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8,
+            or a sequence of files, open images and arrays.
 
     Returns:
         list[Job]: In the order given; a folder's in alphabetical order.
@@ -68,14 +68,25 @@ def _of_folder(folder: str) -> list[Job]:
 
 
 def _job(image: Any, index: int) -> Job:
+    if isinstance(image, np.ndarray):
+        image = _of_array(image)
     if isinstance(image, Image.Image):
         return Job(image, f'{index:05d}')
     if not isinstance(image, (str, Path)):
-        raise TypeError(f'expected an image file, a folder or a PIL image, '
-                        f'got a {type(image).__name__}')
+        raise TypeError('expected an image file, a folder, a PIL image or an '
+                        f'array, got a {type(image).__name__}')
     if not os.path.isfile(image):
         raise FileNotFoundError(f'no image at {os.path.abspath(image)}')
     return Job(str(image), Path(image).stem)
+
+
+def _of_array(array: np.ndarray) -> Image.Image:
+    grey = array.ndim == 2
+    if array.dtype != np.uint8 or not (
+            grey or array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise TypeError(f'got an array of {array.dtype}, {array.shape}: '
+                        'expected uint8 and (H, W), (H, W, 3) or (H, W, 4)')
+    return Image.fromarray(array)
 
 
 def destinations(jobs: Sequence[Job], out: Union[str, Path]) -> list[Path]:
@@ -131,39 +142,68 @@ def as_rgb(image: Union[str, Image.Image]) -> Image.Image:
 
 def to_tensor(image: Image.Image) -> Tensor:
     """Turn an RGB image into (1, 3, H, W) in [-1, 1]."""
-    array = np.array(image).transpose(2, 0, 1)[None]
-    # mean and deviation of mmagic's DataPreprocessor, in its order
-    return (torch.from_numpy(array).float() - 127.5) / 127.5
+    return to_values(np.array(image)[None])
 
 
 def to_picture(x: Tensor) -> Image.Image:
     """Turn (1, 3, H, W) in [-1, 1] into an RGB image."""
-    pixels = ((x[0].float() + 1) * 127.5).clamp(0, 255).round()
-    array = pixels.byte().permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(array)
+    return Image.fromarray(to_pixels(x)[0])
 
 
-def run(net: nn.Module, x: Tensor, meta: dict) -> Tensor:
-    """Run a generator on an image of any size.
+def to_values(pixels: np.ndarray) -> Tensor:
+    """Turn (N, H, W, 3), uint8 into (N, 3, H, W), float32 in [-1, 1]."""
+    x = torch.from_numpy(pixels.transpose(0, 3, 1, 2))
+    # mean and deviation of mmagic's DataPreprocessor, in its order
+    return (x.float() - 127.5) / 127.5
+
+
+def to_pixels(x: Tensor) -> np.ndarray:
+    """Turn (N, 3, H, W) in [-1, 1] into (N, H, W, 3), uint8."""
+    levels = ((x.float() + 1) * 127.5).clamp(0, 255).round().byte()
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def fits(height: int, width: int, meta: dict) -> bool:
+    """Tell whether a generator takes images of a size as they are.
 
     Args:
-        net (nn.Module): Generator in eval mode.
+        height, width (int): Of the image.
+        meta (dict): As for :func:`run`.
+    """
+    if meta.get('fixed_size'):
+        return (height, width) == tuple(meta['fixed_size'])
+    multiple = meta['size_multiple']
+    return not (height % multiple or width % multiple) and _large(
+        height, width, multiple)
+
+
+def _large(height: int, width: int, multiple: int) -> bool:
+    return min(height, width) >= max(MIN_SIDE, multiple)
+
+
+def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
+    """Run a generator on images of any size.
+
+    Args:
+        net (Callable): Generator in eval mode, or what stands for one.
         x (Tensor): (N, 3, H, W) in [-1, 1].
-        meta (dict): ``size_multiple`` and ``image_size`` of the student.
+        meta (dict): ``size_multiple`` and ``image_size`` of the student;
+            ``fixed_size``, height and width, where it takes one size only.
 
     Returns:
         Tensor: (N, 3, H, W) in [-1, 1].
     """
-    multiple, trained = meta['size_multiple'], meta['image_size']
     height, width = x.shape[-2:]
-    right, below = -width % multiple, -height % multiple
-    large = min(height, width) >= max(MIN_SIDE, multiple)
-    if large and not (right or below):
+    if fits(height, width, meta):
         return net(x)
-    if large and 8 * multiple <= trained:
-        padded = F.pad(x, (0, right, 0, below), mode='reflect')
+    multiple, trained = meta['size_multiple'], meta['image_size']
+    fixed = meta.get('fixed_size')
+    if not fixed and _large(height, width, multiple) \
+            and 8 * multiple <= trained:
+        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple),
+                       mode='reflect')
         return net(padded)[..., :height, :width]
-    square = F.interpolate(x, (trained, trained), mode='bicubic',
-                           antialias=True).clamp(-1, 1)
-    return F.interpolate(net(square), (height, width), mode='bicubic',
+    resized = F.interpolate(x, fixed or (trained, trained), mode='bicubic',
+                            antialias=True).clamp(-1, 1)
+    return F.interpolate(net(resized), (height, width), mode='bicubic',
                          antialias=True).clamp(-1, 1)

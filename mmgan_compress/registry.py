@@ -37,7 +37,8 @@ HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
 EVALUATORS = _child(mmagic_registry.EVALUATORS, 'evaluation')
 METRICS = _child(mmagic_registry.METRICS, 'evaluation')
-TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'compressors')
+TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'compressors',
+                    'search')
 
 # A distiller is a module of the model: one registry, two names. The other
 # verbs of compression are tools, built the way TASK_UTILS are.

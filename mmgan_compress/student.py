@@ -30,10 +30,8 @@ from typing import Any, Optional, Union
 
 import torch
 import torch.nn as nn
-from PIL import Image
-from tqdm import tqdm
 
-from . import __version__, pictures
+from . import __version__
 from .core.domains import per_domain
 from .student_config import (build_generator, check_twin, config_text,
                              domain_config, generator_config, plain,
@@ -93,7 +91,7 @@ def save_student(path: StrPath,
     if len(kinds) > 1:
         info['generators'] = configs
     meta = dict(mmgan_compress=info, cfg=config_text(info))
-    _write(Path(path), dict(meta=meta, state_dict=state))
+    write_plain(Path(path), dict(meta=meta, state_dict=state))
     return str(path)
 
 
@@ -170,57 +168,8 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
     return net.eval()
 
 
-@torch.inference_mode()
-def translate(
-    student: Union[StrPath, nn.Module],
-    images: Any,
-    out: Optional[StrPath] = None
-) -> Union[list[Image.Image], list[str]]:
-    """Translate images of any size with a student.
-
-    An image whose sides are not multiples of the network's size multiple is
-    mirrored at its right and lower edge and cropped back where that is a
-    small part of it (ResNets: at most 3 pixels). Where it is not (U-Nets,
-    images below 16 pixels) the image is resized to the size of the training
-    images and back. Grey images become RGB, transparent ones are laid on
-    white, EXIF rotation is applied.
-
-    Args:
-        student (str | Path | nn.Module): Student file, or what
-            :func:`load_student` returned, on any device.
-        images (str | Path | Image | list): An image file, a folder (with its
-            sub-folders), an open image, or a list of files and open images.
-        out (str | Path | None): Folder for PNG files that keep the names of
-            their inputs, sub-folders included. Results of an earlier call
-            are replaced, inputs never.
-
-    Returns:
-        list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
-        with ``out``, the paths of the files.
-
-    Raises:
-        FileNotFoundError: If a file is missing or a folder has no image.
-        ValueError: If an image cannot be read, if two inputs would make
-            one file, or if ``out`` lies in the folder of the inputs.
-    """
-    jobs = pictures.collect(images)
-    targets = pictures.destinations(jobs, out) if out else None
-    net = student if isinstance(student, nn.Module) else load_student(student)
-    device = next(net.parameters()).device
-    results = []
-    for index, job in enumerate(tqdm(jobs, disable=len(jobs) == 1)):
-        x = pictures.to_tensor(pictures.as_rgb(job.image)).to(device)
-        picture = pictures.to_picture(pictures.run(net, x, net.meta))
-        if targets is None:
-            results.append(picture)
-            continue
-        targets[index].parent.mkdir(parents=True, exist_ok=True)
-        picture.save(targets[index])
-        results.append(str(targets[index]))
-    return results
-
-
-def _write(path: Path, content: dict) -> None:
+def write_plain(path: Path, content: dict) -> None:
+    """Write plain values and tensors; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:

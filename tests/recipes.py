@@ -16,7 +16,8 @@ CONFIGS = ROOT / 'configs'
 RECIPES = {
     path.stem: path
     for path in sorted(CONFIGS.rglob('*.py'))
-    if not {'_base_', 'demo', 'deploy'} & set(path.relative_to(CONFIGS).parts)
+    if not {'_base_', 'demo', 'deploy', 'pipelines'} & set(
+        path.relative_to(CONFIGS).parts)
     and not path.stem.endswith('-pipeline')
 }
 MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']

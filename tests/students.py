@@ -24,7 +24,7 @@ GENERATORS = {
     'cartoon': dict(type='mmgan_compress.CartoonGenerator',
                     base_channels=4, num_blocks=2)
 }
-MULTIPLE = dict(resnet=4, unet=64, separable=4)
+MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4)
 
 
 def make_host(kind='resnet', seed=0, reachable=('zebra', ), **overrides):

@@ -11,7 +11,8 @@ from mmengine.registry import DefaultScope
 from onnx_files import write_onnx
 from students import expected, make_student
 
-from mmgan_compress.deploy.onnx import export_onnx
+from mmgan_compress.deploy.export import export_student
+from mmgan_compress.deploy.targets import Target
 from mmgan_compress.models.image_teachers import (CallableTeacher,
                                                   OnnxTeacher, StoredTeacher)
 from mmgan_compress.registry import MODELS
@@ -90,8 +91,8 @@ def student(tmp_path_factory):
     folder = tmp_path_factory.mktemp('onnx')
     host = make_student(folder / 'student.pth')
     for name, dynamic in (('static', False), ('free', True)):
-        export_onnx(folder / 'student.pth', folder / name, size=32,
-                    dynamic=dynamic, images=[])
+        export_student(folder / 'student.pth', folder / name,
+                       Target(dynamic=dynamic), size=32, images=[])
     return folder, host
 
 

@@ -17,6 +17,8 @@ ALLOWED = {
     'compressors': {'core', 'models', 'student', 'student_config', 'deploy'},
     'engine': {'core', 'data', 'models', 'evaluation', 'student', 'demo'},
     'deploy': {'core', 'data', 'student', 'pictures', 'student_config'},
+    'search': {'core', 'data', 'models', 'compressors', 'evaluation',
+               'deploy', 'engine', 'student', 'student_config'},
     'demo': set(),
     'compat': set(),
     'registry': set()

@@ -142,7 +142,8 @@ def test_lost_and_foreign_results_are_refused():
     ([stage('a/b')], "a stage is called 'a/b'"),
     ([dict(name='a')], 'no run='),
     ([dict(name='a', run='fly')], "run='fly' is unknown, choose one of "
-     "['compress', 'count', 'export', 'train', 'write']"),
+     "['compress', 'count', 'export', 'quantize', 'report', 'search', "
+     "'train', 'write']"),
     ([stage('a', source='{x}/f')], "there is no stage 'x', only ['a']"),
     ([stage('a', source='{b}/f'), stage('b')], "'b' is no earlier stage"),
     ([stage('a', source='{a}/f')], "'a' is no earlier stage"),

@@ -148,6 +148,7 @@ def test_tool(students, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f'1 picture(s) in {tmp_path}/out\n'
     assert Image.open(tmp_path / 'out' / 'a.png').size == (40, 24)
-    message = refused_by_tool('translate', tmp_path / 'a.png', *args,
+    (tmp_path / 'a.pth').write_bytes((tmp_path / 'a.png').read_bytes())
+    message = refused_by_tool('translate', tmp_path / 'a.pth', *args,
                               monkeypatch=monkeypatch)
     assert 'is no student file' in message

@@ -1,4 +1,4 @@
-"""Export a student to ONNX and prove that it gives the same pictures."""
+"""Export a student to a runtime and prove that it gives the same pictures."""
 import argparse
 import sys
 from pathlib import Path
@@ -12,22 +12,36 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('student', help='student file of a run')
     parser.add_argument('--out', required=True, help='folder to write into')
     parser.add_argument(
+        '--deploy-cfg',
+        metavar='FILE',
+        help='runtime and form, of configs/deploy (default: ONNX Runtime)')
+    parser.add_argument(
         '--size',
         type=int,
-        help='side of the images (default: that of the training images)')
+        help='side of the images (default: that of the deploy config, or of '
+        'the training images)')
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help='leave batch, height and width free')
+        help='leave batch, height and width free, where no deploy config '
+        'says so')
+    parser.add_argument(
+        '--uint8',
+        action='store_true',
+        help='take and give 8-bit pictures, (N, H, W, 3)')
     parser.add_argument(
         '--images',
         metavar='PATH',
         help='image or folder to compare on (default: the demo images)')
     parser.add_argument(
+        '--calibration',
+        metavar='PATH',
+        help='folder of training images, for int8')
+    parser.add_argument(
         '--tolerance',
         type=float,
-        default=1e-4,
-        help='largest difference allowed in [-1, 1] (default: %(default)g)')
+        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
+        'fp16 5e-2, int8 any, which is stated)')
     parser.add_argument(
         '--domain', help='domain to generate, of a student that has two')
     return parser.parse_args()
@@ -36,38 +50,72 @@ def parse_args() -> argparse.Namespace:
 def print_table(report: dict) -> None:
     """Print what was measured on each input."""
     name_width = max(len(check['input']) for check in report['checks'])
-    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  PSNR')
+    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  '
+          f'{"SSIM":>8}  PSNR')
     for check in report['checks']:
         psnr = 'equal' if check['psnr'] is None else f'{check["psnr"]} dB'
         print(f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
-              f'{check["max_abs"]:9.2e}  {psnr}')
+              f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}')
+
+
+def target_of(args: argparse.Namespace):
+    """Return what the command line asks for."""
+    import dataclasses
+
+    from mmgan_compress.deploy.targets import Target, read_target
+    if not args.deploy_cfg:
+        return Target(dynamic=args.dynamic, uint8=args.uint8)
+    target = read_target(args.deploy_cfg)
+    if args.dynamic and not target.dynamic:
+        raise ValueError(f'{args.deploy_cfg} has a fixed size: leave '
+                         '--dynamic away or take the ..._dynamic.py')
+    return dataclasses.replace(target, uint8=target.uint8 or args.uint8)
+
+
+def print_summary(report: dict, target, out: str) -> None:
+    """Print what a user has to know of the export."""
+    if report['instance_norm'] == 'staged':
+        print('instance norms are written out: the operator of the runtime '
+              'loses precision on large or flat images')
+    if {check['input'] for check in report['checks']} == {'random', 'flat'}:
+        print('no real images were compared: give some with --images')
+    if report['replaced']:
+        print('replaced the export of another student '
+              f'(sha256 {report["replaced"][:12]}...)')
+    model = f'{out}/{next(iter(report["files"]))}'
+    if target.backend == 'tensorrt' and 'end2end.engine' not in \
+            report['files']:
+        from mmgan_compress.deploy.tensorrt import how_to_build
+        print('TensorRT is not installed here; the ONNX is ready for it. On '
+              'the machine with the GPU:\n  '
+              + how_to_build(target, report['size'], model))
+    if report['tolerance'] is None:
+        print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
+              f'from torch on the worst input, in {report["runtime"]}; '
+              f'before, in single precision, {report["parent"]["psnr"]} dB')
+    else:
+        print(f'{model} equals torch within {report["tolerance"]:g} in '
+              f'{report["runtime"]}')
 
 
 def main() -> None:
     """Export and report."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.deploy.onnx import export_onnx
+    from mmgan_compress.deploy.export import export_student
     from mmgan_compress.deploy.parity import ParityError
     try:
-        report = export_onnx(args.student, args.out, args.size, args.dynamic,
-                             args.tolerance, args.images, args.domain)
+        target = target_of(args)
+        report = export_student(args.student, args.out, target, args.size,
+                                args.tolerance, args.images,
+                                args.calibration, args.domain)
     except ParityError as error:
         print_table(error.report)
         sys.exit(str(error))
     except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))
     print_table(report)
-    if report['instance_norm'] == 'staged':
-        print('instance norms are written out: the ONNX operator loses '
-              'precision on large or flat images')
-    if {check['input'] for check in report['checks']} == {'random', 'flat'}:
-        print('no real images were compared: give some with --images')
-    if report['replaced']:
-        print('replaced the export of another student '
-              f'(sha256 {report["replaced"][:12]}...)')
-    print(f'{args.out}/end2end.onnx equals torch within '
-          f'{report["tolerance"]:g} in {report["runtime"]}')
+    print_summary(report, target, args.out)
 
 
 if __name__ == '__main__':

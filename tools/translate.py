@@ -1,4 +1,10 @@
-"""Translate an image or a folder of images with a student."""
+"""Translate an image, a folder of images or a video.
+
+python tools/translate.py student.pth photos/ --out results/
+
+The model is a student file, or what tools/export.py made of one. Of a video
+the pictures are translated; its sound is left out.
+"""
 import argparse
 import sys
 from pathlib import Path
@@ -8,27 +14,43 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('student', help='student file of a run')
-    parser.add_argument('input', help='image or folder of images, any size')
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--out', required=True, help='folder for the PNG files')
+        'model', help='student file (.pth), exported model (.onnx, .xml, '
+        '.param, .pt2, .pt), or the folder of an export')
+    parser.add_argument(
+        'input', help='image, folder of images, or video, of any size')
+    parser.add_argument('--out', required=True, help='folder for the results')
     parser.add_argument(
         '--domain', help='domain to generate, of a student that has two')
+    parser.add_argument(
+        '--runtime', help="what runs it, such as openvino for an ONNX file "
+        "(default: the file's own)")
+    parser.add_argument(
+        '--threads', type=int, help='CPU threads (default: all cores)')
+    parser.add_argument(
+        '--batch', type=int, default=1, metavar='N',
+        help='images at once (default: %(default)s)')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Translate and say where the pictures are."""
+    """Translate and say where the results are."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.student import load_student, translate
+    from mmgan_compress.translator import Translator
+    from mmgan_compress.video import is_video
     try:
-        net = load_student(args.student, args.domain)
-        files = translate(net, args.input, args.out)
-    except (ValueError, OSError) as error:
+        run = Translator(args.model, args.domain, args.runtime, args.threads)
+        files = run(args.input, args.out, args.batch)
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))
-    print(f'{len(files)} picture(s) in {args.out}')
+    if is_video(args.input):
+        print(f'{files[0]}, without sound')
+    else:
+        print(f'{len(files)} picture(s) in {args.out}')
 
 
 if __name__ == '__main__':

@@ -12,66 +12,11 @@ from typing import Any, ClassVar, Optional
 
 from mmengine.config import ConfigDict
 
-from ..core.recipes import find_config
 from ..registry import find_pruner
 from ..student import student_info
 from .launch import check_inputs, load_config
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a stage works, and what the command line says to all stages.
-
-    Args:
-        folder (Path): The stage's own folder.
-        base (Path): Folder of the pipeline's config.
-        tools (Path): Folder of the commands.
-        demo (bool): Whether recipes become their demo.
-        data_root (str | None): Images in place of those of the recipes.
-    """
-    folder: Path
-    base: Path
-    tools: Path
-    demo: bool = False
-    data_root: Optional[str] = None
-
-
-@dataclass
-class Stage:
-    """One command. The fields of a kind are the keys of its stages.
-
-    Building one must not need what earlier stages write.
-
-    Attributes:
-        result (str): File in its output that a finished command has left.
-        resumes (bool): Whether the command goes on in the output that it
-            was killed in; one that does not starts anew.
-        sources (Sequence[str]): Keys that name a file to read.
-    """
-    site: Site
-    result: ClassVar[str] = 'student.pth'
-    resumes: ClassVar[bool] = False
-    sources: ClassVar[Sequence[str]] = ('source', )
-
-    def inputs(self) -> dict[str, Any]:
-        """Return by name what the result depends on beside keys and files
-        (plain values); the name is shown when it changes."""
-        return {}
-
-    def check(self):
-        """Refuse what cannot work, before any stage runs."""
-
-    def prepare(self):
-        """Write what the command reads; earlier stages are done now."""
-
-    def command(self, out: Path, resume: bool) -> list[str]:
-        """Return the arguments of the Python that runs the stage.
-
-        Args:
-            out (Path): Folder to write into.
-            resume (bool): Whether to go on there.
-        """
-        raise NotImplementedError
+from .scored_stages import Quantize, Report, Search
+from .stage import Site, Stage, beside, flags
 
 
 @dataclass
@@ -182,11 +127,7 @@ class Compress(Stage):
                 self._recipe(recipe)
 
     def _recipe(self, name: Optional[str]) -> Optional[str]:
-        """Return a recipe's path: beside the pipeline, or by its name."""
-        if name is None:
-            return None
-        beside = self.site.base / name
-        return str(beside) if beside.is_file() else find_config(name)
+        return name and beside(self.site, name)
 
     def command(self, out: Path, resume: bool) -> list[str]:
         return [str(self.site.tools / 'compress.py'), self.source,
@@ -218,25 +159,8 @@ class Export(Stage):
                        domain=self.domain, out=out)]
 
 
-STAGES = {'train': Train, 'compress': Compress, 'export': Export}
-
-
-def flags(**options) -> list[str]:
-    """Return options of a command line; None, False and [] are left out.
-
-    Example:
-        >>> flags(out_dir='x', dynamic=True, size=None, budget=['a=1', 'b=2'])
-        ['--out-dir', 'x', '--dynamic', '--budget', 'a=1', 'b=2']
-    """
-    words = []
-    for key, value in options.items():
-        if value is None or value is False or value == []:
-            continue
-        words.append('--' + key.replace('_', '-'))
-        if value is not True:
-            values = value if isinstance(value, list) else [value]
-            words += [str(item) for item in values]
-    return words
+STAGES = {'train': Train, 'compress': Compress, 'search': Search,
+          'quantize': Quantize, 'export': Export, 'report': Report}
 
 
 def build_stage(run: str, keys: dict, site: Site) -> Stage:

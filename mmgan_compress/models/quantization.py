@@ -66,15 +66,14 @@ def layers_to_quantize(network: nn.Module,
 
 
 def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
-                 outputs: bool = True) -> list[dict]:
+                 outputs: bool = False) -> list[dict]:
     """Return the ``config_list`` that NNI's quantizers take.
 
     Args:
         network (nn.Module): Generator.
         layers (Sequence[str]): Layers to quantize.
         symmetric (bool): Whether zero points are 0 (LSQ knows no other).
-        outputs (bool): Quantize what the layers give, too. ONNX Runtime
-            needs that to compute a convolution in integers.
+        outputs (bool): Quantize what the layers give, too.
     """
     values = dict(quant_dtype='int8', quant_scheme='symmetric') \
         if symmetric else dict(quant_dtype='uint8', quant_scheme='affine')
@@ -109,7 +108,7 @@ def nni_scales(quantizer: Any) -> dict[str, dict]:
         ValueError: If a layer has none, since it never ran.
     """
     found = {}
-    for layer, spaces in quantizer._target_spaces.items():
+    for layer, spaces in sorted(quantizer._target_spaces.items()):
         entry = {}
         for target, space in spaces.items():
             if space.scale is None or space.zero_point is None:

@@ -1,0 +1,2 @@
+_base_ = ['traced.py']
+ir_config = dict(input_shape=[256, 256])

@@ -1,0 +1,88 @@
+# A once-for-all super-net, its best sub-network under a budget, trained by
+# online distillation, pruned, and trained on in 8 bits:
+# python tools/pipeline.py configs/pipelines/ofa_omgd_prune_int8.py [--demo]
+# Leave stages out with --skip or --from. CRD in place of OMGD: in stage 3
+# config='../crd_cyclegan.py', without demo_taps. Horses without any zebras
+# beside them (UGC, ICCV 2023): an offline recipe there, as in stage 5, with
+# cfg_options={'train_dataloader.dataset.data_root': 'data/more_horses'}; the
+# teacher's images are all that the student learns from.
+teacher = ['teachers/cyclegan-mobile64_horse2zebra.pth']
+offline = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
+# in --demo all networks are ResNets of six blocks
+demo_taps = {
+    'model.distiller.channel.layers':
+    ['model.2', 'model.4', 'model.6', 'model.8']
+}
+eight_bits = {
+    'default_hooks.quantization':
+    dict(type='mmgan_compress.QuantizationAwareHook')
+}
+stages = [
+    # 1: all sub-networks at once, from a teacher that does not train
+    dict(
+        name='supernet',
+        run='train',
+        config='../gan_compression_cyclegan.py',
+        cfg_options={'model.distiller.teacher_checkpoints': teacher},
+        demo=dict(cfg_options={})),
+    # 2: the best metric on held-out images that the budget allows
+    dict(
+        name='search',
+        run='search',
+        config='../gan_compression_cyclegan.py',
+        source='{supernet}/student.pth',
+        sampler='budget',
+        budget='macs_paper=2.6e9',
+        trials=400,
+        workers=2,
+        top=1,
+        demo=dict(budget='macs_paper=0.7', trials=16, workers=2)),
+    # 3: that architecture, from its weights in the super-net, beside a
+    # teacher that learns too
+    dict(
+        name='train',
+        run='train',
+        config='../omgd_cyclegan.py',
+        generator='{search}/student.pth',
+        inherit=True,
+        demo=dict(cfg_options=demo_taps)),
+    # 4: a quarter of what it computes goes
+    dict(
+        name='prune',
+        run='compress',
+        source='{train}/student.pth',
+        pruner='NormWidths',
+        budget=['macs=0.75']),
+    # 5: the rest learns on, as if in 8 bits
+    dict(
+        name='qat',
+        run='train',
+        config=offline,
+        generator='{prune}/student.pth',
+        inherit=True,
+        cfg_options={
+            **eight_bits, 'model.distiller.teacher_checkpoints': teacher
+        },
+        demo=dict(cfg_options={
+            **eight_bits,
+            **demo_taps
+        })),
+    # 6: both precisions; the second with what it loses on the test images
+    dict(name='export', run='export', source='{qat}/student.pth'),
+    dict(
+        name='int8',
+        run='quantize',
+        source='{qat}/student.pth',
+        test='../omgd_cyclegan.py'),
+    # 7: what each stage has come to
+    dict(
+        name='report',
+        run='report',
+        config='../omgd_cyclegan.py',
+        students=dict(
+            supernet='{supernet}/student.pth',
+            search='{search}/student.pth',
+            train='{train}/student.pth',
+            prune='{prune}/student.pth',
+            qat='{qat}/student.pth'))
+]

@@ -1,0 +1,1 @@
+"""How fast students are beside their teachers, on this machine."""

@@ -1,0 +1,149 @@
+"""What is measured: networks, each in several runtimes and precisions."""
+import copy
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from tqdm import tqdm
+
+from .. import pictures
+from ..core.resources import count_macs, count_params
+from ..deploy.export import export_student
+from ..deploy.targets import Target
+from ..deploy.writers import BACKENDS
+from ..registry import MODELS
+from ..student import load_student, save_student
+
+EAGER = 'eager'
+# written once more for 8-bit pictures, where the runtime can take them
+PICTURES = 'pictures'
+COMPARED = 2  # images; tools/export.py is there for a full proof
+
+
+@dataclass
+class Candidate:
+    """A network in a runtime.
+
+    Args:
+        network (str): Name of the network.
+        runtime (str): ``'eager'`` or of ``writers.BACKENDS``.
+        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
+        model (str): File of the network alone.
+        pictures (str): File that takes 8-bit pictures; the same where the
+            runtime does not, and torch turns them into values and back.
+        psnr (float | None): Against torch in double precision, in dB, on the
+            worst input; None where nothing differs or was compared.
+        reason (str): Why there is nothing to measure.
+    """
+    network: str
+    runtime: str
+    precision: str
+    model: str = ''
+    pictures: str = ''
+    psnr: Optional[float] = None
+    reason: str = ''
+
+    @property
+    def name(self) -> str:
+        """Say network, runtime and precision in one."""
+        return f'{self.network} {self.runtime} {self.precision}'
+
+
+def student_of_config(generator: dict, path: Path, size: int) -> str:
+    """Write a generator of a recipe as a student, with random weights.
+
+    What is timed does not depend on the weights.
+
+    Args:
+        generator (dict): Config of the generator.
+        path (Path): File to write.
+        size (int): Side of the images.
+    """
+    generator = copy.deepcopy(generator)
+    generator.pop('init_cfg', None)  # it may name a file
+    host = MODELS.build(dict(
+        type='mmgan_compress.DistilledTranslator', generator=generator,
+        default_domain='target', reachable_domains=['target'],
+        related_domains=['source', 'target']))
+    return save_student(path, host, source='random weights', image_size=size)
+
+
+def network_facts(student: str, size: int) -> dict[str, int]:
+    """Return ``params`` and ``macs`` of a student, of one image."""
+    net = load_student(student)
+    return dict(params=count_params(net),
+                macs=count_macs(net, (1, 3, size, size)).macs)
+
+
+def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
+            precisions: Sequence[str], size: int, out: Path,
+            calibration: Any) -> list[Candidate]:
+    """Convert each network for each runtime, in each precision.
+
+    Args:
+        students (dict[str, str]): Student files by name.
+        baseline (str): The one that is there in eager in any case.
+        runtimes (Sequence[str]): ``'eager'`` or of ``writers.BACKENDS``.
+        precisions (Sequence[str]): Of each.
+        size (int): Side of the images.
+        out (Path): Folder for the models.
+        calibration (Any): Images for int8, as for ``translate``; the first
+            two are what the converted models are compared on.
+
+    Returns:
+        list[Candidate]: All combinations; what cannot be had says why.
+
+    Raises:
+        ValueError: If a runtime is unknown.
+    """
+    unknown = [r for r in runtimes if r != EAGER and r not in BACKENDS]
+    if unknown:
+        raise ValueError(f'no runtime {unknown[0]!r}: expected some of '
+                         f'{[EAGER, *BACKENDS]}')
+    wanted = [Candidate(network, runtime, precision)
+              for network in students for runtime in runtimes
+              for precision in precisions]
+    reference = Candidate(baseline, EAGER, 'fp32')
+    if reference not in wanted:
+        wanted.append(reference)
+    compared = [job.image for job in pictures.collect(calibration)[:COMPARED]]
+    images = dict(calibration=calibration, images=compared)
+    bar = tqdm(wanted, desc='converting')
+    for candidate in bar:
+        bar.set_postfix_str(candidate.name)
+        student = students[candidate.network]
+        candidate.reason = _reason(candidate)
+        if candidate.runtime == EAGER:
+            candidate.model = candidate.pictures = student
+        elif not candidate.reason:
+            _convert(candidate, student, size, out, images)
+    return wanted
+
+
+def _reason(candidate: Candidate) -> str:
+    """Say why there is nothing to convert; empty where there is."""
+    if candidate.runtime == EAGER and candidate.precision != 'fp32':
+        return 'a student file is measured in fp32'
+    if candidate.runtime == 'tensorrt':
+        return 'it runs on a GPU, the CPU is measured'
+    return ''
+
+
+def _convert(candidate: Candidate, student: str, size: int, out: Path,
+             images: dict[str, Any]) -> None:
+    """Export for values and, where possible, for 8-bit pictures."""
+    folder = out / candidate.name.replace(' ', '-')
+    target = Target(candidate.runtime, candidate.precision, size)
+    try:
+        report = export_student(student, folder, target, **images)
+        candidate.psnr = report['psnr']
+        candidate.model = candidate.pictures = str(folder)
+        if BACKENDS[candidate.runtime].uint8:
+            candidate.pictures = str(folder / PICTURES)
+            export_student(student, candidate.pictures,
+                           dataclasses.replace(target, uint8=True), **images)
+    # whatever a converter raises is the reason of its row
+    except Exception as error:
+        candidate.reason = f'{type(error).__name__}: {error}'

@@ -1,0 +1,68 @@
+"""What figures were measured on, so that they are compared with their like."""
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+from .. import __version__
+
+PACKAGES = ('torch', 'onnxruntime', 'openvino', 'ncnn')
+# what has to be equal in two runs that are compared
+SAME = ('cpu', 'cores', 'os', 'threads', 'size')
+
+
+def machine_facts(threads: int, size: int) -> dict:
+    """Describe the machine and the versions of what runs on it.
+
+    Args:
+        threads (int): That each model may use.
+        size (int): Side of the images.
+
+    Returns:
+        dict: ``cpu``, ``cores``, ``os``, ``python``, ``versions``,
+        ``threads``, ``size`` and ``load``, the processes that wanted to run
+        in the last minute (None where the system does not tell).
+    """
+    return dict(
+        cpu=_cpu(), cores=os.cpu_count(),
+        os=f'{platform.system()} {platform.machine()}',
+        python=platform.python_version(),
+        versions=dict(mmgan_compress=__version__, **_versions()),
+        threads=threads, size=size,
+        load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg')
+        else None)
+
+
+def check_same(one: dict, other: dict) -> None:
+    """Refuse to compare runs that were made under other conditions.
+
+    Args:
+        one, other (dict): Of :func:`machine_facts`.
+
+    Raises:
+        ValueError: With what differs.
+    """
+    wrong = [f'{key}: {one.get(key)} and {other.get(key)}' for key in SAME
+             if one.get(key) != other.get(key)]
+    if wrong:
+        raise ValueError('these runs cannot be compared, they differ in '
+                         f'{"; ".join(wrong)}. Measure again, here and with '
+                         'the same --threads and --size')
+
+
+def _cpu() -> str:
+    info = Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(':', 1)[1].strip() for line in lines
+             if line.startswith('model name')]
+    return names[0] if names else platform.processor()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return found

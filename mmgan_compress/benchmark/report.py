@@ -1,0 +1,211 @@
+"""The figures of a benchmark: JSON, Markdown and a bar chart."""
+import json
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+from ..deploy.timing import Timing
+from .candidates import EAGER, Candidate
+from .machine import check_same
+from .workers import GEMM_SIDE, gemm_rate
+
+STEM = 'benchmark'
+COLUMNS = ('network', 'runtime', 'precision', 'image, ms', 'p95', 'network, '
+           'ms', 'images/s', 'memory, MB', 'PSNR, dB', 'faster', 'over floor')
+# of networks, in the order that they are named: Okabe and Ito's palette
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
+
+
+def build(candidates: list[Candidate], results: list[dict], gemm: Timing,
+          networks: dict[str, dict], baseline: str, machine: dict,
+          notes: list[str]) -> dict:
+    """Put the figures together.
+
+    Args:
+        candidates (list[Candidate]): What was measured.
+        results (list[dict]): What came out, of ``workers.measure``.
+        gemm (Timing): The same.
+        networks (dict[str, dict]): ``params`` and ``macs`` by network.
+        baseline (str): Network that is the measure of the others, in eager.
+        machine (dict): Of ``machine_facts``.
+        notes (list[str]): What else a reader must know.
+
+    Returns:
+        dict: ``machine``, ``gemm_gflops``, ``baseline``, ``networks``,
+        ``notes`` and ``rows``, plain values only.
+    """
+    rate = gemm_rate(gemm)
+    rows = [_row(candidate, result, networks[candidate.network], rate)
+            for candidate, result in zip(candidates, results)]
+    reference = next((row for row in rows if row['network'] == baseline
+                      and row['runtime'] == EAGER and not row['reason']),
+                     None)
+    for row in rows:
+        if reference and not row['reason']:
+            row['faster'] = (reference['picture']['median_ms']
+                             / row['picture']['median_ms'])
+    return dict(machine=machine, gemm_gflops=rate / 1e9, gemm_side=GEMM_SIDE,
+                baseline=f'{baseline} in eager', networks=networks,
+                notes=notes, rows=rows)
+
+
+def _row(candidate: Candidate, result: dict, network: dict,
+         rate: float) -> dict[str, Any]:
+    row = dict(network=candidate.network, runtime=candidate.runtime,
+               precision=candidate.precision,
+               reason=result.get('reason', ''))
+    if row['reason']:
+        return row
+    floor = 2 * network['macs'] / rate
+    return dict(
+        row, picture=_ms(result['picture']), network_alone=_ms(
+            result['network']),
+        images_per_s=1 / result['picture'].median,
+        memory_mb=result['memory'] and result['memory'] / 2**20,
+        psnr=candidate.psnr, floor_ms=1e3 * floor,
+        over_floor=result['picture'].median / floor)
+
+
+def _ms(timing: Timing) -> dict[str, float]:
+    return dict(median_ms=1e3 * timing.median, p95_ms=1e3 * timing.p95,
+                repeats=timing.repeats)
+
+
+def compare(report: dict, earlier: dict) -> None:
+    """Put the figures of an earlier run beside those of this one.
+
+    Args:
+        report (dict): Of :func:`build`; rows get ``earlier_ms``.
+        earlier (dict): The same.
+
+    Raises:
+        ValueError: If they were not measured under the same conditions.
+    """
+    check_same(report['machine'], earlier['machine'])
+    known = {_key(row): row for row in earlier['rows'] if not row['reason']}
+    for row in report['rows']:
+        if not row['reason'] and _key(row) in known:
+            row['earlier_ms'] = known[_key(row)]['picture']['median_ms']
+
+
+def _key(row: dict) -> tuple:
+    return row['network'], row['runtime'], row['precision']
+
+
+def read(path: Path) -> dict:
+    """Read the JSON of an earlier run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is something else.
+    """
+    try:
+        report = json.loads(path.read_text(encoding='utf-8'))
+        report['machine'], report['rows']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is no result of tools/benchmark.py: '
+                         f'expected its {STEM}.json') from error
+    return report
+
+
+def to_markdown(report: dict) -> str:
+    """Return the table and what a reader must know about it."""
+    before = any('earlier_ms' in row for row in report['rows'])
+    columns = [*COLUMNS, *(['before, ms', 'now / before'] if before else [])]
+    rows = [_cells(row, before) for row in report['rows']]
+    rule = ['---'] * 3 + ['---:'] * (len(columns) - 3)
+    table = '\n'.join('| ' + ' | '.join(cells) + ' |'
+                      for cells in (columns, rule, *rows))
+    return table + '\n\n' + ''.join(f'- {x}\n' for x in _lines(report))
+
+
+def _cells(row: dict, before: bool) -> list[str]:
+    names = [row['network'], row['runtime'], row['precision']]
+    if row['reason']:
+        reason = ' '.join(row['reason'].split()).replace('|', '/')
+        empty = len(COLUMNS) - len(names) - 1 + 2 * before
+        return names + [f'not measured: {reason[:200]}'] + [''] * empty
+    picture, alone = row['picture'], row['network_alone']
+    cells = names + [
+        _number(picture['median_ms']), _number(picture['p95_ms']),
+        _number(alone['median_ms']), _number(row['images_per_s']),
+        _number(row['memory_mb']), _number(row['psnr']),
+        f'{row["faster"]:.1f}x' if 'faster' in row else '',
+        f'{row["over_floor"]:.2f}x']
+    if before:
+        old = row.get('earlier_ms')
+        cells += ['', ''] if old is None else [
+            _number(old), f'{picture["median_ms"] / old:.2f}']
+    return cells
+
+
+def _number(value: Optional[float]) -> str:
+    if value is None:
+        return ''
+    return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
+
+
+def _lines(report: dict) -> list[str]:
+    machine = report['machine']
+    size = machine['size']
+    versions = ', '.join(f'{k} {v}' for k, v in machine['versions'].items())
+    sizes = '; '.join(f'{name} {network["params"] / 1e6:.3f} M parameters, '
+                      f'{network["macs"] / 1e9:.3f} G MACs'
+                      for name, network in report['networks'].items())
+    return [
+        f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}; '
+        f'{machine["threads"]} threads; Python {machine["python"]}, '
+        f'{versions}; load before the run: {machine["load"]}',
+        f'image: from an 8-bit {size}x{size} picture to an 8-bit picture, '
+        'median; network: from values to values. One process for each row, '
+        'timed in turns',
+        'memory: growth of the process at its peak since before the model '
+        'was opened; the libraries of the runtime count',
+        'PSNR: against torch in double precision, range 2, the worst of two '
+        'images, noise and a flat picture; empty where not compared',
+        f'faster: than {report["baseline"]}, image to image',
+        f'floor: 2 x MACs at the {report["gemm_gflops"]:.0f} GFLOP/s that '
+        f'torch reaches for two {report["gemm_side"]}x{report["gemm_side"]} '
+        'matrices in fp32 (BLAS or oneDNN, the faster), in the same run with '
+        'the same threads; int8 is held against it too',
+        sizes, *report['notes']
+    ]
+
+
+def save(report: dict, out: Path) -> list[Path]:
+    """Write ``benchmark.json``, ``.md`` and ``.png``; return their paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png')]
+    paths[0].write_text(json.dumps(report, indent=2, allow_nan=False) + '\n',
+                        encoding='utf-8')
+    paths[1].write_text(to_markdown(report), encoding='utf-8')
+    _draw(report, paths[2])
+    return paths
+
+
+def _draw(report: dict, path: Path) -> None:
+    """Draw a bar for each row, in milliseconds on a logarithmic axis."""
+    from matplotlib.figure import Figure  # slow to import; draws off screen
+    rows = [row for row in report['rows'] if not row['reason']]
+    figure = Figure(figsize=(8, 1.2 + 0.34 * len(rows)), layout='tight')
+    axes = figure.subplots()
+    names = list(report['networks'])
+    for at, row in enumerate(rows):
+        taken = row['picture']['median_ms']
+        index = names.index(row['network'])
+        axes.barh(at, taken, color=COLOURS[index % len(COLOURS)])
+        faster = f'  {row["faster"]:.1f}x' if 'faster' in row else ''
+        axes.text(taken, at, f' {_number(taken)} ms{faster}', va='center')
+        axes.plot([row['floor_ms']] * 2, [at - .4, at + .4], color='black')
+    axes.set_yticks(range(len(rows)), [' '.join(_key(row)) for row in rows])
+    axes.invert_yaxis()
+    axes.set_xscale('log')
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter('')
+    axes.set_xlim(right=4 * axes.get_xlim()[1])  # room for the figures
+    machine = report['machine']
+    axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
+                    f'{machine["threads"]} threads; black: arithmetic floor')
+    part = path.with_name(f'{path.name}.part')
+    figure.savefig(part, format='png', dpi=120)
+    os.replace(part, path)

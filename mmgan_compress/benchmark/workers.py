@@ -1,0 +1,195 @@
+"""A process for each model, timed in turns.
+
+Each model has a process of its own: neither its memory nor its threads mix
+with those of others. Rounds go from one to the next, so that a busy moment
+of the machine hits all of them.
+"""
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..deploy.runtimes import open_model
+from ..deploy.timing import Timing
+from ..translator import Translator
+from .candidates import EAGER, Candidate
+
+GEMM_SIDE = 1024
+# which of them is the faster one depends on who made the processor
+LIBRARIES = ('BLAS', 'oneDNN')
+# threads of a runtime spin for a while after a run, and would slow the next
+SETTLE = 0.02
+WARMUP = 3
+
+Runs = dict[str, Callable[[], Any]]
+
+
+def measure(candidates: list[Candidate], threads: int, size: int,
+            rounds: int) -> tuple[list[dict], Timing]:
+    """Time candidates and this machine's matrix product, in one run.
+
+    Args:
+        candidates (list[Candidate]): Those with a ``reason`` are left out.
+        threads (int): That each may use.
+        size (int): Side of the images.
+        rounds (int): Calls of each that are timed.
+
+    Returns:
+        tuple: A dict for each candidate: ``picture`` and ``network``
+        (:class:`Timing`, 8-bit picture to 8-bit picture and network alone),
+        ``memory`` (bytes, or None: how much the process grew at most since
+        before the model was opened; the runtime's libraries count) or
+        ``reason``; and the time of a product of two matrices of
+        ``GEMM_SIDE``, in single precision, by the faster of two libraries.
+    """
+    with contextlib.ExitStack() as stack:
+        gemm = stack.enter_context(_Worker(_gemm, threads))
+        workers = [None if candidate.reason else stack.enter_context(
+            _Worker(_model, candidate, threads, size))
+            for candidate in candidates]
+        for worker in filter(None, workers):
+            worker.memory = worker.ask()
+        timed = [gemm, *filter(None, workers)]
+        for turn in tqdm(range(WARMUP + rounds), desc='rounds'):
+            for worker in timed:
+                worker.turn(keep=turn >= WARMUP)
+        results = [dict(reason=candidate.reason) if worker is None
+                   else worker.result()
+                   for candidate, worker in zip(candidates, workers)]
+        rates = [gemm.result()[library] for library in LIBRARIES]
+        return results, min(rates, key=lambda timing: timing.median)
+
+
+class _Worker:
+    """The other end of a process that runs ``_serve``."""
+
+    def __init__(self, prepare: Callable, *args: Any):
+        spawn = multiprocessing.get_context('spawn')
+        self.pipe, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=_serve, daemon=True,
+                                     args=(theirs, prepare, args))
+        self.memory: Optional[int] = None
+        self.reason = ''
+        self.seconds: dict[str, list[float]] = {}
+
+    def __enter__(self) -> '_Worker':
+        self.process.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.process.terminate()
+        self.process.join()
+
+    def ask(self) -> Any:
+        """Wait for an answer; after a failure there is none any more."""
+        if self.reason:
+            return None
+        while not self.pipe.poll(1):
+            if not self.process.is_alive() and not self.pipe.poll():
+                self.reason = ('its process ended with '
+                               f'{self.process.exitcode}')
+                return None
+        answer = self.pipe.recv()
+        self.reason = answer if isinstance(answer, str) else ''
+        return None if self.reason else answer
+
+    def turn(self, keep: bool) -> None:
+        if self.reason:
+            return
+        time.sleep(SETTLE)
+        self.pipe.send(None)
+        for name, seconds in (self.ask() or {}).items():
+            if keep:
+                self.seconds.setdefault(name, []).append(seconds)
+
+    def result(self) -> dict:
+        if self.reason:
+            return dict(reason=self.reason)
+        return dict(memory=self.memory, **{
+            name: Timing(float(np.median(taken)),
+                         float(np.percentile(taken, 95)), len(taken))
+            for name, taken in self.seconds.items()})
+
+
+def _serve(pipe: Connection, prepare: Callable, args: tuple) -> None:
+    """Open a model, then time it once for each message."""
+    try:
+        runs, memory = prepare(*args)
+        pipe.send(memory)
+        while True:
+            pipe.recv()
+            pipe.send({name: _seconds(run) for name, run in runs.items()})
+    except EOFError:
+        pass
+    # the parent shows it in the model's row, and measures the others
+    except Exception as error:
+        pipe.send(f'{type(error).__name__}: {error}')
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    run()  # caches and threads belong to whoever ran before
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def _model(candidate: Candidate, threads: int,
+           size: int) -> tuple[Runs, Optional[int]]:
+    torch.set_num_threads(threads)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (1, size, size, 3), np.uint8)
+    memory = _Memory()
+    runtime = candidate.runtime if candidate.runtime == EAGER else None
+    translate = Translator(candidate.pictures, runtime=runtime,
+                           threads=threads).run
+    translate(pixels), translate(pixels)
+    grown = memory.growth()
+    network = open_model(candidate.model, runtime, threads).run
+    values = np.random.default_rng(0).uniform(
+        -1, 1, (1, 3, size, size)).astype(np.float32)
+    return dict(picture=lambda: translate(pixels),
+                network=lambda: network(values)), grown
+
+
+def _gemm(threads: int) -> tuple[Runs, None]:
+    torch.set_num_threads(threads)
+    left, right = torch.rand(2, GEMM_SIDE, GEMM_SIDE)
+    # the same product, as a convolution of single pixels
+    image, kernels = left[None, :, :, None], right[:, :, None, None]
+    return dict(BLAS=lambda: left @ right,
+                oneDNN=lambda: torch.conv2d(image, kernels)), None
+
+
+def gemm_rate(timing: Timing) -> float:
+    """Return floating-point operations per second of the product."""
+    return 2 * GEMM_SIDE**3 / timing.median
+
+
+class _Memory:
+    """How much this process grows, at most; Linux tells, others do not."""
+
+    def __init__(self):
+        self.before: Optional[int] = None
+        try:
+            Path('/proc/self/clear_refs').write_text('5')  # forgets the peak
+            self.before = self._read('VmRSS')
+        except OSError:
+            pass
+
+    def growth(self) -> Optional[int]:
+        """Return bytes."""
+        return None if self.before is None else max(
+            0, self._read('VmHWM') - self.before)
+
+    @staticmethod
+    def _read(key: str) -> int:
+        lines = Path('/proc/self/status').read_text().splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines
+                               if line.startswith(f'{key}:')))

@@ -1,0 +1,51 @@
+"""What an exported model says of itself, inside its own file.
+
+Text only, since ONNX and OpenVINO hold nothing else::
+
+    {'student_sha256': '8f3c...', 'made_by': 'mmgan_compress 0.1.0, OMGD...',
+     'domains': '["horse", "zebra"]', 'value_range': '[-1, 1]',
+     'layout': 'NCHW', 'colours': 'RGB', 'size_multiple': '4',
+     'image_size': '256', 'input_shape': '[1, 3, 256, 256]',
+     'precision': 'fp32'}
+
+``input_shape`` has null where a dimension is free. A model of 8-bit pictures
+has the layout ``NHWC`` and the range ``[0, 255]``.
+"""
+import hashlib
+import json
+from pathlib import Path
+from typing import Optional, Union
+
+FACTS = 'mmgan_compress'  # section of OpenVINO's files
+
+
+def student_facts(student: Union[str, Path], meta: dict,
+                  size: Optional[int] = None, precision: str = 'fp32',
+                  uint8: bool = False) -> dict[str, str]:
+    """Return what a model made from a student says of itself.
+
+    Args:
+        student (str | Path): Student file.
+        meta (dict): ``net.meta`` of :func:`load_student`.
+        size (int | None): Side of the images; None where batch, height and
+            width are free.
+        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
+        uint8 (bool): Whether it takes and gives 8-bit pictures.
+
+    Returns:
+        dict[str, str]: As at the head of this module.
+    """
+    source = next(d for d in meta['domains'] if d != meta['domain'])
+    batch = 1 if size else None
+    shape = [batch, size, size, 3] if uint8 else [batch, 3, size, size]
+    return dict(
+        student_sha256=hashlib.sha256(Path(student).read_bytes()).hexdigest(),
+        made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
+        domains=json.dumps([source, meta['domain']]),
+        value_range='[0, 255]' if uint8 else '[-1, 1]',
+        layout='NHWC' if uint8 else 'NCHW',
+        colours='RGB',
+        size_multiple=str(meta['size_multiple']),
+        image_size=str(meta['image_size']),
+        input_shape=json.dumps(shape),
+        precision=precision)

@@ -1,0 +1,110 @@
+"""What a network becomes before it is exported, to whatever runtime."""
+import copy
+import keyword
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def prepare(net: nn.Module, side: int) -> nn.Module:
+    """Copy a network for export: batch norms folded, no dropout, plain names.
+
+    Args:
+        net (nn.Module): Generator of RGB images in eval mode, on the CPU; it
+            stays as it is.
+        side (int): Side of images that it takes.
+
+    Returns:
+        nn.Module: The same function, in eval mode.
+
+    Raises:
+        ValueError: If a part of the network is in train mode.
+    """
+    # ONNX Runtime ignores a dropout that was exported in train mode, and the
+    # exporter writes every batch norm as in eval mode: the figures would not
+    # tell, other runtimes would
+    if any(module.training for module in net.modules()):
+        raise ValueError('the network is in train mode, or a part of it: '
+                         'expected eval mode, call net.eval() first')
+    net = copy.deepcopy(net)
+    _fold_batch_norms(net, side)
+    _replace(net, {module: nn.Identity() for module in net.modules()
+                   if isinstance(module, _DropoutNd)})
+    _rename_keywords(net)
+    return net.eval()
+
+
+def _fold_batch_norms(net: nn.Module, side: int) -> None:
+    """Fold each batch norm into the convolution whose output it takes."""
+    outputs, pairs = {}, []
+
+    def after_conv(conv, args, output):
+        outputs[id(output)] = (conv, output)  # kept: its id stays its own
+
+    def before_norm(norm, args):
+        conv, _ = outputs.get(id(args[0]), (None, None))
+        if conv is not None and norm.running_mean is not None:
+            pairs.append((conv, norm))
+
+    handles = [module.register_forward_hook(after_conv)
+               for module in net.modules() if isinstance(module, _ConvNd)]
+    handles += [module.register_forward_pre_hook(before_norm)
+                for module in net.modules()
+                if isinstance(module, _BatchNorm)]
+    with torch.inference_mode():
+        net(torch.zeros(1, 3, side, side))
+    for handle in handles:
+        handle.remove()
+    folded = {}
+    for conv, norm in pairs:
+        folded[conv] = fuse_conv_bn_eval(conv, norm, conv.transposed)
+        folded[norm] = nn.Identity()
+    _replace(net, folded)
+
+
+def _replace(net: nn.Module, others: dict[nn.Module, nn.Module]) -> None:
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if child in others:
+                setattr(parent, name, others[child])
+
+
+def _rename_keywords(net: nn.Module) -> None:
+    """Give children another name where theirs is a word of Python.
+
+    The exporter writes names into Python code that it runs; mmcv calls its
+    instance norms ``in``, and keeps the name in an attribute.
+    """
+    for parent in list(net.modules()):
+        for name in [n for n in parent._modules if keyword.iskeyword(n)]:
+            parent._modules[f'{name}_'] = parent._modules.pop(name)
+            for key, value in vars(parent).items():
+                if value == name and isinstance(value, str):
+                    vars(parent)[key] = f'{name}_'
+
+
+class Pictures(nn.Module):
+    """A generator of 8-bit pictures, as they come from and go to files.
+
+    Args:
+        net (nn.Module): Generator of images in [-1, 1].
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, H, W, 3), uint8 to the same.
+
+        The formulas are those of ``pictures.to_tensor`` and
+        ``pictures.to_picture``.
+        """
+        x = (x.permute(0, 3, 1, 2).float() - 127.5) / 127.5
+        y = ((self.net(x) + 1) * 127.5).clamp(0, 255).round()
+        return y.to(torch.uint8).permute(0, 2, 3, 1)

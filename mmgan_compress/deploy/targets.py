@@ -1,0 +1,125 @@
+"""What a deploy config asks for; the schema is that of mmdeploy 1.3.1."""
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine import Config
+
+from .onnx import OPSET
+
+TASK = 'ImageTranslation'
+TASK_MODULE = 'mmgan_compress.deploy.mmdeploy_task'
+# what is in a file whose batch, height and width are free
+AXES = {0: 'batch', 2: 'height', 3: 'width'}
+_NAMED = {'fp16_mode': 'fp16', 'int8_mode': 'int8'}  # TensorRT's spelling
+
+
+@dataclass(frozen=True)
+class Target:
+    """A runtime, and the form that a student shall have for it.
+
+    Args:
+        backend (str): Of ``writers.BACKENDS``.
+        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
+        size (int | None): Side of the images; the student's if None.
+        dynamic (bool): Leave batch, height and width free.
+        uint8 (bool): Take and give 8-bit pictures, (N, H, W, 3).
+        opset (int): ONNX opset.
+        names (tuple[str, str]): Of the input and the output.
+        settings (dict): ``backend_config`` of the deploy config.
+    """
+    backend: str = 'onnxruntime'
+    precision: str = 'fp32'
+    size: Optional[int] = None
+    dynamic: bool = False
+    uint8: bool = False
+    opset: int = OPSET
+    names: tuple[str, str] = ('input', 'output')
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def read_target(config: Union[str, Path, dict, Config]) -> Target:
+    """Read a deploy config.
+
+    Args:
+        config (str | Path | dict | Config): One of ``configs/deploy``, or
+            its content.
+
+    Returns:
+        Target: What it asks for.
+
+    Raises:
+        ValueError: If it is for another task, or asks for what is not done
+            here; the message says what.
+    """
+    name = 'the deploy config'
+    if isinstance(config, (str, Path)):
+        name, config = str(config), Config.fromfile(config)
+    codebase = config.get('codebase_config', {})
+    backend = dict(config.get('backend_config', {}))
+    ir = config.get('ir_config', config.get('onnx_config', {}))
+    if codebase.get('task') != TASK or 'type' not in backend:
+        raise ValueError(
+            f'{name} is no deploy config for a student: expected '
+            f"codebase_config=dict(task='{TASK}', ...) and backend_config="
+            'dict(type=...), as in configs/deploy')
+    dynamic = _is_dynamic(ir.get('dynamic_axes'), name)
+    shape = ir.get('input_shape')
+    if shape and (dynamic or len(set(shape)) != 1):
+        raise ValueError(
+            f'{name} asks for input_shape {list(shape)}'
+            f'{" and dynamic_axes" if dynamic else ""}: expected one side '
+            'twice, or no input_shape and dynamic_axes')
+    uint8 = bool(ir.get('uint8'))
+    return Target(
+        backend=backend['type'], precision=_precision(backend),
+        size=shape[0] if shape else None, dynamic=dynamic, uint8=uint8,
+        opset=ir.get('opset_version', OPSET),
+        names=(ir.get('input_names', ['input'])[0],
+               ir.get('output_names', ['output'])[0]),
+        settings=backend)
+
+
+def _is_dynamic(axes: Any, name: str) -> bool:
+    """Tell whether all but the channels is free, or nothing is."""
+    if not axes:
+        return False
+    ends = axes.values() if isinstance(axes, dict) else axes
+    if any(set(map(int, end)) != set(AXES) for end in ends):
+        raise ValueError(f'{name} has dynamic_axes {axes}: expected 0, 2 and '
+                         '3 of the input and of the output (batch, height, '
+                         'width), or none')
+    return True
+
+
+def _precision(backend: dict) -> str:
+    modes = [precision for mode, precision in _NAMED.items()
+             if backend.get('common_config', {}).get(mode)]
+    return str(backend.get('precision', (modes or ['fp32'])[-1])).lower()
+
+
+def deploy_config(target: Target, size: int, file: str) -> dict:
+    """Write a target in mmdeploy's schema, for ``detail.json``.
+
+    Args:
+        target (Target): What was made.
+        size (int): Side of the images.
+        file (str): Name of the model's file.
+
+    Returns:
+        dict: ``codebase_config``, ``onnx_config`` and ``backend_config``.
+    """
+    kind = 'torchscript' if target.backend == 'torchscript' else 'onnx'
+    return dict(
+        codebase_config=dict(type='mmagic', task=TASK, model_type='end2end',
+                             module=[TASK_MODULE]),
+        onnx_config=dict(
+            type=kind, export_params=True, keep_initializers_as_inputs=False,
+            opset_version=target.opset, save_file=file,
+            input_names=[target.names[0]],
+            output_names=[target.names[1]], uint8=target.uint8,
+            input_shape=None if target.dynamic else [size, size],
+            dynamic_axes={name: AXES for name in target.names}
+            if target.dynamic else None),
+        backend_config=dict(target.settings, type=target.backend),
+        calib_config=dict())

@@ -1,0 +1,98 @@
+"""Figures of a recipe for networks that no run holds."""
+import copy
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Optional
+
+import numpy as np
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from ..evaluation.report import evaluate, protocols_of
+from ..models.host import DistilledTranslator
+from ..registry import DATASETS, EVALUATORS, MODELS
+from .launch import check_inputs, load_config
+from .state import preserved_rng
+
+
+def read_recipe(path: str, loader: str, domains: list[str],
+                demo: bool = False,
+                data_root: Optional[str] = None) -> Config:
+    """Read a recipe and refuse one that has not the data.
+
+    Args:
+        path (str): Recipe.
+        loader (str): Loader that is made use of, ``'test_dataloader'``.
+        domains (list[str]): Those of the student, source first.
+        demo (bool): Take the recipe's demo.
+        data_root (str | None): Folder of images in place of the recipe's.
+
+    Raises:
+        FileNotFoundError: If recipe, data or weights are missing.
+        ValueError: If it has other domains or no such loader.
+    """
+    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root,
+                                cfg_options=None))
+    own = cfg.model.related_domains
+    if set(own) != set(domains):
+        raise ValueError(f'{path} is for the domains {own} and the student '
+                         f'for {domains}: name another recipe')
+    if not cfg.get(loader):
+        raise ValueError(f'{path} has no {loader}')
+    check_inputs(cfg, [loader])
+    return cfg
+
+
+def training_images(cfg: Config, source: str, most: int) -> list[np.ndarray]:
+    """Return images of a domain as the recipe trains on them.
+
+    Args:
+        cfg (Config): Recipe.
+        source (str): Domain.
+        most (int): How many at most, evenly chosen.
+
+    Returns:
+        list[ndarray]: (H, W, 3), RGB, uint8.
+    """
+    with preserved_rng():
+        data = DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset))
+        at = np.unique(np.linspace(0, len(data) - 1, most).astype(int))
+        images = [data[int(i)]['inputs'][f'img_{source}'] for i in at]
+    return [image.permute(1, 2, 0).contiguous().byte().numpy()
+            for image in images]
+
+
+def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
+                   domains: list[str],
+                   domain: str) -> tuple[dict[str, dict], dict[str, str]]:
+    """Score networks on a recipe's test split, by its metrics.
+
+    Args:
+        cfg (Config): Of :func:`read_recipe`.
+        networks (Mapping[str, nn.Module]): Generators of images in [-1, 1].
+        domains (list[str]): Both domains, source first.
+        domain (str): What they generate.
+
+    Returns:
+        dict[str, dict]: Figures by network.
+        dict[str, str]: Protocol of each figure.
+    """
+    scope = cfg.get('default_scope') or 'mmagic'
+    scores = {}
+    with preserved_rng(), DefaultScope.overwrite_default_scope(scope):
+        with MODELS.switch_scope_and_registry('mmgan_compress'):
+            host = DistilledTranslator(  # the networks take the place of its
+                generator=dict(type='SeparableResnetGenerator',
+                               base_channels=1),
+                default_domain=domain, reachable_domains=[domain],
+                related_domains=domains)
+        loader = Runner.build_dataloader(cfg.test_dataloader)
+        evaluator = EVALUATORS.build(dict(
+            dict(type='Evaluator'), **cfg.test_evaluator))
+        evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
+        for name, network in networks.items():
+            host.generators[domain] = network
+            scores[name] = evaluate(host, loader, evaluator)
+    return scores, protocols_of(evaluator)

@@ -1,0 +1,142 @@
+"""Stages that read a recipe for its data and metrics, and train nothing."""
+import dataclasses
+import hashlib
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Optional
+
+from .launch import check_inputs, load_config
+from .stage import Stage, beside, flags
+
+
+@dataclass
+class _OfRecipe(Stage):
+    """Base of commands that read a recipe's data and metrics.
+
+    Args:
+        config (str): Recipe, relative to the pipeline's config, or its name.
+    """
+    config: str
+
+    def __post_init__(self):
+        self._recipe = beside(self.site, self.config)
+        self._cfg = load_config(Namespace(
+            config=self._recipe, demo=self.site.demo,
+            data_root=self.site.data_root, cfg_options=None))
+        text = repr(self._cfg.to_dict())
+        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        self._cfg.model.distiller = None  # no teacher is needed
+
+    def inputs(self) -> dict[str, Any]:
+        return {
+            '--demo': self.site.demo,
+            '--data-root': self.site.data_root,
+            f'contents of {self.config}': self._digest
+        }
+
+
+@dataclass
+class Search(_OfRecipe):
+    """``tools/search.py``: the best sub-network of a super-net.
+
+    Keys are its options; the study is in the stage's own folder unless
+    ``storage`` names another place.
+    """
+    source: str
+    sampler: str = 'nsga2'
+    options: list[str] = field(default_factory=list)
+    objective: Optional[str] = None
+    budget: Optional[str] = None
+    metric: Optional[str] = None
+    higher_is_better: bool = False
+    trials: Optional[int] = None
+    workers: Optional[int] = None
+    top: Optional[int] = None
+    calibration_images: Optional[int] = None
+    measured: Optional[int] = None
+    size: Optional[int] = None
+    threads: Optional[int] = None
+    seed: Optional[int] = None
+    storage: Optional[str] = None
+    study: Optional[str] = None
+    resumes: ClassVar[bool] = True
+
+    def check(self):
+        check_inputs(self._cfg, ['train_dataloader', 'val_dataloader'])
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        own = {f.name: getattr(self, f.name)
+               for f in dataclasses.fields(Search)
+               if f.name not in ('site', 'config', 'source')}
+        return [str(self.site.tools / 'search.py'), self._recipe, self.source,
+                *flags(**own, demo=self.site.demo,
+                       data_root=self.site.data_root, out=out)]
+
+
+@dataclass
+class Quantize(Stage):
+    """``tools/quantize.py``: a student in 8 bits, and what that loses.
+
+    Keys are its options; recipes are relative to the pipeline's config, or
+    named.
+    """
+    source: str
+    quantizer: Optional[str] = None
+    calibration: Optional[str] = None
+    psnr_floor: Optional[float] = None
+    skip: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    size: Optional[int] = None
+    test: Optional[str] = None
+    domain: Optional[str] = None
+    result: ClassVar[str] = 'quantize.json'
+
+    def inputs(self) -> dict[str, Any]:
+        return {'--demo': self.site.demo, '--data-root': self.site.data_root}
+
+    def check(self):
+        self._recipes()
+
+    def _recipes(self) -> dict[str, Optional[str]]:
+        names = dict(calibration=self.calibration, test=self.test)
+        return {key: beside(self.site, name)
+                if name and name.endswith('.py') else name
+                for key, name in names.items()}
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        return [str(self.site.tools / 'quantize.py'), self.source,
+                *flags(quantizer=self.quantizer, psnr_floor=self.psnr_floor,
+                       skip=self.skip, options=self.options, size=self.size,
+                       domain=self.domain, **self._recipes(),
+                       demo=self.site.demo, data_root=self.site.data_root,
+                       out=out)]
+
+
+@dataclass
+class Report(_OfRecipe):
+    """``tools/report.py``: students of several stages in one table.
+
+    Args:
+        students (dict[str, str]): Student file by the name of its row; costs
+            are compared with the first one's.
+    """
+    students: dict[str, str]
+    result: ClassVar[str] = 'report.md'
+    sources: ClassVar[Sequence[str]] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.students:
+            raise ValueError('a report needs students, such as '
+                             "dict(found='{search}/student.pth')")
+
+    def check(self):
+        check_inputs(self._cfg, ['test_dataloader'])
+
+    def command(self, out: Path, resume: bool) -> list[str]:
+        return [str(self.site.tools / 'report.py'), self._recipe,
+                *(f'{name}={file}' for name, file in self.students.items()),
+                *flags(demo=self.site.demo, data_root=self.site.data_root,
+                       out=out)]

@@ -1,0 +1,85 @@
+"""Sub-networks of a search as students."""
+import os
+import shutil
+from pathlib import Path
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+
+from ..compressors.students import RESULT, compress_source, write_results
+from ..core.spaces import Configuration, name_of
+from ..data.fetch import sha256_of
+from ..models.supernet import SuperNet
+from ..student import load_student
+from .scoring import SubnetScorer, source_of
+
+
+def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
+           cfg: Config, threads: Optional[int] = None):
+    """Write a sub-network as ``tools/compress.py`` does, and compare.
+
+    Args:
+        out (Path): Folder of the search; one that is there already stays.
+        configuration (Configuration): Which.
+        scorer (SubnetScorer): Of the super-net.
+        cfg (Config): Its recipe.
+        threads (int | None): That its time is taken with.
+    """
+    folder = out / 'subnets' / name_of(configuration)
+    if (folder / RESULT).is_file():
+        return  # of the same super-net, see run.py
+    source = source_of(scorer.host, cfg, 'SuperNet')
+    scorer.set_channels(configuration)  # calibrates, too
+    scorer.net.set_channels(None)
+    results = compress_source(
+        source, 'SubNet', {source.default_domain: None},
+        dict(configuration=name_of(configuration)))
+    part = folder.with_name(f'{folder.name}.part')
+    shutil.rmtree(part, ignore_errors=True)
+    write_results(part, source, results, 'SubNet', source.image_size,
+                  threads)
+    check_slice(scorer.net, configuration, part / RESULT, source.image_size)
+    os.replace(part, folder)
+
+
+@torch.no_grad()
+def check_slice(net: SuperNet, configuration: Configuration, path: Path,
+                size: int):
+    """Refuse a student file that does not give what the super-net gives.
+
+    Args:
+        net (SuperNet): In the state that the student was cut out in.
+        configuration (Configuration): Of the sub-network.
+        path (Path): Student file.
+        size (int): Side of the image in pixels.
+
+    Raises:
+        RuntimeError: If their images differ by more than the order of sums.
+    """
+    device = next(net.parameters()).device
+    image = torch.rand(1, 3, size, size, device=device) * 2 - 1
+    small = load_student(path).to(device)
+    try:
+        net.set_channels(configuration)
+        gap = float((small(image) - net.eval()(image)).abs().max())
+    finally:
+        net.set_channels(None)
+    if gap > (0 if device.type == 'cpu' else 1e-3):
+        raise RuntimeError(f'{path} differs from its slice by {gap:.3g}')
+
+
+def choose(out: Path, configuration: Configuration):
+    """Let a sub-network be the student of the folder.
+
+    Args:
+        out (Path): Folder of the search.
+        configuration (Configuration): One that :func:`export` wrote.
+    """
+    target = out / RESULT
+    source = out / 'subnets' / name_of(configuration) / RESULT
+    if target.is_file() and sha256_of(target) != sha256_of(source):
+        print(f'{target} was another sub-network before')
+    part = target.with_name(f'{target.name}.part')
+    shutil.copyfile(source, part)
+    os.replace(part, target)

@@ -1,0 +1,290 @@
+"""From the command line of ``tools/search.py`` to sub-networks on disk."""
+import contextlib
+import csv
+import json
+import subprocess
+import sys
+import time
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tqdm import tqdm
+
+from ..compressors.budget import LATENCY
+from ..compressors.students import RESULT, read_options, refuse_overwriting
+from ..core.spaces import Configuration, name_of, read_configuration
+from ..data.fetch import sha256_of
+from ..engine.jobs import interruptible
+from ..engine.launch import check_inputs, load_config
+from ..models.supernet import SuperNet
+from .candidates import Candidates, Costs, Limit, check_kind, rank
+from .export import choose, export
+from .predictor import LatencyPredictor, fit_predictor, measure_subnets
+from .results import FRONT, TABLE, save, shown, state_of
+from .scoring import SubnetScorer, read_host, supernet_of
+from .searchers import Searcher, build_searcher
+from .study import Found, Problem, front, open_study, results, work
+
+# how far above a budget of time what was measured may lie
+_TOLERANCE = 0.02
+
+
+def run_search(args: Namespace):
+    """Search; write the front and its best sub-networks.
+
+    Args:
+        args (Namespace): Command line of ``tools/search.py``.
+
+    Raises:
+        FileNotFoundError: If something to be read is not there.
+        FileExistsError: If the folder holds something else.
+        ValueError: For settings that cannot work.
+    """
+    # mmagic gives convolutions before instance norm a bias on purpose
+    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
+    searcher = build_searcher(args.sampler, read_options(args.options))
+    limit_kind = (args.budget or '').partition('=')[0]
+    args.objective = args.objective or limit_kind or 'macs'
+    for kind in filter(None, (args.objective, limit_kind)):
+        check_kind(kind)
+    if searcher.needs_limit and not args.budget:
+        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
+                         'macs=0.5')
+    cfg = load_config(Namespace(config=args.config, demo=args.demo,
+                                data_root=args.data_root, cfg_options=None))
+    init_default_scope(cfg.default_scope)
+    host = read_host(cfg, args.checkpoint)
+    net = supernet_of(host)
+    costs = Costs(net, args.size or cfg.train_dataloader.dataset.size)
+    if args.rank:
+        _predict(costs, net, args, {})
+        _rank(Candidates(net.space, costs, _limit(args, costs, net),
+                         args.seed), args)
+        return
+    check_inputs(cfg, ['train_dataloader', 'val_dataloader'])
+    scorer = SubnetScorer(cfg, host, args.metric, args.calibration_images)
+    settings = _settings(args, scorer, costs.size)
+    out = Path(args.out)
+    _check_folder(out, args.study, settings)
+    if limit_kind and not limit_kind.startswith(LATENCY):
+        _candidates(args, cfg, net, costs)  # refused before there is a study
+    out.mkdir(parents=True, exist_ok=True)
+    study = open_study(args.storage, args.study, searcher, _higher(
+        args, scorer), settings)
+    _predict(costs, net, args, study)
+    problem = Problem(_candidates(args, cfg, net, costs), scorer,
+                      scorer.metric, _higher(args, scorer), args.objective)
+    found = _work_together(study, searcher, problem, args)
+    if scorer.protocol:
+        study.set_user_attr('protocol', scorer.protocol)
+    if not args.join:
+        _finish(study, found, problem, settings, cfg, args)
+
+
+def _higher(args: Namespace, scorer: SubnetScorer) -> bool:
+    return args.higher_is_better or scorer.higher
+
+
+def _settings(args: Namespace, scorer: SubnetScorer, size: int
+              ) -> dict[str, Any]:
+    """Return what all workers of a study must share."""
+    return dict(
+        supernet=sha256_of(Path(args.checkpoint)), metric=scorer.metric,
+        scored=scorer.split, calibration_images=scorer.calibration_images,
+        sampler=args.sampler, options=sorted(args.options), seed=args.seed,
+        objective=args.objective, budget=args.budget, size=size,
+        threads=args.threads)
+
+
+def _check_folder(out: Path, study: str, settings: dict[str, Any]):
+    """Refuse a folder with the results of anything but this study."""
+    if (out / FRONT).is_file():
+        made = json.loads((out / FRONT).read_text())
+        if (made.get('study'), made.get('settings')) == (study, settings):
+            return
+        raise FileExistsError(f'{out} holds the results of another search: '
+                              'name another --out, or remove it')
+    refuse_overwriting(out)
+
+
+def _runtime(args: Namespace) -> Optional[str]:
+    """Return the runtime whose times are to be predicted, if any."""
+    kinds = {kind for kind in (
+        args.objective, (args.budget or '').partition('=')[0])
+        if kind.startswith(LATENCY)}
+    if len(kinds) > 1:
+        raise ValueError(f'{" and ".join(sorted(kinds))} are two runtimes: '
+                         'objective and budget need the same')
+    return kinds.pop().removeprefix(LATENCY) if kinds else None
+
+
+def _predict(costs: Costs, net: SuperNet, args: Namespace, study):
+    """Have times predicted, if any are asked for; all workers of a study by
+    the same predictor."""
+    runtime = _runtime(args)
+    if runtime is None:
+        return
+    key = LATENCY + runtime
+    known = getattr(study, 'user_attrs', {}).get(key)
+    while known is None and args.join:
+        print(f'waiting until the search that was started first has measured '
+              f'{key}', flush=True)
+        time.sleep(5)
+        known = study.user_attrs.get(key)
+    if known is None:
+        fitted = fit_predictor(
+            net, lambda rows: costs.of(rows)['macs'], args.measured,
+            costs.size, runtime, args.threads, args.seed)
+        known = fitted.to_dict()
+        if study:
+            study.set_user_attr(key, known)
+    costs.predictor = LatencyPredictor(**known)
+    print(_about(costs.predictor))
+
+
+def _about(predictor: LatencyPredictor) -> str:
+    """Say how good a predictor is."""
+    taken, error = predictor.measured, predictor.error
+    return (f'{LATENCY}{predictor.runtime} is predicted from '
+            f'{taken["networks"] - error["count"]} measured sub-networks '
+            f'({taken["version"]}, {taken["threads"] or "all"} threads); '
+            f'of {error["count"]} others the relative error is '
+            f'{error["median"]:.1%} (median), {error["p95"]:.1%} (p95)')
+
+
+def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:
+    return Limit.of(args.budget, costs.of([net.space.largest]),
+                    costs.size) if args.budget else None
+
+
+def _candidates(args: Namespace, cfg: Config, net: SuperNet,
+                costs: Costs) -> Candidates:
+    """Return what is searched, with the ends and what was published."""
+    marked = dict(largest=net.space.largest, smallest=net.space.smallest)
+    name = Path(cfg.train_dataloader.dataset.data_root).name
+    for key, text in cfg.get('published', {}).get(name, {}).items():
+        configuration = read_configuration(text)
+        if configuration in net.space:
+            marked[f'published, {key}'] = configuration
+    return Candidates(net.space, costs, _limit(args, costs, net), args.seed,
+                      marked)
+
+
+def _rank(candidates: Candidates, args: Namespace):
+    """Order sub-networks by cost and tell how long it took."""
+    out = Path(args.out)
+    if (out / 'ranking.csv').exists():
+        raise FileExistsError(f'{out / "ranking.csv"} exists: name another '
+                              '--out, or remove it')
+    began = time.perf_counter()
+    rows, costs = rank(candidates, args.objective, args.rank)
+    taken = time.perf_counter() - began
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / 'ranking.csv', 'w', newline='') as file:
+        table = csv.writer(file)
+        table.writerow(['configuration', *costs])
+        table.writerows([name_of(row), *(costs[kind][i] for kind in costs)]
+                        for i, row in enumerate(rows))
+    print(f'{len(rows)} of {len(candidates.space)} sub-networks ranked by '
+          f'{args.objective} in {taken:.2f} s: {out}/ranking.csv')
+
+
+@contextlib.contextmanager
+def _helpers(args: Namespace) -> Iterator[None]:
+    """Let further processes work on the study inside the block."""
+    command, logs = [sys.executable, *sys.argv, '--storage', args.storage,
+                     '--study', args.study, '--out', args.out, '--join',
+                     '--workers', '1'], []
+    children = []
+    try:
+        for index in range(2, args.workers + 1):
+            logs.append(Path(args.out, f'worker_{index}.log'))
+            with open(logs[-1], 'ab') as log:
+                children.append(subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=subprocess.STDOUT))
+        yield
+        for child, log in zip(children, logs):
+            if child.wait():
+                print(f'a worker ended with status {child.returncode}; what '
+                      f'it printed is in {log}', file=sys.stderr)
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+
+
+def _work_together(study, searcher: Searcher, problem: Problem,
+                   args: Namespace) -> list[Found]:
+    """Evaluate with all workers; show the state of the study."""
+    trials = args.trials or searcher.trials(problem.candidates)
+    with interruptible(), _helpers(args), tqdm(
+            total=min(trials, len(problem.candidates)), desc=args.study,
+            unit=' sub-networks') as bar:
+
+        def show(found: list[Found]):
+            bar.n = len(found)
+            bar.set_postfix_str(state_of(found, problem))
+
+        work(study, searcher, problem, trials, show)
+    return results(study, problem)
+
+
+def _finish(study, found: list[Found], problem: Problem,
+            settings: dict[str, Any], cfg: Config, args: Namespace):
+    """Measure and write the best of the front; write what was found."""
+    out, limit = Path(args.out), problem.candidates.limit
+    best = sorted(front(found, problem), key=lambda row: -row.metric
+                  if problem.higher else row.metric)[:args.top]
+    if not best:
+        raise ValueError('none of the sub-networks that were evaluated meets '
+                         'the budget: repeat the command with more --trials')
+    net, predictor = problem.score.net, problem.candidates.costs.predictor
+    measured = {}
+    if predictor is not None:
+        rows = list(dict.fromkeys([net.space.largest, *(
+            row.configuration for row in best)]))
+        timings, _ = measure_subnets(net, rows, settings['size'],
+                                     predictor.runtime, args.threads)
+        measured = {row: 1e3 * timing.median
+                    for row, timing in zip(rows, timings)}
+    notes = [f'{problem.metric}: {study.user_attrs.get("protocol")}',
+             f'scored on {settings["scored"]}; batch norms, where there are '
+             f'any, calibrated on {settings["calibration_images"]} training '
+             'images']
+    if predictor is not None:
+        notes.append(_about(predictor))
+    facts = dict(study=args.study, settings=settings, notes=notes,
+                 predictor=predictor and predictor.to_dict())
+    save(out, found, problem, facts, measured)
+    for row in tqdm(best, desc='write', unit=' students'):
+        export(out, row.configuration, problem.score, cfg, args.threads)
+    chosen = best[0]
+    if limit is not None and limit.kind.startswith(LATENCY):
+        chosen = _meeting(best, measured, limit.most if limit.share is None
+                          else limit.share * measured[net.space.largest])
+    choose(out, chosen.configuration)
+    print((out / TABLE).read_text())
+    print(f'{out}/{RESULT}: {name_of(chosen.configuration)}, '
+          f'{shown(args.objective, chosen.costs[args.objective])}, '
+          f'{problem.metric} {chosen.metric:.4g}')
+
+
+def _meeting(best: list[Found], measured: dict[Configuration, float],
+             most: float) -> Found:
+    """Return the best one whose measured time meets the budget."""
+    for row in best:
+        if measured[row.configuration] <= most * (1 + _TOLERANCE):
+            return row
+    nearest = min((row.configuration for row in best), key=measured.get)
+    raise ValueError(
+        f'none of the {len(best)} best takes at most {most:.4g} ms when '
+        f'measured; the nearest is {name_of(nearest)} with '
+        f'{measured[nearest]:.4g} ms. Repeat the command with a larger --top, '
+        'or on a machine that does nothing else; all are in subnets/')

@@ -1,0 +1,205 @@
+"""How good a sub-network is: a metric on images that nothing learnt from."""
+import itertools
+import os
+import pickle
+import zipfile
+from collections.abc import Iterable, Iterator
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from ..compressors.sources import Source
+from ..core.domains import per_domain
+from ..core.narrow import recalibrate
+from ..core.spaces import Configuration
+from ..evaluation.report import check_names, evaluate, protocols_of
+from ..models.host import DistilledTranslator
+from ..models.supernet import SuperNet
+from ..registry import DATASETS, EVALUATORS, MODELS
+from ..student import student_info
+from ..student_config import domain_config, generator_config
+
+# figures of which more is better; all others are distances
+_HIGHER = ('PSNR', 'SSIM')
+# images that batch norms are calibrated on (GAN Compression's search)
+CALIBRATION_IMAGES = 512
+
+
+def read_host(cfg: Config, path: str) -> DistilledTranslator:
+    """Build a recipe's model without a teacher around trained generators.
+
+    Args:
+        cfg (Config): Recipe that they were trained by, changed in place.
+        path (str): Student file, or checkpoint of a run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is neither, or does not fit the recipe.
+    """
+    state = _checkpoint(path)
+    if state is None:
+        info = student_info(path)
+        state = torch.load(path, map_location='cpu',
+                           weights_only=True)['state_dict']
+        cfg.model.generator = {domain: domain_config(info, domain)
+                               for domain in info['reachable']}
+        if list(info['domains']) != list(cfg.model.related_domains):
+            raise ValueError(
+                f'{path} translates {" -> ".join(info["domains"])}, the '
+                f'recipe {" -> ".join(cfg.model.related_domains)}: name the '
+                'recipe that it was trained by, with --demo where it was')
+        cfg.model.reachable_domains = list(info['reachable'])
+        cfg.model.default_domain = info['default_domain']
+    cfg.model.distiller = None
+    host = MODELS.build(cfg.model)
+    try:
+        host.generators.load_state_dict({
+            key.removeprefix('generators.'): value for key, value in
+            state.items() if key.startswith('generators.')})
+    except RuntimeError as error:
+        raise ValueError(f'{path} does not fit the recipe: {error}') \
+            from error
+    return host.to(get_device()).eval()
+
+
+def _checkpoint(path: str) -> Optional[dict]:
+    """Return the weights of a run's checkpoint; None if it is none."""
+    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
+        return None  # student_info says what is wrong with it
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):
+        return None
+    return content['state_dict'] if isinstance(content, dict) and \
+        'mmgan_compress' in content else None
+
+
+def source_of(host: DistilledTranslator, cfg: Config, name: str) -> Source:
+    """Return a host's generators as ``compressors/students.py`` has them.
+
+    Args:
+        host (DistilledTranslator): What :func:`read_host` built.
+        cfg (Config): Its recipe.
+        name (str): What made it.
+    """
+    networks = dict(host.generators.items())
+    configs = per_domain(cfg.model.generator, list(networks))
+    configs = {domain: generator_config(config)
+               for domain, config in configs.items()}
+    return Source(networks, configs, list(cfg.model.related_domains),
+                  host._default_domain, cfg.train_dataloader.dataset.size,
+                  [name])
+
+
+def supernet_of(host: DistilledTranslator) -> SuperNet:
+    """Return the super-net of a host.
+
+    Raises:
+        TypeError: If it has none.
+    """
+    net = host.generators[host._default_domain]
+    if not isinstance(net, SuperNet):
+        raise TypeError(
+            f'the generator is a {type(net).__name__}, no SuperNet: expected '
+            'the student, or a checkpoint, of a super-net training '
+            '(configs/gan_compression_*.py)')
+    return net
+
+
+class SubnetScorer:
+    """Scores sub-networks of a super-net on the recipe's val split.
+
+    Args:
+        cfg (Config): Recipe of the super-net.
+        host (DistilledTranslator): Around the super-net.
+        metric (str | None): Figure of its val evaluator; None: what its
+            best student is chosen by.
+        calibration_images (int): Training images that batch norms are
+            calibrated on, all of them for each sub-network.
+
+    Raises:
+        KeyError: If there is no such metric.
+        ValueError: If the val split is made of training images.
+    """
+
+    def __init__(self, cfg: Config, host: DistilledTranslator,
+                 metric: Optional[str] = None,
+                 calibration_images: int = CALIBRATION_IMAGES):
+        self.host, self.net = host, supernet_of(host)
+        hook = cfg.default_hooks.get('student') or {}
+        self.metric = metric or hook.get('metric')
+        self.higher = (self.metric or '').rpartition('/')[-1] in _HIGHER
+        self.train = DATASETS.build(cfg.train_dataloader.dataset)
+        self.loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+        self.split = check_held_out(self.train, self.loader.dataset)
+        self.evaluator = EVALUATORS.build(cfg.val_evaluator)
+        if not self.metric:
+            raise KeyError('the recipe chooses no student by a metric: name '
+                           'one with --metric')
+        check_names([self.metric], self.evaluator)
+        self.calibration_images = min(calibration_images, len(self.train))
+
+    def __call__(self, configuration: Configuration) -> float:
+        """Return the metric of a sub-network."""
+        try:
+            self.set_channels(configuration)
+            return evaluate(self.host, self.loader,
+                            self.evaluator)[self.metric]
+        finally:
+            self.net.set_channels(None)
+
+    def set_channels(self, configuration: Configuration):
+        """Let the super-net be a sub-network with its own batch norms."""
+        self.net.set_channels(configuration)
+        recalibrate(self.net, self._batches())
+
+    @property
+    def protocol(self) -> str:
+        """How the metric is taken, once it was."""
+        return protocols_of(self.evaluator).get(self.metric, '')
+
+    def _batches(self) -> Iterator[torch.Tensor]:
+        """Yield source images of the training set, the same each time."""
+        step, count = self.loader.batch_size, self.calibration_images
+        key = f'img_{self.host.source_of(self.host._default_domain)}'
+        for start in range(0, count, step):
+            batch = pseudo_collate([
+                self.train[i] for i in range(start, min(start + step,
+                                                        count))])
+            yield self.host.data_preprocessor(batch)['inputs'][key]
+
+
+def check_held_out(train: Dataset, val: Dataset) -> str:
+    """Refuse to search on images that the super-net has learnt from.
+
+    Args:
+        train (Dataset): Training split.
+        val (Dataset): That sub-networks are to be scored on.
+
+    Returns:
+        str: What they are scored on.
+
+    Raises:
+        ValueError: If the two share images.
+    """
+    shared = _files(train) & _files(val)
+    if shared:
+        raise ValueError(
+            f'the val split holds {len(shared)} images that the super-net '
+            f'learnt from, {min(shared)} among them, so it cannot choose '
+            'sub-networks: move some training images to a val folder (unpaired'
+            ': valA and valB) of the data set, and train the super-net on the '
+            'rest')
+    return f'{len(val)} images of the val split, none of them in training'
+
+
+def _files(dataset: Dataset) -> set[str]:
+    """Return the files of this package's data sets."""
+    files: Iterable = getattr(dataset, 'files', [])
+    return set(files if all(isinstance(file, str) for file in files)
+               else itertools.chain(*files))

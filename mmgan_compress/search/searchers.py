@@ -1,0 +1,105 @@
+"""Methods of search, built by name from ``SEARCHERS``.
+
+A searcher says what the study is after (``front``: few costs and a good
+metric, else the best metric alone) and gives Optuna a sampler.
+"""
+from typing import Any, ClassVar
+
+from ..registry import SEARCHERS
+from .candidates import Candidates
+
+
+class Searcher:
+    """Base of the methods.
+
+    Attributes:
+        front (bool): Whether cost and metric are sought at once.
+        needs_limit (bool): Whether it makes sense with a budget only.
+    """
+    front: ClassVar[bool] = True
+    needs_limit: ClassVar[bool] = False
+
+    def trials(self, candidates: Candidates) -> int:
+        """Return how many configurations it evaluates by default."""
+        return min(100, len(candidates))
+
+    def sampler(self, candidates: Candidates):
+        """Return a sampler of Optuna.
+
+        It takes the configuration of a trial from ``candidates``, none that
+        another trial holds.
+        """
+        raise NotImplementedError
+
+
+@SEARCHERS.register_module(name=['RandomSearch', 'random'])
+class RandomSearch(Searcher):
+    """Configurations at random, each once; the seed alone tells which."""
+
+    def sampler(self, candidates: Candidates):
+        from .samplers import SequenceSampler
+        return SequenceSampler(candidates)
+
+
+@SEARCHERS.register_module(name=['ExhaustiveSearch', 'exhaustive'])
+class ExhaustiveSearch(RandomSearch):
+    """All configurations (GAN Compression's ``search``)."""
+
+    def trials(self, candidates: Candidates) -> int:
+        if candidates.listed is None:
+            raise ValueError(
+                f'{len(candidates)} sub-networks are too many to evaluate '
+                "all: search with 'nsga2', 'budget' or 'random'")
+        return len(candidates)
+
+
+@SEARCHERS.register_module(name=['NSGA2Search', 'nsga2'])
+class NSGA2Search(Searcher):
+    """NSGA-II (Deb et al., 2002, IEEE TEVC 6.2): a Pareto front.
+
+    Args:
+        population (int): Configurations of a generation.
+        mutation (float): Probability that a part is drawn anew; GAN
+            Compression's evolution has 0.2.
+    """
+
+    def __init__(self, population: int = 20, mutation: float = 0.2):
+        if population < 2 or not 0 <= mutation <= 1:
+            raise ValueError(f'population={population}, mutation={mutation}: '
+                             'expected at least 2, and a probability')
+        self.population, self.mutation = population, mutation
+
+    def sampler(self, candidates: Candidates):
+        from .samplers import SubnetNSGA2
+        return SubnetNSGA2(candidates, self.population, self.mutation)
+
+
+@SEARCHERS.register_module(name=['BudgetSearch', 'budget'])
+class BudgetSearch(NSGA2Search):
+    """The best metric under a budget, by the same evolution.
+
+    As in Fast GAN Compression no child is above the budget.
+    """
+    front = False
+    needs_limit = True
+
+
+def build_searcher(name: str, options: dict[str, Any]) -> Searcher:
+    """Build a searcher by its name.
+
+    Args:
+        name (str): In the registry.
+        options (dict): Its arguments.
+
+    Raises:
+        ValueError: If there is none, or it has no such argument.
+    """
+    kind = SEARCHERS.module_dict.get(name)
+    if not hasattr(kind, 'sampler'):
+        known = sorted(n for n, c in SEARCHERS.module_dict.items()
+                       if hasattr(c, 'sampler'))
+        raise ValueError(f'no searcher {name!r}; registered are {known}')
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ValueError(f'{name}: {error}') from error

@@ -1,0 +1,89 @@
+"""Where a study lives, and how the dead among its workers are found.
+
+Imported where Optuna is known to be installed.
+"""
+import contextlib
+import time
+import warnings
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages._heartbeat import BaseHeartbeat
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+# seconds between two signs of life of a worker, and how many may be missed
+BEAT, MISSED = 5, 4
+_KEY = 'heartbeat'
+
+
+class BeatingJournal(JournalStorage, BaseHeartbeat):
+    """A journal with the signs of life that Optuna has for databases alone.
+
+    Args:
+        path (str): File.
+        beat (int): Seconds between two signs.
+    """
+
+    def __init__(self, path: str, beat: int = BEAT):
+        super().__init__(JournalFileBackend(path))
+        self.beat = beat
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Write a sign of life of a trial's worker."""
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            self.set_trial_system_attr(trial_id, _KEY, time.time())
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        dead = time.time() - self.beat * MISSED
+        return [trial._trial_id for trial in self.get_all_trials(
+            study_id, deepcopy=False, states=(TrialState.RUNNING, ))
+            if trial.system_attrs.get(
+                _KEY, trial.datetime_start.timestamp()) < dead]
+
+    def get_heartbeat_interval(self) -> int:
+        """Return the seconds between two signs of life."""
+        return self.beat
+
+    def get_heartbeat_stale_trial_callback(self) -> None:
+        """Return None: what a dead worker held, the next one may take."""
+
+
+def open_storage(url: str, beat: int = BEAT):
+    """Open or make a storage.
+
+    Args:
+        url (str): ``'sqlite:///study.db'``, ``'journal:study.log'`` or any
+            other address of SQLAlchemy, such as ``'postgresql://...'``.
+        beat (int): Seconds between two signs of life; one whose worker has
+            missed ``MISSED`` is taken for dead.
+
+    Returns:
+        BaseStorage: With signs of life.
+
+    Raises:
+        ValueError: If it is no such address, or cannot be reached.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+    kind, _, rest = url.partition(':')
+    if kind == 'journal' and rest:
+        Path(rest).parent.mkdir(parents=True, exist_ok=True)
+        return BeatingJournal(rest, beat)
+    if not rest.startswith('//'):
+        raise ValueError(
+            f'cannot read the storage {url!r}: expected sqlite:///FILE, '
+            'journal:FILE or postgresql://USER@HOST/DATABASE')
+    # SQLite gives up after 5 s by default, where others write meanwhile
+    sqlite = dict(connect_args=dict(timeout=60)) \
+        if kind.startswith('sqlite') else None
+    if sqlite and rest[3:]:
+        Path(rest[3:]).parent.mkdir(parents=True, exist_ok=True)
+    warnings.filterwarnings('ignore', 'Argument ``heartbeat_interval`` is',
+                            optuna.exceptions.ExperimentalWarning)
+    try:
+        return RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=beat,
+                          grace_period=beat * MISSED)
+    except SQLAlchemyError as error:
+        raise ValueError(f'cannot open the storage {url!r}: {error}') \
+            from error

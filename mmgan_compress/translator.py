@@ -1,0 +1,219 @@
+"""Use of a student, whatever it was exported to."""
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+import torch
+import torch.nn as nn
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from . import pictures, video
+from .deploy.runtimes import on_arrays, open_model
+from .student import load_student
+
+StrPath = Union[str, Path]
+STUDENT_SUFFIX = '.pth'
+EAGER = 'eager'
+
+
+class Translator:
+    """Translates images, folders and videos, in any runtime.
+
+    An image whose sides are not multiples of the network's size multiple is
+    mirrored at its right and lower edge and cropped back where that is a
+    small part of it (ResNets: at most 3 pixels). Where it is not (U-Nets,
+    images below 16 pixels) the image is resized to the size of the training
+    images and back; for a file that takes one size only, to that size. Grey
+    images become RGB, transparent ones are laid on white, EXIF rotation is
+    applied.
+
+    Args:
+        model (str | Path | nn.Module): Student file (``.pth``), exported
+            model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.pt``), the
+            folder of an export, or what ``load_student`` returned, on any
+            device.
+        domain (str | None): Domain to generate, of a student that has two.
+        runtime (str | None): Of ``deploy.runtimes.RUNTIMES``; by the suffix
+            if None. ``'openvino'`` reads ``.onnx`` too.
+        threads (int | None): How many it may use; the runtime's own choice
+            if None.
+
+    Attributes:
+        runtime (str): Name of the runtime.
+        domain (str): What it generates.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, has no generator for the domain, or
+            was not made by this package.
+        ImportError: If the runtime is not installed.
+    """
+
+    def __init__(self, model: Union[StrPath, nn.Module],
+                 domain: Optional[str] = None, runtime: Optional[str] = None,
+                 threads: Optional[int] = None):
+        net = _network_of(model, domain, runtime)
+        if net is not None:
+            self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
+            self._run = _of_network(net, threads)
+        else:
+            opened = open_model(model, runtime, threads)
+            self.runtime, self._run = opened.runtime, opened.run
+            self._meta = _meta(opened.facts, model)
+            layout = opened.facts['layout']
+        self.domain = self._meta['domain']
+        if domain not in (None, self.domain):
+            raise ValueError(f'the model generates {self.domain!r}, not '
+                             f'{domain!r}: give the student file, or an '
+                             'export of that domain')
+        self._takes_pixels = layout == 'NHWC'
+
+    def __call__(self, images: Any, out: Optional[StrPath] = None,
+                 batch_size: int = 1) -> Union[list[Image.Image], list[str]]:
+        """Translate images or a video; a progress bar shows how far it is.
+
+        Args:
+            images (str | Path | Image | ndarray | list): An image file, a
+                folder (with its sub-folders), an open image, an array (H, W,
+                3), RGB, uint8, a list of them, or a video file.
+            out (str | Path | None): Folder for PNG files that keep the names
+                of their inputs, sub-folders included; a video becomes
+                ``NAME.mp4`` with its size and frame rate, without its
+                sound. Results of an earlier call are replaced, inputs
+                never. A video needs it.
+            batch_size (int): Images of one size that go through the network
+                at once, where the file takes more than one.
+
+        Returns:
+            list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs)
+            or, with ``out``, the paths of the files.
+
+        Raises:
+            FileNotFoundError: If a file is missing or a folder has no image.
+            ValueError: If a file cannot be read, if two inputs would make
+                one file, or if ``out`` lies in the folder of the inputs.
+            TypeError: If an input is neither a file nor an image.
+        """
+        if batch_size < 1:
+            raise ValueError(f'batch_size is {batch_size}: expected at '
+                             'least 1')
+        if video.is_video(images):
+            return [self._video(Path(images), out, batch_size)]
+        jobs = pictures.collect(images)
+        targets = pictures.destinations(jobs, out) if out else None
+        frames = (np.array(pictures.as_rgb(job.image)) for job in jobs)
+        results = []
+        for index, pixels in enumerate(tqdm(self.stream(frames, batch_size),
+                                            total=len(jobs),
+                                            disable=len(jobs) == 1)):
+            picture = Image.fromarray(pixels)
+            if targets is None:
+                results.append(picture)
+                continue
+            targets[index].parent.mkdir(parents=True, exist_ok=True)
+            picture.save(targets[index])
+            results.append(str(targets[index]))
+        return results
+
+    def stream(self, frames: Iterable[np.ndarray],
+               batch_size: int = 1) -> Iterator[np.ndarray]:
+        """Translate pictures one after the other, as they come.
+
+        Args:
+            frames (Iterable[ndarray]): (H, W, 3), RGB, uint8.
+            batch_size (int): How many of one size are taken at once.
+
+        Yields:
+            ndarray: (H, W, 3), RGB, uint8, in the order of the frames.
+        """
+        for _, same in itertools.groupby(frames, key=np.shape):
+            while batch := list(itertools.islice(same, batch_size)):
+                yield from self.run(np.stack(batch))
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Translate a batch.
+
+        Args:
+            pixels (ndarray): (N, H, W, 3), RGB, uint8, of any size.
+
+        Returns:
+            ndarray: (N, H, W, 3), RGB, uint8.
+        """
+        if self._takes_pixels and pictures.fits(*pixels.shape[1:3],
+                                                self._meta):
+            return self._run(pixels)
+        x = pictures.to_values(pixels)
+        return pictures.to_pixels(pictures.run(self._network, x, self._meta))
+
+    def _network(self, x: Tensor) -> Tensor:
+        """Run the model on (N, 3, H, W) in [-1, 1], whatever it takes."""
+        if self._takes_pixels:
+            return pictures.to_values(self._run(pictures.to_pixels(x)))
+        return torch.from_numpy(self._run(x.numpy()))
+
+    def _video(self, source: Path, out: Optional[StrPath],
+               batch_size: int) -> str:
+        target = video.destination(source, out)
+        about = video.probe(source)
+        with video.writing(target, about) as write:
+            frames = self.stream(video.frames(source), batch_size)
+            for frame in tqdm(frames, total=about.frames, unit='frame'):
+                write(frame)
+        return str(target)
+
+
+def translate(
+    student: Union[StrPath, nn.Module],
+    images: Any,
+    out: Optional[StrPath] = None
+) -> Union[list[Image.Image], list[str]]:
+    """Translate images with a student or an exported model.
+
+    Args:
+        student (str | Path | nn.Module): As for :class:`Translator`, which
+            is opened for this one call.
+        images, out: As for ``Translator.__call__``.
+
+    Returns:
+        list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
+        with ``out``, the paths of the files.
+    """
+    return Translator(student)(images, out)
+
+
+def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
+                runtime: Optional[str]) -> Optional[nn.Module]:
+    """Return the network of a student; None for an exported model."""
+    is_network = isinstance(model, nn.Module)
+    is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
+    if is_student and runtime not in (None, EAGER):
+        raise ValueError(f'a student runs in torch only, not in {runtime}: '
+                         'export it first (tools/export.py)')
+    if is_network:
+        return model
+    return load_student(model, domain) if is_student or runtime == EAGER \
+        else None
+
+
+def _of_network(net: nn.Module, threads: Optional[int]) -> Callable:
+    device = next(net.parameters()).device
+    return on_arrays(lambda x: net(x.to(device)).cpu(), threads)
+
+
+def _meta(facts: dict[str, str], model: StrPath) -> dict:
+    """Return what ``pictures.run`` has to know of an exported model."""
+    if 'size_multiple' not in facts:
+        raise ValueError(
+            f'{model} does not say what it takes: expected a file that '
+            'tools/export.py made, with the ones beside it')
+    shape = json.loads(facts['input_shape'])
+    side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
+    return dict(size_multiple=int(facts['size_multiple']),
+                image_size=int(facts['image_size']),
+                fixed_size=None if None in side else tuple(side),
+                domain=json.loads(facts['domains'])[-1])

@@ -1,0 +1,210 @@
+"""A page to try a student on, beside its teacher.
+
+Plain HTML without scripts. Werkzeug serves it, which TensorBoard brings along.
+Pictures that are sent are decoded, made smaller if need be, and sent back as
+new PNG data inside the page: nothing is written to disk, and what was sent
+never goes out again as it came.
+"""
+import base64
+import html
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Optional
+
+import numpy as np
+from PIL import Image
+
+from . import pictures
+from .compat import require
+from .translator import Translator
+
+LIMIT = 16 * 2**20  # bytes of an upload
+MAX_SIDE = 1024  # px; larger pictures are made smaller
+MAX_PIXELS = 50_000_000  # of a picture that is decoded
+FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
+THUMBNAIL = 96
+# no script, nothing from elsewhere, whatever a picture or a name may hold
+HEADERS = {
+    'Content-Security-Policy': "default-src 'none'; img-src data:; style-src "
+    "'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-store'
+}
+
+
+class TryPage:
+    """A WSGI application: a form, and what each model makes of a picture.
+
+    Args:
+        models (Mapping[str, Translator]): By title, the slowest first: its
+            time is the measure of the others.
+        examples (Sequence[str | Path]): Pictures to choose from.
+        hosts (Sequence[str] | None): Names that it may be asked under, so
+            that no other site can point its own name here; any if None.
+
+    Raises:
+        ImportError: If Werkzeug is not installed.
+    """
+
+    def __init__(self, models: Mapping[str, Translator],
+                 examples: Sequence[str] = (),
+                 hosts: Optional[Sequence[str]] = None):
+        self.wrappers = require('werkzeug.wrappers', 'page', 'The page')
+        self.models = dict(models)
+        self.examples = [_small(pictures.as_rgb(str(path)))
+                         for path in examples]
+        self.hosts = list(hosts) if hosts else None
+        self.turn = threading.Lock()  # times mean nothing in parallel
+        for model in self.models.values():
+            model.run(np.zeros((1, 256, 256, 3), np.uint8))  # warms up
+
+    def __call__(self, environ: dict, start_response: Callable):
+        """Answer a request, as WSGI asks for."""
+        request = self.wrappers.Request(environ)
+        request.max_content_length = LIMIT
+        request.trusted_hosts = self.hosts
+        errors = require('werkzeug.exceptions', 'page', 'The page')
+        try:
+            request.host  # raises where it is not trusted
+            status, body = self._answer(request)
+        except errors.RequestEntityTooLarge:
+            status, body = 413, _message(
+                f'The file is larger than {LIMIT // 2**20} MB.')
+        except errors.HTTPException as error:
+            status, body = error.code, _message(error.description)
+        response = self.wrappers.Response(
+            self._page(body), status, HEADERS, mimetype='text/html')
+        return response(environ, start_response)
+
+    def _answer(self, request) -> tuple[int, str]:
+        if request.path != '/':
+            return 404, _message('There is nothing here but the page /.')
+        if request.method in ('GET', 'HEAD'):
+            return 200, ''
+        if request.method != 'POST':
+            return 405, _message('Only GET and POST are understood.')
+        try:
+            image = self._picture(request)
+        except ValueError as error:
+            return 400, _message(str(error))
+        return 200, self._translate(image)
+
+    def _picture(self, request) -> Image.Image:
+        """Return the picture that was chosen or sent."""
+        chosen = request.form.get('example', '')
+        if chosen:
+            if chosen.isdecimal() and int(chosen) < len(self.examples):
+                return self.examples[int(chosen)]
+            raise ValueError(f'There is no example {chosen[:20]!r}.')
+        file = request.files.get('image')
+        if file is None or not file.filename:
+            raise ValueError('No picture was chosen.')
+        return _decoded(file.stream)
+
+    def _translate(self, image: Image.Image) -> str:
+        figures = [_figure('input', image, f'{image.width}x{image.height}')]
+        first = None
+        with self.turn:
+            for title, model in self.models.items():
+                begin = time.perf_counter()
+                pixels = model.run(np.array(image)[None])[0]
+                seconds = time.perf_counter() - begin
+                first = first or seconds
+                text = f'{1e3 * seconds:.1f} ms in {model.runtime}'
+                if len(figures) > 1:
+                    text += f', {first / seconds:.1f} times as fast'
+                figures.append(_figure(title, Image.fromarray(pixels), text))
+        return f'<div id="results">{"".join(figures)}</div>'
+
+    def _page(self, body: str) -> str:
+        examples = ''.join(
+            f'<button name="example" value="{index}">'
+            f'{_picture_tag(_thumbnail(image), f"example {index + 1}")}'
+            '</button>' for index, image in enumerate(self.examples))
+        return PAGE.substitute(examples=examples, body=body,
+                               megabytes=LIMIT // 2**20, side=MAX_SIDE)
+
+
+def serve(page: TryPage, host: str, port: int) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        page (TryPage): What to serve.
+        host (str): Address to listen on; 127.0.0.1 is this machine alone.
+        port (int): Port to listen on.
+    """
+    serving = require('werkzeug.serving', 'page', 'The page')
+    # browsers open connections in advance: one at a time would wait for them
+    serving.run_simple(host, port, page, threaded=True)
+
+
+def _decoded(stream) -> Image.Image:
+    """Decode a picture that somebody sent; refuse what is none."""
+    try:
+        with Image.open(stream, formats=FORMATS) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise ValueError(f'The picture is {file.width}x{file.height}:'
+                                 f' expected at most {MAX_PIXELS} pixels.')
+            return _small(pictures.as_rgb(file))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError('This is no picture that can be read: expected one '
+                         f'of {", ".join(FORMATS)}.') from error
+
+
+def _small(image: Image.Image) -> Image.Image:
+    image.thumbnail((MAX_SIDE, MAX_SIDE))
+    return image
+
+
+def _thumbnail(image: Image.Image) -> Image.Image:
+    small = image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return small
+
+
+def _picture_tag(image: Image.Image, title: str) -> str:
+    data = io.BytesIO()
+    image.save(data, 'PNG')
+    text = base64.b64encode(data.getvalue()).decode()
+    return (f'<img alt="{html.escape(title)}" '
+            f'src="data:image/png;base64,{text}">')
+
+
+def _figure(title: str, image: Image.Image, text: str) -> str:
+    return (f'<figure>{_picture_tag(image, title)}<figcaption><b>'
+            f'{html.escape(title)}</b><br>{html.escape(text)}</figcaption>'
+            '</figure>')
+
+
+def _message(text: str) -> str:
+    return f'<p id="message">{html.escape(text)}</p>'
+
+
+PAGE = Template('''<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Try the student</title>
+<style>
+body { font: 16px sans-serif; margin: 2em auto; max-width: 70em;
+       padding: 0 1em; color: #222; }
+figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; }
+figure img { width: 20em; max-width: 100%; image-rendering: auto; }
+button { padding: .3em; }
+button img { height: 5em; display: block; }
+#message { color: #a00; }
+</style>
+<h1>Try the student</h1>
+<form method="post" enctype="multipart/form-data">
+<p><label>Your picture, at most $megabytes MB; above $side pixels it is made
+smaller: <input type="file" name="image" accept="image/*"></label>
+<button id="translate">Translate</button></p>
+<p>$examples</p>
+</form>
+$body
+</html>
+''')

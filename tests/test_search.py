@@ -1,0 +1,275 @@
+"""The search for sub-networks: what is found, and what is refused."""
+import csv
+import itertools
+import json
+import sys
+from argparse import Namespace
+
+import numpy as np
+import pytest
+from searches import (BEST, CONFIGURATIONS, Logged, distance, problem, search,
+                      toy_supernet)
+
+from mmgan_compress.registry import SEARCHERS
+from mmgan_compress.search import run
+from mmgan_compress.search.candidates import rank
+from mmgan_compress.search.predictor import (LatencyPredictor,
+                                             draw_to_measure)
+from mmgan_compress.search.results import save, state_of
+from mmgan_compress.search.searchers import build_searcher
+from mmgan_compress.search.study import Found, front, results
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return f'journal:{tmp_path}/study.log'
+
+
+def test_exhaustive_finds_the_best_and_evaluates_each_once(tmp_path, journal):
+    score = Logged(tmp_path)
+    of = problem(score)
+    study = search(journal, of=of)
+    found = results(study, of)
+    assert sorted(f.configuration for f in found) == sorted(CONFIGURATIONS)
+    assert min(found, key=lambda f: f.metric).configuration == BEST
+    assert len(score.lines()) == len(CONFIGURATIONS) == 36
+    search(journal, of=of)  # there is nothing left to do
+    assert len(score.lines()) == 36
+
+
+def test_front_is_not_dominated():
+    def found(*points):
+        return [Found((i, ), metric, dict(macs=macs))
+                for i, (macs, metric) in enumerate(points)]
+
+    of = problem()
+    rows = found((3, 5.), (1, 9.), (2, 6.), (2, 7.), (4, 5.), (5, 4.))
+    assert [f.configuration[0] for f in front(rows, of)] == [1, 2, 0, 5]
+    of = problem(higher=True)
+    assert [f.configuration[0] for f in front(rows, of)] == [1]
+
+
+@pytest.mark.parametrize('higher', [False, True])
+def test_nsga2_finds_the_true_front(journal, higher):
+    """By then the evolution has seen two thirds of the space."""
+    def score(c):
+        return -distance(c) if higher else distance(c)
+
+    of = problem(score, higher=higher)
+    study = search(journal, 'nsga2', 24, of, options=dict(population=6))
+    macs = of.candidates.costs.of(CONFIGURATIONS)['macs']
+    true = front([Found(c, score(c), dict(macs=m))
+                  for c, m in zip(CONFIGURATIONS, macs)], of)
+    mine = front(results(study, of), of)
+    assert len(results(study, of)) == 24
+    assert {f.configuration for f in mine} & {f.configuration for f in true}
+    # no other evaluated one beats it
+    for row in mine:
+        for other in results(study, of):
+            better = other.metric > row.metric if higher else \
+                other.metric < row.metric
+            assert not (better and other.costs['macs'] <= row.costs['macs'])
+    assert {t.values[0] for t in study.best_trials} == {
+        f.costs['macs'] for f in mine}
+
+
+def test_evolution_is_better_than_chance(tmp_path):
+    net = toy_supernet([[8, 7, 6, 5, 4, 3]] * 8)
+
+    def score(configuration):
+        return float(sum(abs(n - 6) for n in configuration))
+
+    best = {}
+    for sampler in ('budget', 'random'):
+        of = problem(score, 'macs=0.9', net)
+        study = search(f'journal:{tmp_path}/{sampler}.log', sampler, 60, of,
+                       options=dict(population=10)
+                       if sampler == 'budget' else {})
+        best[sampler] = min(f.metric for f in front(results(study, of), of))
+    assert best['budget'] < best['random']
+
+
+@pytest.mark.parametrize('sampler', ['random', 'nsga2', 'budget',
+                                     'exhaustive'])
+def test_budget_is_kept_and_marked_come_first(journal, sampler):
+    net = toy_supernet()
+    ends = dict(largest=net.space.largest, smallest=net.space.smallest)
+    of = problem(limit='macs=0.85', net=net, marked=ends)
+    study = search(journal, sampler, 9, of, options=dict(population=3)
+                   if sampler in ('nsga2', 'budget') else {})
+    found = results(study, of)
+    assert [f.configuration for f in found[:2]] == list(ends.values())
+    assert [f.name for f in found[:3]] == ['largest', 'smallest', None]
+    most = of.candidates.limit.most
+    assert len(found) == 9
+    assert all(f.costs['macs'] <= most for f in found[1:])
+    assert found[0].costs['macs'] > most
+    assert found[0] not in front(found, of)
+
+
+def test_seed_tells_what_is_drawn(tmp_path):
+    def drawn(name, seed):
+        of = problem()
+        of.candidates.seed = seed
+        study = search(f'journal:{tmp_path}/{name}', 'random', 6, of)
+        return [f.configuration for f in results(study, of)]
+
+    assert drawn('a', 1) == drawn('b', 1) != drawn('c', 2)
+
+
+@pytest.mark.parametrize('storage', ['journal:{}/s.log',
+                                     'sqlite:///{}/s.db'])
+def test_resume_goes_on(tmp_path, storage):
+    """Behind an error, the configuration that failed is evaluated, too."""
+    score = Logged(tmp_path)
+
+    def fails(configuration):
+        if score.count == 3:
+            raise RuntimeError('out of memory')
+        return score(configuration)
+
+    storage = storage.format(tmp_path)
+    with pytest.raises(RuntimeError, match='out of memory'):
+        search(storage, 'random', 8, problem(fails))
+    assert len(score.lines()) == 3
+    of = problem(score)
+    found = results(search(storage, 'random', 8, of), of)
+    assert len(found) == len(set(score.lines())) == len(score.lines()) == 8
+    fresh = problem()
+    whole = search(f'journal:{tmp_path}/whole.log', 'random', 8, fresh)
+    assert {f.configuration for f in results(whole, fresh)} == {
+        f.configuration for f in found}
+
+
+def test_settings_of_a_study_stay(journal):
+    search(journal, 'random', 2)
+    with pytest.raises(ValueError, match=r"(?s)seed: 0 -> 1.*another --study"):
+        search(journal, 'random', 2, settings=dict(seed=1))
+
+
+def test_a_metric_that_is_no_number_ends_the_search(journal):
+    with pytest.raises(ValueError, match='toy/FID of .* is nan'):
+        search(journal, 'random', 2, problem(lambda c: float('nan')))
+
+
+# --- predicted times --------------------------------------------------------
+def synthetic(rows, macs, noise=0.02):
+    """Time of MACs, of a part's width, and of widths that fill no vector."""
+    rows = np.asarray(rows)
+    clean = 2 + macs / macs.max() * 10 + rows[:, 0] * 0.1 + (
+        rows % 4 == 2).sum(axis=1) * 0.3
+    rng = np.random.default_rng(0)
+    return clean * (1 + noise * rng.standard_normal(len(rows)))
+
+
+def test_predictor_is_near_and_knows_its_error():
+    net = toy_supernet([[8, 6, 4, 2]] * 8)
+    costs = problem(net=net).candidates.costs
+    rows = draw_to_measure(net.space.candidates, 48, 0)
+    assert rows[:2] == [net.space.largest, net.space.smallest]
+    assert len(set(rows)) == 48
+    macs = costs.of(rows)['macs']
+    times = synthetic(rows, macs)
+    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs,
+                                  times)
+    assert fitted.error['count'] == 12
+    assert 0 < fitted.error['median'] < 0.04
+    assert fitted.error['p95'] < 0.1
+    others = list(itertools.islice(net.space, 0, None, 97))
+    macs = costs.of(others)['macs']
+    error = np.abs(fitted(others, macs) / synthetic(others, macs, 0) - 1)
+    assert np.median(error) < 0.04 and np.percentile(error, 95) < 0.1
+    plain = json.loads(json.dumps(fitted.to_dict()))
+    again = LatencyPredictor(**plain)
+    assert np.array_equal(again(others, macs), fitted(others, macs))
+
+
+def test_predictor_falls_back_to_macs():
+    """Where MACs say all, nothing else is fitted to noise."""
+    net = toy_supernet([[8, 6, 4, 2]] * 8)
+    costs = problem(net=net).candidates.costs
+    rows = draw_to_measure(net.space.candidates, 12, 0)
+    macs = costs.of(rows)['macs']
+    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs,
+                                  1 + macs * 1e-5)
+    others = list(itertools.islice(net.space, 0, None, 97))
+    macs = costs.of(others)['macs']
+    assert np.allclose(fitted(others, macs), 1 + macs * 1e-5, rtol=1e-3)
+    with pytest.raises(ValueError, match='4 measured sub-networks'):
+        LatencyPredictor.fit('toy', net.space.candidates, rows[:4],
+                             macs[:4], macs[:4])
+
+
+def test_ten_thousand_are_ranked_in_a_moment(tmp_path, capsys):
+    net = toy_supernet([[8, 7, 6, 5, 4]] * 8)
+    of = problem(net=net)
+    costs = of.candidates.costs
+    rows = draw_to_measure(net.space.candidates, 24, 0)
+    macs = costs.of(rows)['macs']
+    costs.predictor = LatencyPredictor.fit(
+        'toy', net.space.candidates, rows, macs, synthetic(rows, macs))
+    ranked, figures = rank(of.candidates, 'latency@toy', 10_000)
+    assert len(set(ranked)) == 10_000
+    assert (np.diff(figures['latency@toy']) >= 0).all()
+    assert np.array_equal(costs.of(ranked)['macs'], figures['macs'])
+    args = Namespace(out=str(tmp_path), rank=50, objective='macs')
+    run._rank(of.candidates, args)
+    assert '50 of 390625 sub-networks ranked' in capsys.readouterr().out
+    with open(tmp_path / 'ranking.csv') as file:
+        assert len(list(csv.DictReader(file))) == 50
+
+
+# --- results ----------------------------------------------------------------
+def test_results_on_disk(tmp_path, journal):
+    net = toy_supernet()
+    of = problem(limit='macs=0.9', net=net, marked=dict(
+        largest=net.space.largest))
+    found = results(search(journal, of=of), of)
+    rows = front(found, of)
+    save(tmp_path, found, of, dict(study='toy', notes=['by hand']),
+         {rows[0].configuration: 3.5})
+    content = json.loads((tmp_path / 'front.json').read_text())
+    assert [r['metric'] for r in content['front']] == [f.metric for f in rows]
+    assert content['front'][0]['measured_ms'] == 3.5
+    assert len(content['front']) + len(content['others']) == len(found)
+    table = (tmp_path / 'search.md').read_text()
+    assert 'largest, not on the front' in table and '- by hand' in table
+    assert (tmp_path / 'front.png').read_bytes()[1:4] == b'PNG'
+    assert state_of(found, of).startswith(f'front of {len(rows)}: ')
+
+
+# --- what is refused --------------------------------------------------------
+def test_unknown_searcher():
+    with pytest.raises(ValueError, match=r"no searcher 'tpe'.*'nsga2'"):
+        build_searcher('tpe', {})
+    with pytest.raises(ValueError, match='random: RandomSearch'):
+        build_searcher('random', dict(population=3))
+    assert SEARCHERS.get('NSGA2Search') is SEARCHERS.get('nsga2')
+
+
+def test_budget_below_all():
+    smallest = '4_4_4_4_8_8_8_8'
+    with pytest.raises(ValueError, match=f'the nearest is {smallest} with '):
+        problem(limit='macs=0.01')
+    with pytest.raises(ValueError, match="no cost 'flops'"):
+        problem(limit='flops=0.5')
+    wide = toy_supernet([[8, 7, 6, 5, 4]] * 8)  # not listed
+    with pytest.raises(ValueError, match='the nearest is 4_4_4_4_4_4_4_4'):
+        problem(limit='macs=1000', net=wide)
+
+
+def test_too_many_for_all():
+    of = problem(net=toy_supernet([[8, 7, 6, 5, 4]] * 8))
+    with pytest.raises(ValueError, match='390625 sub-networks are too many'):
+        build_searcher('exhaustive', {}).trials(of.candidates)
+
+
+def test_storage_that_cannot_be_read():
+    with pytest.raises(ValueError, match="storage 'study.db'.*sqlite:///"):
+        search('study.db')
+
+
+def test_optuna_is_optional(monkeypatch, journal):
+    monkeypatch.setitem(sys.modules, 'optuna', None)
+    with pytest.raises(ImportError, match=r'mmgan_compress\[search\]'):
+        search(journal)

@@ -1,0 +1,77 @@
+"""Searches that several processes work on, some of which die."""
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from searches import CONFIGURATIONS, Logged, problem, search
+
+from mmgan_compress.search.storage import MISSED
+from mmgan_compress.search.study import results
+
+BEAT = 1  # second; databases take whole ones
+STORAGES = ['sqlite:///{}/study.db', 'journal:{}/study.log']
+
+
+def start(storage, folder, **kwargs):
+    """Start a worker; as a fork, which has all imported."""
+    of = problem(Logged(folder, **kwargs))
+    worker = multiprocessing.get_context('fork').Process(
+        target=search, args=(storage, 'exhaustive', None, of),
+        kwargs=dict(beat=BEAT))
+    worker.start()
+    return worker
+
+
+def found_in(storage):
+    of = problem()
+    study = search(storage, of=of, beat=BEAT)  # evaluates what is left
+    return study, results(study, of)
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+def test_two_workers_share_a_study(tmp_path, storage):
+    storage = storage.format(tmp_path)
+    search(storage, trials=1)  # makes it
+    folders = [tmp_path / name for name in 'ab']
+    workers = []
+    for folder in folders:
+        folder.mkdir()
+        workers.append(start(storage, folder, seconds=0.02))
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    calls = [Logged(folder).lines() for folder in folders]
+    assert all(calls)  # both had something to do
+    assert len(calls[0] + calls[1]) == len(CONFIGURATIONS) - 1
+    study, found = found_in(storage)
+    assert {f.configuration for f in found} == set(CONFIGURATIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('storage', STORAGES)
+def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
+    storage = storage.format(tmp_path)
+    search(storage, trials=1)
+    victim = start(storage, tmp_path, hang=True)
+    while not (tmp_path / 'hangs').exists():
+        time.sleep(0.01)
+    other = tmp_path / 'other'
+    other.mkdir()
+    worker = start(storage, other)  # meets the victim at work
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    began = time.monotonic()
+    worker.join(60)
+    assert worker.exitcode == 0
+    assert time.monotonic() - began >= BEAT * (MISSED - 1)
+    study, found = found_in(storage)
+    assert {f.configuration for f in found} == set(CONFIGURATIONS)
+    states = [t.state.name for t in study.get_trials(deepcopy=False)]
+    assert states.count('FAIL') == 1 and not states.count('RUNNING')
+    done = Logged(tmp_path).lines() + Logged(other).lines()
+    assert sorted(done) == sorted(set(done))  # nothing was done twice
+    assert len(done) == len(CONFIGURATIONS) - 1
+    assert Path(tmp_path, 'calls').read_text().count('\n') == 2

@@ -1,0 +1,149 @@
+"""Make the 8-bit model of a student and say what it loses.
+
+python tools/quantize.py student.pth --out int8/ --calibration FOLDER
+
+Writes what tools/export.py writes, and quantize.json: which layers compute
+in 8 bits, and the loss against single precision on images, and, with
+--test RECIPE, on the recipe's test split by its metrics.
+
+A student that was trained with quantization brings its ranges along: no
+images are needed, and what was trained is what is exported.
+"""
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('student', help='student file of a run')
+    parser.add_argument('--out', required=True, help='folder to write into')
+    parser.add_argument('--quantizer', help='name in the registry QUANTIZERS: '
+                        'ORTStatic, NNIPTQ, INCStatic\n(default: '
+                        "the student's own ranges, else ORTStatic)")
+    parser.add_argument('--calibration', metavar='FOLDER_OR_RECIPE',
+                        help="training images of the student's source "
+                        'domain')
+    parser.add_argument('--psnr-floor', type=float, metavar='DB',
+                        help='leave those layers in float that 8 bits hurt '
+                        'most,\nuntil each image is that near (ORTStatic)')
+    parser.add_argument('--sensitivity', action='store_true',
+                        help='list what 8 bits do to each layer alone '
+                        '(ORTStatic)')
+    parser.add_argument('--skip', nargs='+', metavar='LAYER',
+                        help='layers that stay float, also with * (default: '
+                        'first rgb norms)')
+    parser.add_argument('--options', nargs='+', default=[],
+                        metavar='KEY=VALUE', help="the quantizer's settings")
+    parser.add_argument('--deploy-cfg', metavar='FILE', help='another '
+                        'runtime of configs/deploy, in int8')
+    parser.add_argument('--size', type=int, help='side of the images '
+                        '(default: that of the training images)')
+    parser.add_argument('--images', metavar='PATH', help='what the loss is '
+                        'measured on (default: the demo images)')
+    parser.add_argument('--test', metavar='RECIPE', help='score both models '
+                        'on its test split')
+    parser.add_argument('--demo', action='store_true',
+                        help='both recipes with the data of their demo')
+    parser.add_argument('--data-root', help='both with your own images')
+    parser.add_argument('--domain', help='domain to generate, of a student '
+                        'that has two')
+    return parser.parse_args()
+
+
+def quantizer_of(args: argparse.Namespace, info: dict) -> dict:
+    """Return the quantizer's config."""
+    from mmgan_compress.compressors.students import read_options
+    chosen = dict(skip=args.skip, psnr_floor=args.psnr_floor,
+                  sensitivity=args.sensitivity or None)
+    options = dict(read_options(args.options), **{
+        key: value for key, value in chosen.items() if value is not None})
+    own = 'StudentScales' if info.get('quantization') and not options and \
+        not args.calibration else 'ORTStatic'
+    return dict(type=args.quantizer or own, **options)
+
+
+def quantize(args: argparse.Namespace) -> dict:
+    """Quantize and score; return the record."""
+    from mmgan_compress.compressors.int8 import (LOWERED, RECORD,
+                                                 build_quantizer,
+                                                 quantize_student)
+    from mmgan_compress.deploy.export import CALIBRATION_IMAGES
+    from mmgan_compress.deploy.targets import read_target
+    from mmgan_compress.engine.quality import read_recipe, training_images
+    from mmgan_compress.student import student_info
+    info = student_info(args.student)
+    domain = args.domain or info['default_domain']
+    source = next(d for d in info['domains'] if d != domain)
+    quantizer = quantizer_of(args, info)
+    build_quantizer(quantizer)
+    target = read_target(args.deploy_cfg) if args.deploy_cfg else LOWERED
+    # what is missing shows before the work
+    rest = (info['domains'], args.demo, args.data_root)
+    test = read_recipe(args.test, 'test_dataloader', *rest) \
+        if args.test else None
+    images = args.calibration
+    if images and images.endswith('.py'):
+        cfg = read_recipe(images, 'train_dataloader', *rest)
+        images = training_images(cfg, source, CALIBRATION_IMAGES)
+    record = quantize_student(args.student, args.out, quantizer, images,
+                              target, args.size, args.images, domain)
+    if test is not None:
+        record['test'] = score(args, test, [source, domain], record)
+        Path(args.out, RECORD).write_text(json.dumps(record, indent=2) + '\n')
+    return record
+
+
+def score(args: argparse.Namespace, cfg, domains: list, record: dict) -> dict:
+    """Return the figures of both models on the test split."""
+    from mmgan_compress.compressors.int8 import RuntimeNetwork
+    from mmgan_compress.engine.quality import score_networks
+    from mmgan_compress.student import load_student
+    model = Path(args.out, next(iter(record['export']['files'])))
+    figures, protocols = score_networks(cfg, {
+        'fp32': load_student(args.student, domains[1]),
+        'int8': RuntimeNetwork(model, record['export']['uint8'])
+    }, domains, domains[1])
+    return dict(recipe=Path(args.test).name, protocols=protocols, **figures)
+
+
+def print_record(record: dict, out: str) -> None:
+    """Print what a user has to know."""
+    for row in record.get('layers', []):
+        print(f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
+              f'{row["macs"] / 1e6:9.3f} M MACs  '
+              f'{"int8" if row["int8"] else "float"}')
+    test = record.get('test', {})
+    for name, before in test.get('fp32', {}).items():
+        print(f'{name}: {before:.4g} in single precision, '
+              f'{test["int8"][name]:.4g} in 8 bits')
+    lost = record['lost']
+    psnr = 'no difference' if lost['psnr'] is None else f'{lost["psnr"]} dB'
+    print(f'{out}/{next(iter(record["export"]["files"]))}: {psnr} (PSNR, '
+          f'SSIM {lost["ssim"]}, max-abs {lost["max_abs"]:.3f}) from single '
+          f'precision on the worst of {lost["images"]} images')
+
+
+def main() -> None:
+    """Quantize, print what was lost."""
+    args = parse_args()
+    try:
+        # libraries log to standard output; only the result may stand there
+        with contextlib.redirect_stdout(sys.stderr):
+            record = quantize(args)
+    except KeyError as error:  # which would show its message in quotes
+        sys.exit(f'error: {error.args[0]}')
+    except (ValueError, TypeError, OSError, ImportError,
+            RuntimeError) as error:
+        sys.exit(f'error: {error}')
+    print_record(record, args.out)
+
+
+if __name__ == '__main__':
+    main()
