@@ -11,7 +11,6 @@ import io
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from string import Template
 from typing import Optional
 

@@ -9,7 +9,7 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from ..core.logs import quiet
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
 from ..deploy.quantize_onnx import NORMS
-from ..deploy.scales import student_scales, to_exported
+from ..deploy.scales import student_scales
 from ..deploy.sensitivity import rank
 from ..models.quantization import (SENSITIVE, layers_to_quantize,
                                    nni_scales, nni_settings)

@@ -9,7 +9,7 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import torch.nn as nn
 from mmengine.config import Config, ConfigDict
