@@ -74,6 +74,11 @@ def export_student(student: StrPath,
     net = load_student(student, domain)
     size = _checked_size(size or target.size, net.meta)
     multiple = net.meta['size_multiple']
+    if target.dynamic and size < backend.least * multiple:
+        raise ValueError(
+            f'{target.backend} with free sides needs {backend.least} times '
+            f'the size multiple of this network, {multiple}, got {size}: '
+            'name a larger size, or a static config')
     samples = sample_inputs(size, multiple, target.dynamic, images)
     facts = student_facts(student, net.meta, None if target.dynamic else size,
                           target.precision, target.uint8)

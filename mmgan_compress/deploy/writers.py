@@ -143,6 +143,7 @@ class Backend(NamedTuple):
             precision on large or flat images (see ``norms.py``).
         uint8 (bool): Whether it can take 8-bit pictures.
         optional (tuple[str, ...]): Suffixes of files that may be there.
+        least (int): Smallest free side, in size multiples of the network.
     """
     write: Callable[[Job], None]
     runtime: str
@@ -151,6 +152,7 @@ class Backend(NamedTuple):
     coarse_sums: bool = True
     uint8: bool = True
     optional: tuple[str, ...] = ()
+    least: int = 1
 
 
 _ALL = ('fp32', 'fp16', 'int8')
@@ -166,7 +168,9 @@ BACKENDS = {
     'torchscript': Backend(write_torchscript, 'torchscript', ('.pt', ),
                            coarse_sums=False),
     'torch-export': Backend(write_torch_export, 'torch.export', ('.pt2', ),
-                            coarse_sums=False)
+                            # the exporter takes a side that is 1 inside for
+                            # another network
+                            coarse_sums=False, least=2)
 }
 
 
