@@ -134,6 +134,10 @@ def test_commands():
         '--out', 'out']
     assert command('export', source='s.pth', dynamic=True) == [
         'tools/export.py', 's.pth', '--dynamic', '--out', 'out']
+    name = 'image-translation_openvino_static-256x256.py'
+    assert command('export', source='s.pth', deploy_cfg=name, uint8=True) == [
+        'tools/export.py', 's.pth', '--deploy-cfg', find_config(name),
+        '--uint8', '--out', 'out']
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from toy import (SIZE, Trainer, build_host, last_checkpoint, moved, snapshot,
 
 from mmgan_compress import load_student
 from mmgan_compress.compressors.int8 import quantize_student
+from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.parity import difference
+from mmgan_compress.deploy.targets import Target
 from mmgan_compress.engine.quantization_hooks import (FakeQuantScalesHook,
                                                       QuantizationAwareHook)
 from mmgan_compress.models.fake_quant import fake_quantize
@@ -69,6 +71,11 @@ def test_what_is_trained_is_what_is_exported(algorithm, quantized, tmp_path,
     rounds = whole.model.generators[domain].eval()
     net = load_student(tmp_path / 'a' / 'student.pth')
     run = exported(tmp_path / 'a')
+    # a deploy config's int8 is the same, without any images
+    export_student(tmp_path / 'a' / 'student.pth', tmp_path / 'deployed',
+                   Target(precision='int8'), SIZE)
+    assert (tmp_path / 'deployed' / 'end2end.onnx').read_bytes() == (
+        tmp_path / 'a' / 'int8' / 'end2end.onnx').read_bytes()
     info = student_info(tmp_path / 'a' / 'student.pth')
     own = info['quantization'][domain]
     # sums in another order may tip a value over to the next one of its grid

@@ -2,6 +2,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,3 +77,26 @@ def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
     assert sorted(done) == sorted(set(done))  # nothing was done twice
     assert len(done) == len(CONFIGURATIONS) - 1
     assert Path(tmp_path, 'calls').read_text().count('\n') == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'),
+                    reason='elsewhere nothing ends orphans')
+def test_helpers_end_with_a_search_that_is_killed(tmp_path):
+    code = ('import sys, time\nfrom argparse import Namespace\n'
+            'from mmgan_compress.search.run import _helpers\n'
+            "sys.argv = ['-c', 'import time; time.sleep(60)']\n"
+            "with _helpers(Namespace(storage='', study='', workers=3, "
+            f'out={str(tmp_path)!r})):\n'
+            "    print('ready', flush=True)\n    time.sleep(60)\n")
+    search_ = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code],
+                               stdout=subprocess.PIPE, text=True)
+    assert search_.stdout.readline() == 'ready\n'
+    helpers = Path(f'/proc/{search_.pid}/task/{search_.pid}/children')
+    pids = helpers.read_text().split()
+    assert len(pids) == 2
+    search_.kill()
+    search_.wait()
+    until = time.monotonic() + 10
+    while any(Path('/proc', pid).exists() for pid in pids):
+        assert time.monotonic() < until, 'helpers outlive their search'
+        time.sleep(0.05)

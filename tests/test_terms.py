@@ -99,7 +99,7 @@ def channel_term(reduction):
     term = ChannelTerm(500., names, reduction=reduction)
     term.adaptors['t'] = nn.ModuleList()
     for i in range(4):
-        adaptor = ChannelTerm._adaptor(4, 8)
+        adaptor = ChannelTerm.adaptor(4, 8)
         adaptor[0].weight.data = ARRAYS[f'cd_conv_w_{i}'].clone()
         adaptor[1].weight.data = ARRAYS[f'cd_bn_w_{i}'].clone()
         adaptor[1].bias.data = ARRAYS[f'cd_bn_b_{i}'].clone()
@@ -125,7 +125,7 @@ def test_channel_distillation():
 
 def test_adaptors_start_as_omgds():
     torch.manual_seed(0)
-    adaptor = ChannelTerm._adaptor(64, 256)
+    adaptor = ChannelTerm.adaptor(64, 256)
     assert adaptor[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert adaptor[1].weight.mean().item() == pytest.approx(1, abs=0.01)
     assert adaptor[1].weight.std().item() == pytest.approx(0.02, rel=0.2)

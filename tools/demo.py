@@ -2,6 +2,7 @@
 
 python tools/demo.py configs/omgd_cyclegan.py
 """
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 TOOLS = Path(__file__).parent
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='recipe, a path or its file name')
+    return parser.parse_args()
 
 
 def run(*command: str):
@@ -20,8 +29,8 @@ def run(*command: str):
 
 def main():
     """Train into the next free folder, then export to ONNX."""
+    config = parse_args().config
     from mmgan_compress.engine.launch import next_work_dir
-    config = sys.argv[1]
     work_dir = next_work_dir(config, demo=True)
     run(str(TOOLS / 'train.py'), config, '--demo', '--work-dir', work_dir)
     run(str(TOOLS / 'export.py'), f'{work_dir}/student.pth',

@@ -36,7 +36,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--calibration',
         metavar='PATH',
-        help='folder of training images, for int8')
+        help='folder of training images, for int8; not needed by a student '
+        'that learnt in 8 bits')
     parser.add_argument(
         '--tolerance',
         type=float,

@@ -7,7 +7,6 @@ from typing import Any, Optional, Union
 import numpy as np
 import torch
 import torch.nn as nn
-from PIL import Image
 from torch import Tensor
 
 from ..deploy.export import CALIBRATION_IMAGES, export_student
@@ -63,10 +62,10 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
             f'{type(method).__name__} needs images to calibrate on: give a '
             "folder of training images of the student's source domain "
             '(--calibration FOLDER), or a recipe')
-    if not method.calibrates:  # an image that stands for the size alone
-        calibration = [Image.new('RGB', (size, size))]
-    inputs = [x for _, x in real_inputs(size, calibration,
-                                        CALIBRATION_IMAGES)]
+    inputs = [np.zeros((1, 3, size, size), np.float32)]  # its size alone
+    if method.calibrates:
+        inputs = [x for _, x in real_inputs(size, calibration,
+                                            CALIBRATION_IMAGES)]
     plan = method.plan(net, inputs)
     target = dataclasses.replace(target, settings=dict(
         target.settings, quantization_config=plan.settings))

@@ -253,7 +253,7 @@ class StudentScales:
 
         Args:
             net (nn.Module): Of ``load_student``.
-            inputs (Sequence[ndarray]): One image, for its size.
+            inputs (Sequence[ndarray]): One input, for its size.
 
         Raises:
             ValueError: If it has none.

@@ -1,6 +1,5 @@
 """Export of a student to a runtime, with the proof that it is the same."""
 import dataclasses
-import hashlib
 import json
 import os
 import tempfile
@@ -11,6 +10,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..data.fetch import sha256_of
 from ..data.images import MIN_SIDE
 from ..student import load_student
 from .facts import student_facts
@@ -18,6 +18,7 @@ from .norms import has_instance_norms, stage_norms
 from .parity import (Limits, ParityError, compare, limits, real_inputs,
                      sample_inputs, to_levels)
 from .runtimes import open_model
+from .scales import student_scales
 from .sdk_files import sdk_files
 from .targets import Target
 from .writers import STEM, Backend, Job, check_target
@@ -52,7 +53,8 @@ def export_student(student: StrPath,
             that of the precision if None (see ``parity.LIMITS``).
         images (Any): Real images to compare on, as for ``translate``; the
             demo's if None.
-        calibration (Any): Training images, for int8.
+        calibration (Any): Training images, for int8. Without any, a student
+            that learnt in 8 bits is exported with what it learnt.
         domain (str | None): Domain to generate; the default one if None.
 
     Returns:
@@ -79,6 +81,7 @@ def export_student(student: StrPath,
             f'{target.backend} with free sides needs {backend.least} times '
             f'the size multiple of this network, {multiple}, got {size}: '
             'name a larger size, or a static config')
+    target = _with_own_scales(target, net, size, calibration)
     samples = sample_inputs(size, multiple, target.dynamic, images)
     facts = student_facts(student, net.meta, None if target.dynamic else size,
                           target.precision, target.uint8)
@@ -99,6 +102,19 @@ def export_student(student: StrPath,
     return report
 
 
+def _with_own_scales(target: Target, net: nn.Module, size: int,
+                     images: Any) -> Target:
+    """Take the student's scales where nobody says what else to take."""
+    settings = target.settings.get('quantization_config', {})
+    if target.precision != 'int8' or images or settings.get('images') \
+            or settings.get('scales'):
+        return target
+    scales = student_scales(net, size)
+    return target if scales is None else dataclasses.replace(
+        target, settings=dict(target.settings, quantization_config=dict(
+            settings, scales=scales)))
+
+
 def _calibration(target: Target, size: int, images: Any) -> list:
     """Return inputs of the model to calibrate on, if any are needed."""
     settings = target.settings.get('quantization_config', {})
@@ -107,7 +123,8 @@ def _calibration(target: Target, size: int, images: Any) -> list:
     images = images or settings.get('images')
     if not images:
         raise ValueError(
-            'int8 needs images to calibrate on: give a folder of training '
+            'int8 needs images to calibrate on, since the student did not '
+            'learn in 8 bits: give a folder of training '
             "images of the student's source domain (--calibration FOLDER, or "
             'backend_config.quantization_config.images)')
     inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES)]
@@ -175,14 +192,10 @@ def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
     for name, content in texts.items():
         (work / name).write_text(json.dumps(content, indent=2) + '\n')
     names = [*files, *texts]
-    report['files'] = {name: _sha256(work / name) for name in names}
+    report['files'] = {name: sha256_of(work / name) for name in names}
     (work / RECORD).write_text(json.dumps(report, indent=2) + '\n')
     for name in [*names, RECORD]:
         os.replace(work / name, out / name)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _checked_size(size: Optional[int], meta: dict) -> int:
@@ -205,7 +218,7 @@ def _other_student(out: Path, backend: Backend,
     written = [*(f'{STEM}{suffix}' for suffix in
                  backend.suffixes + backend.optional), *TEXTS, RECORD]
     ours = {name for name, digest in record.get('files', {}).items()
-            if (out / name).is_file() and _sha256(out / name) == digest}
+            if (out / name).is_file() and sha256_of(out / name) == digest}
     foreign = [name for name in written if (out / name).exists()
                and name not in ours and not (name == RECORD and record)]
     left = sorted(ours - set(written))

@@ -11,10 +11,11 @@ Text only, since ONNX and OpenVINO hold nothing else::
 ``input_shape`` has null where a dimension is free. A model of 8-bit pictures
 has the layout ``NHWC`` and the range ``[0, 255]``.
 """
-import hashlib
 import json
 from pathlib import Path
 from typing import Optional, Union
+
+from ..data.fetch import sha256_of
 
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
 
@@ -39,7 +40,7 @@ def student_facts(student: Union[str, Path], meta: dict,
     batch = 1 if size else None
     shape = [batch, size, size, 3] if uint8 else [batch, 3, size, size]
     return dict(
-        student_sha256=hashlib.sha256(Path(student).read_bytes()).hexdigest(),
+        student_sha256=sha256_of(student),
         made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
         domains=json.dumps([source, meta['domain']]),
         value_range='[0, 255]' if uint8 else '[-1, 1]',

@@ -20,6 +20,7 @@ from ..registry import DISTILLERS
 from .adversarial import PlayingStudent
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
+from .teachers import check_offline_direction
 
 
 class CompressedStudent(PlayingStudent):
@@ -41,12 +42,7 @@ class CompressedStudent(PlayingStudent):
 
     # --- building ---------------------------------------------------------
     def attach(self, host):
-        if len(host.domains) != 1:
-            raise ValueError('GAN Compression trains one direction, got '
-                             f'reachable_domains={host.domains}')
-        if not self.offline:
-            raise ValueError('GAN Compression learns from a teacher that '
-                             'does not train: set offline=True')
+        check_offline_direction(self, host.domains, 'GAN Compression')
         super().attach(host)
         if not self.latest_networks():
             raise ValueError('GAN Compression needs a teacher, and the '

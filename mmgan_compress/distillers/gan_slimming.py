@@ -26,6 +26,7 @@ from ..registry import DISTILLERS
 from .adversarial import PlayingStudent
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
+from .teachers import check_offline_direction
 
 
 class ParameterView(nn.Module):
@@ -82,12 +83,7 @@ class SlimmingStudent(PlayingStudent):
 
     # --- building ---------------------------------------------------------
     def attach(self, host):
-        if len(host.domains) != 1:
-            raise ValueError('GAN Slimming trains one direction, got '
-                             f'reachable_domains={host.domains}')
-        if not self.offline:
-            raise ValueError('GAN Slimming learns from a teacher that does '
-                             'not train: set offline=True')
+        check_offline_direction(self, host.domains, 'GAN Slimming')
         super().attach(host)
         domain, = host.domains
         if not self.distilling(domain):

@@ -41,6 +41,26 @@ def check_teachers(distiller: nn.Module):
                          'teacher_checkpoints=[...]')
 
 
+def check_offline_direction(distiller: nn.Module, domains: Sequence[str],
+                            method: str):
+    """Refuse settings of a method for one direction and a frozen teacher.
+
+    Args:
+        distiller (BaseDistiller): Of that method.
+        domains (Sequence[str]): What its host generates.
+        method (str): Its name, for messages.
+
+    Raises:
+        ValueError: If there are more directions, or the teacher trains.
+    """
+    if len(domains) != 1:
+        raise ValueError(f'{method} trains one direction, got '
+                         f'reachable_domains={domains}')
+    if not distiller.offline:
+        raise ValueError(f'{method} learns from a teacher that does not '
+                         'train: set offline=True')
+
+
 def check_term(term: DistillTerm, name: str, teacher: nn.Module,
                discriminator: Optional[nn.Module]):
     """Refuse a term that asks for what its teacher does not have.

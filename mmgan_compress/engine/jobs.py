@@ -121,7 +121,7 @@ def run_logged(command: list[str], log: Path, lock: IO) -> int:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, pass_fds=[lock.fileno()],
             # of its own, so that its workers can be ended with it
-            start_new_session=True, preexec_fn=_end_with_parent(),
+            start_new_session=True, preexec_fn=end_with_parent(),
             env=dict(os.environ, PYTHONUNBUFFERED='1'))
         try:
             for chunk in iter(lambda: os.read(child.stdout.fileno(), 1 << 16),
@@ -140,8 +140,12 @@ def _show(chunk: bytes, file: IO):
     sys.stdout.buffer.flush()
 
 
-def _end_with_parent():
-    """Return what the child calls to be signalled when its parent dies."""
+def end_with_parent():
+    """Return what the child calls to be signalled when its parent dies.
+
+    The kernel does it, on Linux; elsewhere there is nothing to call, None.
+    For ``preexec_fn`` of ``subprocess.Popen``.
+    """
     if not sys.platform.startswith('linux'):
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: after fork, only call

@@ -1,44 +1,25 @@
 """Stages that read a recipe for its data and metrics, and train nothing."""
 import dataclasses
-import hashlib
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
-from .launch import check_inputs, load_config
-from .stage import Stage, beside, flags
+from .launch import check_inputs
+from .stage import RecipeStage, Stage, beside, flags
 
 
 @dataclass
-class _OfRecipe(Stage):
-    """Base of commands that read a recipe's data and metrics.
-
-    Args:
-        config (str): Recipe, relative to the pipeline's config, or its name.
-    """
-    config: str
+class _Scored(RecipeStage):
+    """Base of commands that read a recipe's data and metrics alone."""
 
     def __post_init__(self):
-        self._recipe = beside(self.site, self.config)
-        self._cfg = load_config(Namespace(
-            config=self._recipe, demo=self.site.demo,
-            data_root=self.site.data_root, cfg_options=None))
-        text = repr(self._cfg.to_dict())
-        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        super().__post_init__()
         self._cfg.model.distiller = None  # no teacher is needed
-
-    def inputs(self) -> dict[str, Any]:
-        return {
-            '--demo': self.site.demo,
-            '--data-root': self.site.data_root,
-            f'contents of {self.config}': self._digest
-        }
 
 
 @dataclass
-class Search(_OfRecipe):
+class Search(_Scored):
     """``tools/search.py``: the best sub-network of a super-net.
 
     Keys are its options; the study is in the stage's own folder unless
@@ -70,7 +51,7 @@ class Search(_OfRecipe):
         own = {f.name: getattr(self, f.name)
                for f in dataclasses.fields(Search)
                if f.name not in ('site', 'config', 'source')}
-        return [str(self.site.tools / 'search.py'), self._recipe, self.source,
+        return [str(self.site.tools / 'search.py'), self._path, self.source,
                 *flags(**own, demo=self.site.demo,
                        data_root=self.site.data_root, out=out)]
 
@@ -115,7 +96,7 @@ class Quantize(Stage):
 
 
 @dataclass
-class Report(_OfRecipe):
+class Report(_Scored):
     """``tools/report.py``: students of several stages in one table.
 
     Args:
@@ -136,7 +117,7 @@ class Report(_OfRecipe):
         check_inputs(self._cfg, ['test_dataloader'])
 
     def command(self, out: Path, resume: bool) -> list[str]:
-        return [str(self.site.tools / 'report.py'), self._recipe,
+        return [str(self.site.tools / 'report.py'), self._path,
                 *(f'{name}={file}' for name, file in self.students.items()),
                 *flags(demo=self.site.demo, data_root=self.site.data_root,
                        out=out)]

@@ -1,10 +1,13 @@
 """What every kind of stage is."""
+import hashlib
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
 from ..core.recipes import find_config
+from .launch import load_config
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,31 @@ class Stage:
             resume (bool): Whether to go on there.
         """
         raise NotImplementedError
+
+
+@dataclass
+class RecipeStage(Stage):
+    """Base of commands that read a recipe.
+
+    Args:
+        config (str): Recipe, relative to the pipeline's config, or its name.
+    """
+    config: str
+
+    def __post_init__(self):
+        self._path = beside(self.site, self.config)
+        self._cfg = load_config(Namespace(
+            config=self._path, demo=self.site.demo,
+            data_root=self.site.data_root, cfg_options=None))
+        text = repr(self._cfg.to_dict())
+        self._digest = hashlib.sha256(text.encode()).hexdigest()
+
+    def inputs(self) -> dict[str, Any]:
+        return {
+            '--demo': self.site.demo,
+            '--data-root': self.site.data_root,
+            f'contents of {self.config}': self._digest
+        }
 
 
 def beside(site: Site, name: str) -> str:

@@ -3,8 +3,6 @@
 A new kind is a class with its keys as fields and one entry in ``STAGES``.
 """
 import dataclasses
-import hashlib
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +12,22 @@ from mmengine.config import ConfigDict
 
 from ..registry import find_pruner
 from ..student import student_info
-from .launch import check_inputs, load_config
+from .launch import check_inputs
 from .scored_stages import Quantize, Report, Search
-from .stage import Site, Stage, beside, flags
+from .stage import RecipeStage, Site, Stage, beside, flags
 
 
 @dataclass
-class Train(Stage):
+class Train(RecipeStage):
     """``tools/train.py`` with a recipe that may take over a student.
 
     Args:
-        config (str): Recipe, relative to the pipeline's config.
+        config (str): Recipe, relative to the pipeline's config, or its name.
         generator (str | None): Student file whose networks the recipe's
             student gets, with fresh weights.
         inherit (bool): Start from that file's weights.
         cfg_options (dict): Changes of the recipe, by dotted key.
     """
-    config: str
     generator: Optional[str] = None
     inherit: bool = False
     cfg_options: dict = field(default_factory=dict)
@@ -41,19 +38,8 @@ class Train(Stage):
         if self.inherit and not self.generator:
             raise ValueError('inherit=True takes the weights of a student '
                              "file: name it, generator='{stage}/student.pth'")
-        self._cfg = load_config(Namespace(
-            config=str(self.site.base / self.config), demo=self.site.demo,
-            data_root=self.site.data_root, cfg_options=None))
-        text = repr(self._cfg.to_dict())
-        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        super().__post_init__()
         self._cfg.merge_from_dict(self.cfg_options)
-
-    def inputs(self) -> dict[str, Any]:
-        return {
-            '--demo': self.site.demo,
-            '--data-root': self.site.data_root,
-            f'contents of {self.config}': self._digest
-        }
 
     def check(self):
         check_inputs(self._cfg)
@@ -143,20 +129,33 @@ class Compress(Stage):
 
 @dataclass
 class Export(Stage):
-    """``tools/export.py``: a student as ONNX. Keys are its options."""
+    """``tools/export.py``: a student for a runtime. Keys are its options.
+
+    The deploy config is relative to the pipeline's config, or named.
+    """
     source: str
+    deploy_cfg: Optional[str] = None
     size: Optional[int] = None
     dynamic: bool = False
+    uint8: bool = False
     images: Optional[str] = None
+    calibration: Optional[str] = None
     tolerance: Optional[float] = None
     domain: Optional[str] = None
-    result: ClassVar[str] = 'end2end.onnx'
+    result: ClassVar[str] = 'parity.json'
+
+    def check(self):
+        if self.deploy_cfg:
+            beside(self.site, self.deploy_cfg)
 
     def command(self, out: Path, resume: bool) -> list[str]:
         return [str(self.site.tools / 'export.py'), self.source,
-                *flags(size=self.size, dynamic=self.dynamic,
-                       images=self.images, tolerance=self.tolerance,
-                       domain=self.domain, out=out)]
+                *flags(deploy_cfg=self.deploy_cfg
+                       and beside(self.site, self.deploy_cfg),
+                       size=self.size, dynamic=self.dynamic,
+                       uint8=self.uint8, images=self.images,
+                       calibration=self.calibration,
+                       tolerance=self.tolerance, domain=self.domain, out=out)]
 
 
 STAGES = {'train': Train, 'compress': Compress, 'search': Search,

@@ -7,11 +7,10 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.layers import infer_channels
 from ..core.training import global_mean
 from ..registry import MODELS
 from .gan_loss import gan_loss
-from .terms import DistillTerm, gram
+from .terms import AdaptedTerm, DistillTerm, gram
 
 # The gradient of a root is infinite at 0, where a student starts that is a
 # copy of its teacher.
@@ -41,7 +40,7 @@ class AdversarialTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class CooperativeTerm(DistillTerm):
+class CooperativeTerm(AdaptedTerm):
     """Content and texture of features (GCC, 2110.14439).
 
     Squared distance of features (content) and of their Gram matrices
@@ -76,28 +75,20 @@ class CooperativeTerm(DistillTerm):
                  detach_judged: bool = False,
                  weight: float = 1.,
                  **kwargs):
-        super().__init__(weight, **kwargs)
-        self.tap(layers, target_layers)
+        super().__init__(weight, layers, target_layers, **kwargs)
         self.discriminator_layers = tuple(discriminator_layers)
         self.uses_discriminator = bool(discriminator_layers)
         self.content_weight, self.gram_weight = content_weight, gram_weight
         self.root, self.detach_judged = root, detach_judged
-        self.adaptors = nn.ModuleDict()
 
-    def connect(self, student, teachers, shape):
-        narrow = infer_channels(student, self.layers, shape)
-        for key, teacher in teachers.items():
-            wide = infer_channels(teacher, self.target_layers, shape)
-            self.adaptors[key] = nn.ModuleList(
-                nn.Conv2d(narrow[s], wide[t], 1, bias=False)
-                for s, t in zip(self.layers, self.target_layers))
+    @staticmethod
+    def adaptor(narrow: int, wide: int) -> nn.Conv2d:
+        return nn.Conv2d(narrow, wide, 1, bias=False)
 
     def _pairs(self, batch, teacher) -> list[tuple[Tensor, Tensor]]:
         """Return features of student and teacher, tap by tap."""
-        targets = batch.target_features[teacher]
-        pairs = [(adaptor(batch.features[s].float()), targets[t].float())
-                 for adaptor, s, t in zip(self.adaptors[teacher], self.layers,
-                                          self.target_layers)]
+        pairs = [(adaptor(s), t)
+                 for adaptor, s, t in self.tapped(batch, teacher)]
         if not self.discriminator_layers:
             return pairs
         own = batch.judged(teacher)[1]

@@ -1,5 +1,5 @@
 """Distillation terms: weight and formula, nothing about training."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -117,6 +117,51 @@ class DistillTerm(nn.Module):
         raise NotImplementedError
 
 
+class AdaptedTerm(DistillTerm):
+    """Base of terms that map the student's features to a teacher's width.
+
+    Each pair of layers has a learnt adaptor of its own, by teacher.
+
+    Args:
+        weight (float): Factor of the term.
+        layers (Sequence[str]): Taps of the student.
+        target_layers (Sequence[str] | None): Taps of the teacher in the same
+            order; the same names if None.
+        teachers (list[str] | None): As of :class:`DistillTerm`.
+
+    Raises:
+        ValueError: If the numbers of layers differ.
+    """
+
+    def __init__(self, weight: float, layers: Sequence[str],
+                 target_layers: Optional[Sequence[str]] = None,
+                 teachers: Optional[Sequence[str]] = None):
+        super().__init__(weight, teachers)
+        self.tap(layers, target_layers)
+        self.adaptors = nn.ModuleDict()
+
+    @staticmethod
+    def adaptor(narrow: int, wide: int) -> nn.Module:
+        """Return what maps the student's channels to the teacher's."""
+        raise NotImplementedError
+
+    def connect(self, student, teachers, shape):
+        narrow = infer_channels(student, self.layers, shape)
+        for key, teacher in teachers.items():
+            wide = infer_channels(teacher, self.target_layers, shape)
+            self.adaptors[key] = nn.ModuleList(
+                self.adaptor(narrow[s], wide[t])
+                for s, t in zip(self.layers, self.target_layers))
+
+    def tapped(self, batch: DistillBatch, teacher: str
+               ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
+        """Yield adaptor, feature and teacher's feature, tap by tap."""
+        targets = batch.target_features[teacher]
+        for adaptor, s, t in zip(self.adaptors[teacher], self.layers,
+                                 self.target_layers):
+            yield adaptor, batch.features[s].float(), targets[t].float()
+
+
 @MODELS.register_module()
 class SSIMTerm(DistillTerm):
     """1 - SSIM: 11x11 Gaussian, sigma 1.5, zero padding.
@@ -202,7 +247,7 @@ class TotalVariationTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class ChannelTerm(DistillTerm):
+class ChannelTerm(AdaptedTerm):
     """Channel distillation: squared distance of spatial channel means.
 
     Each tap of the student passes a learnt adaptor (1x1 convolution without
@@ -224,24 +269,14 @@ class ChannelTerm(DistillTerm):
                  target_layers: Optional[Sequence[str]] = None,
                  reduction: str = 'sum',
                  **kwargs):
-        super().__init__(weight, **kwargs)
-        self.tap(layers, target_layers)
+        super().__init__(weight, layers, target_layers, **kwargs)
         if reduction not in ('sum', 'mean'):
             raise ValueError("reduction must be 'sum' or 'mean', got "
                              f'{reduction!r}')
         self.reduction = reduction
-        self.adaptors = nn.ModuleDict()
-
-    def connect(self, student, teachers, shape):
-        narrow = infer_channels(student, self.layers, shape)
-        for key, teacher in teachers.items():
-            wide = infer_channels(teacher, self.target_layers, shape)
-            self.adaptors[key] = nn.ModuleList(
-                self._adaptor(narrow[s], wide[t])
-                for s, t in zip(self.layers, self.target_layers))
 
     @staticmethod
-    def _adaptor(narrow: int, wide: int) -> nn.Sequential:
+    def adaptor(narrow: int, wide: int) -> nn.Sequential:
         conv, norm = nn.Conv2d(narrow, wide, 1, bias=False), \
             nn.BatchNorm2d(wide)
         # OMGD overwrites its He initialisation by these (spec section 6.4).
@@ -250,11 +285,7 @@ class ChannelTerm(DistillTerm):
         return nn.Sequential(conv, norm, nn.ReLU())
 
     def forward(self, batch, teacher):
-        losses = []
-        for adaptor, s, t in zip(self.adaptors[teacher], self.layers,
-                                 self.target_layers):
-            mean_s = adaptor(batch.features[s].float()).mean((2, 3))
-            mean_t = batch.target_features[teacher][t].float().mean((2, 3))
-            losses.append(F.mse_loss(mean_s, mean_t))
+        losses = [F.mse_loss(adaptor(s).mean((2, 3)), t.mean((2, 3)))
+                  for adaptor, s, t in self.tapped(batch, teacher)]
         total = sum(losses)
         return total / len(losses) if self.reduction == 'mean' else total

@@ -19,7 +19,7 @@ from ..compressors.budget import LATENCY
 from ..compressors.students import RESULT, read_options, refuse_overwriting
 from ..core.spaces import Configuration, name_of, read_configuration
 from ..data.fetch import sha256_of
-from ..engine.jobs import interruptible
+from ..engine.jobs import end_with_parent, interruptible
 from ..engine.launch import check_inputs, load_config
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, Limit, check_kind, rank
@@ -207,7 +207,7 @@ def _helpers(args: Namespace) -> Iterator[None]:
             with open(logs[-1], 'ab') as log:
                 children.append(subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=subprocess.STDOUT))
+                    stderr=subprocess.STDOUT, preexec_fn=end_with_parent()))
         yield
         for child, log in zip(children, logs):
             if child.wait():
