@@ -10,5 +10,7 @@ model = dict(
         space='channels-32'),
     distiller=dict(schedule=dict(epochs=400, constant=200, block=20)))
 default_hooks = _base_.supernet_hooks
+train_dataloader = dict(dataset=_base_.held_out.horse2zebra)
+val_dataloader = dict(dataset=_base_.held_out.horse2zebra)
 
 demo = {'model.generator': _base_.demo_supernet}

@@ -10,5 +10,7 @@ model = dict(
         space='channels-48'),
     distiller=dict(schedule=dict(epochs=40, constant=10, block=5)))
 default_hooks = _base_.supernet_hooks
+train_dataloader = dict(dataset=_base_.held_out.edges2shoes)
+val_dataloader = dict(dataset=_base_.held_out.edges2shoes)
 
 demo = {'model.generator': _base_.demo_supernet}

@@ -128,6 +128,7 @@ def _swap_data(cfg: Config, root: str, paired: bool):
             load_size=72 if split == 'train' else SIZE,
             domains=['edges' if paired else 'flat', 'emoji'])
         loader.dataset.pop('pipeline', None)  # of the recipe's own size
+        loader.dataset.pop('extra_images', None)  # of its own domains
         if 'teacher_images' in loader.dataset:  # 3-D emoji have these names
             loader.dataset.teacher_images = {'emoji': f'{root}/trainB'}
 

@@ -140,6 +140,7 @@ def test_recipe_reads_its_layout(name, tmp_path):
     make_images(tmp_path / 'set',
                 'cityscapes' if 'cityscapes' in images.data_root else kind)
     set_everywhere(cfg._cfg_dict, 'data_root', str(tmp_path / 'set'))
+    set_everywhere(cfg._cfg_dict, 'hold_out', 1)  # as small as the set
     for domain in images.get('teacher_images') or {}:
         shutil.copytree(tmp_path / 'set/trainA', tmp_path / domain)
         images.teacher_images[domain] = str(tmp_path / domain)
@@ -148,6 +149,8 @@ def test_recipe_reads_its_layout(name, tmp_path):
             DATASETS.build(cfg[f'{split}_dataloader'].dataset)
             for split in ('train', 'val', 'test'))
     assert not all_files(test) & (all_files(train) | all_files(val))
+    learnt = all_files(train) & all_files(val)
+    assert bool(learnt) != bool(images.get('hold_out'))
     for dataset in (val, test):
         steps = {type(t).__name__ for t in dataset.pipeline.transforms}
         assert not steps & {'Crop', 'FixedCrop', 'Flip'}

@@ -61,6 +61,7 @@ MAPS = {
 }
 TABLE = {**UNPAIRED, **SHOES, **CITYSCAPES, **MAPS}
 OURS = 'gan_compression_pix2pix-unet64_1xb4-40e_edges2shoes'
+HELD_OUT = dict(horse2zebra=120, edges2shoes=2048, cityscapes=200, maps=300)
 # entries of the fixture by data set and name in _base_/gan_compression.py
 PUBLISHED = {
     ('horse2zebra', 'paper'): 'gc_sub_cyclegan_h2z_paper',
@@ -130,6 +131,20 @@ def test_supernets_have_their_hooks(name):
         assert hooks.subnets.rule == 'uniform'
 
 
+@pytest.mark.parametrize('name', [*TABLE, OURS])
+def test_supernets_alone_leave_images_to_the_search(name):
+    """As many as the authors (spec section 3, splits)."""
+    cfg = load(name)
+    data = Path(cfg.train_dataloader.dataset.data_root).name
+    count = HELD_OUT[data] if cfg.default_hooks.get('subnets') else 0
+    for split in ('train', 'val'):
+        images = cfg[f'{split}_dataloader'].dataset
+        assert images.get('hold_out', 0) == count
+        assert images.get('val_folder', True) == (
+            not count or data != 'cityscapes')
+    assert not count or cfg.val_dataloader.dataset.split == 'val'
+
+
 @pytest.mark.parametrize('data, name', PUBLISHED)
 def test_published_subnets(data, name):
     """Exactly the parameters and MACs of the authors' networks."""
@@ -158,6 +173,9 @@ def test_pipelines_can_be_read(task, demo, tmp_path):
     names = [step.name for step in steps]
     assert names == ['distill', 'supernet', 'subnet', *(
         ['finetune'] if task == 'pix2pix' else []), 'export']
+    held = [step.stage._cfg.train_dataloader.dataset.get('hold_out')
+            for step in steps[:2]]
+    assert held[0] == held[1] and held[0] > 0
     owners = {step.name: {f.owner for f in step.files} for step in steps}
     assert owners['supernet'] == {'distill'}
     assert owners['subnet'] == {'supernet'}
@@ -185,3 +203,14 @@ def test_readme_shows_a_recipe(tmp_path):
     net = host.generators['shoes']
     assert type(net.network).__name__ == 'ResnetGenerator'
     assert len(net.space) == 3**2 * 2**5
+
+
+def test_readme_shows_a_smaller_number(tmp_path):
+    text = (CONFIGS / 'gan_compression/README.md').read_text()
+    code, = re.findall(r'```python\n# my_held_out.py\n(.*?)```', text, re.S)
+    (tmp_path / 'configs').symlink_to(CONFIGS)
+    (tmp_path / 'my_held_out.py').write_text(code)
+    cfg = Config.fromfile(tmp_path / 'my_held_out.py')
+    assert [cfg[f'{split}_dataloader'].dataset.hold_out
+            for split in ('train', 'val')] == [20, 20]
+    assert cfg.train_dataloader.dataset.size == 256  # merged, not replaced

@@ -113,14 +113,24 @@ def test_refused_before_the_work(place, words, checkpoint, message,
     assert not Path('refused').exists()
 
 
-def test_val_images_must_be_held_out(place, tmp_path):
-    """Without a val folder training images stand for it."""
+@pytest.mark.parametrize('train, val, shared', [
+    (0, 0, 5), (0, 2, 2), (1, 2, 1), (2, 2, 0)])
+def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
+    """Without a val folder, training images stand for it."""
     toy.write_images(tmp_path / 'data', dict(train=5, test=2), paired=True)
     cfg = Config.fromfile(place / 'recipe.py')
     toy.set_everywhere(cfg._cfg_dict, 'data_root', str(tmp_path / 'data'))
+    cfg.train_dataloader.dataset.hold_out = train
+    cfg.val_dataloader.dataset.hold_out = val
     host = read_host(cfg, place / 'supernet.pth')
-    with pytest.raises(ValueError, match='holds 5 images that the super-net '
-                                         'learnt from'):
+    if not shared:
+        scorer = SubnetScorer(cfg, host)
+        assert scorer.split == \
+            '2 images of the val split, none of them in training'
+        assert scorer.calibration_images == 3  # neither of the two
+        return
+    with pytest.raises(ValueError, match=f'holds {shared} images that the '
+                       f'super-net .*hold_out .*now {train} and {val}'):
         SubnetScorer(cfg, host)
 
 

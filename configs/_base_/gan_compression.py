@@ -36,6 +36,14 @@ published = dict(
     maps=dict(
         retrained='32_32_48_32_48_32_16_16', fast='16_16_40_40_40_64_24_16'))
 
+# Images (on each side) that train no super-net: tools/search.py scores its
+# sub-networks on them. As many as in the authors' train2 (datasets/metas).
+held_out = dict(
+    horse2zebra=dict(hold_out=120),
+    edges2shoes=dict(hold_out=2048),
+    cityscapes=dict(hold_out=200, val_folder=False),  # val is the test split
+    maps=dict(hold_out=300))
+
 # --demo: networks like its teachers, which are plain ResNets of six blocks
 demo_arch = dict(
     type='ResnetGenerator',

@@ -9,5 +9,7 @@ model = dict(
         space='channels-48'),
     distiller=dict(schedule=dict(epochs=600, constant=200, block=25)))
 default_hooks = _base_.supernet_hooks
+train_dataloader = dict(dataset=_base_.held_out.maps)
+val_dataloader = dict(dataset=_base_.held_out.maps)
 
 demo = {'model.generator': _base_.demo_supernet}

@@ -12,13 +12,19 @@ demo_start = {
     **start, 'model.generator.init_cfg': dict(
         start['model.generator.init_cfg'], prefix='generators.emoji')
 }
+# what the super-net starts from has not seen what it is searched on
+held_out = {
+    'train_dataloader.dataset.hold_out': 2048,
+    'val_dataloader.dataset.hold_out': 2048
+}
 stages = [
     # 1: the full width, from the strongest channels of the teacher
     dict(
         name='distill',
         run='train',
         config='gan_compression_pix2pix-mobile48-distill_1xb4-20e_'
-        'edges2shoes.py'),
+        'edges2shoes.py',
+        cfg_options=held_out),
     # 2: all sub-networks at once
     dict(
         name='supernet',

@@ -2,10 +2,11 @@
 # online distillation, pruned, and trained on in 8 bits:
 # python tools/pipeline.py configs/pipelines/ofa_omgd_prune_int8.py [--demo]
 # Leave stages out with --skip or --from. CRD in place of OMGD: in stage 3
-# config='../crd_cyclegan.py', without demo_taps. Horses without any zebras
-# beside them (UGC, ICCV 2023): an offline recipe there, as in stage 5, with
-# cfg_options={'train_dataloader.dataset.data_root': 'data/more_horses'}; the
-# teacher's images are all that the student learns from.
+# config='../crd_cyclegan.py', without demo_taps. More horses without any
+# labels beside them (UGC, ICCV 2023): an offline recipe there, as in stage 5,
+# with cfg_options={
+# 'train_dataloader.dataset.extra_images': dict(horse='data/more_horses')};
+# the teacher's images are all that the student learns from.
 teacher = ['teachers/cyclegan-mobile64_horse2zebra.pth']
 offline = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 # in --demo all networks are ResNets of six blocks
@@ -51,7 +52,8 @@ stages = [
         name='prune',
         run='compress',
         source='{train}/student.pth',
-        pruner='NormWidths',
+        pruner='TorchPruner',
+        options=['importance=magnitude'],
         budget=['macs=0.75']),
     # 5: the rest learns on, as if in 8 bits
     dict(

@@ -5,42 +5,18 @@ in the run, augmentation included. So a run that is resumed at iteration k
 starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
-import contextlib
 import os
-import random
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 import numpy as np
-import torch
 from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from ..registry import DATA_SAMPLERS, DATASETS
-from .images import (check_images, list_images, match_teacher_images,
-                     missing_data)
-
-
-@contextlib.contextmanager
-def seeded(*entropy: int):
-    """Seed Python's, NumPy's and torch's generators for a block.
-
-    mmcv's transforms draw from the global generators; the state of the
-    caller is put back, as the image buffers draw from the same ones.
-    """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # a GPU's is left alone
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+from . import images
+from .seeding import seeded
 
 
 def load_step(key: str) -> dict:
@@ -56,13 +32,13 @@ class TranslationImages(Dataset):
         data_root (str): Folder of the data set.
         domains (Sequence[str]): Names of the domains A and B.
         split (str): ``'train'`` (shuffled, augmented), ``'val'`` or
-            ``'test'``. Without a val folder, ``max_images`` evenly spaced
-            training images stand for it: never the test images.
+            ``'test'``. Without a val folder, evenly spaced training images
+            stand for it (see ``hold_out``): never the test images.
         size (int): Side of the square images in pixels.
         load_size (int | None): Side before the random crop in training.
         flip (bool): Mirror training images at random.
         max_images (int | None): Use at most so many, evenly spaced. 100 by
-            default for a val split that is taken from the training images.
+            default for a val split whose images are in training too.
         pipeline (list | None): Transforms that replace the standard ones.
         teacher_images (dict[str, str] | None): Folder by generated domain.
             For each training image of the other domain (for each pair, in
@@ -70,12 +46,19 @@ class TranslationImages(Dataset):
             the extension: ``tools/make_teacher_images.py`` makes it. In
             training these are ``img_teacher_<domain>``, cropped and flipped
             with their sources. Val and test leave them out.
+        hold_out (int): Without a val folder, so many training images (of
+            each side) are the val split and not in the train split; the
+            data sets of both need the same number. With 0 they are in both.
+            A val folder wins: nothing is held out then.
+        val_folder (bool): False where a val folder is the test split, as in
+            Cityscapes, and so is not taken for val.
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or images of a
             teacher are missing.
-        ValueError: If an image is corrupt, tiny, or no pair, or
-            ``teacher_images`` names an unknown domain.
+        ValueError: If an image is corrupt, tiny, or no pair,
+            ``teacher_images`` names an unknown domain, or ``hold_out`` is
+            negative or more than the half of the images.
     """
     METAINFO: dict = {}
 
@@ -88,7 +71,9 @@ class TranslationImages(Dataset):
                  flip: bool = True,
                  max_images: Optional[int] = None,
                  pipeline: Optional[list] = None,
-                 teacher_images: Optional[dict[str, str]] = None):
+                 teacher_images: Optional[dict[str, str]] = None,
+                 hold_out: int = 0,
+                 val_folder: bool = True):
         if split not in ('train', 'val', 'test'):
             raise ValueError("split must be 'train', 'val' or 'test', got "
                              f'{split!r}')
@@ -97,7 +82,11 @@ class TranslationImages(Dataset):
         self.load_size = load_size or size
         if self.load_size < size:
             raise ValueError(f'load_size {load_size} is less than size {size}')
+        if not isinstance(hold_out, int) or hold_out < 0:
+            raise ValueError('hold_out must be a number of images, 0 or more, '
+                             f'got {hold_out!r}')
         self.flip, self.max_images = flip, max_images
+        self.hold_out, self.val_folder = hold_out, val_folder
         self.seed = 0
         self._order: tuple = (None, None)
         self.load_files()
@@ -110,24 +99,16 @@ class TranslationImages(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Plain facts, kept in checkpoints."""
+        """Plain facts, kept in checkpoints; resuming compares them."""
+        held = dict(hold_out=self.hold_out) if self.hold_out else {}
         return dict(data_root=self.data_root, split=self.split,
-                    domains=list(self.domains))
+                    domains=list(self.domains), **held)
 
-    def files_of(self, folder: str, split: Optional[str] = None) -> list[str]:
-        """Return the checked image files of one side of a split."""
-        files = list_images(self.data_root, split or self.split, folder)
-        if files is None and self.split == 'val' and split is None:
-            files = list_images(self.data_root, 'train', folder)
-            self.max_images = self.max_images or 100
-        if not files:
-            raise missing_data(self.data_root, (split or self.split) + folder)
-        if self.max_images and len(files) > self.max_images:
-            at = np.linspace(0, len(files) - 1, self.max_images).astype(int)
-            files = [files[i] for i in at]
-        with ThreadPoolExecutor(4) as pool:
-            check_images(files, paired=not folder, map_=pool.map)
-        return files
+    def files_of(self, side: str) -> list[str]:
+        """Return the checked image files of one side of the split."""
+        return images.split_images(
+            self.data_root, self.split, side, self.hold_out, self.val_folder,
+            self.max_images)
 
     def _source_of(self, domain: str) -> str:
         if domain not in self.domains:
@@ -142,7 +123,7 @@ class TranslationImages(Dataset):
         root = os.path.join(self.data_root,
                             'train' + ('' if self.aligned else letter))
         option = f' --paired-side {letter}' if self.aligned else ''
-        return match_teacher_images(
+        return images.match_teacher_images(
             root, self.files if self.aligned else self.files[side], folder,
             f'python tools/make_teacher_images.py TEACHER {root} --out '
             f'{folder}{option}')
@@ -213,11 +194,37 @@ class UnpairedImages(TranslationImages):
 
     An epoch has as many draws as the longer side has images; in training B
     is drawn at random beside A.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        extra_images (dict[str, str] | None): Folder by domain of images
+            that the train split has beside its own: unlabelled ones to
+            distil on (UGC, ICCV 2023), say.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        FileNotFoundError: If such a folder has no images.
+        ValueError: If it is of no domain, or there are ``teacher_images``.
     """
     aligned = False
 
+    def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
+                 **kwargs):
+        if extra_images and kwargs.get('teacher_images'):
+            raise ValueError('teacher_images are of the images in a train '
+                             'folder: copy extra_images into it')
+        self.extra_images = extra_images or {}
+        super().__init__(*args, **kwargs)
+
     def load_files(self):
         self.files = [self.files_of('A'), self.files_of('B')]
+        for domain, folder in self.extra_images.items():
+            if domain not in self.domains:
+                raise ValueError(f'extra_images names the domain {domain!r}; '
+                                 f'known are {list(self.domains)}')
+            if self.split == 'train':
+                side = self.domains.index(domain)
+                self.files[side] += images.extra_images(folder)
 
     def __len__(self) -> int:
         return max(map(len, self.files))

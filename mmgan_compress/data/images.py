@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
+import numpy as np
 from PIL import Image
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
               '.webp')
 _CHECKED: set[tuple] = set()  # a process reads each file once
 MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
+LENT = 100  # training images that stand for val where nothing is held out
 
 
 def list_images(root: str, split: str, side: str = '') -> Optional[list[str]]:
@@ -43,6 +45,70 @@ def missing_data(root: str, folder: str) -> FileNotFoundError:
         '  or use your own:   --data-root FOLDER  (trainA/ trainB/ testA/ '
         'testB/, or train/ test/ of side-by-side pairs)\n'
         '  or just try it:    add --demo, which uses the data shipped here')
+
+
+def evenly_spaced(files: Sequence[str], count: int) -> list[str]:
+    """Return ``count`` of the files, from the first to the last one."""
+    return [files[i] for i in
+            np.linspace(0, len(files) - 1, count).astype(int)]
+
+
+def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
+                 val_folder: bool = True,
+                 most: Optional[int] = None) -> list[str]:
+    """Return the checked image files of a split; val may be a part of train.
+
+    Args:
+        root (str): Folder of the data set.
+        split (str): As of :func:`list_images`.
+        side (str): As there.
+        hold_out (int): Training images that are the val split in place of a
+            folder, and are not in the train split. 0: ``LENT`` of them
+            stand for val, and are in both.
+        val_folder (bool): Whether a val folder, if there is one, is the val
+            split. Nothing is held out then.
+        most (int | None): Return at most so many, evenly spaced.
+
+    Raises:
+        FileNotFoundError: If there are none; names the folder.
+        ValueError: If more than the half would be held out, or an image is
+            unusable.
+    """
+    has_val = val_folder and os.path.isdir(os.path.join(root, 'val' + side))
+    lent = split == 'val' and not has_val
+    folder = 'train' if lent else split
+    files = list_images(root, folder, side)
+    if not files:
+        raise missing_data(root, folder + side)
+    if hold_out and folder == 'train' and not has_val:
+        if hold_out > len(files) // 2:
+            raise ValueError(
+                f'hold_out {hold_out} is more than the half of the '
+                f'{len(files)} images in '
+                f'{os.path.abspath(os.path.join(root, folder + side))}: give '
+                'the data sets of train and val the same smaller one, or '
+                f'make a folder val{side}')
+        held = evenly_spaced(files, hold_out)
+        files = held if lent else sorted(set(files).difference(held))
+    elif lent:
+        most = most or LENT
+    if most and len(files) > most:
+        files = evenly_spaced(files, most)
+    return _checked(files, paired=not side)
+
+
+def extra_images(folder: str) -> list[str]:
+    """Return the checked image files of a folder that is no split.
+
+    Raises:
+        FileNotFoundError: If there are none.
+        ValueError: If one is unusable.
+    """
+    files = list_images(folder, '')
+    if not files:
+        raise FileNotFoundError(f'no images in {os.path.abspath(folder)}, '
+                                'which extra_images names')
+    return _checked(files)
 
 
 def _problem(path: str, paired: bool) -> Optional[str]:
@@ -85,6 +151,12 @@ def check_images(paths: Sequence[str], paired: bool = False,
     _CHECKED.update((path, paired) for path in paths)
 
 
+def _checked(files: Sequence[str], paired: bool = False) -> list[str]:
+    with ThreadPoolExecutor(4) as pool:
+        check_images(files, paired, pool.map)
+    return list(files)
+
+
 def _by_name(folder: str, files: Sequence[str]) -> dict[str, str]:
     """Index files of a folder by their name in it, without extension."""
     named: dict[str, str] = {}
@@ -124,6 +196,5 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
             f"{len(missing)} of {len(files)} training images have no "
             f"teacher's image in {os.path.abspath(folder)}, the first is "
             f'{missing[0]}\n  make them, into an empty folder:   {command}')
-    with ThreadPoolExecutor(4) as pool:
-        check_images([made[name] for name in sources], map_=pool.map)
+    _checked([made[name] for name in sources])
     return {file: made[name] for name, file in sources.items()}

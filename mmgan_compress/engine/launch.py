@@ -129,6 +129,11 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
     for loader in loaders:
         if cfg.get(loader):
             DATASETS.build(cfg[loader].dataset)
+    held = [cfg[f'{split}_dataloader'].dataset.get('hold_out', 0)
+            for split in ('train', 'val') if cfg.get(f'{split}_dataloader')]
+    if len(set(held)) > 1:
+        raise ValueError(f'hold_out is {held[0]} for training and {held[1]} '
+                         'for val: give both data sets the same')
     for name in needed_weights(cfg):
         weights_path(name)
     for node in walk(cfg.model):

@@ -124,7 +124,7 @@ class SubnetScorer:
 
     Raises:
         KeyError: If there is no such metric.
-        ValueError: If the val split is made of training images.
+        ValueError: If the val split has training images.
     """
 
     def __init__(self, cfg: Config, host: DistilledTranslator,
@@ -189,17 +189,20 @@ def check_held_out(train: Dataset, val: Dataset) -> str:
     """
     shared = _files(train) & _files(val)
     if shared:
+        held = [getattr(data, 'hold_out', 0) for data in (train, val)]
         raise ValueError(
             f'the val split holds {len(shared)} images that the super-net '
             f'learnt from, {min(shared)} among them, so it cannot choose '
-            'sub-networks: move some training images to a val folder (unpaired'
-            ': valA and valB) of the data set, and train the super-net on the '
-            'rest')
+            'sub-networks: train the super-net with the same hold_out in '
+            'train_dataloader.dataset and val_dataloader.dataset of the '
+            f'recipe (now {held[0]} and {held[1]}), or move some training '
+            'images to a val folder (unpaired: valA and valB) before')
     return f'{len(val)} images of the val split, none of them in training'
 
 
 def _files(dataset: Dataset) -> set[str]:
-    """Return the files of this package's data sets."""
+    """Return the files of this package's data sets, by their real paths."""
     files: Iterable = getattr(dataset, 'files', [])
-    return set(files if all(isinstance(file, str) for file in files)
-               else itertools.chain(*files))
+    return {os.path.realpath(file) for file in (
+        files if all(isinstance(file, str) for file in files)
+        else itertools.chain(*files))}

@@ -1,0 +1,193 @@
+"""Is it the same model everywhere? Students in every runtime, in one table.
+
+python tools/compare_runtimes.py NAME=student.pth ... --recipe RECIPE --out DIR
+
+Exports each student by each deploy config and compares it with torch on real
+images. Models of 8 bits are calibrated on the recipe's training images and
+scored on its test split, beside single precision. Writes runtimes.md and
+runtimes.json; the models are in DIR/NAME/CONFIG.
+"""
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO))
+
+PREFIX = 'image-translation_'
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('students', nargs='+', metavar='NAME=FILE')
+    parser.add_argument('--recipe', required=True,
+                        help='whose images are for calibration and test')
+    parser.add_argument('--demo', action='store_true',
+                        help='the recipe with the data of its demo')
+    parser.add_argument('--data-root', help='the recipe with your own images')
+    parser.add_argument('--configs', nargs='+', metavar='FILE',
+                        help='deploy configs (default: all)')
+    parser.add_argument('--size', type=int, help='side of the images '
+                        '(default: that of the training images)')
+    parser.add_argument('--out', default='work_dirs/compare_runtimes')
+    return parser.parse_args()
+
+
+def main():
+    """Export, compare, score, and write the tables."""
+    args = parse_args()
+    out = Path(args.out)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            students = read_students(args.students)
+            out.mkdir(parents=True, exist_ok=True)
+            configs = {Path(name).stem.removeprefix(PREFIX): name
+                       for name in find_configs(args.configs)}
+            rows = {config: {name: compare(path, config, file, name, args)
+                             for name, path in students.items()}
+                    for config, file in progress(configs)}
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f'error: {error}')
+    (out / 'runtimes.json').write_text(json.dumps(rows, indent=2) + '\n')
+    (out / 'runtimes.md').write_text(tables(rows, list(students), args))
+    print((out / 'runtimes.md').read_text())
+    if wrong := [f'{name} by {config}' for config, row in rows.items()
+                 for name, cell in row.items() if 'differs' in cell]:
+        sys.exit(f'error: {", ".join(wrong)} is not the same model')
+
+
+def read_students(words: list[str]) -> dict[str, Path]:
+    """Return student files by name; refuse what is not there."""
+    students = {}
+    for word in words:
+        name, _, path = word.partition('=')
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'{word!r}: expected NAME=FILE, and the '
+                                    'file of a student')
+        students[name] = Path(path)
+    return students
+
+
+def find_configs(names) -> list[str]:
+    """Return the paths of deploy configs, of all if none is named."""
+    from mmgan_compress.core.recipes import CONFIGS, find_config
+    if names:
+        return [find_config(name) for name in names]
+    return sorted(map(str, (CONFIGS / 'deploy').glob(f'{PREFIX}*.py')))
+
+
+def progress(configs: dict):
+    """Return the configs behind a progress bar."""
+    from tqdm import tqdm
+    return tqdm(configs.items(), unit=' configs')
+
+
+def compare(student: Path, config: str, file: str, name: str,
+            args: argparse.Namespace) -> dict:
+    """Export by one config; return what was measured, or why it was not."""
+    from mmgan_compress.deploy.export import export_student
+    from mmgan_compress.deploy.parity import ParityError
+    from mmgan_compress.deploy.targets import read_target
+    target = read_target(file)
+    folder = Path(args.out, name, config)
+    size = args.size or image_size(student)
+    try:
+        report = export_student(
+            student, folder, target, size,
+            calibration=training_images(student, args)
+            if target.precision == 'int8' else None)
+    except ParityError as error:
+        return dict(differs=str(error))
+    except (ValueError, ImportError) as error:
+        return dict(refused=str(error))
+    cell = {key: report[key] for key in
+            ('runtime', 'max_abs', 'psnr', 'ssim', 'instance_norm')}
+    if target.precision == 'int8':
+        cell['test'] = score(student, folder / next(iter(report['files'])),
+                             args)
+    return cell
+
+
+def image_size(student: Path) -> int:
+    """Return the side of the images that a student was trained on."""
+    from mmgan_compress.student import student_info
+    return student_info(student)['image_size']
+
+
+def recipe_of(student: Path, loader: str, args: argparse.Namespace):
+    """Return the recipe, source and target domain of a student."""
+    from mmgan_compress.engine.quality import read_recipe
+    from mmgan_compress.student import student_info
+    info = student_info(student)
+    domain = info['default_domain']
+    source = next(d for d in info['domains'] if d != domain)
+    cfg = read_recipe(args.recipe, loader, info['domains'], args.demo,
+                      args.data_root)
+    return cfg, source, domain
+
+
+def training_images(student: Path, args: argparse.Namespace) -> list:
+    """Return training images of the recipe to calibrate on."""
+    from mmgan_compress.deploy.export import CALIBRATION_IMAGES
+    from mmgan_compress.engine import quality
+    cfg, source, _ = recipe_of(student, 'train_dataloader', args)
+    return quality.training_images(cfg, source, CALIBRATION_IMAGES)
+
+
+def score(student: Path, model: Path, args: argparse.Namespace) -> dict:
+    """Return the figures of student and 8-bit model on the test split."""
+    from mmgan_compress.compressors.int8 import RuntimeNetwork
+    from mmgan_compress.engine.quality import score_networks
+    from mmgan_compress.student import load_student
+    cfg, source, domain = recipe_of(student, 'test_dataloader', args)
+    figures, _ = score_networks(cfg, dict(
+        fp32=load_student(student), int8=RuntimeNetwork(model)),
+        [source, domain], domain)
+    return figures
+
+
+def tables(rows: dict, students: list[str],
+           args: argparse.Namespace) -> str:
+    """Return the tables as Markdown."""
+    lines = [f'Worst of all inputs against torch in float64: max-abs in '
+             f'[-1, 1], and PSNR. Images of {Path(args.recipe).name}'
+             f'{" --demo" if args.demo else ""}, 8 bits calibrated on its '
+             'training images.', '',
+             f'| config | {" | ".join(students)} |',
+             f'| --- | {" | ".join("---:" for _ in students)} |']
+    notes: dict[str, str] = {}
+    for config, row in rows.items():
+        cells = [shown(row[name], notes) for name in students]
+        lines.append(f'| {config} | {" | ".join(cells)} |')
+    lines += ['', *(f'[{mark}] {text}' for text, mark in notes.items())]
+    scored = {config: row for config, row in rows.items()
+              if any('test' in cell for cell in row.values())}
+    if scored:
+        lines += ['', 'On the test split, single precision -> 8 bits:', '',
+                  '| config | student | figures |', '| --- | --- | --- |']
+    for config, row in scored.items():
+        for name in students:
+            test = row[name].get('test')
+            if test:
+                text = ', '.join(f'{key} {value:.4g} -> '
+                                 f'{test["int8"][key]:.4g}'
+                                 for key, value in test['fp32'].items())
+                lines.append(f'| {config} | {name} | {text} |')
+    return '\n'.join(lines) + '\n'
+
+
+def shown(cell: dict, notes: dict[str, str]) -> str:
+    """Return what stands in a cell; a refusal becomes a note."""
+    for key in ('refused', 'differs'):
+        if key in cell:
+            return f'{key} [{notes.setdefault(cell[key], str(len(notes) + 1))}]'
+    psnr = 'equal' if cell['psnr'] is None else f'{cell["psnr"]:.1f} dB'
+    return f'{cell["max_abs"]:.1e}, {psnr}'
+
+
+if __name__ == '__main__':
+    main()
