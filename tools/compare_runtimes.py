@@ -40,6 +40,8 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Export, compare, score, and write the tables."""
     args = parse_args()
+    # Imported late: -h and a wrong command line answer at once.
+    from mmgan_compress.deploy.targets import read_target
     out = Path(args.out)
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -47,9 +49,12 @@ def main():
             out.mkdir(parents=True, exist_ok=True)
             configs = {Path(name).stem.removeprefix(PREFIX): name
                        for name in find_configs(args.configs)}
-            rows = {config: {name: compare(path, config, file, name, args)
-                             for name, path in students.items()}
-                    for config, file in progress(configs)}
+            rows = {config: {} for config in configs}
+            for config, name in progress(configs, students):
+                rows[config][name] = compare(
+                    students[name], read_target(configs[config]),
+                    out / name / config, args)
+            add_scores(rows, students, args)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     (out / 'runtimes.json').write_text(json.dumps(rows, indent=2) + '\n')
@@ -80,20 +85,19 @@ def find_configs(names) -> list[str]:
     return sorted(map(str, (CONFIGS / 'deploy').glob(f'{PREFIX}*.py')))
 
 
-def progress(configs: dict):
-    """Return the configs behind a progress bar."""
+def progress(configs: dict, students: dict):
+    """Return all pairs behind a progress bar."""
+    from itertools import product
+
     from tqdm import tqdm
-    return tqdm(configs.items(), unit=' configs')
+    return tqdm(list(product(configs, students)), unit=' exports')
 
 
-def compare(student: Path, config: str, file: str, name: str,
+def compare(student: Path, target, folder: Path,
             args: argparse.Namespace) -> dict:
-    """Export by one config; return what was measured, or why it was not."""
+    """Export to a target; return what was measured, or why it was not."""
     from mmgan_compress.deploy.export import export_student
     from mmgan_compress.deploy.parity import ParityError
-    from mmgan_compress.deploy.targets import read_target
-    target = read_target(file)
-    folder = Path(args.out, name, config)
     size = args.size or image_size(student)
     try:
         report = export_student(
@@ -107,9 +111,20 @@ def compare(student: Path, config: str, file: str, name: str,
     cell = {key: report[key] for key in
             ('runtime', 'max_abs', 'psnr', 'ssim', 'instance_norm')}
     if target.precision == 'int8':
-        cell['test'] = score(student, folder / next(iter(report['files'])),
-                             args)
+        cell['model'] = str(folder / next(iter(report['files'])))
     return cell
+
+
+def add_scores(rows: dict, students: dict[str, Path],
+               args: argparse.Namespace):
+    """Score models of 8 bits, and single precision beside them."""
+    for name, path in students.items():
+        lowered = {config: row[name]['model'] for config, row in rows.items()
+                   if 'model' in row[name]}
+        figures = score(path, lowered, args) if lowered else {}
+        for config in lowered:
+            rows[config][name]['test'] = dict(fp32=figures['fp32'],
+                                              int8=figures[config])
 
 
 def image_size(student: Path) -> int:
@@ -138,15 +153,17 @@ def training_images(student: Path, args: argparse.Namespace) -> list:
     return quality.training_images(cfg, source, CALIBRATION_IMAGES)
 
 
-def score(student: Path, model: Path, args: argparse.Namespace) -> dict:
-    """Return the figures of student and 8-bit model on the test split."""
+def score(student: Path, models: dict[str, str],
+          args: argparse.Namespace) -> dict:
+    """Return the figures of a student and its models on the test split."""
     from mmgan_compress.compressors.int8 import RuntimeNetwork
     from mmgan_compress.engine.quality import score_networks
     from mmgan_compress.student import load_student
     cfg, source, domain = recipe_of(student, 'test_dataloader', args)
-    figures, _ = score_networks(cfg, dict(
-        fp32=load_student(student), int8=RuntimeNetwork(model)),
-        [source, domain], domain)
+    networks = {key: RuntimeNetwork(path) for key, path in models.items()}
+    figures, _ = score_networks(
+        cfg, dict(fp32=load_student(student), **networks), [source, domain],
+        domain)
     return figures
 
 
