@@ -6,14 +6,14 @@ import pytest
 from students import REPO, make_student, refused_by_tool
 
 CONFIGS = ['image-translation_torchscript_static-256x256.py',
-           'image-translation_openvino-int8_dynamic.py']
+           'image-translation_onnxruntime-int8_dynamic.py']
 
 
 def test_table(tmp_path, monkeypatch, capsys):
     """One that is the same, one that is refused, and why."""
     make_student(tmp_path / 'a.pth', 'separable')
     tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
-    # images to calibrate on are those of a recipe
+    # none, where a recipe would give some
     monkeypatch.setitem(tool['main'].__globals__, 'training_images',
                         lambda *_: [])
     monkeypatch.setattr('sys.argv', [
@@ -25,7 +25,7 @@ def test_table(tmp_path, monkeypatch, capsys):
     same = rows['torchscript_static-256x256']['a']
     assert same['max_abs'] < 1e-4 and same['psnr'] > 80
     assert (tmp_path / 'out/a/torchscript_static-256x256/end2end.pt').is_file()
-    refused = rows['openvino-int8_dynamic']['a']['refused']
+    refused = rows['onnxruntime-int8_dynamic']['a']['refused']
     table = (tmp_path / 'out/runtimes.md').read_text()
     assert f'[1] {refused}' in table and 'refused [1]' in table
     assert table in capsys.readouterr().out

@@ -173,7 +173,8 @@ def tables(rows: dict, students: list[str],
     lines = [f'Worst of all inputs against torch in float64: max-abs in '
              f'[-1, 1], and PSNR. Images of {Path(args.recipe).name}'
              f'{" --demo" if args.demo else ""}, 8 bits calibrated on its '
-             'training images.', '',
+             'training images. Of TensorRT it is the ONNX, in ONNX Runtime.',
+             '',
              f'| config | {" | ".join(students)} |',
              f'| --- | {" | ".join("---:" for _ in students)} |']
     notes: dict[str, str] = {}
