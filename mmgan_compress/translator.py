@@ -34,9 +34,10 @@ class Translator:
 
     Args:
         model (str | Path | nn.Module): Student file (``.pth``), exported
-            model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.pt``), the
-            folder of an export, or what ``load_student`` returned, on any
-            device.
+            model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.aoti.pt2``,
+            ``.pt``), the folder of an export, or what ``load_student``
+            returned, on any device. Inductor's ``.aoti.pt2`` is native code,
+            which is run: open only what you trust.
         domain (str | None): Domain to generate, of a student that has two.
         runtime (str | None): Of ``deploy.runtimes.RUNTIMES``; by the suffix
             if None. ``'openvino'`` reads ``.onnx`` too.

@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'model', help='student file (.pth), exported model (.onnx, .xml, '
-        '.param, .pt2, .pt), or the folder of an export')
+        '.param, .pt2, .aoti.pt2, .pt), or the folder of an export')
     parser.add_argument(
         'input', help='image, folder of images, or video, of any size')
     parser.add_argument('--out', required=True, help='folder for the results')

@@ -173,8 +173,9 @@ class INCStatic(_Scales):
     """Static quantization by neural-compressor (PT2E, for x86).
 
     It quantizes convolutions with their inputs; transposed ones and what
-    comes out stay float. :meth:`convert` gives its own graph, for
-    ``torch.compile`` or ``torch.onnx.export``.
+    comes out stay float. Its scales go to ONNX and to inductor, as those of
+    the others do. :meth:`convert` gives its own graph, for ``torch.compile``
+    or ``torch.onnx.export``.
 
     Args:
         skip (Sequence[str]): Layers that stay float.

@@ -172,8 +172,10 @@ def _variants(job: Job, backend: Backend) -> dict[Optional[str], nn.Module]:
         return {None: net}
     if not backend.coarse_sums:
         return dict(fused=net)
-    staged = dict(staged=stage_norms(net))
-    return staged if job.target.dynamic else dict(fused=net, **staged)
+    free = job.target.dynamic
+    staged = dict(staged=stage_norms(
+        net, fenced=free and job.target.precision == 'int8'))
+    return staged if free else dict(fused=net, **staged)
 
 
 def _proved(job: Job, backend: Backend, samples: list, allowed: Limits,

@@ -10,14 +10,18 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .phases import phased
 
-def prepare(net: nn.Module, side: int) -> nn.Module:
+
+def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
     """Copy a network for export: batch norms folded, no dropout, plain names.
 
     Args:
         net (nn.Module): Generator of RGB images in eval mode, on the CPU; it
             stays as it is.
         side (int): Side of images that it takes.
+        phases (bool): Lay convolutions to few channels out for processors
+            (see ``phases.py``). Images of odd sides are then wrong.
 
     Returns:
         nn.Module: The same function, in eval mode.
@@ -35,6 +39,8 @@ def prepare(net: nn.Module, side: int) -> nn.Module:
     _fold_batch_norms(net, side)
     _replace(net, {module: nn.Identity() for module in net.modules()
                    if isinstance(module, _DropoutNd)})
+    if phases:
+        _replace(net, phased(net, side))
     _rename_keywords(net)
     return net.eval()
 

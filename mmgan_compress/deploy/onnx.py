@@ -23,7 +23,8 @@ def write_onnx(net: nn.Module,
                multiple: Optional[int] = None,
                uint8: bool = False,
                opset: int = OPSET,
-               names: Sequence[str] = ('input', 'output')) -> None:
+               names: Sequence[str] = ('input', 'output'),
+               phases: bool = False) -> None:
     """Write a network as ONNX.
 
     Args:
@@ -36,11 +37,13 @@ def write_onnx(net: nn.Module,
         uint8 (bool): Take and give (N, H, W, 3), uint8.
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
+        phases (bool): Lay convolutions to few channels out for processors,
+            where no side is odd (see ``phases.py``).
 
     Raises:
         ValueError: If a part of the network is in train mode.
     """
-    net, image, free = traceable(net, size, multiple, uint8)
+    net, image, free = traceable(net, size, multiple, uint8, phases)
     with silenced():
         program = torch.onnx.export(
             net, (image, ), dynamo=True, opset_version=opset,
@@ -51,17 +54,17 @@ def write_onnx(net: nn.Module,
 
 
 def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
-              uint8: bool = False) -> tuple:
+              uint8: bool = False, phases: bool = False) -> tuple:
     """Return what torch's exporters need.
 
     Args:
-        net, size, multiple, uint8: As for :func:`write_onnx`.
+        net, size, multiple, uint8, phases: As for :func:`write_onnx`.
 
     Returns:
         tuple: The network to export, an example of its input, and its
         ``dynamic_shapes`` (None for fixed ones).
     """
-    net = prepare(net, size)
+    net = prepare(net, size, phases and (multiple or size) % 2 == 0)
     if multiple is None:
         batch, side, free = 1, size, None
     else:

@@ -14,6 +14,7 @@ import torch
 from ..compat import require
 from ..student import load_student
 from .facts import FACTS, student_facts
+from .inductor import SUFFIX, holds_native_code, read_facts
 
 StrPath = Union[str, Path]
 Run = Callable[[np.ndarray], np.ndarray]
@@ -44,8 +45,11 @@ def open_model(path: StrPath,
 
     Args:
         path (str | Path): ``.onnx``, ``.xml`` (OpenVINO), ``.param`` (ncnn),
-            ``.pt2`` (torch.export), ``.pt`` (TorchScript), ``.pth`` (student)
-            or the folder of an export.
+            ``.pt2`` (torch.export), ``.aoti.pt2`` (inductor), ``.pt``
+            (TorchScript), ``.pth`` (student) or the folder of an export.
+            A file of inductor is native code: opening it runs it, as a
+            program does. It is opened under that suffix or with
+            ``runtime='inductor'``, and never taken for another file.
         runtime (str | None): Of ``RUNTIMES``; by the suffix if None.
             ``'openvino'`` reads ``.onnx`` too.
         threads (int | None): How many it may use; its own choice if None.
@@ -56,11 +60,13 @@ def open_model(path: StrPath,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If no runtime is known for the suffix.
+        ValueError: If no runtime is known for the suffix, or the file is
+            not for it.
         ImportError: If the runtime is not installed.
     """
     path = _model_file(Path(path))
-    runtime = runtime or _SUFFIXES.get(path.suffix)
+    runtime = runtime or next((name for suffix, name in _SUFFIXES.items()
+                               if path.name.endswith(suffix)), None)
     if runtime not in RUNTIMES:
         raise ValueError(
             f'no runtime {runtime!r} for {path}: expected a file of '
@@ -161,11 +167,24 @@ def _ncnn(path: Path, threads: Optional[int]) -> OpenModel:
 
 
 def _torch_export(path: Path, threads: Optional[int]) -> OpenModel:
+    if holds_native_code(path):  # torch.export.load would run it
+        raise ValueError(
+            f'{path} holds native code: open it with runtime=\'inductor\', '
+            'if you trust whoever made it')
     texts = {'facts.json': ''}
     program = torch.export.load(str(path), extra_files=texts)
     facts = json.loads(texts['facts.json'] or '{}')
     return OpenModel('torch.export', torch.__version__, facts,
                      on_arrays(program.module(), threads))
+
+
+def _inductor(path: Path, threads: Optional[int]) -> OpenModel:
+    facts = read_facts(path)
+    from torch._inductor import aoti_load_package
+    net = aoti_load_package(path)
+    # it takes the memory for that of the example, whatever the strides
+    return OpenModel('inductor', torch.__version__, facts,
+                     on_arrays(lambda x: net(x.contiguous()), threads))
 
 
 def _torchscript(path: Path, threads: Optional[int]) -> OpenModel:
@@ -207,9 +226,11 @@ RUNTIMES = {
     'openvino': _openvino,
     'ncnn': _ncnn,
     'torch.export': _torch_export,
+    'inductor': _inductor,
     'torchscript': _torchscript,
     'eager': _eager
 }
 _SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.param': 'ncnn',
+             SUFFIX: 'inductor',  # also ends with the next one
              '.pt2': 'torch.export', '.pt': 'torchscript',
              '.torchscript': 'torchscript', '.pth': 'eager'}

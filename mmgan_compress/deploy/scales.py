@@ -13,6 +13,7 @@ import torch.nn as nn
 from ..compat import require
 from ..core.layers import find_layer
 from .graph import prepare
+from .phases import PHASES
 
 LAYERS = ('Conv', 'ConvTranspose')
 _TINY = np.finfo(np.float32).tiny
@@ -128,6 +129,8 @@ class _Writer:
         import onnx
         self.onnx, self.graph = onnx, model.graph
         self.floats = {t.name: t for t in model.graph.initializer}
+        self.shuffled = {node.input[0] for node in model.graph.node
+                         if node.op_type == 'DepthToSpace'}
 
     def convolution(self, node: Any, entry: dict) -> None:
         """Write a node: Q-DQ in front of it, integers, Q-DQ behind it."""
@@ -135,6 +138,9 @@ class _Writer:
         weight = self.onnx.numpy_helper.to_array(self.floats[node.input[1]])
         axis = int(node.op_type == 'ConvTranspose')
         step = np.array(entry['weight'], np.float32)
+        if node.output[0] in self.shuffled and \
+                step.size * PHASES == weight.shape[axis]:
+            step = step.repeat(PHASES)  # a filter became four
         if step.size not in (1, weight.shape[axis]):
             raise ValueError(
                 f'{step.size} scales for the weight of {name}, which has '

@@ -99,5 +99,5 @@ def convert_for_timing(net: nn.Module, size: int, runtime: str,
     require('onnxscript', 'export', 'Conversion to ONNX')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'timed.onnx')
-        write_onnx(net, path, size, {})
+        write_onnx(net, path, size, {}, phases=True)
         return open_model(path, runtime, threads)

@@ -18,6 +18,8 @@ import torch.nn as nn
 from ..compat import require
 from .facts import FACTS
 from .half import to_half
+from .inductor import (SUFFIX, calibrated_scales, compile_network,
+                       to_integers)
 from .onnx import silenced, traceable, write_onnx
 from .quantize_onnx import quantize
 from .targets import Target
@@ -51,6 +53,12 @@ class Job:
         """Size multiple if height and width are free, else None."""
         return self.multiple if self.target.dynamic else None
 
+    @property
+    def phases(self) -> bool:
+        """Whether phases pay in the runtime, and no side is ever odd."""
+        return BACKENDS[self.target.backend].phases and \
+            self.multiple % 2 == 0
+
     def file(self, suffix: str) -> Path:
         """Return the path of the model's file with a suffix."""
         return self.folder / f'{STEM}{suffix}'
@@ -61,7 +69,7 @@ def write_onnxruntime(job: Job) -> None:
     path, target = job.file('.onnx'), job.target
     if target.precision == 'fp32':
         write_onnx(job.net, path, job.size, job.facts, job.free,
-                   target.uint8, target.opset, target.names)
+                   target.uint8, target.opset, target.names, job.phases)
     if target.precision == 'fp16':
         to_half(path)
     elif target.precision == 'int8':
@@ -112,7 +120,8 @@ def write_tensorrt(job: Job) -> None:
 
 def write_torchscript(job: Job) -> None:
     """Write a frozen TorchScript; it runs at any size."""
-    net, image, _ = traceable(job.net, job.size, job.free, job.target.uint8)
+    net, image, _ = traceable(job.net, job.size, job.free, job.target.uint8,
+                              job.phases)
     with silenced(), torch.inference_mode():
         script = torch.jit.freeze(torch.jit.trace(net, image).eval())
         torch.jit.save(script, str(job.file('.pt')),
@@ -122,11 +131,24 @@ def write_torchscript(job: Job) -> None:
 def write_torch_export(job: Job) -> None:
     """Write torch.export's ``.pt2``."""
     net, image, free = traceable(job.net, job.size, job.free,
-                                 job.target.uint8)
+                                 job.target.uint8, job.phases)
     with silenced():
         program = torch.export.export(net, (image, ), dynamic_shapes=free)
         torch.export.save(program, str(job.file('.pt2')),
                           extra_files={'facts.json': json.dumps(job.facts)})
+
+
+def write_inductor(job: Job) -> None:
+    """Write native code; 8 bits by scales, or by images to find them on."""
+    target = job.target
+    net, image, free = traceable(job.net, job.size, job.free, target.uint8,
+                                 job.phases)
+    if target.precision == 'int8':
+        settings = target.settings.get('quantization_config', {})
+        scales = settings.get('scales') or calibrated_scales(
+            job.net, job.size, target.uint8, job.calibration, settings)
+        to_integers(net.net if target.uint8 else net, scales)
+    compile_network(net, image, free, job.file(SUFFIX), job.facts)
 
 
 class Backend(NamedTuple):
@@ -144,6 +166,8 @@ class Backend(NamedTuple):
         uint8 (bool): Whether it can take 8-bit pictures.
         optional (tuple[str, ...]): Suffixes of files that may be there.
         least (int): Smallest free side, in size multiples of the network.
+        phases (bool): Whether convolutions to few channels are faster laid
+            out as in ``phases.py``.
     """
     write: Callable[[Job], None]
     runtime: str
@@ -153,24 +177,28 @@ class Backend(NamedTuple):
     uint8: bool = True
     optional: tuple[str, ...] = ()
     least: int = 1
+    phases: bool = False
 
 
 _ALL = ('fp32', 'fp16', 'int8')
 BACKENDS = {
     'onnxruntime': Backend(write_onnxruntime, 'onnxruntime', ('.onnx', ),
-                           _ALL),
+                           _ALL, phases=True),
     'openvino': Backend(write_openvino, 'openvino', ('.xml', '.bin'),
-                        ('fp32', 'int8')),
+                        ('fp32', 'int8'), phases=True),
     'ncnn': Backend(write_ncnn, 'ncnn', ('.param', '.bin', '.json'),
                     uint8=False),
     'tensorrt': Backend(write_tensorrt, 'onnxruntime', ('.onnx', ), _ALL,
                         optional=('.engine', )),
     'torchscript': Backend(write_torchscript, 'torchscript', ('.pt', ),
-                           coarse_sums=False),
+                           coarse_sums=False, phases=True),
     'torch-export': Backend(write_torch_export, 'torch.export', ('.pt2', ),
                             # the exporter takes a side that is 1 inside for
                             # another network
-                            coarse_sums=False, least=2)
+                            coarse_sums=False, least=2, phases=True),
+    'inductor': Backend(write_inductor, 'inductor', (SUFFIX, ),
+                        ('fp32', 'int8'), coarse_sums=False, least=2,
+                        phases=True)
 }
 
 
@@ -191,12 +219,6 @@ def check_target(target: Target) -> Backend:
         raise ValueError(
             f'{target.backend} is not written in {target.precision}: '
             f'expected one of {backend.precisions}')
-    if target.backend == 'openvino' and target.precision == 'int8' \
-            and target.dynamic:
-        # 11 dB of a depthwise network whose ONNX gives 37 in ONNX Runtime
-        # (OpenVINO 2026.4)
-        raise ValueError('OpenVINO computes 8 bits wrongly where sides are '
-                         'free: take a static config, or onnxruntime-int8')
     if target.uint8 and not backend.uint8:
         raise ValueError(
             f'{target.backend} has no 8-bit input: leave uint8 away. Its '

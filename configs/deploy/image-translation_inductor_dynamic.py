@@ -1,0 +1,4 @@
+_base_ = [
+    '_base_/task.py', '_base_/onnx_dynamic.py',
+    '_base_/backends/inductor.py'
+]
