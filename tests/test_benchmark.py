@@ -1,12 +1,14 @@
 """The benchmark: who is measured, how figures are put together, the tool."""
 import copy
 import json
+import multiprocessing
+import time
 
 import pytest
 from PIL import Image
 from students import make_student, refused_by_tool, run_tool
 
-from mmgan_compress.benchmark import report
+from mmgan_compress.benchmark import report, workers
 from mmgan_compress.benchmark.candidates import (Candidate, convert,
                                                  network_facts)
 from mmgan_compress.benchmark.machine import check_same, machine_facts
@@ -120,8 +122,9 @@ def test_each_is_measured_in_its_own_process(students, tmp_path):
     candidates.append(Candidate('small', 'eager', 'int8', reason='none'))
     results, gemm = measure(candidates, threads=1, size=64, rounds=2)
     small, broken, none = results
-    assert gemm.median > 0 and gemm.repeats == 2
-    assert small['picture'].repeats == small['network'].repeats == 2
+    assert gemm.median > 0 and gemm.repeats >= 2
+    # turns of a tenth of a second hold several calls of a small network
+    assert small['picture'].repeats > 2 and small['network'].repeats > 2
     assert small['memory'] is None or small['memory'] > 2**16
     assert 'is no student file' in broken['reason']
     assert none == dict(reason='none')
@@ -175,3 +178,35 @@ def test_tool(students, tmp_path):
         '--runtimes', 'eager', '--size', 64, '--threads', 1, '--rounds', 2,
         '--compare', tmp_path / 'benchmark.json')
     assert 'now / before' in done.stdout, done.stderr[-3000:]
+
+
+def test_turns_do_not_overlap(monkeypatch, tmp_path):
+    """No process computes while another one is timed."""
+    began, ended = tmp_path / 'began', tmp_path / 'ended'
+
+    def serve(pipe, prepare, args):
+        pipe.send(None)
+        try:
+            while True:
+                pipe.recv()
+                began.open('a').write('x')
+                time.sleep(0.05)
+                ended.open('a').write('x')
+                pipe.send(dict.fromkeys([*workers.LIBRARIES, 'picture',
+                                         'network'], [0.05]))
+        except EOFError:
+            pass
+
+    monkeypatch.setattr(workers, '_serve', serve)
+    fork = multiprocessing.get_context('fork')
+    monkeypatch.setattr(workers.multiprocessing, 'get_context',
+                        lambda _: fork)
+    turn = workers._Worker.turn
+
+    def checked(self, keep):
+        turn(self, keep)
+        assert began.read_text() == ended.read_text()
+
+    monkeypatch.setattr(workers._Worker, 'turn', checked)
+    measure([Candidate('a', 'eager', 'fp32')], threads=1, size=64, rounds=2)
+    assert began.stat().st_size == 2 * (workers.WARMUP + 2)

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
                         help='of each model (default: %(default)s)')
     parser.add_argument('--size', type=int, default=256, help='side of the '
                         'image in pixels (default: %(default)s)')
-    parser.add_argument('--rounds', type=int, default=20, help='timed runs '
+    parser.add_argument('--rounds', type=int, default=20, help='timed turns '
                         'of each model (default: %(default)s)')
     parser.add_argument('--images', metavar='FOLDER', help='training images '
                         "to calibrate int8 on (default: the demo's)")

@@ -27,6 +27,7 @@ LIBRARIES = ('BLAS', 'oneDNN')
 # threads of a runtime spin for a while after a run, and would slow the next
 SETTLE = 0.02
 WARMUP = 3
+TURN = 0.1  # seconds: short runs are timed several times in a turn
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -39,7 +40,8 @@ def measure(candidates: list[Candidate], threads: int, size: int,
         candidates (list[Candidate]): Those with a ``reason`` are left out.
         threads (int): That each may use.
         size (int): Side of the images.
-        rounds (int): Calls of each that are timed.
+        rounds (int): Turns of each that are timed, of one call at least and
+            of ``TURN`` seconds.
 
     Returns:
         tuple: A dict for each candidate: ``picture`` and ``network``
@@ -54,9 +56,9 @@ def measure(candidates: list[Candidate], threads: int, size: int,
         workers = [None if candidate.reason else stack.enter_context(
             _Worker(_model, candidate, threads, size))
             for candidate in candidates]
-        for worker in filter(None, workers):
-            worker.memory = worker.ask()
         timed = [gemm, *filter(None, workers)]
+        for worker in timed:  # all are ready, and quiet, before any runs
+            worker.memory = worker.ask()
         for turn in tqdm(range(WARMUP + rounds), desc='rounds'):
             for worker in timed:
                 worker.turn(keep=turn >= WARMUP)
@@ -103,11 +105,10 @@ class _Worker:
     def turn(self, keep: bool) -> None:
         if self.reason:
             return
-        time.sleep(SETTLE)
         self.pipe.send(None)
         for name, seconds in (self.ask() or {}).items():
             if keep:
-                self.seconds.setdefault(name, []).append(seconds)
+                self.seconds.setdefault(name, []).extend(seconds)
 
     def result(self) -> dict:
         if self.reason:
@@ -119,7 +120,7 @@ class _Worker:
 
 
 def _serve(pipe: Connection, prepare: Callable, args: tuple) -> None:
-    """Open a model, then time it once for each message."""
+    """Open a model, then time it for each message."""
     try:
         runs, memory = prepare(*args)
         pipe.send(memory)
@@ -133,11 +134,15 @@ def _serve(pipe: Connection, prepare: Callable, args: tuple) -> None:
         pipe.send(f'{type(error).__name__}: {error}')
 
 
-def _seconds(run: Callable[[], Any]) -> float:
+def _seconds(run: Callable[[], Any]) -> list[float]:
+    time.sleep(SETTLE)  # both of a process have threads
     run()  # caches and threads belong to whoever ran before
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
+    seconds = []
+    while sum(seconds) < TURN:
+        begin = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begin)
+    return seconds
 
 
 def _model(candidate: Candidate, threads: int,
