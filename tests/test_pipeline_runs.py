@@ -40,7 +40,12 @@ def killed(signum, at):
     Returns:
         Process: That process, ended.
     """
-    process = multiprocessing.get_context('fork').Process(target=run)
+    def foreground():
+        # a shell that starts the tests in the background lets them ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+
+    process = multiprocessing.get_context('fork').Process(target=foreground)
     process.start()
     for _ in range(1000):
         if Path(at).exists():
