@@ -202,7 +202,8 @@ def shown(cell: dict, notes: dict[str, str]) -> str:
     """Return what stands in a cell; a refusal becomes a note."""
     for key in ('refused', 'differs'):
         if key in cell:
-            return f'{key} [{notes.setdefault(cell[key], str(len(notes) + 1))}]'
+            mark = notes.setdefault(cell[key], str(len(notes) + 1))
+            return f'{key} [{mark}]'
     psnr = 'equal' if cell['psnr'] is None else f'{cell["psnr"]:.1f} dB'
     return f'{cell["max_abs"]:.1e}, {psnr}'
 
