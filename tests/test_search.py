@@ -269,6 +269,20 @@ def test_storage_that_cannot_be_read():
         search('study.db')
 
 
+def test_a_password_is_not_shown():
+    """Of a database, where none answers."""
+    with pytest.raises(ValueError, match='cannot open the storage '
+                       r'postgresql://me:\*\*\*@localhost:1/studies') as failed:
+        search('postgresql://me:secret@localhost:1/studies')
+    assert 'secret' not in str(failed.value)
+
+
+def test_postgresql_is_optional(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'psycopg', None)
+    with pytest.raises(ImportError, match=r'mmgan_compress\[postgresql\]'):
+        search('postgresql://me@localhost/studies')
+
+
 def test_optuna_is_optional(monkeypatch, journal):
     monkeypatch.setitem(sys.modules, 'optuna', None)
     with pytest.raises(ImportError, match=r'mmgan_compress\[search\]'):

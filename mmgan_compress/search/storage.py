@@ -13,6 +13,8 @@ from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from ..compat import require
+
 # seconds between two signs of life of a worker, and how many may be missed
 BEAT, MISSED = 5, 4
 _KEY = 'heartbeat'
@@ -64,6 +66,7 @@ def open_storage(url: str, beat: int = BEAT):
 
     Raises:
         ValueError: If it is no such address, or cannot be reached.
+        ImportError: If the driver of PostgreSQL is not installed.
     """
     from sqlalchemy.exc import SQLAlchemyError
     kind, _, rest = url.partition(':')
@@ -74,6 +77,8 @@ def open_storage(url: str, beat: int = BEAT):
         raise ValueError(
             f'cannot read the storage {url!r}: expected sqlite:///FILE, '
             'journal:FILE or postgresql://USER@HOST/DATABASE')
+    if kind == 'postgresql':
+        require('psycopg', 'postgresql', 'A study in PostgreSQL')
     # SQLite gives up after 5 s by default, where others write meanwhile
     sqlite = dict(connect_args=dict(timeout=60)) \
         if kind.startswith('sqlite') else None
@@ -85,5 +90,19 @@ def open_storage(url: str, beat: int = BEAT):
         return RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=beat,
                           grace_period=beat * MISSED)
     except SQLAlchemyError as error:
-        raise ValueError(f'cannot open the storage {url!r}: {error}') \
-            from error
+        raise ValueError('cannot open the storage '
+                         f'{without_password(url)}: {error}') from error
+
+
+def without_password(url: str) -> str:
+    """Return the address of a storage as it may be shown.
+
+    Args:
+        url (str): As of :func:`open_storage`.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:  # a journal
+        return url

@@ -72,7 +72,7 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
         ValueError: If the study was made with other settings.
     """
     optuna = require('optuna', 'search', 'The search')
-    from .storage import open_storage
+    from .storage import open_storage, without_password
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     directions = ['minimize'] * searcher.front + [
         'maximize' if higher else 'minimize']
@@ -89,8 +89,8 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
         changes = [f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
                    for key in {**known, **settings}
                    if known.get(key) != settings.get(key)]
-        raise ValueError(f'the study {name!r} in {storage} was made '
-                         'otherwise:\n  ' + '\n  '.join(changes)
+        raise ValueError(f'the study {name!r} in {without_password(storage)} '
+                         'was made otherwise:\n  ' + '\n  '.join(changes)
                          + '\nRepeat what was said then, or name another '
                          '--study')
     return study
