@@ -1,6 +1,6 @@
 """From image files to the tensors of a generator and back."""
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -40,7 +40,7 @@ def collect(images: Any) -> list[Job]:
 
     Raises:
         FileNotFoundError: If a file is missing or a folder has no image.
-        ValueError: If a file is corrupt or tiny, with its name, or the
+        ValueError: If a file cannot be read, with its name, or the
             sequence is empty.
         TypeError: If it is something else.
     """
@@ -52,7 +52,8 @@ def collect(images: Any) -> list[Job]:
         jobs = [_job(images, 0)]
     if not jobs:
         raise ValueError('no image given: expected at least one')
-    check_images([job.image for job in jobs if isinstance(job.image, str)])
+    check_images([job.image for job in jobs if isinstance(job.image, str)],
+                 trains=False)
     return jobs
 
 
@@ -89,17 +90,21 @@ def _of_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array)
 
 
-def destinations(jobs: Sequence[Job], out: Union[str, Path]) -> list[Path]:
+def destinations(jobs: Sequence[Job], out: Union[str, Path],
+                 overwrite: bool = False) -> list[Path]:
     """Choose the PNG file that each result goes to.
 
     Args:
         jobs (Sequence[Job]): The images.
         out (str | Path): Folder of the results.
+        overwrite (bool): Whether files that are there may be replaced;
+            inputs never are.
 
     Returns:
         list[Path]: One per job.
 
     Raises:
+        FileExistsError: If a file is there.
         ValueError: If a result would replace an input, two results would
             have one name, or a second call would find the results among its
             inputs.
@@ -121,7 +126,18 @@ def destinations(jobs: Sequence[Job], out: Union[str, Path]) -> list[Path]:
             raise ValueError(f'{taken[target].image} and {job.image} would '
                              f'both become {target}: rename one')
         taken[target] = job
+    if not overwrite:
+        refuse_existing(taken)
     return list(taken)
+
+
+def refuse_existing(targets: Iterable[Path]) -> None:
+    """Raise FileExistsError if a result would replace a file."""
+    there = [target for target in targets if target.exists()]
+    if there:
+        raise FileExistsError(
+            f'{len(there)} of the results would replace a file, the first is '
+            f'{there[0]}: choose another out folder, or say overwrite')
 
 
 def as_rgb(image: Union[str, Image.Image]) -> Image.Image:
@@ -131,6 +147,10 @@ def as_rgb(image: Union[str, Image.Image]) -> Image.Image:
             file.load()
             return as_rgb(file)
     image = ImageOps.exif_transpose(image)
+    if image.mode == 'F':  # Pillow would cut its values off
+        raise ValueError(f'{getattr(image, "filename", "an image")} holds '
+                         'floating-point values, whose range nothing tells: '
+                         'save it with 8 or 16 bits')
     if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:

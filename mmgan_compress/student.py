@@ -189,7 +189,9 @@ def _read(path: StrPath) -> tuple[dict, dict]:
     content = _load(path)
     meta = content.get('meta') if isinstance(content, dict) else None
     info = meta.get('mmgan_compress') if isinstance(meta, dict) else None
-    if not isinstance(info, dict) or 'format' not in info:
+    if not isinstance(info, dict) or not {
+            'format', 'default_domain', 'domains'} <= info.keys() \
+            or 'state_dict' not in content:
         raise ValueError(f'{path} is no student file but '
                          f'{_describe(content)}. {_HOW}')
     if info['format'] > FORMAT:

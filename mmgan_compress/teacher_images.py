@@ -55,9 +55,9 @@ def make_teacher_images(teacher: str,
         raise ValueError("paired_side must be 'A' or 'B', got "
                          f'{paired_side!r}')
     jobs = pictures.collect(folder)
-    if paired_side:
-        check_images([job.image for job in jobs], paired=True)
-    targets = pictures.destinations(jobs, out)
+    check_images([job.image for job in jobs], paired=paired_side is not None)
+    # what is there counts below: images of other teachers would mix with it
+    targets = pictures.destinations(jobs, out, overwrite=True)
     if os.path.isdir(out) and os.listdir(out):
         raise FileExistsError(f'{out} is not empty: name a new folder, or '
                               'empty it if its images are of no use')

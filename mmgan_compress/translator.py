@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import pictures, video
-from .deploy.runtimes import on_arrays, open_model
+from .deploy.runtimes import check_threads, on_arrays, open_model
 from .student import load_student
 
 StrPath = Union[str, Path]
@@ -58,6 +58,7 @@ class Translator:
     def __init__(self, model: Union[StrPath, nn.Module],
                  domain: Optional[str] = None, runtime: Optional[str] = None,
                  threads: Optional[int] = None):
+        check_threads(threads)
         net = _network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
@@ -75,7 +76,8 @@ class Translator:
         self._takes_pixels = layout == 'NHWC'
 
     def __call__(self, images: Any, out: Optional[StrPath] = None,
-                 batch_size: int = 1) -> Union[list[Image.Image], list[str]]:
+                 batch_size: int = 1, overwrite: bool = False
+                 ) -> Union[list[Image.Image], list[str]]:
         """Translate images or a video; a progress bar shows how far it is.
 
         Args:
@@ -85,10 +87,11 @@ class Translator:
             out (str | Path | None): Folder for PNG files that keep the names
                 of their inputs, sub-folders included; a video becomes
                 ``NAME.mp4`` with its size and frame rate, without its
-                sound. Results of an earlier call are replaced, inputs
-                never. A video needs it.
+                sound. A video needs it.
             batch_size (int): Images of one size that go through the network
                 at once, where the file takes more than one.
+            overwrite (bool): Whether files in ``out`` may be replaced, such
+                as those of an earlier call; inputs never are.
 
         Returns:
             list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs)
@@ -96,6 +99,7 @@ class Translator:
 
         Raises:
             FileNotFoundError: If a file is missing or a folder has no image.
+            FileExistsError: If a result would replace a file.
             ValueError: If a file cannot be read, if two inputs would make
                 one file, or if ``out`` lies in the folder of the inputs.
             TypeError: If an input is neither a file nor an image.
@@ -104,9 +108,11 @@ class Translator:
             raise ValueError(f'batch_size is {batch_size}: expected at '
                              'least 1')
         if video.is_video(images):
-            return [self._video(Path(images), out, batch_size)]
+            target = video.destination(Path(images), out, overwrite)
+            return [self._video(Path(images), target, batch_size)]
         jobs = pictures.collect(images)
-        targets = pictures.destinations(jobs, out) if out else None
+        targets = pictures.destinations(jobs, out, overwrite) if out \
+            else None
         frames = (np.array(pictures.as_rgb(job.image)) for job in jobs)
         results = []
         for index, pixels in enumerate(tqdm(self.stream(frames, batch_size),
@@ -157,9 +163,7 @@ class Translator:
             return pictures.to_values(self._run(pictures.to_pixels(x)))
         return torch.from_numpy(self._run(x.numpy()))
 
-    def _video(self, source: Path, out: Optional[StrPath],
-               batch_size: int) -> str:
-        target = video.destination(source, out)
+    def _video(self, source: Path, target: Path, batch_size: int) -> str:
         about = video.probe(source)
         with video.writing(target, about) as write:
             frames = self.stream(video.frames(source), batch_size)
@@ -171,20 +175,21 @@ class Translator:
 def translate(
     student: Union[StrPath, nn.Module],
     images: Any,
-    out: Optional[StrPath] = None
+    out: Optional[StrPath] = None,
+    overwrite: bool = False
 ) -> Union[list[Image.Image], list[str]]:
     """Translate images with a student or an exported model.
 
     Args:
         student (str | Path | nn.Module): As for :class:`Translator`, which
             is opened for this one call.
-        images, out: As for ``Translator.__call__``.
+        images, out, overwrite: As for ``Translator.__call__``.
 
     Returns:
         list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
         with ``out``, the paths of the files.
     """
-    return Translator(student)(images, out)
+    return Translator(student)(images, out, overwrite=overwrite)
 
 
 def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],

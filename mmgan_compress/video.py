@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Optional, Union
 import cv2
 import numpy as np
 
+from .pictures import refuse_existing
+
 EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg',
               '.mpeg')
 # MPEG-4 part 2: the one codec of MP4 that every OpenCV can write
@@ -34,14 +36,17 @@ def is_video(path: Any) -> bool:
         and str(path).lower().endswith(EXTENSIONS)
 
 
-def destination(source: Path, out: Optional[Union[str, Path]]) -> Path:
+def destination(source: Path, out: Optional[Union[str, Path]],
+                overwrite: bool = False) -> Path:
     """Choose the file that a translated video goes to.
 
     Args:
         source (Path): The video.
         out (str | Path | None): Folder of the result.
+        overwrite (bool): Whether a file that is there may be replaced.
 
     Raises:
+        FileExistsError: If a file is there.
         FileNotFoundError: If there is no such video.
         ValueError: If there is no folder, or the result would replace the
             video.
@@ -55,6 +60,8 @@ def destination(source: Path, out: Optional[Union[str, Path]]) -> Path:
     if target == source.resolve():
         raise ValueError(f'the result would replace the input {source}: '
                          'choose another out folder')
+    if not overwrite:
+        refuse_existing([target])
     return target
 
 

@@ -1,4 +1,6 @@
 """Pictures in, pictures out: sizes, kinds of images, files."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -80,17 +82,29 @@ def test_kinds_of_images(resnet, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a turn by 90 degrees clockwise
     turned.save(tmp_path / 'turned.png', exif=exif)
+    clear.save(tmp_path / 'clear.png')
     results = translate(resnet, [
-        grey, same, clear, Image.new('RGB', clear.size, 'white'),
-        tmp_path / 'deep.png', tmp_path / 'turned.png', picture(),
-        picture().quantize(), picture().convert('CMYK')
+        grey, same, tmp_path / 'clear.png',
+        Image.new('RGB', clear.size, 'white'), tmp_path / 'deep.png',
+        tmp_path / 'turned.png', picture(), clear, picture().quantize(),
+        picture().convert('CMYK')
     ])
     values = [pixels(result) for result in results]
     assert np.array_equal(values[0], values[1])
     assert np.array_equal(values[2], values[3])
     assert np.array_equal(values[0], values[4])
     assert np.array_equal(values[5], values[6])
+    assert np.array_equal(values[7], values[3])
     assert all(value.shape == (24, 40, 3) for value in values)
+
+
+def test_small_files_are_resized_and_floats_refused(resnet, tmp_path):
+    picture(12, 10).save(tmp_path / 'small.png')
+    result, = translate(resnet, tmp_path / 'small.png')
+    assert result.size == (12, 10)
+    Image.fromarray(np.ones((24, 40), np.float32)).save(tmp_path / 'f.tiff')
+    with pytest.raises(ValueError, match='floating-point values'):
+        translate(resnet, tmp_path / 'f.tiff')
 
 
 def test_folder_keeps_names_and_inputs(students, tmp_path):
@@ -105,7 +119,13 @@ def test_folder_keeps_names_and_inputs(students, tmp_path):
     expected = translate(students['resnet'], str(source))
     for path, result in zip(paths, expected):
         assert np.array_equal(pixels(Image.open(path)), pixels(result))
-    assert translate(students['resnet'], source, out) == paths
+    Path(paths[0]).write_bytes(b'mine')
+    with pytest.raises(FileExistsError, match='2 of the results.*a.b.png'):
+        translate(students['resnet'], source, out)
+    assert Path(paths[0]).read_bytes() == b'mine'
+    assert translate(students['resnet'], source, out,
+                     overwrite=True) == paths
+    assert np.array_equal(pixels(Image.open(paths[0])), pixels(expected[0]))
     assert before == {p: p.read_bytes() for p in source.rglob('*.*')}
 
 
@@ -117,7 +137,8 @@ def test_inputs_are_never_replaced(students, tmp_path):
         with pytest.raises(ValueError, match='in the folder of the inputs'):
             translate(students['resnet'], source, out)
     with pytest.raises(ValueError, match='would replace the input'):
-        translate(students['resnet'], source / 'a.png', source)
+        translate(students['resnet'], source / 'a.png', source,
+                  overwrite=True)
     picture().save(source / 'a.jpg')
     with pytest.raises(ValueError, match='would both become'):
         translate(students['resnet'], source, tmp_path / 'out')
@@ -148,6 +169,9 @@ def test_tool(students, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f'1 picture(s) in {tmp_path}/out\n'
     assert Image.open(tmp_path / 'out' / 'a.png').size == (40, 24)
+    message = refused_by_tool('translate', students['resnet'], *args,
+                              monkeypatch=monkeypatch)
+    assert 'would replace a file' in message
     (tmp_path / 'a.pth').write_bytes((tmp_path / 'a.png').read_bytes())
     message = refused_by_tool('translate', tmp_path / 'a.pth', *args,
                               monkeypatch=monkeypatch)

@@ -150,6 +150,8 @@ def test_video(tmp_path):
         assert np.abs(255 - frame.astype(int) - got).mean() < 4
     assert source.read_bytes() == before
     assert [p.name for p in (tmp_path / 'out').iterdir()] == ['clip.mp4']
+    with pytest.raises(FileExistsError, match='would replace a file'):
+        Translator(Negative())(source, tmp_path / 'out')
 
 
 def test_bad_videos(student, tmp_path):
@@ -180,10 +182,22 @@ def test_refused_models(student, exported, tmp_path):
         Translator(tmp_path / 'none.onnx')
     with pytest.raises(ValueError, match='no runtime'):
         Translator(REPO / 'README.md')
+    with pytest.raises(ValueError, match='threads is 0: expected 1'):
+        Translator(student, threads=0)
     from onnx_files import write_onnx
     foreign = write_onnx(tmp_path / 'foreign.onnx', outputs=1)
     with pytest.raises(ValueError, match='does not say what it takes'):
         Translator(foreign)
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.param', '.pt2', '.pt',
+                                    '.pth'])
+def test_half_a_file_is_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f'half{suffix}'
+    path.write_bytes(b'PK\x03\x04 half')
+    path.with_suffix('.bin').write_bytes(b'half')
+    with pytest.raises(ValueError, match=f'half{suffix}'):
+        Translator(path)
 
 
 @pytest.mark.parametrize('kind', ['image', 'video'])

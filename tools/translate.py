@@ -30,6 +30,8 @@ def parse_args() -> argparse.Namespace:
         "(default: the file's own)")
     parser.add_argument(
         '--threads', type=int, help='CPU threads (default: all cores)')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     parser.add_argument(
         '--batch', type=int, default=1, metavar='N',
         help='images at once (default: %(default)s)')
@@ -44,7 +46,7 @@ def main() -> None:
     from mmgan_compress.video import is_video
     try:
         run = Translator(args.model, args.domain, args.runtime, args.threads)
-        files = run(args.input, args.out, args.batch)
+        files = run(args.input, args.out, args.batch, args.overwrite)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))
     if is_video(args.input):

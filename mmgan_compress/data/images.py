@@ -111,17 +111,19 @@ def extra_images(folder: str) -> list[str]:
     return _checked(files)
 
 
-def _problem(path: str, paired: bool) -> Optional[str]:
+def _problem(path: str, paired: bool, trains: bool) -> Optional[str]:
     try:
         with Image.open(path) as image:
             width, height = image.size
             image.draft('RGB', (8, 8))  # JPEG: read all, decode little
             image.load()
-            if image.has_transparency_data and \
+            if trains and image.has_transparency_data and \
                     image.convert('RGBA').getextrema()[3][0] < 255:
                 return 'is transparent: lay it onto a background first'
     except Exception as error:
         return f'cannot be read ({error})'
+    if not trains:
+        return None
     if paired and width % 2:
         return f'is {width}x{height}: a pair is two images of one width'
     if min(width // (2 if paired else 1), height) < MIN_SIDE:
@@ -130,25 +132,28 @@ def _problem(path: str, paired: bool) -> Optional[str]:
 
 
 def check_images(paths: Sequence[str], paired: bool = False,
-                 map_: Callable = map):
+                 map_: Callable = map, trains: bool = True):
     """Refuse corrupt, tiny or unpaired images, naming the files.
 
     Args:
         paths (Sequence[str]): Image files.
         paired (bool): Whether each holds two images side by side.
         map_ (Callable): ``map``, or that of a thread pool.
+        trains (bool): Whether networks learn from them; else it is enough
+            that they can be read.
 
     Raises:
         ValueError: With up to five files and what is wrong with each.
     """
-    paths = [path for path in paths if (path, paired) not in _CHECKED]
-    found = map_(lambda path: (path, _problem(path, paired)), paths)
+    kind = (paired, trains)
+    paths = [path for path in paths if (path, *kind) not in _CHECKED]
+    found = map_(lambda path: (path, _problem(path, *kind)), paths)
     bad = [f'{path} {problem}' for path, problem in found if problem]
     if bad:
         more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
         raise ValueError('unusable images, mend or remove them:\n  '
                          + '\n  '.join(bad[:5]) + more)
-    _CHECKED.update((path, paired) for path in paths)
+    _CHECKED.update((path, *kind) for path in paths)
 
 
 def _checked(files: Sequence[str], paired: bool = False) -> list[str]:

@@ -60,8 +60,8 @@ def open_model(path: StrPath,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If no runtime is known for the suffix, or the file is
-            not for it.
+        ValueError: If no runtime is known for the suffix, the runtime
+            cannot read the file, or there are less than one thread.
         ImportError: If the runtime is not installed.
     """
     path = _model_file(Path(path))
@@ -71,11 +71,25 @@ def open_model(path: StrPath,
         raise ValueError(
             f'no runtime {runtime!r} for {path}: expected a file of '
             f'{", ".join(_SUFFIXES)}, and runtime one of {list(RUNTIMES)}')
-    model = RUNTIMES[runtime](path, threads)
+    check_threads(threads)
+    try:
+        model = RUNTIMES[runtime](path, threads)
+    except (ImportError, ValueError):
+        raise
+    # every runtime has errors of its own for a broken file
+    except Exception as error:
+        raise ValueError(f'{path} cannot be read by {runtime}, is it '
+                         f'complete? {error}') from error
     shape = json.loads(model.facts.get('input_shape', '[null]'))
     if shape[0] == 1:
         model = model._replace(run=_one_by_one(model.run))
     return model
+
+
+def check_threads(threads: Optional[int]):
+    """Raise ValueError for less than one thread."""
+    if threads is not None and threads < 1:
+        raise ValueError(f'threads is {threads}: expected 1 or more')
 
 
 def _model_file(path: Path) -> Path:
