@@ -58,8 +58,8 @@ class TryPage:
                          for path in examples]
         self.hosts = list(hosts) if hosts else None
         self.turn = threading.Lock()  # times mean nothing in parallel
-        for model in self.models.values():
-            model.run(np.zeros((1, 256, 256, 3), np.uint8))  # warms up
+        self.warm: set[tuple[int, int]] = set()  # sizes that have been run
+        self._warm_up((256, 256))
 
     def __call__(self, environ: dict, start_response: Callable):
         """Answer a request, as WSGI asks for."""
@@ -108,6 +108,7 @@ class TryPage:
         figures = [_figure('input', image, f'{image.width}x{image.height}')]
         first = None
         with self.turn:
+            self._warm_up((image.height, image.width))
             for title, model in self.models.items():
                 begin = time.perf_counter()
                 pixels = model.run(np.array(image)[None])[0]
@@ -118,6 +119,14 @@ class TryPage:
                     text += f', {first / seconds:.1f} times as fast'
                 figures.append(_figure(title, Image.fromarray(pixels), text))
         return f'<div id="results">{"".join(figures)}</div>'
+
+    def _warm_up(self, size: tuple[int, int]):
+        """Run all models once: the first run of a size prepares others."""
+        if size in self.warm:
+            return
+        for model in self.models.values():
+            model.run(np.zeros((1, *size, 3), np.uint8))
+        self.warm = {size}  # runtimes keep the last one, or more
 
     def _page(self, body: str) -> str:
         examples = ''.join(

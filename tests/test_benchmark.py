@@ -114,6 +114,24 @@ def test_what_cannot_be_had_says_why(students, tmp_path):
         convert(students, 'large', ['ort'], ['fp32'], 64, tmp_path, PHOTO)
 
 
+def test_what_a_student_learnt_in_8_bits_is_measured(monkeypatch, tmp_path):
+    """Unless images are given: what export makes of it is what is timed."""
+    asked = []
+    monkeypatch.setattr(
+        'mmgan_compress.benchmark.candidates.student_info',
+        lambda path: dict(quantization={}, big=1) if path == 'plain'
+        else dict(quantization=dict(zebra={})))
+    monkeypatch.setattr(
+        'mmgan_compress.benchmark.candidates._convert',
+        lambda candidate, student, size, out, images: asked.append(
+            (student, bool(images['calibration']))))
+    both = dict(a='plain', b='learnt')
+    for images in (None, PHOTO):
+        convert(both, 'a', ['openvino'], ['int8'], 64, tmp_path, images)
+    assert asked == [('plain', True), ('learnt', False), ('plain', True),
+                     ('learnt', True)]
+
+
 def test_each_is_measured_in_its_own_process(students, tmp_path):
     (tmp_path / 'broken.pth').write_bytes(b'no student')
     files = dict(small=students['small'], broken=str(tmp_path / 'broken.pth'))
@@ -135,6 +153,8 @@ def test_network_facts(students):
                     for name in ('small', 'large'))
     assert small['params'] < large['params']
     assert network_facts(students['small'], 128)['macs'] == 4 * small['macs']
+    with pytest.raises(ValueError, match='small.pth: size 30 does not suit'):
+        network_facts(students['small'], 30)
 
 
 def test_tool_refuses_before_it_works(students, tmp_path, monkeypatch):
@@ -152,6 +172,10 @@ def test_tool_refuses_before_it_works(students, tmp_path, monkeypatch):
     assert 'cannot be compared' in refused(small, '--compare', other)
     other.write_text('{}')
     assert 'is no result' in refused(small, '--compare', other)
+    earlier = tmp_path / 'benchmark.md'
+    earlier.write_text('of another run')
+    assert 'benchmark.md exists' in refused(small)
+    earlier.unlink()
     assert not list(tmp_path.glob('benchmark*'))
 
 

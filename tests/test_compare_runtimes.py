@@ -14,7 +14,7 @@ def test_table(tmp_path, monkeypatch, capsys):
     make_student(tmp_path / 'a.pth', 'separable')
     tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
     # none, where a recipe would give some
-    monkeypatch.setitem(tool['main'].__globals__, 'training_images',
+    monkeypatch.setitem(tool['main'].__globals__, 'images_of',
                         lambda *_: [])
     monkeypatch.setattr('sys.argv', [
         'compare_runtimes', f'a={tmp_path}/a.pth', '--recipe',

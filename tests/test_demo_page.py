@@ -82,6 +82,17 @@ def test_both_models_and_their_times(client, page):
                         captions['student'])
 
 
+def test_the_first_picture_of_a_size_is_not_timed_cold(client, page):
+    """What a runtime prepares for a size would count for one model alone."""
+    sizes = []
+    for model in page.models.values():
+        model.run = lambda pixels, run=model.run: (
+            sizes.append(pixels.shape[1:3]), run(pixels))[1]
+    for _ in range(2):
+        send(client, encoded(photo(50, 40)))
+    assert sizes == [(40, 50)] * 6  # two models: once before, twice timed
+
+
 def test_examples(client, files):
     response = client.get('/')
     assert response.status_code == 200 and 'value="0"' in response.text

@@ -161,6 +161,11 @@ def test_zero_padding_is_caught(student, tmp_path):
     export_student(folder / 'separable.pth', tmp_path, Target('ncnn'),
                    images=[])
     model = tmp_path / 'end2end.param'
+    import ncnn
+    net_ = ncnn.Net()
+    assert net_.load_param(str(model)) == 0  # the deploy config's names
+    assert (net_.input_names(), net_.output_names()) == (['input'],
+                                                         ['output'])
     layers = [line for line in model.read_text().splitlines()
               if line.startswith('Padding')]
     assert layers and all(line.endswith('4=2') for line in layers)
@@ -256,6 +261,14 @@ def test_trtexec_command():
     assert free.endswith('--minShapes=input:1x3x32x32 '
                          '--optShapes=input:1x3x64x64 '
                          '--maxShapes=input:1x3x128x128')
+    ranges = {f'{word}_shape': [1, 3, side, side]
+              for word, side in (('min', 128), ('opt', 256), ('max', 512))}
+    pictures = Target('tensorrt', dynamic=True, uint8=True, settings=dict(
+        model_inputs=[dict(input_shapes=dict(input=ranges))]))
+    # a U-Net of eight levels takes nothing smaller than 256
+    assert tensorrt.how_to_build(pictures, 256, 256).endswith(
+        '--minShapes=input:1x256x256x3 --optShapes=input:1x256x256x3 '
+        '--maxShapes=input:1x512x512x3')
 
 
 def test_another_runtime_in_the_same_folder(student, tmp_path):
@@ -267,6 +280,33 @@ def test_another_runtime_in_the_same_folder(student, tmp_path):
     (tmp_path / 'end2end.onnx').write_bytes(b'mine now')
     with pytest.raises(FileExistsError, match='changed since'):
         export_student(student, tmp_path, images=[])
+
+
+def test_what_a_failed_export_leaves(student, tmp_path):
+    with pytest.raises(ParityError):
+        export_student(student[0] / 'unet.pth', tmp_path / 'out', images=[],
+                       tolerance=1e-12)
+    with pytest.raises(ValueError, match='tolerance is -1'):
+        export_student(student[0] / 'unet.pth', tmp_path / 'out', images=[],
+                       tolerance=-1.)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_another_export_takes_the_loss_away(student, tmp_path):
+    """quantize.json of ours goes, that of somebody else is refused."""
+    (tmp_path / 'quantize.json').write_text('{"notes": "mine"}')
+    with pytest.raises(FileExistsError, match='quantize.json was not writ'):
+        export_student(student[0] / 'unet.pth', tmp_path, images=[])
+    (tmp_path / 'quantize.json').write_text('{"student_sha256": "0"}')
+    export_student(student[0] / 'unet.pth', tmp_path, images=[])
+    assert not (tmp_path / 'quantize.json').exists()
+
+
+def test_a_config_is_found_by_its_name():
+    assert read_target('image-translation_openvino_dynamic.py') == \
+        read_target(config_of('openvino', 'dynamic'))
+    with pytest.raises(FileNotFoundError, match='openvino_dynamic.py'):
+        read_target('image-translation_openvina_dynamic.py')
 
 
 def test_no_such_model(tmp_path):

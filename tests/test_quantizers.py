@@ -12,10 +12,10 @@ from students import make_student, refused_by_tool
 
 from mmgan_compress import load_student
 from mmgan_compress.compressors.int8 import (RuntimeNetwork, build_quantizer,
-                                             quantize_student)
+                                             loss_on, quantize_student)
 from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.parity import difference
+from mmgan_compress.deploy.parity import ParityError, difference
 from mmgan_compress.deploy.quantize_onnx import quantize
 from mmgan_compress.deploy.scales import (insert_scales, layer_names,
                                           to_exported)
@@ -252,6 +252,38 @@ def test_record(student, images, tmp_path):
         psnr(net, str(tmp_path / 'end2end.onnx'), images), abs=3)
     x = torch.from_numpy(np.concatenate(images))
     assert torch.equal(model(x)[1:2], model(x[1:2]))
+    assert record['floor_met'] is None
+    lost = loss_on(net, model, pictures)
+    assert lost['images'] == 4
+    assert lost['worst_psnr'] == pytest.approx(record['lost']['psnr'], abs=.1)
+    assert lost['psnr'] > lost['worst_psnr']
+    assert loss_on(net, net, pictures)['psnr'] is None
+
+
+def test_a_floor_that_other_images_miss(student, images, tmp_path):
+    """It holds on calibration images; the record says where it does not."""
+    smooth = [((x[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+              for x in images]
+    dot = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    dot[30:33, 30:33] = 255  # behind a norm larger than anything smooth
+    made = quantize_student(student[0], tmp_path, dict(
+        type='ORTStatic', sensitivity=True), smooth, images=[dot])
+    floor = (made['set_psnr'] + made['lost']['psnr']) / 2
+    quantizer = dict(type='ORTStatic', psnr_floor=floor)
+    missed = quantize_student(student[0], tmp_path, quantizer, smooth,
+                              images=[dot])
+    assert missed['set_psnr'] >= floor > missed['lost']['psnr']
+    assert missed['floor_met'] is False
+    met = quantize_student(student[0], tmp_path, dict(quantizer, psnr_floor=9.),
+                           smooth, images=smooth)
+    assert met['floor_met'] is True
+    # nothing but another picture: refused, and what was there stays
+    before = (tmp_path / 'quantize.json').read_text()
+    with pytest.raises(ParityError, match='at least 10.0 dB'):
+        quantize_student(student[0], tmp_path, dict(type='ORTStatic'),
+                         [np.full((SIZE, SIZE, 3), 128, np.uint8)],
+                         images=smooth)
+    assert (tmp_path / 'quantize.json').read_text() == before
 
 
 # --- what is refused --------------------------------------------------------
@@ -260,6 +292,8 @@ def test_record(student, images, tmp_path):
     (dict(type='GCCWidths'), "no quantizer 'GCCWidths'"),
     (dict(type='ORTStatic'), 'needs images to calibrate on'),
     (dict(type='StudentScales'), 'not trained with quantization'),
+    (dict(type='ORTStatic', method='Foo'), "method is 'Foo'.*MinMax"),
+    (dict(type='ORTStatic', skip=['rgb'], psnr_floor=9.), "add 'norms'"),
     (dict(type='NNIPTQ', skip=['first']), "add 'norms'")])
 def test_refused(quantizer, message, student, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -111,7 +111,7 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     """Convert, measure and return the report."""
     from mmgan_compress.benchmark import candidates, report, workers
     from mmgan_compress.benchmark.machine import check_same, machine_facts
-    from mmgan_compress.deploy.parity import DEMO
+    report.refuse_overwriting(args.out)
     machine = machine_facts(args.threads, args.size)
     earlier = report.read(args.compare) if args.compare else None
     if earlier:  # before an hour of work, not after
@@ -121,10 +121,10 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
                 for name, student in students.items()}
     baseline = list(students)[min(1, len(students) - 1)]
     if 'int8' in args.precisions and not args.images:
-        notes.append("int8: calibrated on the demo's images")
+        notes.append("int8: calibrated on the demo's images, but for students "
+                     'that learnt in 8 bits')
     found = candidates.convert(students, baseline, args.runtimes,
-                               args.precisions, args.size, folder,
-                               args.images or DEMO / 'flat2emoji' / 'trainA')
+                               args.precisions, args.size, folder, args.images)
     results, gemm = workers.measure(found, args.threads, args.size,
                                     args.rounds)
     figures = report.build(found, results, gemm, networks, baseline, machine,

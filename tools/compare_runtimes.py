@@ -32,7 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--configs', nargs='+', metavar='FILE',
                         help='deploy configs (default: all)')
     parser.add_argument('--size', type=int, help='side of the images '
-                        '(default: that of the training images)')
+                        '(default: that of the deploy config, or\nof the '
+                        'training images)')
     parser.add_argument('--out', default='work_dirs/compare_runtimes')
     return parser.parse_args()
 
@@ -96,20 +97,22 @@ def progress(configs: dict, students: dict):
 def compare(student: Path, target, folder: Path,
             args: argparse.Namespace) -> dict:
     """Export to a target; return what was measured, or why it was not."""
-    from mmgan_compress.deploy.export import export_student
-    from mmgan_compress.deploy.parity import ParityError
-    size = args.size or image_size(student)
+    from mmgan_compress.deploy.export import (CALIBRATION_IMAGES,
+                                              export_student)
+    from mmgan_compress.deploy.parity import MAX_IMAGES, ParityError
     try:
         report = export_student(
-            student, folder, target, size,
-            calibration=training_images(student, args)
+            student, folder, target, args.size,
+            images=images_of(student, 'test_dataloader', MAX_IMAGES, args),
+            calibration=images_of(student, 'train_dataloader',
+                                  CALIBRATION_IMAGES, args)
             if target.precision == 'int8' else None)
     except ParityError as error:
         return dict(differs=str(error))
     except (ValueError, ImportError) as error:
         return dict(refused=str(error))
     cell = {key: report[key] for key in
-            ('runtime', 'max_abs', 'psnr', 'ssim', 'instance_norm')}
+            ('runtime', 'size', 'max_abs', 'psnr', 'ssim', 'instance_norm')}
     if target.precision == 'int8':
         cell['model'] = str(folder / next(iter(report['files'])))
     return cell
@@ -127,30 +130,23 @@ def add_scores(rows: dict, students: dict[str, Path],
                                               int8=figures[config])
 
 
-def image_size(student: Path) -> int:
-    """Return the side of the images that a student was trained on."""
-    from mmgan_compress.student import student_info
-    return student_info(student)['image_size']
-
-
 def recipe_of(student: Path, loader: str, args: argparse.Namespace):
     """Return the recipe, source and target domain of a student."""
-    from mmgan_compress.engine.quality import read_recipe
+    from mmgan_compress.engine.quality import read_recipe, source_of
     from mmgan_compress.student import student_info
     info = student_info(student)
     domain = info['default_domain']
-    source = next(d for d in info['domains'] if d != domain)
     cfg = read_recipe(args.recipe, loader, info['domains'], args.demo,
                       args.data_root)
-    return cfg, source, domain
+    return cfg, source_of(info, domain), domain
 
 
-def training_images(student: Path, args: argparse.Namespace) -> list:
-    """Return training images of the recipe to calibrate on."""
-    from mmgan_compress.deploy.export import CALIBRATION_IMAGES
-    from mmgan_compress.engine import quality
-    cfg, source, _ = recipe_of(student, 'train_dataloader', args)
-    return quality.training_images(cfg, source, CALIBRATION_IMAGES)
+def images_of(student: Path, loader: str, most: int,
+              args: argparse.Namespace) -> list:
+    """Return images of the recipe, to calibrate or to compare on."""
+    from mmgan_compress.engine.quality import recipe_images
+    cfg, source, _ = recipe_of(student, loader, args)
+    return recipe_images(cfg, loader, source, most)
 
 
 def score(student: Path, models: dict[str, str],
@@ -171,16 +167,19 @@ def tables(rows: dict, students: list[str],
            args: argparse.Namespace) -> str:
     """Return the tables as Markdown."""
     lines = [f'Worst of all inputs against torch in float64: max-abs in '
-             f'[-1, 1], and PSNR. Images of {Path(args.recipe).name}'
-             f'{" --demo" if args.demo else ""}, 8 bits calibrated on its '
-             'training images. Of TensorRT it is the ONNX, in ONNX Runtime.',
-             '',
-             f'| config | {" | ".join(students)} |',
-             f'| --- | {" | ".join("---:" for _ in students)} |']
+             f'[-1, 1], and PSNR. Random, flat and test images of '
+             f'{Path(args.recipe).name}{" --demo" if args.demo else ""}, 8 '
+             'bits calibrated on its training images. Of TensorRT it is the '
+             'ONNX, in ONNX Runtime.', '',
+             f'| config | side | {" | ".join(students)} |',
+             f'| --- | ---: | {" | ".join("---:" for _ in students)} |']
     notes: dict[str, str] = {}
     for config, row in rows.items():
         cells = [shown(row[name], notes) for name in students]
-        lines.append(f'| {config} | {" | ".join(cells)} |')
+        sides = {str(row[name]['size']) for name in students
+                 if 'size' in row[name]}
+        lines.append(f'| {config} | {", ".join(sorted(sides))} | '
+                     f'{" | ".join(cells)} |')
     lines += ['', *(f'[{mark}] {text}' for text, mark in notes.items())]
     scored = {config: row for config, row in rows.items()
               if any('test' in cell for cell in row.values())}

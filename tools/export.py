@@ -32,12 +32,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--images',
         metavar='PATH',
-        help='image or folder to compare on (default: the demo images)')
+        help='image or folder to compare on, or a recipe for its test images '
+        "(default: the demo's)")
     parser.add_argument(
         '--calibration',
         metavar='PATH',
-        help='folder of training images, for int8; not needed by a student '
-        'that learnt in 8 bits')
+        help='folder of training images, or a recipe for its own, for int8; '
+        'not needed by a student that learnt in 8 bits')
+    parser.add_argument('--demo', action='store_true',
+                        help='recipes with the data of their demo')
+    parser.add_argument('--data-root', help='recipes with your own images')
     parser.add_argument(
         '--tolerance',
         type=float,
@@ -73,6 +77,21 @@ def target_of(args: argparse.Namespace):
     return dataclasses.replace(target, uint8=target.uint8 or args.uint8)
 
 
+def images_of(args: argparse.Namespace) -> list:
+    """Return the images to compare on, and those to calibrate on."""
+    from mmgan_compress.deploy.export import CALIBRATION_IMAGES
+    from mmgan_compress.deploy.parity import MAX_IMAGES
+    from mmgan_compress.engine.quality import named_images
+    from mmgan_compress.student import student_info
+    info = student_info(args.student)
+    return [named_images(name, loader, info,
+                         args.domain or info['default_domain'], most,
+                         demo=args.demo, data_root=args.data_root)
+            for name, loader, most in (
+                (args.images, 'test_dataloader', MAX_IMAGES),
+                (args.calibration, 'train_dataloader', CALIBRATION_IMAGES))]
+
+
 def print_summary(report: dict, target, out: str) -> None:
     """Print what a user has to know of the export."""
     if report['instance_norm'] == 'staged':
@@ -89,11 +108,14 @@ def print_summary(report: dict, target, out: str) -> None:
         from mmgan_compress.deploy.tensorrt import how_to_build
         print('TensorRT is not installed here; the ONNX is ready for it. On '
               'the machine with the GPU:\n  '
-              + how_to_build(target, report['size'], model))
+              + how_to_build(target, report['size'], report['size_multiple'],
+                             model))
     if report['tolerance'] is None:
         print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
               f'from torch on the worst input, in {report["runtime"]}; '
               f'before, in single precision, {report["parent"]["psnr"]} dB')
+        print('tools/quantize.py --test RECIPE says what that costs on a test '
+              'split')
     else:
         print(f'{model} equals torch within {report["tolerance"]:g} in '
               f'{report["runtime"]}')
@@ -108,8 +130,7 @@ def main() -> None:
     try:
         target = target_of(args)
         report = export_student(args.student, args.out, target, args.size,
-                                args.tolerance, args.images,
-                                args.calibration, args.domain)
+                                args.tolerance, *images_of(args), args.domain)
     except ParityError as error:
         print_table(error.report)
         sys.exit(str(error))

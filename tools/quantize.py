@@ -3,15 +3,15 @@
 python tools/quantize.py student.pth --out int8/ --calibration FOLDER
 
 Writes what tools/export.py writes, and quantize.json: which layers compute
-in 8 bits, and the loss against single precision on images, and, with
---test RECIPE, on the recipe's test split by its metrics.
+in 8 bits, and the loss against single precision on images. With --test RECIPE
+on all of its test split, where both are scored by its metrics, too. Ends with
+status 1 where the images are not as near as --psnr-floor asks for.
 
 A student that was trained with quantization brings its ranges along: no
 images are needed, and what was trained is what is exported.
 """
 import argparse
 import contextlib
-import json
 import sys
 from pathlib import Path
 
@@ -46,9 +46,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', type=int, help='side of the images '
                         '(default: that of the training images)')
     parser.add_argument('--images', metavar='PATH', help='what the loss is '
-                        'measured on (default: the demo images)')
-    parser.add_argument('--test', metavar='RECIPE', help='score both models '
-                        'on its test split')
+                        'measured on (default: test images\nof --test, else '
+                        "of the demo)")
+    parser.add_argument('--test', metavar='RECIPE', help='compare and score '
+                        'both models on its test split')
     parser.add_argument('--demo', action='store_true',
                         help='both recipes with the data of their demo')
     parser.add_argument('--data-root', help='both with your own images')
@@ -71,46 +72,51 @@ def quantizer_of(args: argparse.Namespace, info: dict) -> dict:
 
 def quantize(args: argparse.Namespace) -> dict:
     """Quantize and score; return the record."""
-    from mmgan_compress.compressors.int8 import (LOWERED, RECORD,
-                                                 build_quantizer,
-                                                 quantize_student)
+    from mmgan_compress.compressors.int8 import (LOWERED, build_quantizer,
+                                                 quantize_student,
+                                                 write_record)
     from mmgan_compress.deploy.export import CALIBRATION_IMAGES
     from mmgan_compress.deploy.targets import read_target
-    from mmgan_compress.engine.quality import read_recipe, training_images
+    from mmgan_compress.engine.quality import (named_images, read_recipe,
+                                               recipe_images, source_of)
     from mmgan_compress.student import student_info
     info = student_info(args.student)
     domain = args.domain or info['default_domain']
-    source = next(d for d in info['domains'] if d != domain)
+    source = source_of(info, domain)
     quantizer = quantizer_of(args, info)
     build_quantizer(quantizer)
     target = read_target(args.deploy_cfg) if args.deploy_cfg else LOWERED
     # what is missing shows before the work
-    rest = (info['domains'], args.demo, args.data_root)
-    test = read_recipe(args.test, 'test_dataloader', *rest) \
-        if args.test else None
-    images = args.calibration
-    if images and images.endswith('.py'):
-        cfg = read_recipe(images, 'train_dataloader', *rest)
-        images = training_images(cfg, source, CALIBRATION_IMAGES)
-    record = quantize_student(args.student, args.out, quantizer, images,
-                              target, args.size, args.images, domain)
+    data = dict(demo=args.demo, data_root=args.data_root)
+    test, images = None, args.images
+    if args.test:
+        test = read_recipe(args.test, 'test_dataloader', info['domains'],
+                           **data)
+        images = images or recipe_images(test, 'test_dataloader', source)
+    calibration = named_images(args.calibration, 'train_dataloader', info,
+                               domain, CALIBRATION_IMAGES, **data)
+    record = quantize_student(args.student, args.out, quantizer, calibration,
+                              target, args.size, images, domain)
     if test is not None:
         record['test'] = score(args, test, [source, domain], record)
-        Path(args.out, RECORD).write_text(json.dumps(record, indent=2) + '\n')
+        write_record(args.out, record)
     return record
 
 
 def score(args: argparse.Namespace, cfg, domains: list, record: dict) -> dict:
     """Return the figures of both models on the test split."""
-    from mmgan_compress.compressors.int8 import RuntimeNetwork
-    from mmgan_compress.engine.quality import score_networks
+    from mmgan_compress.compressors.int8 import RuntimeNetwork, loss_on
+    from mmgan_compress.engine.quality import recipe_images, score_networks
     from mmgan_compress.student import load_student
     model = Path(args.out, next(iter(record['export']['files'])))
-    figures, protocols = score_networks(cfg, {
-        'fp32': load_student(args.student, domains[1]),
-        'int8': RuntimeNetwork(model, record['export']['uint8'])
-    }, domains, domains[1])
-    return dict(recipe=Path(args.test).name, protocols=protocols, **figures)
+    networks = dict(
+        fp32=load_student(args.student, domains[1]),
+        int8=RuntimeNetwork(model, record['export']['uint8']))
+    lost = loss_on(*networks.values(),
+                   recipe_images(cfg, 'test_dataloader', domains[0]))
+    figures, protocols = score_networks(cfg, networks, domains, domains[1])
+    return dict(recipe=Path(args.test).name, lost=lost, protocols=protocols,
+                **figures)
 
 
 def print_record(record: dict, out: str) -> None:
@@ -119,15 +125,29 @@ def print_record(record: dict, out: str) -> None:
         print(f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
               f'{row["macs"] / 1e6:9.3f} M MACs  '
               f'{"int8" if row["int8"] else "float"}')
-    test = record.get('test', {})
-    for name, before in test.get('fp32', {}).items():
-        print(f'{name}: {before:.4g} in single precision, '
-              f'{test["int8"][name]:.4g} in 8 bits')
-    lost = record['lost']
-    psnr = 'no difference' if lost['psnr'] is None else f'{lost["psnr"]} dB'
-    print(f'{out}/{next(iter(record["export"]["files"]))}: {psnr} (PSNR, '
-          f'SSIM {lost["ssim"]}, max-abs {lost["max_abs"]:.3f}) from single '
-          f'precision on the worst of {lost["images"]} images')
+    test, lost = record.get('test'), record['lost']
+    if test:
+        for name, before in test['fp32'].items():
+            print(f'{name}: {before:.4g} in single precision, '
+                  f'{test["int8"][name]:.4g} in 8 bits')
+        all_of = test['lost']
+        print(f'{all_of["images"]} test images of {test["recipe"]}: '
+              f'{decibels(all_of["psnr"])} (PSNR, SSIM {all_of["ssim"]:.4f}) '
+              'from single precision in the mean, '
+              f'{decibels(all_of["worst_psnr"])} at worst')
+    print(f'{out}/{next(iter(record["export"]["files"]))}: '
+          f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
+          f'{lost["max_abs"]:.3f}) from single precision on the worst of '
+          f'{lost["images"]} images')
+    from mmgan_compress.deploy.parity import VISIBLE
+    if lost['psnr'] is not None and lost['psnr'] < VISIBLE:
+        print('That can be seen: more calibration images, --psnr-floor, or '
+              'training with quantization (configs/quantization) lose less')
+
+
+def decibels(psnr) -> str:
+    """Return a PSNR as it is printed."""
+    return 'no difference' if psnr is None else f'{psnr:.2f} dB'
 
 
 def main() -> None:
@@ -143,6 +163,10 @@ def main() -> None:
             RuntimeError) as error:
         sys.exit(f'error: {error}')
     print_record(record, args.out)
+    if record['floor_met'] is False:
+        sys.exit(f'error: --psnr-floor {args.psnr_floor:g} was found on the '
+                 'calibration images and is not met on those above: give '
+                 'more calibration images like them, or a higher floor')
 
 
 if __name__ == '__main__':

@@ -10,15 +10,17 @@ from tqdm import tqdm
 
 from .. import pictures
 from ..core.resources import count_macs, count_params
-from ..deploy.export import export_student
+from ..deploy.export import checked_size, export_student
+from ..deploy.parity import DEMO
 from ..deploy.targets import Target
 from ..deploy.writers import BACKENDS
 from ..registry import MODELS
-from ..student import load_student, save_student
+from ..student import load_student, save_student, student_info
 
 EAGER = 'eager'
 # written once more for 8-bit pictures, where the runtime can take them
 PICTURES = 'pictures'
+TRAINING = DEMO.with_name('trainA')
 COMPARED = 2  # images; tools/export.py is there for a full proof
 
 
@@ -71,15 +73,23 @@ def student_of_config(generator: dict, path: Path, size: int) -> str:
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:
-    """Return ``params`` and ``macs`` of a student, of one image."""
+    """Return ``params`` and ``macs`` of a student, of one image.
+
+    Raises:
+        ValueError: If it does not take images of that size.
+    """
     net = load_student(student)
+    try:
+        checked_size(size, net.meta)
+    except ValueError as error:
+        raise ValueError(f'{student}: {error}') from None
     return dict(params=count_params(net),
                 macs=count_macs(net, (1, 3, size, size)).macs)
 
 
 def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             precisions: Sequence[str], size: int, out: Path,
-            calibration: Any) -> list[Candidate]:
+            images: Any = None) -> list[Candidate]:
     """Convert each network for each runtime, in each precision.
 
     Args:
@@ -89,7 +99,8 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
         precisions (Sequence[str]): Of each.
         size (int): Side of the images.
         out (Path): Folder for the models.
-        calibration (Any): Images for int8, as for ``translate``; the first
+        images (Any): Training images for int8, as for ``translate``; the
+            demo's if None, or what the student learnt in 8 bits. The first
             two are what the converted models are compared on.
 
     Returns:
@@ -108,8 +119,8 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
     reference = Candidate(baseline, EAGER, 'fp32')
     if reference not in wanted:
         wanted.append(reference)
-    compared = [job.image for job in pictures.collect(calibration)[:COMPARED]]
-    images = dict(calibration=calibration, images=compared)
+    shown = images or TRAINING
+    compared = [job.image for job in pictures.collect(shown)[:COMPARED]]
     bar = tqdm(wanted, desc='converting')
     for candidate in bar:
         bar.set_postfix_str(candidate.name)
@@ -118,7 +129,9 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
         if candidate.runtime == EAGER:
             candidate.model = candidate.pictures = student
         elif not candidate.reason:
-            _convert(candidate, student, size, out, images)
+            own = not images and student_info(student).get('quantization')
+            _convert(candidate, student, size, out, dict(
+                calibration=None if own else shown, images=compared))
     return wanted
 
 

@@ -172,10 +172,22 @@ def _lines(report: dict) -> list[str]:
     ]
 
 
+def refuse_overwriting(out: Path):
+    """Raise FileExistsError if a folder holds the files of a run."""
+    for path in _files(out):
+        if path.exists():
+            raise FileExistsError(f'{path} exists: name another folder with '
+                                  '--out, or remove it')
+
+
+def _files(out: Path) -> list[Path]:
+    return [out / f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png')]
+
+
 def save(report: dict, out: Path) -> list[Path]:
     """Write ``benchmark.json``, ``.md`` and ``.png``; return their paths."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png')]
+    paths = _files(out)
     paths[0].write_text(json.dumps(report, indent=2, allow_nan=False) + '\n',
                         encoding='utf-8')
     paths[1].write_text(to_markdown(report), encoding='utf-8')

@@ -1,6 +1,7 @@
 """A student in, an 8-bit model with its loss of quality out."""
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -9,14 +10,14 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..deploy.export import CALIBRATION_IMAGES, export_student
-from ..deploy.parity import from_levels, real_inputs, to_levels
+from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
+from ..deploy.parity import (difference, from_levels, real_inputs, similarity,
+                             to_levels)
 from ..deploy.runtimes import open_model
 from ..deploy.targets import Target
 from ..registry import QUANTIZERS
 from ..student import load_student
 
-RECORD = 'quantize.json'
 LOWERED = Target(precision='int8')
 # inputs of export_student that are no real images
 _MADE = ('random', 'flat')
@@ -43,7 +44,9 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     Returns:
         dict: What is in ``quantize.json``: ``'lost'`` has the ``max_abs``
         and the worst ``psnr`` (dB) and ``ssim`` of real images against the
-        student in single precision; ``'export'`` the whole comparison.
+        student in single precision; ``'floor_met'`` whether that reaches
+        the quantizer's ``psnr_floor``, which it had to find on the
+        calibration images; ``'export'`` the whole comparison.
 
     Raises:
         ValueError: If the target is not int8, images are missing, or the
@@ -71,12 +74,50 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
         target.settings, quantization_config=plan.settings))
     report = export_student(student, out_dir, target, size, images=images,
                             calibration=calibration, domain=domain)
+    lost, floor = _lost(report), quantizer.get('psnr_floor')
     record = dict(
-        quantizer=quantizer, calibration_images=len(inputs)
-        if method.calibrates else 0, lost=_lost(report), **plan.summary,
-        export=report)
-    Path(out_dir, RECORD).write_text(json.dumps(record, indent=2) + '\n')
+        student_sha256=report['student_sha256'], quantizer=quantizer,
+        calibration_images=len(inputs) if method.calibrates else 0, lost=lost,
+        floor_met=None if floor is None or lost['psnr'] is None
+        else lost['psnr'] >= floor, **plan.summary, export=report)
+    write_record(out_dir, record)
     return record
+
+
+def write_record(out_dir: Union[str, Path], record: dict):
+    """Write ``quantize.json``.
+
+    Args:
+        out_dir (str | Path): Folder of the export.
+        record (dict): Of :func:`quantize_student`, with what was added.
+    """
+    Path(out_dir, LOSS).write_text(json.dumps(record, indent=2) + '\n')
+
+
+def loss_on(net: nn.Module, model: nn.Module,
+            images: Sequence[np.ndarray]) -> dict:
+    """Say how far a model is from the network that it was made from.
+
+    Args:
+        net (nn.Module): In single precision.
+        model (nn.Module): In 8 bits.
+        images (Sequence[ndarray]): (H, W, 3), RGB, uint8.
+
+    Returns:
+        dict: ``images``, how many; the mean and the worst ``psnr`` (dB) and
+        ``ssim``. None where nothing differs.
+    """
+    psnr, ssim = [], []
+    for image in images:
+        with torch.inference_mode():
+            x = torch.from_numpy(from_levels(image[None]))
+            expected, got = (run(x).numpy() for run in (net, model))
+        psnr.append(difference(expected, got)[1])
+        ssim.append(similarity(expected, got))
+    found = [value for value in psnr if value is not None]
+    return dict(images=len(images), psnr=float(np.mean(found)) if found
+                else None, worst_psnr=min(found, default=None),
+                ssim=float(np.mean(ssim)), worst_ssim=min(ssim))
 
 
 def build_quantizer(config: dict) -> Any:

@@ -25,6 +25,11 @@ from ..deploy.sensitivity import rank
 from ..models.quantization import (SENSITIVE, layers_to_quantize,
                                    nni_scales, nni_settings)
 from ..registry import QUANTIZERS
+from .channel_pruner import check_choice
+
+
+# of ONNX Runtime's CalibrationMethod
+METHODS = ('MinMax', 'Entropy', 'Percentile', 'Distribution')
 
 
 class Plan(NamedTuple):
@@ -49,11 +54,14 @@ class ORTStatic:
             calibration image shall have. The layers that cost most for what
             they save stay float, too.
         sensitivity (bool): Measure the error of each layer without a floor.
+            Both choose among convolutions.
         per_channel (bool): A scale for each filter, not for a weight.
         outputs (bool): Quantize what convolutions give, too, and not only
             what they read; norms follow, and 5 to 8 dB are lost.
-        method (str): How ranges are found: ``'MinMax'``, ``'Entropy'``,
-            ``'Percentile'`` or ``'Distribution'``.
+        method (str): How ranges are found, of ``METHODS``.
+
+    Raises:
+        ValueError: If a setting is unknown, or two do not go together.
     """
     calibrates = True
 
@@ -61,6 +69,11 @@ class ORTStatic:
                  psnr_floor: Optional[float] = None,
                  sensitivity: bool = False, per_channel: bool = True,
                  outputs: bool = False, method: str = 'MinMax'):
+        if NORMS not in skip and (sensitivity or psnr_floor is not None):
+            raise ValueError(f'skip={list(skip)}: layers are chosen among '
+                             'convolutions, so norms must stay float: add '
+                             f"'{NORMS}'")
+        check_choice('method', method, METHODS)
         self.settings = dict(skip=list(skip), per_channel=per_channel,
                              outputs=outputs, method=method)
         self.psnr_floor, self.sensitivity = psnr_floor, sensitivity

@@ -1,8 +1,10 @@
 """Export of a student to a runtime, with the proof that it is the same."""
+import contextlib
 import dataclasses
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -25,6 +27,7 @@ from .writers import STEM, Backend, Job, check_target
 
 StrPath = Union[str, Path]
 RECORD = 'parity.json'
+LOSS = 'quantize.json'  # what tools/quantize.py says of an export
 TEXTS = ('deploy.json', 'pipeline.json', 'detail.json')
 CALIBRATION_IMAGES = 64
 
@@ -74,7 +77,7 @@ def export_student(student: StrPath,
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         require(module, 'export', 'Export')
     net = load_student(student, domain)
-    size = _checked_size(size or target.size, net.meta)
+    size = checked_size(size or target.size, net.meta)
     multiple = net.meta['size_multiple']
     if target.dynamic and size < backend.least * multiple:
         raise ValueError(
@@ -88,18 +91,32 @@ def export_student(student: StrPath,
     calibrate = _calibration(target, size, calibration)
     out = Path(out_dir)
     replaced = _other_student(out, backend, facts['student_sha256'])
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
-        job = Job(net, target, size, multiple, facts, Path(work), calibrate)
+    with _work_folder(out) as work:
+        job = Job(net, target, size, multiple, facts, work, calibrate)
         report = _write_proved(job, backend, samples, tolerance)
         files = [f'{STEM}{suffix}' for suffix in
                  backend.suffixes + backend.optional]
-        files = [file for file in files if Path(work, file).is_file()]
+        files = [file for file in files if (work / file).is_file()]
         texts = sdk_files(Path(student), net.meta, target, size, files)
         report.update(student=str(student), replaced=replaced,
                       student_sha256=facts['student_sha256'])
-        _publish(Path(work), out, files, texts, report)
+        _publish(work, out, files, texts, report)
     return report
+
+
+@contextlib.contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder in a folder, which is made, and goes on a failure."""
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
+            yield Path(work)
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                out.rmdir()  # nothing is in it
+        raise
 
 
 def _with_own_scales(target: Target, net: nn.Module, size: int,
@@ -160,7 +177,8 @@ def _write_proved(job: Job, backend: Backend, samples: list,
         report['parent'] = before
     target = job.target
     return dict(report, backend=target.backend, precision=target.precision,
-                instance_norm=kind, size=job.size, dynamic=target.dynamic,
+                instance_norm=kind, size=job.size,
+                size_multiple=job.multiple, dynamic=target.dynamic,
                 uint8=target.uint8, opset=target.opset,
                 domain=job.net.meta['domain'])
 
@@ -198,9 +216,19 @@ def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
     (work / RECORD).write_text(json.dumps(report, indent=2) + '\n')
     for name in [*names, RECORD]:
         os.replace(work / name, out / name)
+    (out / LOSS).unlink(missing_ok=True)  # it spoke of the earlier export
 
 
-def _checked_size(size: Optional[int], meta: dict) -> int:
+def checked_size(size: Optional[int], meta: dict) -> int:
+    """Return the side of images that a network takes.
+
+    Args:
+        size (int | None): What is asked for; that of training if None.
+        meta (dict): ``net.meta`` of :func:`load_student`.
+
+    Raises:
+        ValueError: If the network does not take it, with the nearest sizes.
+    """
     multiple = meta['size_multiple']
     size = size or meta['image_size']
     if size < MIN_SIDE or size % multiple:
@@ -216,13 +244,14 @@ def _checked_size(size: Optional[int], meta: dict) -> int:
 def _other_student(out: Path, backend: Backend,
                    sha256: str) -> Optional[str]:
     """Return whose export would be replaced; refuse files not ours."""
-    record = _record(out / RECORD)
+    record, loss = _record(out / RECORD), _record(out / LOSS)
     written = [*(f'{STEM}{suffix}' for suffix in
-                 backend.suffixes + backend.optional), *TEXTS, RECORD]
+                 backend.suffixes + backend.optional), *TEXTS, RECORD, LOSS]
     ours = {name for name, digest in record.get('files', {}).items()
             if (out / name).is_file() and sha256_of(out / name) == digest}
     foreign = [name for name in written if (out / name).exists()
-               and name not in ours and not (name == RECORD and record)]
+               and name not in ours and not (name == RECORD and record)
+               and not (name == LOSS and loss)]
     left = sorted(ours - set(written))
     if foreign:
         raise FileExistsError(

@@ -5,6 +5,7 @@ from typing import Any, Optional, Union
 
 from mmengine import Config
 
+from ..core.recipes import find_config
 from .onnx import OPSET
 
 TASK = 'ImageTranslation'
@@ -42,19 +43,20 @@ def read_target(config: Union[str, Path, dict, Config]) -> Target:
     """Read a deploy config.
 
     Args:
-        config (str | Path | dict | Config): One of ``configs/deploy``, or
-            its content.
+        config (str | Path | dict | Config): One of ``configs/deploy``, also
+            by its file name alone, or its content.
 
     Returns:
         Target: What it asks for.
 
     Raises:
+        FileNotFoundError: If there is none of that name.
         ValueError: If it is for another task, or asks for what is not done
             here; the message says what.
     """
     name = 'the deploy config'
     if isinstance(config, (str, Path)):
-        name, config = str(config), Config.fromfile(config)
+        name, config = str(config), Config.fromfile(find_config(str(config)))
     codebase = config.get('codebase_config', {})
     backend = dict(config.get('backend_config', {}))
     ir = config.get('ir_config', config.get('onnx_config', {}))

@@ -10,38 +10,47 @@ from .targets import Target
 COMMAND = 'trtexec --onnx={onnx} --saveEngine={engine} --stronglyTyped'
 
 
-def how_to_build(target: Target, size: int,
+def how_to_build(target: Target, size: int, multiple: int = 1,
                  onnx: str = 'end2end.onnx') -> str:
     """Return the command that builds an engine from an ONNX file.
 
     Args:
         target (Target): What the file was written for.
         size (int): Side of the images.
+        multiple (int): Size multiple of the network.
         onnx (str): The file.
     """
     command = COMMAND.format(onnx=onnx,
                              engine=str(Path(onnx).with_suffix('.engine')))
     if target.dynamic:
-        shapes = _shapes(target, size)
+        shapes = _shapes(target, size, multiple)
         command += ''.join(
             f' --{word}Shapes={target.names[0]}:{"x".join(map(str, shape))}'
             for word, shape in shapes.items())
     return command
 
 
-def _shapes(target: Target, size: int) -> dict[str, tuple[int, ...]]:
-    """Return least, usual and largest shape of a dynamic input."""
+def _shapes(target: Target, size: int,
+            multiple: int) -> dict[str, tuple[int, ...]]:
+    """Return least, usual and largest shape of a dynamic input.
+
+    Those of the deploy config, (N, C, H, W); sides that the network does not
+    take go up to the next ones that it does.
+    """
     given = target.settings.get('model_inputs') or [{}]
     ranges = given[0].get('input_shapes', {}).get(target.names[0], {})
-    sides = {}
+    shapes = {}
     for word, side in (('min', size // 2), ('opt', size), ('max', 2 * size)):
-        shape = (1, side, side, 3) if target.uint8 else (1, 3, side, side)
-        sides[word] = tuple(ranges.get(f'{word}_shape', shape))
-    return sides
+        batch, channels, *sides = ranges.get(f'{word}_shape',
+                                             (1, 3, side, side))
+        sides = [-(-side // multiple) * multiple for side in sides]
+        shapes[word] = (batch, *sides, channels) if target.uint8 else (
+            batch, channels, *sides)
+    return shapes
 
 
-def build_engine(onnx: Path, engine: Path, target: Target,
-                 size: int) -> Optional[Path]:
+def build_engine(onnx: Path, engine: Path, target: Target, size: int,
+                 multiple: int = 1) -> Optional[Path]:
     """Build an engine for the GPU of this machine, if TensorRT is there.
 
     Args:
@@ -49,6 +58,7 @@ def build_engine(onnx: Path, engine: Path, target: Target,
         engine (Path): File to write.
         target (Target): What the ONNX file was written for.
         size (int): Side of the images.
+        multiple (int): Size multiple of the network.
 
     Returns:
         Path | None: The engine; None where the package is not installed.
@@ -71,7 +81,8 @@ def build_engine(onnx: Path, engine: Path, target: Target,
     config = builder.create_builder_config()
     if target.dynamic:
         profile = builder.create_optimization_profile()
-        profile.set_shape(target.names[0], *_shapes(target, size).values())
+        profile.set_shape(target.names[0],
+                          *_shapes(target, size, multiple).values())
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

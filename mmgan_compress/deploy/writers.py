@@ -108,14 +108,28 @@ def write_ncnn(job: Job) -> None:
     if done.returncode or not job.file('.bin').is_file():
         raise RuntimeError(f'pnnx failed ({done.returncode}): '
                            f'{done.stderr[-2000:]}')
+    _name_blobs(job.file('.param'), dict(zip(('in0', 'out0'),
+                                             job.target.names)))
     job.file('.json').write_text(json.dumps(job.facts, indent=2) + '\n')
+
+
+def _name_blobs(param: Path, names: dict[str, str]) -> None:
+    """Give the ends of ncnn's graph the names that a deploy config says.
+
+    A line is: kind, layer, two counts, blobs, and settings, which have '='.
+    """
+    lines = [line.split(' ') for line in param.read_text().splitlines()]
+    param.write_text(''.join(
+        ' '.join([*line[:2], *(names.get(word, word) for word in line[2:])])
+        + '\n' for line in lines))
 
 
 def write_tensorrt(job: Job) -> None:
     """Write the ONNX to build an engine from, and the engine if possible."""
     from .tensorrt import build_engine
     write_onnxruntime(job)
-    build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size)
+    build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size,
+                 job.multiple)
 
 
 def write_torchscript(job: Job) -> None:

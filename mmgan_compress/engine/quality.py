@@ -2,7 +2,7 @@
 import copy
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch.nn as nn
@@ -45,23 +45,57 @@ def read_recipe(path: str, loader: str, domains: list[str],
     return cfg
 
 
-def training_images(cfg: Config, source: str, most: int) -> list[np.ndarray]:
-    """Return images of a domain as the recipe trains on them.
+def recipe_images(cfg: Config, loader: str, source: str,
+                  most: Optional[int] = None) -> list[np.ndarray]:
+    """Return images of a domain as a recipe trains on them, or tests.
 
     Args:
         cfg (Config): Recipe.
+        loader (str): ``'train_dataloader'`` or ``'test_dataloader'``.
         source (str): Domain.
-        most (int): How many at most, evenly chosen.
+        most (int | None): How many at most, evenly chosen; all if None.
 
     Returns:
         list[ndarray]: (H, W, 3), RGB, uint8.
     """
     with preserved_rng():
-        data = DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset))
-        at = np.unique(np.linspace(0, len(data) - 1, most).astype(int))
+        data = DATASETS.build(copy.deepcopy(cfg[loader].dataset))
+        at = np.unique(np.linspace(0, len(data) - 1,
+                                   most or len(data)).astype(int))
         images = [data[int(i)]['inputs'][f'img_{source}'] for i in at]
     return [image.permute(1, 2, 0).contiguous().byte().numpy()
             for image in images]
+
+
+def named_images(name: Optional[str], loader: str, student: dict,
+                 domain: str, most: int, **read) -> Any:
+    """Return the images that a command line names.
+
+    Args:
+        name (str | None): Image, folder, or recipe (``.py``).
+        loader (str): Loader of a recipe that is meant.
+        student (dict): Of ``student_info``.
+        domain (str): What it generates: the images are of the other domain.
+        most (int): How many of a recipe's, at most.
+        read: ``demo`` and ``data_root`` of :func:`read_recipe`.
+
+    Returns:
+        Any: For ``translate``.
+    """
+    if not name or not name.endswith('.py'):
+        return name
+    cfg = read_recipe(name, loader, student['domains'], **read)
+    return recipe_images(cfg, loader, source_of(student, domain), most)
+
+
+def source_of(student: dict, domain: str) -> str:
+    """Return the domain whose images become those of another.
+
+    Args:
+        student (dict): Of ``student_info``.
+        domain (str): What is generated.
+    """
+    return next(d for d in student['domains'] if d != domain)
 
 
 def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
