@@ -123,13 +123,25 @@ def test_what_a_student_learnt_in_8_bits_is_measured(monkeypatch, tmp_path):
         else dict(quantization=dict(zebra={})))
     monkeypatch.setattr(
         'mmgan_compress.benchmark.candidates._convert',
-        lambda candidate, student, size, out, images: asked.append(
+        lambda candidate, student, target, out, images: asked.append(
             (student, bool(images['calibration']))))
     both = dict(a='plain', b='learnt')
     for images in (None, PHOTO):
         convert(both, 'a', ['openvino'], ['int8'], 64, tmp_path, images)
     assert asked == [('plain', True), ('learnt', False), ('plain', True),
                      ('learnt', True)]
+
+
+def test_layers_to_skip_reach_int8_alone(students, monkeypatch, tmp_path):
+    targets = []
+    monkeypatch.setattr(
+        'mmgan_compress.benchmark.candidates._convert',
+        lambda candidate, student, target, *_: targets.append(target))
+    convert(students, 'small', ['openvino'], ['fp32', 'int8'], 64, tmp_path,
+            skip=['norms'])
+    assert [t.settings.get('quantization_config') for t in targets
+            if t.precision == 'int8'] == [dict(skip=['norms'])] * 2
+    assert not any(t.settings for t in targets if t.precision == 'fp32')
 
 
 def test_each_is_measured_in_its_own_process(students, tmp_path):

@@ -40,6 +40,9 @@ def parse_args() -> argparse.Namespace:
                         'of each model (default: %(default)s)')
     parser.add_argument('--images', metavar='FOLDER', help='training images '
                         "to calibrate int8 on (default: the demo's)")
+    parser.add_argument('--skip', nargs='+', metavar='LAYER', help='layers '
+                        'that stay float in int8, as of tools/quantize.py '
+                        '(default: first rgb norms)')
     parser.add_argument('--compare', metavar='JSON', type=Path,
                         help='benchmark.json of an earlier run')
     parser.add_argument('--out', required=True, type=Path, metavar='FOLDER',
@@ -123,8 +126,11 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     if 'int8' in args.precisions and not args.images:
         notes.append("int8: calibrated on the demo's images, but for students "
                      'that learnt in 8 bits')
+    if args.skip:
+        notes.append(f'int8: {", ".join(args.skip)} in float')
     found = candidates.convert(students, baseline, args.runtimes,
-                               args.precisions, args.size, folder, args.images)
+                               args.precisions, args.size, folder, args.images,
+                               args.skip)
     results, gemm = workers.measure(found, args.threads, args.size,
                                     args.rounds)
     figures = report.build(found, results, gemm, networks, baseline, machine,

@@ -89,7 +89,8 @@ def network_facts(student: str, size: int) -> dict[str, int]:
 
 def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             precisions: Sequence[str], size: int, out: Path,
-            images: Any = None) -> list[Candidate]:
+            images: Any = None,
+            skip: Optional[Sequence[str]] = None) -> list[Candidate]:
     """Convert each network for each runtime, in each precision.
 
     Args:
@@ -102,6 +103,8 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
         images (Any): Training images for int8, as for ``translate``; the
             demo's if None, or what the student learnt in 8 bits. The first
             two are what the converted models are compared on.
+        skip (Sequence[str] | None): Layers that stay float in int8, as of
+            ``quantize_onnx.quantize``; its default if None.
 
     Returns:
         list[Candidate]: All combinations; what cannot be had says why.
@@ -130,7 +133,11 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             candidate.model = candidate.pictures = student
         elif not candidate.reason:
             own = not images and student_info(student).get('quantization')
-            _convert(candidate, student, size, out, dict(
+            settings = {} if skip is None or candidate.precision != 'int8' \
+                else dict(quantization_config=dict(skip=list(skip)))
+            target = Target(candidate.runtime, candidate.precision, size,
+                            settings=settings)
+            _convert(candidate, student, target, out, dict(
                 calibration=None if own else shown, images=compared))
     return wanted
 
@@ -144,11 +151,10 @@ def _reason(candidate: Candidate) -> str:
     return ''
 
 
-def _convert(candidate: Candidate, student: str, size: int, out: Path,
+def _convert(candidate: Candidate, student: str, target: Target, out: Path,
              images: dict[str, Any]) -> None:
     """Export for values and, where possible, for 8-bit pictures."""
     folder = out / candidate.name.replace(' ', '-')
-    target = Target(candidate.runtime, candidate.precision, size)
     try:
         report = export_student(student, folder, target, **images)
         candidate.psnr = report['psnr']
