@@ -40,6 +40,7 @@ class Write(stages.Stage):
     """Write a text behind that of a source."""
     text: str
     source: Optional[str] = None
+    passes: ClassVar[Optional[str]] = 'source'
 
     def command(self, out, resume):
         return ['-S', '-c', CODE, str(out), self.text, self.source or '',

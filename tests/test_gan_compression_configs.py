@@ -169,7 +169,7 @@ def test_pipelines_can_be_read(task, demo, tmp_path):
     steps = read_pipeline(Namespace(
         config=str(CONFIGS / f'gan_compression/gan_compression_{task}-'
                    'pipeline.py'), demo=demo, data_root=None,
-        tools='tools'), tmp_path)
+        tools='tools', skip=None), tmp_path)
     names = [step.name for step in steps]
     assert names == ['distill', 'supernet', 'subnet', *(
         ['finetune'] if task == 'pix2pix' else []), 'export']

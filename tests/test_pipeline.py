@@ -189,8 +189,10 @@ def test_status_writes_nothing(capsys):
 
 def test_left_out_stages(capsys):
     assert "no stage 'x', stages are" in refused(CHAIN, skip=['x'])
-    message = refused(CHAIN, skip=['b'])
+    message = refused(CHAIN, from_stage='c')  # whose results are asked for
     assert "'work/2_b/run/student.pth': stage 'b' is left out" in message
+    message = refused(CHAIN, skip=['a'])  # it starts from no student
+    assert "'work/1_a/run/student.pth': stage 'a' is left out" in message
     assert not Path('work').exists()
     run(CHAIN, skip=['b', 'c'])
     assert 'b      left out' in capsys.readouterr().out
@@ -199,3 +201,31 @@ def test_left_out_stages(capsys):
     run(from_stage='c')
     assert result('3_c') == 'mine;c;' and calls('2_b') == 0
     assert 'work/2_b/run holds results' in refused()
+
+
+def test_a_skipped_stage_passes_its_source_on(capsys):
+    run([*CHAIN, stage('d', source='{c}/student.pth')], skip=['b', 'c'])
+    assert result('4_d') == 'a;d;'
+    passed = 'left out, {a}/student.pth stands for its student'
+    assert f'== b: {passed}' in capsys.readouterr().out
+    run(skip=['b', 'c'], status=True)
+    assert f'\nc      {passed}\n' in capsys.readouterr().out
+    run(skip=['b', 'c'])  # done
+    assert calls('4_d') == 1
+    message = refused()  # it would be made of another now
+    assert "source: '{a}/student.pth' -> '{c}/student.pth'" in message
+    assert calls('2_b') == 0
+
+
+def test_a_skipped_stage_that_is_done_is_used():
+    run(CHAIN)
+    run([*CHAIN, stage('d', source='{b}/student.pth')], skip=['b'])
+    assert result('4_d') == 'a;b;d;'
+
+
+def test_own_student_is_passed_on():
+    Path('mine').write_text('1;')
+    run([stage('a', source='mine'), CHAIN[1]], skip=['a'])
+    assert result('2_b') == '1;b;'
+    Path('mine').write_text('2;')
+    assert 'file mine: changed' in refused(skip=['a'])

@@ -139,8 +139,8 @@ def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
 def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
     monkeypatch.setattr('mmgan_compress.engine.launch.weights_path', str)
     steps = read_pipeline(Namespace(
-        config=str(PIPELINE), demo=demo, data_root=None, tools='tools'),
-        tmp_path)
+        config=str(PIPELINE), demo=demo, data_root=None, tools='tools',
+        skip=None), tmp_path)
     assert [step.name for step in steps] == [
         'supernet', 'search', 'train', 'prune', 'qat', 'export', 'int8',
         'report']
@@ -161,3 +161,23 @@ def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
         if demo:
             step.check()
         assert step.inputs() == before
+
+
+@pytest.mark.parametrize('skip, read, rows', [
+    (['prune'], dict(qat='train', int8='qat'), {'prune'}),
+    (['qat'], dict(export='prune', int8='prune'), {'qat'}),
+    (['train', 'prune'], dict(qat='search'), {'train', 'prune'}),
+    (['export', 'int8'], dict(qat='prune'), set())])
+def test_stages_of_the_pipeline_can_be_left_out(skip, read, rows, tmp_path):
+    steps = {step.name: step for step in read_pipeline(Namespace(
+        config=str(PIPELINE), demo=True, data_root=None, tools='tools',
+        skip=skip), tmp_path)}
+    for name, owner in read.items():
+        file, = [f for f in steps[name].files if f.owner]
+        assert (file.owner, file.path) == (
+            owner, steps[owner].out / 'student.pth')
+    everything = {'supernet', 'search', 'train', 'prune', 'qat'}
+    assert set(steps['report'].stage.students) == everything - rows
+    assert {f.owner for f in steps['report'].files} == everything - rows
+    for step in steps.values():
+        step.check()

@@ -25,7 +25,8 @@ def parse_args() -> argparse.Namespace:
         '--from', dest='from_stage', metavar='STAGE',
         help='leave out the stages before this one; their results are used')
     parser.add_argument('--skip', nargs='+', metavar='STAGE',
-                        help='leave out these stages')
+                        help='leave out these stages; later ones use their '
+                        'results, or what they would have started from')
     parser.add_argument('--status', action='store_true',
                         help='show what is done, and run nothing')
     return parser.parse_args()

@@ -13,9 +13,11 @@ A pipeline is a config file with a list of stages::
 
 Stage ``prune`` works in ``WORK/2_prune/``: its results are in ``run/``, for
 which ``{prune}`` stands, what it printed in ``log.txt``. ``demo`` replaces
-keys under ``--demo``. ``WORK/pipeline.json`` holds the progress: what is
-done is not done again, and not overwritten: where what went into it has
-changed since, the pipeline is refused.
+keys under ``--demo``. For the student of a stage that is left out by
+``--skip``, and was not made before, stands the one that the stage would have
+started from. ``WORK/pipeline.json`` holds the progress: what is done is not
+done again, and not overwritten: where what went into it has changed since,
+the pipeline is refused.
 """
 import json
 import os
@@ -99,6 +101,8 @@ def run_pipeline(args: Namespace):
             for step in steps:
                 if step in chosen:
                     _run(step, progress, lock)
+                elif step.passes:
+                    print(f'== {step.name}: {_passing(step)}')
             print_status(steps, progress, chosen)
     except KeyboardInterrupt:
         print('stopped; to continue, run the same command again',
@@ -172,6 +176,11 @@ def _change(key: str, old: Any, new: Any) -> str:
         return f'{key}: ' + ('new' if old is None else
                              'gone' if new is None else 'changed')
     return f'{key}: {old!r} -> {new!r}'
+
+
+def _passing(step: Step) -> str:
+    """Say what stands for the student of a skipped stage."""
+    return f'left out, {step.passes} stands for its student'
 
 
 def _run(step: Step, progress: Progress, lock: IO):
@@ -252,6 +261,8 @@ def print_status(steps: list[Step], progress: Progress, chosen: list[Step],
         elif status == 'pending' and step not in chosen:
             status = 'left out'
         shown = step.result if status == 'done' else step.log
+        if status == 'left out' and step.passes:
+            status = _passing(step)
         rows.append((
             step.name, status,
             str(timedelta(seconds=round(seconds))) if seconds else '',

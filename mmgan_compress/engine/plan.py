@@ -3,7 +3,7 @@ import json
 import re
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -53,11 +53,14 @@ class Step:
         spec (dict): Its entry in the config, as written there.
         stage (Stage): The same, with paths in place of ``{stage}``.
         files (list[InputFile]): What it reads.
+        passes (str | None): The student that stands for its own, where it
+            is skipped and has none.
     """
     name: str
     spec: dict
     stage: Stage
     files: list[InputFile]
+    passes: Optional[str] = None
 
     @property
     def folder(self) -> Path:
@@ -123,15 +126,19 @@ def read_pipeline(args: Namespace, work: Path) -> list[Step]:
     names = _checked_names(path, specs)
     folders = {name: work / f'{index}_{name}'
                for index, name in enumerate(names, 1)}
-    steps, problems = [], []
+    steps, problems, skipped = [], [], {}
     for index, (name, spec) in enumerate(zip(names, specs)):
         site = Site(folders[name], path.parent, Path(args.tools), args.demo,
                     args.data_root)
         earlier = {n: folders[n] / 'run' for n in names[:index]}
         try:
-            steps.append(_read_step(name, spec, site, earlier, names))
+            step = _read_step(name, spec, site, earlier, names, skipped)
         except MISTAKES as error:
             problems.append(told(name, error))
+            continue
+        steps.append(step)
+        if name in (args.skip or []) and not step.result.exists():
+            step.passes = skipped[name] = step.spec.get(step.stage.passes)
     if problems:
         raise ValueError('\n  '.join([f'{path} cannot run:', *problems]))
     return steps
@@ -159,8 +166,12 @@ def _checked_names(path: Path, specs: list) -> list[str]:
 
 
 def _read_step(name: str, spec: dict, site: Site, earlier: dict[str, Path],
-               names: list[str]) -> Step:
-    """Build a step from its entry in the config."""
+               names: list[str], skipped: dict[str, Optional[str]]) -> Step:
+    """Build a step from its entry in the config.
+
+    ``skipped`` holds the stages before it that are skipped and have left
+    nothing, with what stands for their students.
+    """
     spec = {k: v for k, v in spec.items() if k != 'name'}
     demo = spec.pop('demo', {})
     if site.demo:
@@ -174,9 +185,38 @@ def _read_step(name: str, spec: dict, site: Site, earlier: dict[str, Path],
                 raise ValueError(f'{text!r}: {other!r} is no earlier stage')
     if 'run' not in spec:
         raise ValueError("it has no run=, such as 'train'")
+    spec = _without(skipped, spec)
     keys = _resolve(spec, earlier)
     stage = build_stage(keys.pop('run'), keys, site)
     return Step(name, spec, stage, _input_files(spec, stage, earlier))
+
+
+def _without(skipped: dict[str, Optional[str]], spec: dict) -> dict:
+    """Put what stands for the students of skipped stages in their place.
+
+    A table of students loses the rows that were not made.
+    """
+    rows = spec.get('students')
+    if isinstance(rows, dict):
+        spec = dict(spec, students={
+            row: file for row, file in rows.items()
+            if not skipped.keys() & set(_REFERENCE.findall(file))})
+    for name, passed in skipped.items():
+        if passed:
+            spec = _mapped(lambda text: text.replace(
+                f'{{{name}}}/student.pth', passed), spec)
+    return spec
+
+
+def _mapped(change: Callable[[str], str], value: Any) -> Any:
+    """Change every text inside lists and dicts."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {k: _mapped(change, v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mapped(change, item) for item in value]
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -190,13 +230,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _resolve(value: Any, folders: dict[str, Path]) -> Any:
     """Put folders in place of ``{stage}``, in lists and dicts too."""
-    if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: str(folders[match[1]]), value)
-    if isinstance(value, dict):
-        return {k: _resolve(v, folders) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_resolve(item, folders) for item in value]
-    return value
+    return _mapped(lambda text: _REFERENCE.sub(
+        lambda match: str(folders[match[1]]), text), value)
 
 
 def _input_files(spec: dict, stage: Stage,

@@ -39,11 +39,14 @@ class Stage:
         resumes (bool): Whether the command goes on in the output that it
             was killed in; one that does not starts anew.
         sources (Sequence[str]): Keys that name a file to read.
+        passes (str | None): Key of the student that stands for the stage's
+            own where it is skipped; None where none can.
     """
     site: Site
     result: ClassVar[str] = 'student.pth'
     resumes: ClassVar[bool] = False
     sources: ClassVar[Sequence[str]] = ('source', )
+    passes: ClassVar[Optional[str]] = None
 
     def inputs(self) -> dict[str, Any]:
         """Return by name what the result depends on beside keys and files

@@ -33,6 +33,7 @@ class Train(RecipeStage):
     cfg_options: dict = field(default_factory=dict)
     resumes: ClassVar[bool] = True
     sources: ClassVar[Sequence[str]] = ('generator', )
+    passes: ClassVar[Optional[str]] = 'generator'
 
     def __post_init__(self):
         if self.inherit and not self.generator:
@@ -100,6 +101,7 @@ class Compress(Stage):
     training: Optional[str] = None
     finetune: Optional[str] = None
     seed: Optional[int] = None
+    passes: ClassVar[Optional[str]] = 'source'
 
     def inputs(self) -> dict[str, Any]:
         return {key: value for key, value in (
