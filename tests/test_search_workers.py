@@ -71,6 +71,29 @@ def test_two_workers_share_a_study(tmp_path, storage):
     assert {f.configuration for f in found} == set(CONFIGURATIONS)
 
 
+def test_a_worker_may_die_before_its_first_sign(storage, monkeypatch):
+    """While Optuna chooses for it; others do not wait for it without end."""
+    monkeypatch.setattr('mmgan_compress.search.storage.MISSED', 1)
+    start_process = multiprocessing.get_context('fork').Process
+
+    def asks_and_dies():
+        search(storage, trials=1, beat=BEAT).ask()
+        os._exit(0)
+
+    victim = start_process(target=asks_and_dies)
+    victim.start()
+    victim.join()
+    worker = start_process(target=found_in, args=(storage, ))
+    worker.start()
+    worker.join(30)
+    worker.kill()
+    assert worker.exitcode == 0, 'it waits for the dead one'
+    study, found = found_in(storage)
+    assert {f.configuration for f in found} == set(CONFIGURATIONS)
+    states = [t.state.name for t in study.get_trials(deepcopy=False)]
+    assert states.count('FAIL') == 1 and not states.count('RUNNING')
+
+
 @pytest.mark.slow
 def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
     search(storage, trials=1)

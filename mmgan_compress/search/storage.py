@@ -10,6 +10,8 @@ from pathlib import Path
 import optuna
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages._heartbeat import BaseHeartbeat
+from optuna.storages._rdb.models import TrialHeartbeatModel
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -52,6 +54,22 @@ class BeatingJournal(JournalStorage, BaseHeartbeat):
         """Return None: what a dead worker held, the next one may take."""
 
 
+class BeatingDatabase(RDBStorage):
+    """Optuna's databases, which by themselves wait without end for a worker
+    that has died before its first sign of life."""
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        dead = time.time() - self.grace_period
+        late = [trial._trial_id for trial in self.get_all_trials(
+            study_id, deepcopy=False, states=(TrialState.RUNNING, ))
+            if trial.datetime_start.timestamp() < dead]
+        with _create_scoped_session(self.scoped_session, True) as session:
+            silent = [number for number in late
+                      if TrialHeartbeatModel.where_trial_id(
+                          number, session) is None]
+        return [*super()._get_stale_trial_ids(study_id), *silent]
+
+
 def open_storage(url: str, beat: int = BEAT):
     """Open or make a storage.
 
@@ -87,8 +105,9 @@ def open_storage(url: str, beat: int = BEAT):
     warnings.filterwarnings('ignore', 'Argument ``heartbeat_interval`` is',
                             optuna.exceptions.ExperimentalWarning)
     try:
-        return RDBStorage(url, engine_kwargs=sqlite, heartbeat_interval=beat,
-                          grace_period=beat * MISSED)
+        return BeatingDatabase(url, engine_kwargs=sqlite,
+                               heartbeat_interval=beat,
+                               grace_period=beat * MISSED)
     except SQLAlchemyError as error:
         raise ValueError('cannot open the storage '
                          f'{without_password(url)}: {error}') from error
