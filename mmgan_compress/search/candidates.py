@@ -14,10 +14,12 @@ from ..models.costs import SubnetCosts
 from ..models.supernet import SuperNet
 from .predictor import LatencyPredictor
 
-# larger spaces are drawn from, and never written out
-LISTED = 100_000
-# draws whose costs are computed at once, and how many such are tried
-_BATCH, _PATIENCE = 256, 100
+# larger spaces are drawn from, and written out only where draws bring nothing
+# new any more; those above the second number never
+LISTED, _COUNTED = 100_000, 10_000_000
+# draws whose costs are computed at once; how many such without a hit are
+# tried, and how many with none that is new
+_BATCH, _PATIENCE, _STALLED = 256, 100, 4
 
 
 class Costs:
@@ -122,6 +124,7 @@ class Candidates:
         self.space, self.costs, self.limit = space, costs, limit
         self.seed, self.marked = seed, dict(marked or {})
         self.listed = list(space) if len(space) <= LISTED else None
+        self._met: Optional[list[Configuration]] = None
         if limit is not None:
             self._check_reachable()
             if self.listed is not None:
@@ -152,9 +155,18 @@ class Candidates:
             'train a super-net with narrower candidates')
 
     def __len__(self) -> int:
-        """Configurations, where they are listed; else those of the space."""
-        return len(self.space if self.listed is None else
-                   {*self.listed, *self.marked.values()})
+        """Configurations, where they are known; else those of the space."""
+        known = self._met if self.listed is None else self.listed
+        return len(self.space if known is None else
+                   {*known, *self.marked.values()})
+
+    def _batches(self, key: Union[int, str]
+                 ) -> Iterator[list[Configuration]]:
+        """Yield what meets the budget of one draw after another."""
+        rng = random.Random(f'{self.seed}:{key}')
+        while True:
+            batch = [self.space.sample(rng) for _ in range(_BATCH)]
+            yield list(itertools.compress(batch, self._allowed(batch)))
 
     def draws(self, key: Union[int, str]) -> Iterator[Configuration]:
         """Yield configurations at random, with repeats, without end.
@@ -166,11 +178,11 @@ class Candidates:
         while self.listed is not None:
             yield rng.choice(self.listed)
         missed = 0
-        while missed < _PATIENCE:
-            batch = [self.space.sample(rng) for _ in range(_BATCH)]
-            found = list(itertools.compress(batch, self._allowed(batch)))
+        for found in self._batches(key):
             yield from found
             missed = 0 if found else missed + 1
+            if missed == _PATIENCE:
+                break
         raise ValueError(
             f'not one of {_PATIENCE * _BATCH} sub-networks drawn has '
             f'{self.limit.kind} <= {self.limit.most:.6g}, though the space '
@@ -179,15 +191,30 @@ class Candidates:
 
     def shuffled(self) -> Iterator[Configuration]:
         """Yield configurations in random order, each once."""
+        rng = random.Random(self.seed)
         if self.listed is not None:
-            yield from random.Random(self.seed).sample(
-                self.listed, len(self.listed))
+            yield from rng.sample(self.listed, len(self.listed))
             return
-        seen = set()
-        for configuration in self.draws('shuffled'):
-            if configuration not in seen:
-                seen.add(configuration)
-                yield configuration
+        seen, missed = {}, 0
+        for found in self._batches('shuffled'):
+            new = [c for c in dict.fromkeys(found) if c not in seen]
+            seen.update(dict.fromkeys(new))
+            yield from new
+            missed = 0 if new else missed + 1
+            if missed == _STALLED:
+                break
+        if self._met is None:
+            self._met = self._all() if len(self.space) <= _COUNTED else \
+                list(seen)
+        rest = [c for c in self._met if c not in seen]
+        yield from rng.sample(rest, len(rest))
+
+    def _all(self) -> list[Configuration]:
+        """Look at the whole space for what meets the budget."""
+        met, rows = [], iter(self.space)
+        while chunk := list(itertools.islice(rows, 4096)):
+            met += itertools.compress(chunk, self._allowed(chunk))
+        return met
 
     def allowed(self, configuration: Configuration) -> bool:
         """Tell whether a configuration meets the budget."""
@@ -201,7 +228,7 @@ def rank(candidates: Candidates, kind: str, count: int
     Args:
         candidates (Candidates): Where they are drawn from.
         kind (str): Of :class:`Costs`.
-        count (int): How many; all of a smaller space.
+        count (int): How many; all where fewer meet the budget.
 
     Returns:
         tuple[list[Configuration], dict[str, ndarray]]: Cheapest first, and

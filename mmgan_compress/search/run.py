@@ -190,8 +190,10 @@ def _rank(candidates: Candidates, args: Namespace):
         table.writerow(['configuration', *costs])
         table.writerows([name_of(row), *(costs[kind][i] for kind in costs)]
                         for i, row in enumerate(rows))
-    print(f'{len(rows)} of {len(candidates.space)} sub-networks ranked by '
-          f'{args.objective} in {taken:.2f} s: {out}/ranking.csv')
+    fewer = '' if len(rows) == args.rank else \
+        ' (no more meet the budget)' if args.budget else ' (there are no more)'
+    print(f'{len(rows)} of {len(candidates.space)} sub-networks{fewer} ranked '
+          f'by {args.objective} in {taken:.2f} s: {out}/ranking.csv')
 
 
 @contextlib.contextmanager

@@ -110,7 +110,6 @@ def work(study, searcher: Searcher, problem: Problem, trials: int,
     import optuna
     states = optuna.trial.TrialState
     study.sampler = searcher.sampler(problem.candidates)
-    trials = min(trials, len(problem.candidates))
     while True:
         with warnings.catch_warnings():  # it is called experimental
             warnings.simplefilter('ignore',
@@ -118,6 +117,8 @@ def work(study, searcher: Searcher, problem: Problem, trials: int,
             optuna.storages.fail_stale_trials(study)
         found = results(study, problem)
         show(found)
+        # how many there are may turn out on the way
+        trials = min(trials, len(problem.candidates))
         if len(found) >= trials:
             return
         busy = study.get_trials(deepcopy=False, states=(states.RUNNING, ))
