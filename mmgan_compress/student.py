@@ -11,6 +11,8 @@ The file holds all that is needed to run it::
             'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
             'image_size': 256, 'size_multiple': 4,
             'resources': {'params': 137312, ...},
+            # of super-nets, whose search must not see what they learnt from:
+            'data': {'folder': 'horse2zebra', 'hold_out': 120},
             # where the directions differ:
             'generators': {'horse': {...}, 'zebra': {...}}},
         'cfg': '<test config for mmengine>'},
@@ -46,7 +48,8 @@ def save_student(path: StrPath,
                  *,
                  source: str,
                  image_size: int,
-                 resources: Optional[dict] = None) -> str:
+                 resources: Optional[dict] = None,
+                 data: Optional[dict] = None) -> str:
     """Write the generators of a translation model as a student file.
 
     The file appears whole or not at all; the same weights make the same
@@ -59,6 +62,7 @@ def save_student(path: StrPath,
         source (str): What made it, such as ``'OMGDCycleGAN'``.
         image_size (int): Side of the images that it was trained with.
         resources (dict | None): Plain figures to keep (parameters, MACs).
+        data (dict | None): Plain facts about its training images.
 
     Returns:
         str: The path.
@@ -88,6 +92,8 @@ def save_student(path: StrPath,
         size_multiple=math.lcm(*(size_multiple(twins[kind], image_size)
                                  for kind in kinds)),
         resources=plain(resources or {}, 'resources'))
+    if data:
+        info['data'] = plain(data, 'data')
     if len(kinds) > 1:
         info['generators'] = configs
     meta = dict(mmgan_compress=info, cfg=config_text(info))

@@ -64,6 +64,9 @@ def test_training_and_resume(task, config, tmp_path):
         assert torch.equal(value, second['state_dict'][key]), key
     net = load_student(tmp_path / 'whole/student.pth')
     assert isinstance(net, SuperNet) and net.space.smallest == (2, ) * 8
+    # what a search must not show it
+    assert net.meta['data'] == dict(folder=task, hold_out=dict(
+        cyclegan=120, pix2pix=2048)[task])
     lines = [json.loads(line) for log in (tmp_path / 'whole').rglob(
         'scalars.json') for line in log.read_text().splitlines()]
     domain = cfg.model.default_domain

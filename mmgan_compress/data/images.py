@@ -47,6 +47,17 @@ def missing_data(root: str, folder: str) -> FileNotFoundError:
         '  or just try it:    add --demo, which uses the data shipped here')
 
 
+def origin_of(metainfo: dict) -> dict:
+    """Return which images a run has learnt from, wherever they lie.
+
+    Args:
+        metainfo (dict): Of a training set, as checkpoints have it.
+    """
+    return dict(folder=os.path.basename(os.path.normpath(
+        metainfo.get('data_root') or '')), hold_out=metainfo.get(
+            'hold_out', 0))
+
+
 def evenly_spaced(files: Sequence[str], count: int) -> list[str]:
     """Return ``count`` of the files, from the first to the last one."""
     return [files[i] for i in

@@ -12,9 +12,11 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..core.resources import count_macs, count_params
+from ..data.images import origin_of
 from ..evaluation.comparison import save_comparison
 from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
+from ..models.supernet import SuperNet
 from ..registry import HOOKS
 from ..student import load_student, save_student
 from .state import preserved_rng, unwrap
@@ -23,13 +25,15 @@ BEST, LAST = 'student_best.pth', 'student.pth'
 _BEST_ROW = 'student, best(val)'
 
 
-def write_student(host, path: str, size: int) -> str:
+def write_student(host, path: str, trained_on: Dataset) -> str:
     """Write the host's student with its resources as a student file."""
-    net = host.generators[host._default_domain]
+    net, size = host.generators[host._default_domain], trained_on.size
     macs = count_macs(net, (1, 3, size, size))
     source = type(host.distiller).__name__ if host.distiller else 'none'
     return save_student(
         path, host, source=source, image_size=size,
+        data=origin_of(trained_on.metainfo)
+        if isinstance(net, SuperNet) else None,
         resources=dict(params=count_params(net), macs=macs.macs,
                        macs_paper=macs.macs_paper))
 
@@ -65,7 +69,7 @@ class StudentHook(Hook):
         hub.update_info('best_student', score)
         path = os.path.join(runner.work_dir, BEST)
         write_student(unwrap(runner.model), path,
-                      runner.train_dataloader.dataset.size)
+                      runner.train_dataloader.dataset)
         runner.logger.info('Best student on the val split so far: %s %.4g, '
                            'written to %s', self.metric, score, path)
 
@@ -73,7 +77,7 @@ class StudentHook(Hook):
         if is_main_process():
             path = os.path.join(runner.work_dir, LAST)
             write_student(unwrap(runner.model), path,
-                          runner.train_dataloader.dataset.size)
+                          runner.train_dataloader.dataset)
             runner.logger.info('Student written to %s', path)
 
 
