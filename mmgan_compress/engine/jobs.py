@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-_LOCK = 'pipeline.lock'
+_LOCK = 'in_use.lock'
 # Seconds. Workers of data loaders look every 5 s whether their parent lives
 # (MP_STATUS_CHECK_INTERVAL of torch).
 _PATIENCE = 10
@@ -19,11 +19,13 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[IO]:
+def locked(folder: Path, instead: str = 'name another --work-dir'
+           ) -> Iterator[IO]:
     """Hold a folder inside the block; the lock ends with its processes.
 
     Args:
         folder (Path): Folder, made if need be.
+        instead (str): What to do where somebody else holds it.
 
     Yields:
         IO: The lock, to be handed to :func:`run_logged`.
@@ -33,7 +35,7 @@ def locked(folder: Path) -> Iterator[IO]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / _LOCK, 'a+') as lock:
-        _take(lock, folder)
+        _take(lock, folder, instead)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -41,7 +43,7 @@ def locked(folder: Path) -> Iterator[IO]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Tell whether a pipeline works in a folder, without touching it."""
+    """Tell whether a process works in a folder, without touching it."""
     if not (folder / _LOCK).is_file():
         return False
     with open(folder / _LOCK, 'r+') as lock:
@@ -57,8 +59,8 @@ def _try(lock: IO) -> bool:
     return True
 
 
-def _take(lock: IO, folder: Path):
-    """Lock; wait a moment where only orphans of a killed pipeline do."""
+def _take(lock: IO, folder: Path, instead: str):
+    """Lock; wait a moment where only orphans of a killed process do."""
     end = time.monotonic() + _PATIENCE
     while not _try(lock):
         lock.seek(0)
@@ -66,9 +68,9 @@ def _take(lock: IO, folder: Path):
         alive = owner.isdigit() and _alive(int(owner))
         if alive or time.monotonic() > end:
             who = f'process {owner}' if alive else \
-                'a command that a killed pipeline has left'
+                'a command that a killed one has left'
             raise ValueError(f'{who} works in {folder} already: wait until '
-                             'it ends, or name another --work-dir')
+                             f'it ends, or {instead}')
         time.sleep(0.05)
 
 
