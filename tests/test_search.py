@@ -139,6 +139,13 @@ def test_settings_of_a_study_stay(journal):
         search(journal, 'random', 2, settings=dict(seed=1))
 
 
+def test_the_direction_of_a_study_stays(journal):
+    search(journal, 'random', 2)
+    with pytest.raises(ValueError, match=r"made to \['minimize', 'minimize'\], "
+                       r"not to \['minimize', 'maximize'\]"):
+        search(journal, 'random', 2, problem(higher=True))
+
+
 def test_a_metric_that_is_no_number_ends_the_search(journal):
     with pytest.raises(ValueError, match='toy/FID of .* is nan'):
         search(journal, 'random', 2, problem(lambda c: float('nan')))

@@ -1,26 +1,29 @@
-"""``tools/search.py`` on a toy recipe, and the pipeline that holds it."""
+"""``tools/search.py`` on a toy recipe."""
 import json
+import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 import toy
 from mmengine.config import Config
-from recipes import CONFIGS, ROOT
+from PIL import Image
+from recipes import ROOT
 from supernets import filled
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.core.narrow import recalibrate
 from mmgan_compress.core.spaces import read_configuration
-from mmgan_compress.engine.plan import read_pipeline
-from mmgan_compress.search.scoring import SubnetScorer, read_host
+from mmgan_compress.data.images import origin_of
+from mmgan_compress.engine.jobs import locked
+from mmgan_compress.registry import DATASETS
+from mmgan_compress.search.scoring import (SubnetScorer, check_origin,
+                                           read_host)
 
 ARCH = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4,
             num_blocks=3, norm_cfg=dict(type='BN'))
-PIPELINE = CONFIGS / 'pipelines/ofa_omgd_prune_int8.py'
 
 
 @pytest.fixture(scope='module')
@@ -47,6 +50,21 @@ def search(place, *words, checkpoint='supernet.pth', recipe='recipe.py'):
     return subprocess.run(
         [sys.executable, str(ROOT / 'tools/search.py'), recipe, checkpoint,
          *words], cwd=place, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def tool(place, monkeypatch):
+    """Return the command, in this process: each would import for seconds."""
+    monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.syspath_prepend(str(place))
+    import search as module
+
+    def tool(*words):
+        monkeypatch.setattr(sys, 'argv', ['search.py', *words])
+        module.main()
+
+    return tool
 
 
 def test_from_recipe_to_student(place):
@@ -96,21 +114,95 @@ def test_from_recipe_to_student(place):
     (['--sampler', 'budget'], None, 'needs a --budget'),
     (['--budget', 'macs=0.01'], None, 'the nearest is 2_2_4_4_4_4_4_4 with'),
     (['--metric', 'shoes/FID'], None, "no metric 'shoes/FID'; computed are"),
-    (['--objective', 'watts'], None, "no cost 'watts'")])
-def test_refused_before_the_work(place, words, checkpoint, message,
-                                 monkeypatch):
-    """In this process: eight commands would take a minute to import."""
-    from mmgan_compress.search.run import run_search
-    monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    monkeypatch.setattr(sys, 'argv', [
-        'search.py', 'recipe.py', checkpoint or 'supernet.pth', '--out',
-        'refused', *words])
-    import search as tool
-    with pytest.raises((ValueError, TypeError, KeyError, OSError),
-                       match=message):
-        run_search(tool.parse_args())
+    (['--objective', 'watts'], None, "no cost 'watts'"),
+    (['--objective', 'latency@watts'], None, "runtime is 'watts'"),
+    (['--budget', 'latency@eager=0.5', '--measured', '3'], None,
+     '3 measured sub-networks are too few'),
+    (['--storage', 'study.db'], None, "cannot read the storage 'study.db'"),
+    (['--storage', 'journal:recipe.py'], None, 'recipe.py is no journal')])
+def test_refused_before_the_work(tool, words, checkpoint, message):
+    with pytest.raises(SystemExit, match=message):
+        tool('recipe.py', checkpoint or 'supernet.pth', '--out', 'refused',
+             *words)
     assert not Path('refused').exists()
+
+
+@pytest.mark.parametrize('option', ['trials', 'rank', 'calibration-images',
+                                    'size', 'threads', 'top', 'workers'])
+def test_nothing_is_no_number(tool, option, capsys):
+    with pytest.raises(SystemExit):
+        tool('recipe.py', 'supernet.pth', '--out', 'refused', f'--{option}',
+             '0')
+    assert f'--{option} is 0: expected at least 1' in capsys.readouterr().err
+
+
+def test_a_ranking_stays(tool, monkeypatch):
+    """Nothing is measured for one that could not be written."""
+    words = ('recipe.py', 'supernet.pth', '--out', 'ranked', '--rank', '9')
+    tool(*words)
+    monkeypatch.setattr('mmgan_compress.search.run.fit_predictor', None)
+    with pytest.raises(SystemExit, match='ranked/ranking.csv exists'):
+        tool(*words, '--objective', 'latency@eager')
+
+
+def test_searcher_of_another_project(tool, place):
+    """The recipe imports it."""
+    (place / 'my_searchers.py').write_text(
+        'from mmgan_compress.registry import SEARCHERS\n'
+        'from mmgan_compress.search.searchers import RandomSearch\n'
+        '@SEARCHERS.register_module()\n'
+        'class MySearch(RandomSearch):\n'
+        '    def trials(self, candidates):\n        return 3\n')
+    (place / 'mine.py').write_text(
+        "_base_ = 'recipe.py'\ncustom_imports = dict(imports=["
+        "'mmgan_compress.registry', 'my_searchers'])\n")
+    tool('mine.py', 'supernet.pth', '--out', 'by_mine', '--sampler',
+         'MySearch', '--top', '1', '--storage', 'journal')
+    content = json.loads((place / 'by_mine/front.json').read_text())
+    assert content['evaluated'] == 3
+    assert (place / 'by_mine/study.log').is_file()
+
+
+def grey(path):
+    Image.new('RGB', Image.open(path).size).save(path)
+
+
+def other_score():
+    cfg = Config.fromfile('recipe.py')
+    cfg.val_evaluator.metrics *= 2
+    cfg.dump('recipe.py')
+
+
+@pytest.mark.parametrize('change, words, told', [
+    (lambda: grey('data/val/0.png'), [], 'scored_images: '),
+    (lambda: [grey(path) for path in Path('data/train').iterdir()], [],
+     'calibrated_on: '),
+    (other_score, [], 'evaluator: '),
+    (str, ['--metric', 'shoes/PSNR'], 'metric: ')])
+def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch,
+                                     change, words, told):
+    """In another folder, so that the study has to tell."""
+    shutil.copytree(place / 'data', tmp_path / 'data')
+    shutil.copy(place / 'supernet.pth', tmp_path)
+    text = (place / 'recipe.py').read_text()
+    (tmp_path / 'recipe.py').write_text(
+        text.replace(str(place), str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    words = ['recipe.py', 'supernet.pth', '--sampler', 'random', '--trials',
+             '1', '--storage', 'journal:study.log', '--top', '1', *words]
+    tool(*words[:10], '--out', 'a')
+    tool(*words[:10], '--out', 'b')  # the same from there
+    change()
+    with pytest.raises(SystemExit, match=f"(?s)'search' in .*{told}"):
+        tool(*words, '--out', 'c')
+    assert not Path('c').exists()
+
+
+def test_one_search_per_folder(tool, place):
+    words = ('recipe.py', 'supernet.pth', '--out', 'held', '--trials', '1')
+    with locked(place / 'held'), pytest.raises(SystemExit, match='--join'):
+        tool(*words)
+    tool(*words)
 
 
 @pytest.mark.parametrize('train, val, shared', [
@@ -134,50 +226,38 @@ def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
         SubnetScorer(cfg, host)
 
 
-# --- the pipeline -----------------------------------------------------------
-@pytest.mark.parametrize('demo', [False, True])
-def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmgan_compress.engine.launch.weights_path', str)
-    steps = read_pipeline(Namespace(
-        config=str(PIPELINE), demo=demo, data_root=None, tools='tools',
-        skip=None), tmp_path)
-    assert [step.name for step in steps] == [
-        'supernet', 'search', 'train', 'prune', 'qat', 'export', 'int8',
-        'report']
-    owners = {step.name: {f.owner for f in step.files} - {None}
-              for step in steps}
-    assert owners['search'] == {'supernet'} and owners['train'] == {'search'}
-    assert owners['int8'] == owners['export'] == {'qat'}
-    assert len(owners['report']) == 5
-    command = steps[1].stage.command(tmp_path / 'x', resume=True)
-    assert command[0] == 'tools/search.py' and '--demo' in command or not demo
-    at = command.index('--budget')
-    assert command[at + 1] == f'macs_paper={"0.7" if demo else "2.6e9"}'
-    hooks = steps[4].stage._cfg.default_hooks
-    assert hooks.quantization.type == 'mmgan_compress.QuantizationAwareHook'
-    # looking whether it can run leaves what it is made of as it was
-    for step in (steps[1], steps[-1]):
-        before = step.inputs()
-        if demo:
-            step.check()
-        assert step.inputs() == before
+def test_test_images_choose_nothing(place):
+    cfg = Config.fromfile(place / 'recipe.py')
+    cfg.val_dataloader.dataset.split = 'test'
+    host = read_host(cfg, place / 'supernet.pth')
+    with pytest.raises(ValueError, match='2 images of the test split'):
+        SubnetScorer(cfg, host)
+    cfg.test_dataloader = None  # nothing is reported on them
+    assert SubnetScorer(cfg, host).split == \
+        '2 images of the test split, none of them in training'
 
 
-@pytest.mark.parametrize('skip, read, rows', [
-    (['prune'], dict(qat='train', int8='qat'), {'prune'}),
-    (['qat'], dict(export='prune', int8='prune'), {'qat'}),
-    (['train', 'prune'], dict(qat='search'), {'train', 'prune'}),
-    (['export', 'int8'], dict(qat='prune'), set())])
-def test_stages_of_the_pipeline_can_be_left_out(skip, read, rows, tmp_path):
-    steps = {step.name: step for step in read_pipeline(Namespace(
-        config=str(PIPELINE), demo=True, data_root=None, tools='tools',
-        skip=skip), tmp_path)}
-    for name, owner in read.items():
-        file, = [f for f in steps[name].files if f.owner]
-        assert (file.owner, file.path) == (
-            owner, steps[owner].out / 'student.pth')
-    everything = {'supernet', 'search', 'train', 'prune', 'qat'}
-    assert set(steps['report'].stage.students) == everything - rows
-    assert {f.owner for f in steps['report'].files} == everything - rows
-    for step in steps.values():
-        step.check()
+@pytest.mark.parametrize('kind', ['student', 'checkpoint'])
+def test_another_share_than_in_training(place, tmp_path, kind):
+    """Held out are other images then than those that it has not seen."""
+    cfg = Config.fromfile(place / 'recipe.py')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset.hold_out = 3
+    path = tmp_path / 'trained.pth'
+    if kind == 'student':
+        cfg.model.distiller = None
+        save_student(path, toy.MODELS.build(cfg.model), source='test',
+                     image_size=toy.SIZE, data=origin_of(dataset.metainfo))
+    else:
+        torch.save(dict(mmgan_compress={}, meta=dict(
+            dataset_meta=dataset.metainfo)), path)
+    check_origin(path, dataset)
+    dataset.data_root = f'elsewhere/{Path(dataset.data_root).name}'
+    check_origin(path, dataset)
+    dataset.hold_out = 2
+    with pytest.raises(ValueError, match='on data with hold_out=3, the '
+                       'recipe has data with hold_out=2'):
+        check_origin(path, dataset)
+    dataset.data_root, dataset.hold_out = 'others', 3
+    with pytest.raises(ValueError, match='the recipe has others'):
+        check_origin(path, dataset)

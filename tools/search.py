@@ -26,8 +26,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='recipe of the super-net')
     parser.add_argument('checkpoint', help='its student.pth, or iter_N.pth')
     parser.add_argument('--out', required=True, help='folder to write into')
-    parser.add_argument('--storage', help='sqlite:///FILE, journal:FILE or '
-                        'postgresql://...\n(default: journal:OUT/study.log)')
+    parser.add_argument('--storage', default='journal', help='sqlite:///FILE, '
+                        'journal:FILE or postgresql://...\n(default: '
+                        'journal, which is journal:OUT/study.log)')
     parser.add_argument('--study', help='name in the storage (default: '
                         'search)', default='search')
     parser.add_argument('--sampler', default='nsga2', help='name in the '
@@ -73,11 +74,14 @@ def parse_args() -> argparse.Namespace:
                         help='the super-net was trained with --demo')
     parser.add_argument('--data-root', help='your own images')
     args = parser.parse_args()
-    if min(args.workers, args.top, args.trials or 1, args.rank or 1) < 1:
-        parser.error('--workers, --top, --trials and --rank must be at '
-                     'least 1')
-    args.storage = args.storage or \
-        f'journal:{os.path.join(args.out, "study.log")}'
+    for name in ('workers', 'top', 'trials', 'rank', 'calibration_images',
+                 'size', 'threads'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f'--{name.replace("_", "-")} is {value}: expected '
+                         'at least 1')
+    if args.storage == 'journal':
+        args.storage = f'journal:{os.path.join(args.out, "study.log")}'
     return args
 
 

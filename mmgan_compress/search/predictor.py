@@ -22,6 +22,8 @@ from ..deploy.timing import Timing, convert_for_timing, side_by_side
 from ..models.supernet import SuperNet
 
 PENALTIES = np.logspace(-3, 4, 15)
+# sub-networks to be measured at least
+FEWEST = 8
 # of the measured sub-networks one in so many tells the error
 HELD_OUT = 4
 # seconds that all sub-networks together are timed for
@@ -77,11 +79,9 @@ class LatencyPredictor:
             measured (dict | None): How they were taken.
 
         Raises:
-            ValueError: If there are fewer than eight.
+            ValueError: If there are fewer than ``FEWEST``.
         """
-        if len(times) < 8:
-            raise ValueError(f'{len(times)} measured sub-networks are too few '
-                             'to predict others: expected at least 8')
+        _check_enough(len(times))
         held = np.arange(len(times)) % HELD_OUT == HELD_OUT - 1
         used, features = ~held, _features(configurations, candidates)
         base = np.stack([np.ones(len(macs)), macs], axis=1)
@@ -97,6 +97,12 @@ class LatencyPredictor:
                    dict(median=float(np.median(errors)),
                         p95=float(np.percentile(errors, 95)),
                         count=int(held.sum())), dict(measured or {}))
+
+
+def _check_enough(count: int):
+    if count < FEWEST:
+        raise ValueError(f'{count} measured sub-networks are too few to '
+                         f'predict others: expected at least {FEWEST}')
 
 
 def _features(configurations: Sequence[Configuration],
@@ -132,6 +138,9 @@ def draw_to_measure(candidates: Sequence[Sequence[int]], count: int,
     """Return sub-networks that show what each candidate costs.
 
     The ends, and draws in which each candidate of a part comes equally often.
+
+    Raises:
+        ValueError: If there are fewer than ``FEWEST``.
     """
     rng, columns = random.Random(f'{seed}:measured'), []
     for part in candidates:
@@ -139,7 +148,9 @@ def draw_to_measure(candidates: Sequence[Sequence[int]], count: int,
         rng.shuffle(column)
         columns.append(column)
     ends = [tuple(part[end] for part in candidates) for end in (0, -1)]
-    return list(dict.fromkeys([*ends, *zip(*columns)]))[:count]
+    rows = list(dict.fromkeys([*ends, *zip(*columns)]))[:count]
+    _check_enough(len(rows))
+    return rows
 
 
 def measure_subnets(supernet: SuperNet,

@@ -9,25 +9,26 @@ import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..compressors.budget import LATENCY
-from ..compressors.students import RESULT, read_options, refuse_overwriting
-from ..core.spaces import Configuration, name_of, read_configuration
-from ..data.fetch import sha256_of
-from ..engine.jobs import end_with_parent, interruptible
+from ..compressors.students import RESULT
+from ..core.spaces import Configuration, name_of
+from ..engine.jobs import end_with_parent, interruptible, locked
 from ..engine.launch import check_inputs, load_config
 from ..models.supernet import SuperNet
-from .candidates import Candidates, Costs, Limit, check_kind, rank
+from .candidates import Candidates, Costs, rank
 from .export import choose, export
 from .predictor import LatencyPredictor, fit_predictor, measure_subnets
-from .results import FRONT, TABLE, save, shown, state_of
-from .scoring import SubnetScorer, read_host, supernet_of
-from .searchers import Searcher, build_searcher
+from .prepare import (RANKING, candidates_of, check_folder, check_times,
+                      higher_of, runtime_of, searcher_of, settings_of)
+from .results import TABLE, save, shown, state_of
+from .scoring import SubnetScorer, check_origin, read_host, supernet_of
+from .searchers import Searcher
 from .study import Found, Problem, front, open_study, results, work
 
 # how far above a budget of time what was measured may lie
@@ -47,86 +48,45 @@ def run_search(args: Namespace):
     """
     # mmagic gives convolutions before instance norm a bias on purpose
     warnings.filterwarnings('ignore', message='Unnecessary conv bias')
-    searcher = build_searcher(args.sampler, read_options(args.options))
-    limit_kind = (args.budget or '').partition('=')[0]
-    args.objective = args.objective or limit_kind or 'macs'
-    for kind in filter(None, (args.objective, limit_kind)):
-        check_kind(kind)
-    if searcher.needs_limit and not args.budget:
-        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
-                         'macs=0.5')
     cfg = load_config(Namespace(config=args.config, demo=args.demo,
                                 data_root=args.data_root, cfg_options=None))
+    searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)
     host = read_host(cfg, args.checkpoint)
     net = supernet_of(host)
     costs = Costs(net, args.size or cfg.train_dataloader.dataset.size)
+    check_times(args, net, costs.size)
     if args.rank:
         _predict(costs, net, args, {})
-        _rank(Candidates(net.space, costs, _limit(args, costs, net),
-                         args.seed), args)
+        _rank(candidates_of(args, cfg, net, costs), args)
         return
     check_inputs(cfg, ['train_dataloader', 'val_dataloader'])
     scorer = SubnetScorer(cfg, host, args.metric, args.calibration_images)
-    settings = _settings(args, scorer, costs.size)
+    check_origin(args.checkpoint, scorer.train)
+    settings = settings_of(args, cfg, scorer, costs.size)
     out = Path(args.out)
-    _check_folder(out, args.study, settings)
-    if limit_kind and not limit_kind.startswith(LATENCY):
-        _candidates(args, cfg, net, costs)  # refused before there is a study
-    out.mkdir(parents=True, exist_ok=True)
-    study = open_study(args.storage, args.study, searcher, _higher(
-        args, scorer), settings)
-    _predict(costs, net, args, study)
-    problem = Problem(_candidates(args, cfg, net, costs), scorer,
-                      scorer.metric, _higher(args, scorer), args.objective)
-    found = _work_together(study, searcher, problem, args)
-    if scorer.protocol:
-        study.set_user_attr('protocol', scorer.protocol)
-    if not args.join:
-        _finish(study, found, problem, settings, cfg, args)
-
-
-def _higher(args: Namespace, scorer: SubnetScorer) -> bool:
-    return args.higher_is_better or scorer.higher
-
-
-def _settings(args: Namespace, scorer: SubnetScorer, size: int
-              ) -> dict[str, Any]:
-    """Return what all workers of a study must share."""
-    return dict(
-        supernet=sha256_of(Path(args.checkpoint)), metric=scorer.metric,
-        scored=scorer.split, calibration_images=scorer.calibration_images,
-        sampler=args.sampler, options=sorted(args.options), seed=args.seed,
-        objective=args.objective, budget=args.budget, size=size,
-        threads=args.threads)
-
-
-def _check_folder(out: Path, study: str, settings: dict[str, Any]):
-    """Refuse a folder with the results of anything but this study."""
-    if (out / FRONT).is_file():
-        made = json.loads((out / FRONT).read_text())
-        if (made.get('study'), made.get('settings')) == (study, settings):
-            return
-        raise FileExistsError(f'{out} holds the results of another search: '
-                              'name another --out, or remove it')
-    refuse_overwriting(out)
-
-
-def _runtime(args: Namespace) -> Optional[str]:
-    """Return the runtime whose times are to be predicted, if any."""
-    kinds = {kind for kind in (
-        args.objective, (args.budget or '').partition('=')[0])
-        if kind.startswith(LATENCY)}
-    if len(kinds) > 1:
-        raise ValueError(f'{" and ".join(sorted(kinds))} are two runtimes: '
-                         'objective and budget need the same')
-    return kinds.pop().removeprefix(LATENCY) if kinds else None
+    check_folder(out, args.study, settings)
+    if not (args.budget or '').startswith(LATENCY):
+        candidates_of(args, cfg, net, costs)  # refused before the study is
+    study = open_study(args.storage, args.study, searcher,
+                       higher_of(args, scorer), settings)
+    with contextlib.nullcontext() if args.join else locked(
+            out, 'let this command help it with --join'):
+        _predict(costs, net, args, study)
+        problem = Problem(candidates_of(args, cfg, net, costs), scorer,
+                          scorer.metric, settings['higher_is_better'],
+                          args.objective)
+        found = _work_together(study, searcher, problem, args)
+        if scorer.protocol:
+            study.set_user_attr('protocol', scorer.protocol)
+        if not args.join:
+            _finish(study, found, problem, settings, cfg, args)
 
 
 def _predict(costs: Costs, net: SuperNet, args: Namespace, study):
     """Have times predicted, if any are asked for; all workers of a study by
     the same predictor."""
-    runtime = _runtime(args)
+    runtime = runtime_of(args)
     if runtime is None:
         return
     key = LATENCY + runtime
@@ -157,35 +117,14 @@ def _about(predictor: LatencyPredictor) -> str:
             f'{error["median"]:.1%} (median), {error["p95"]:.1%} (p95)')
 
 
-def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:
-    return Limit.of(args.budget, costs.of([net.space.largest]),
-                    costs.size) if args.budget else None
-
-
-def _candidates(args: Namespace, cfg: Config, net: SuperNet,
-                costs: Costs) -> Candidates:
-    """Return what is searched, with the ends and what was published."""
-    marked = dict(largest=net.space.largest, smallest=net.space.smallest)
-    name = Path(cfg.train_dataloader.dataset.data_root).name
-    for key, text in cfg.get('published', {}).get(name, {}).items():
-        configuration = read_configuration(text)
-        if configuration in net.space:
-            marked[f'published, {key}'] = configuration
-    return Candidates(net.space, costs, _limit(args, costs, net), args.seed,
-                      marked)
-
-
 def _rank(candidates: Candidates, args: Namespace):
     """Order sub-networks by cost and tell how long it took."""
     out = Path(args.out)
-    if (out / 'ranking.csv').exists():
-        raise FileExistsError(f'{out / "ranking.csv"} exists: name another '
-                              '--out, or remove it')
     began = time.perf_counter()
     rows, costs = rank(candidates, args.objective, args.rank)
     taken = time.perf_counter() - began
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / 'ranking.csv', 'w', newline='') as file:
+    with open(out / RANKING, 'w', newline='') as file:
         table = csv.writer(file)
         table.writerow(['configuration', *costs])
         table.writerows([name_of(row), *(costs[kind][i] for kind in costs)]
@@ -193,7 +132,7 @@ def _rank(candidates: Candidates, args: Namespace):
     fewer = '' if len(rows) == args.rank else \
         ' (no more meet the budget)' if args.budget else ' (there are no more)'
     print(f'{len(rows)} of {len(candidates.space)} sub-networks{fewer} ranked '
-          f'by {args.objective} in {taken:.2f} s: {out}/ranking.csv')
+          f'by {args.objective} in {taken:.2f} s: {out}/{RANKING}')
 
 
 @contextlib.contextmanager

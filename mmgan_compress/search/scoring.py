@@ -17,6 +17,7 @@ from ..compressors.sources import Source
 from ..core.domains import per_domain
 from ..core.narrow import recalibrate
 from ..core.spaces import Configuration
+from ..data.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
 from ..models.host import DistilledTranslator
 from ..models.supernet import SuperNet
@@ -41,8 +42,10 @@ def read_host(cfg: Config, path: str) -> DistilledTranslator:
         FileNotFoundError: If there is no such file.
         ValueError: If it is neither, or does not fit the recipe.
     """
-    state = _checkpoint(path)
-    if state is None:
+    content = _checkpoint(path)
+    if content is not None:
+        state = content['state_dict']
+    else:
         info = student_info(path)
         state = torch.load(path, map_location='cpu',
                            weights_only=True)['state_dict']
@@ -68,15 +71,37 @@ def read_host(cfg: Config, path: str) -> DistilledTranslator:
 
 
 def _checkpoint(path: str) -> Optional[dict]:
-    """Return the weights of a run's checkpoint; None if it is none."""
+    """Return what a run's checkpoint holds; None if it is none."""
     if not os.path.isfile(path) or not zipfile.is_zipfile(path):
         return None  # student_info says what is wrong with it
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError):
         return None
-    return content['state_dict'] if isinstance(content, dict) and \
+    return content if isinstance(content, dict) and \
         'mmgan_compress' in content else None
+
+
+def check_origin(path: str, train: Dataset):
+    """Refuse to search where other images are held out than in training.
+
+    Args:
+        path (str): Student file, or checkpoint, of the super-net.
+        train (Dataset): Training split of the recipe.
+
+    Raises:
+        ValueError: If the file tells of other data or another ``hold_out``.
+    """
+    content = _checkpoint(path)
+    made = student_info(path).get('data') if content is None else \
+        origin_of(content['meta'].get('dataset_meta') or {})
+    if made and made != (now := origin_of(train.metainfo)):
+        raise ValueError(
+            f'{path} was trained on {made["folder"]} with hold_out='
+            f'{made["hold_out"]}, the recipe has {now["folder"]} with '
+            f'hold_out={now["hold_out"]}: it may have learnt from what would '
+            'choose its sub-networks. Name the data and the hold_out that it '
+            'was trained with')
 
 
 def source_of(host: DistilledTranslator, cfg: Config, name: str) -> Source:
@@ -124,7 +149,7 @@ class SubnetScorer:
 
     Raises:
         KeyError: If there is no such metric.
-        ValueError: If the val split has training images.
+        ValueError: If the val split has images of train or test.
     """
 
     def __init__(self, cfg: Config, host: DistilledTranslator,
@@ -136,7 +161,8 @@ class SubnetScorer:
         self.higher = (self.metric or '').rpartition('/')[-1] in _HIGHER
         self.train = DATASETS.build(cfg.train_dataloader.dataset)
         self.loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
-        self.split = check_held_out(self.train, self.loader.dataset)
+        self.split = check_held_out(self.train, self.loader.dataset,
+                                    _test_files(cfg))
         self.evaluator = EVALUATORS.build(cfg.val_evaluator)
         if not self.metric:
             raise KeyError('the recipe chooses no student by a metric: name '
@@ -163,6 +189,16 @@ class SubnetScorer:
         """How the metric is taken, once it was."""
         return protocols_of(self.evaluator).get(self.metric, '')
 
+    def scored_files(self) -> list[str]:
+        """Return the images that sub-networks are scored on."""
+        return sorted(_files(self.loader.dataset))
+
+    def calibration_files(self) -> list[str]:
+        """Return the images that batch norms are calibrated on."""
+        key = f'img_{self.host.source_of(self.host._default_domain)}_path'
+        return [self.train[i]['data_samples'].metainfo[key]
+                for i in range(self.calibration_images)]
+
     def _batches(self) -> Iterator[torch.Tensor]:
         """Yield source images of the training set, the same each time."""
         step, count = self.loader.batch_size, self.calibration_images
@@ -174,30 +210,51 @@ class SubnetScorer:
             yield self.host.data_preprocessor(batch)['inputs'][key]
 
 
-def check_held_out(train: Dataset, val: Dataset) -> str:
-    """Refuse to search on images that the super-net has learnt from.
+def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:
+    """Refuse to search on images that the super-net has learnt from, and on
+    those that the end result is reported on.
 
     Args:
         train (Dataset): Training split.
         val (Dataset): That sub-networks are to be scored on.
+        test (set[str]): Files of the test split.
 
     Returns:
         str: What they are scored on.
 
     Raises:
-        ValueError: If the two share images.
+        ValueError: If there are such images.
     """
-    shared = _files(train) & _files(val)
+    shared, split = _files(train) & _files(val), getattr(val, 'split', 'val')
+    advice = ('or move some training images to a val folder (unpaired: valA '
+              'and valB) before')
     if shared:
         held = [getattr(data, 'hold_out', 0) for data in (train, val)]
         raise ValueError(
-            f'the val split holds {len(shared)} images that the super-net '
+            f'the {split} split holds {len(shared)} images that the super-net '
             f'learnt from, {min(shared)} among them, so it cannot choose '
             'sub-networks: train the super-net with the same hold_out in '
             'train_dataloader.dataset and val_dataloader.dataset of the '
-            f'recipe (now {held[0]} and {held[1]}), or move some training '
-            'images to a val folder (unpaired: valA and valB) before')
-    return f'{len(val)} images of the val split, none of them in training'
+            f'recipe (now {held[0]} and {held[1]}), {advice}')
+    shared = test & _files(val)
+    if shared:
+        raise ValueError(
+            f'val_dataloader has {len(shared)} images of the test split, '
+            f'{min(shared)} among them: sub-networks chosen on these look '
+            'better there than they are. Hold out training images (hold_out '
+            'in the data sets of train and val, with val_folder=False where '
+            f'val is the test split), {advice}')
+    return f'{len(val)} images of the {split} split, none of them in training'
+
+
+def _test_files(cfg: Config) -> set[str]:
+    """Return the files of a recipe's test split, where there is one."""
+    if not cfg.get('test_dataloader'):
+        return set()
+    try:
+        return _files(DATASETS.build(cfg.test_dataloader.dataset))
+    except FileNotFoundError:  # not needed otherwise
+        return set()
 
 
 def _files(dataset: Dataset) -> set[str]:

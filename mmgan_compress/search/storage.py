@@ -90,7 +90,11 @@ def open_storage(url: str, beat: int = BEAT):
     kind, _, rest = url.partition(':')
     if kind == 'journal' and rest:
         Path(rest).parent.mkdir(parents=True, exist_ok=True)
-        return BeatingJournal(rest, beat)
+        try:
+            return BeatingJournal(rest, beat)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{rest} is no journal of studies ({error}): '
+                             'name another file') from error
     if not rest.startswith('//'):
         raise ValueError(
             f'cannot read the storage {url!r}: expected sqlite:///FILE, '

@@ -69,7 +69,8 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
 
     Raises:
         ImportError: Without Optuna.
-        ValueError: If the study was made with other settings.
+        ValueError: If the study was made with other settings, or for
+            something else.
     """
     optuna = require('optuna', 'search', 'The search')
     from .storage import open_storage, without_password
@@ -82,10 +83,8 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
                                     directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(storage=opened, study_name=name)
-    known = study.user_attrs.get(_SETTINGS)
-    if known is None:
-        study.set_user_attr(_SETTINGS, settings)
-    elif known != settings:
+    known = study.user_attrs.get(_SETTINGS, settings)
+    if known != settings:
         changes = [f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
                    for key in {**known, **settings}
                    if known.get(key) != settings.get(key)]
@@ -93,6 +92,12 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
                          'was made otherwise:\n  ' + '\n  '.join(changes)
                          + '\nRepeat what was said then, or name another '
                          '--study')
+    made = [direction.name.lower() for direction in study.directions]
+    if made != directions:
+        raise ValueError(f'the study {name!r} in {without_password(storage)} '
+                         f'was made to {made}, not to {directions}: name '
+                         'another --study')
+    study.set_user_attr(_SETTINGS, settings)
     return study
 
 

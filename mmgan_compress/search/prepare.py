@@ -1,0 +1,137 @@
+"""What the command line of a search asks for, refused before the work."""
+import hashlib
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from ..compressors.budget import LATENCY
+from ..compressors.students import read_options, refuse_overwriting
+from ..compressors.subnets import subnet
+from ..core.spaces import read_configuration
+from ..data.fetch import sha256_of
+from ..deploy.timing import convert_for_timing
+from ..models.supernet import SuperNet
+from .candidates import Candidates, Costs, Limit, check_kind
+from .predictor import draw_to_measure
+from .results import FRONT
+from .scoring import SubnetScorer
+from .searchers import Searcher, build_searcher
+
+RANKING = 'ranking.csv'
+
+
+def searcher_of(args: Namespace) -> Searcher:
+    """Build the searcher; fill in the objective.
+
+    Args:
+        args (Namespace): Command line of ``tools/search.py``.
+
+    Raises:
+        FileExistsError: If there is a ranking already.
+        ValueError: If options do not go together.
+    """
+    searcher = build_searcher(args.sampler, read_options(args.options))
+    limit_kind = (args.budget or '').partition('=')[0]
+    args.objective = args.objective or limit_kind or 'macs'
+    for kind in filter(None, (args.objective, limit_kind)):
+        check_kind(kind)
+    runtime_of(args)
+    if searcher.needs_limit and not args.budget:
+        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
+                         'macs=0.5')
+    if args.rank and (Path(args.out) / RANKING).exists():
+        raise FileExistsError(f'{Path(args.out) / RANKING} exists: name '
+                              'another --out, or remove it')
+    return searcher
+
+
+def runtime_of(args: Namespace) -> Optional[str]:
+    """Return the runtime whose times are to be predicted, if any."""
+    kinds = {kind for kind in (
+        args.objective, (args.budget or '').partition('=')[0])
+        if kind.startswith(LATENCY)}
+    if len(kinds) > 1:
+        raise ValueError(f'{" and ".join(sorted(kinds))} are two runtimes: '
+                         'objective and budget need the same')
+    return kinds.pop().removeprefix(LATENCY) if kinds else None
+
+
+def check_times(args: Namespace, net: SuperNet, size: int):
+    """Refuse times that cannot be measured here, if any are asked for."""
+    runtime = runtime_of(args)
+    if runtime is None or args.join:  # a joined search has measured them
+        return
+    convert_for_timing(subnet(net, net.space.smallest)[0], size, runtime,
+                       args.threads)
+    draw_to_measure(net.space.candidates, args.measured, args.seed)
+
+
+def higher_of(args: Namespace, scorer: SubnetScorer) -> bool:
+    return args.higher_is_better or scorer.higher
+
+
+def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer,
+                size: int) -> dict[str, Any]:
+    """Return what all workers of a study must share, as plain JSON.
+
+    Images are told by their contents: machines may have them anywhere.
+    """
+    settings = dict(
+        supernet=sha256_of(Path(args.checkpoint)), metric=scorer.metric,
+        higher_is_better=higher_of(args, scorer), scored=scorer.split,
+        scored_images=_digest(scorer.scored_files()),
+        evaluator=_elsewhere(cfg.val_evaluator.to_dict()),
+        calibration_images=scorer.calibration_images,
+        calibrated_on=_digest(scorer.calibration_files()),
+        sampler=args.sampler, options=sorted(args.options), seed=args.seed,
+        objective=args.objective, budget=args.budget, size=size,
+        threads=args.threads)
+    return json.loads(json.dumps(settings, default=str))
+
+
+def _digest(files: list[str]) -> str:
+    """Hash the contents of images."""
+    text = ' '.join(sorted(sha256_of(file) for file in files))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _elsewhere(node: Any) -> Any:
+    """Return a config without the places of its data."""
+    if isinstance(node, dict):
+        return {key: _elsewhere(value) for key, value in node.items()
+                if key != 'data_root'}
+    if isinstance(node, (list, tuple)):
+        return [_elsewhere(item) for item in node]
+    return node
+
+
+def check_folder(out: Path, study: str, settings: dict[str, Any]):
+    """Refuse a folder with the results of anything but this study."""
+    if (out / FRONT).is_file():
+        made = json.loads((out / FRONT).read_text())
+        if (made.get('study'), made.get('settings')) == (study, settings):
+            return
+        raise FileExistsError(f'{out} holds the results of another search: '
+                              'name another --out, or remove it')
+    refuse_overwriting(out)
+
+
+def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:
+    return Limit.of(args.budget, costs.of([net.space.largest]),
+                    costs.size) if args.budget else None
+
+
+def candidates_of(args: Namespace, cfg: Config, net: SuperNet,
+                costs: Costs) -> Candidates:
+    """Return what is searched, with the ends and what was published."""
+    marked = dict(largest=net.space.largest, smallest=net.space.smallest)
+    name = Path(cfg.train_dataloader.dataset.data_root).name
+    for key, text in cfg.get('published', {}).get(name, {}).items():
+        configuration = read_configuration(text)
+        if configuration in net.space:
+            marked[f'published, {key}'] = configuration
+    return Candidates(net.space, costs, _limit(args, costs, net), args.seed,
+                      marked)
