@@ -145,6 +145,35 @@ def test_commands():
         '--uint8', '--out', 'out']
 
 
+@pytest.mark.parametrize('kind, key, keys', [
+    ('export', 'deploy_cfg', {}),
+    ('compress', 'training', dict(pruner='NormWidths')),
+    ('compress', 'finetune', dict(pruner='NormWidths')),
+    ('quantize', 'test', {}), ('quantize', 'calibration', {})])
+def test_what_a_config_says_is_an_input(kind, key, keys):
+    """Its base, too; a comment does not count."""
+    Path('base.py').write_text('a = 1\n')
+    Path('config.py').write_text("_base_ = 'base.py'\n")
+    site = stages.Site(Path('work/2_b'), Path(), Path('tools'))
+
+    def inputs():
+        return stages.build_stage(kind, dict(
+            keys, source='s.pth', **{key: 'config.py'}), site).inputs()
+
+    before = inputs()
+    Path('base.py').write_text('a = 1  # one\n')
+    assert inputs() == before
+    Path('base.py').write_text('a = 2\n')
+    assert {name for name in before if inputs()[name] != before[name]} == {
+        'contents of config.py'}
+
+
+def test_images_to_calibrate_on_are_no_config():
+    site = stages.Site(Path('work/2_b'), Path(), Path('tools'))
+    stages.build_stage('quantize', dict(source='s.pth', calibration='images'),
+                       site).inputs()
+
+
 @pytest.fixture
 def training(folder, vgg_file):
     """A pipeline of one training, and the student that it starts from."""
@@ -176,6 +205,26 @@ def test_a_training_by_the_command(training, monkeypatch):
     text = Path('toy.py').read_text()
     Path('toy.py').write_text(text.replace('seed=233', 'seed=234'))
     assert 'contents of toy.py: changed' in refused(work_dir='work_dirs/p')
+
+
+@pytest.mark.parametrize('key, value', [
+    ('model.distiller.teacher_checkpoints', ['teacher.pth']),
+    ('model.distiller.teachers.wide.init_cfg', dict(
+        type='Pretrained', checkpoint='teacher.pth'))])
+def test_weights_that_a_training_starts_from(training, key, value):
+    """By their contents; what of this pipeline it takes over is no other."""
+    keys = {k: v for k, v in training.items() if k not in ('name', 'run')}
+    site = stages.Site(Path('work/1_t'), Path(), Path('tools'))
+    Path('teacher.pth').write_text('1')
+    stage_ = stages.build_stage('train', dict(
+        keys, inherit=True, cfg_options={key: value}), site)
+    before = stage_.inputs()
+    stage_.prepare()
+    assert stage_.inputs() == before
+    Path('teacher.pth').write_text('2')
+    after = stage_.inputs()
+    assert {name for name in before if after[name] != before[name]} == {
+        'file teacher.pth'}
 
 
 def recipe_of(training, **changes):

@@ -136,15 +136,18 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
                          'for val: give both data sets the same')
     for name in needed_weights(cfg):
         weights_path(name)
-    for node in walk(cfg.model):
-        if node.get('type') == 'Pretrained' and \
-                not os.path.isfile(node.checkpoint):
-            raise FileNotFoundError(f'no weights {node.checkpoint!r}, which '
-                                    'the model starts from')
+    for file in starting_files(cfg):
+        if not os.path.isfile(file):
+            raise FileNotFoundError(f'no weights {file!r}, which the student '
+                                    'or a teacher starts from')
+
+
+def starting_files(cfg: Config) -> list[str]:
+    """Return the files that a config's networks take their weights from."""
+    files = [node.checkpoint for node in walk(cfg.model)
+             if node.get('type') == 'Pretrained']
     distiller = cfg.model.get('distiller') or {}
-    for checkpoint in distiller.get('teacher_checkpoints', []):
-        if not os.path.isfile(checkpoint):
-            raise FileNotFoundError(f'no teacher checkpoint {checkpoint!r}')
+    return [*files, *distiller.get('teacher_checkpoints', [])]
 
 
 def needed_weights(cfg: Config) -> list[str]:

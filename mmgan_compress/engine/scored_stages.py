@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Optional
 
 from .launch import check_inputs
-from .stage import RecipeStage, Stage, beside, flags
+from .stage import RecipeStage, Stage, beside, contents, flags
 
 
 @dataclass
@@ -56,6 +56,11 @@ class Search(_Scored):
                        data_root=self.site.data_root, out=out)]
 
 
+def _is_recipe(name: Optional[str]) -> bool:
+    """Tell a recipe from a folder of images."""
+    return bool(name) and name.endswith('.py')
+
+
 @dataclass
 class Quantize(Stage):
     """``tools/quantize.py``: a student in 8 bits, and what that loses.
@@ -75,15 +80,17 @@ class Quantize(Stage):
     result: ClassVar[str] = 'quantize.json'
 
     def inputs(self) -> dict[str, Any]:
-        return {'--demo': self.site.demo, '--data-root': self.site.data_root}
+        recipes = [name for name in (self.calibration, self.test)
+                   if _is_recipe(name)]
+        return {'--demo': self.site.demo, '--data-root': self.site.data_root,
+                **contents(self.site, *recipes)}
 
     def check(self):
         self._recipes()
 
     def _recipes(self) -> dict[str, Optional[str]]:
         names = dict(calibration=self.calibration, test=self.test)
-        return {key: beside(self.site, name)
-                if name and name.endswith('.py') else name
+        return {key: beside(self.site, name) if _is_recipe(name) else name
                 for key, name in names.items()}
 
     def command(self, out: Path, resume: bool) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
+from mmengine.config import Config
+
 from ..core.recipes import find_config
 from .launch import load_config
 
@@ -83,8 +85,7 @@ class RecipeStage(Stage):
         self._cfg = load_config(Namespace(
             config=self._path, demo=self.site.demo,
             data_root=self.site.data_root, cfg_options=None))
-        text = repr(self._cfg.to_dict())
-        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        self._digest = _digest(self._cfg)
 
     def inputs(self) -> dict[str, Any]:
         return {
@@ -102,6 +103,21 @@ def beside(site: Site, name: str) -> str:
     """
     path = site.base / name
     return str(path) if path.is_file() else find_config(name)
+
+
+def contents(site: Site, *names: Optional[str]) -> dict[str, str]:
+    """Return what configs say, with their bases, as ``Stage.inputs`` does.
+
+    Args:
+        site (Site): Of the stage.
+        names (str | None): As of :func:`beside`; None are left out.
+    """
+    return {f'contents of {name}': _digest(Config.fromfile(
+        beside(site, name))) for name in names if name}
+
+
+def _digest(cfg: Config) -> str:
+    return hashlib.sha256(repr(cfg.to_dict()).encode()).hexdigest()
 
 
 def flags(**options) -> list[str]:

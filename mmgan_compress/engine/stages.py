@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Optional
 
 from mmengine.config import ConfigDict
 
+from ..data.fetch import sha256_of
 from ..registry import find_pruner
 from ..student import student_info
-from .launch import check_inputs
+from .launch import check_inputs, starting_files
 from .scored_stages import Quantize, Report, Search
-from .stage import RecipeStage, Site, Stage, beside, flags
+from .stage import RecipeStage, Site, Stage, beside, contents, flags
 
 
 @dataclass
@@ -41,6 +42,13 @@ class Train(RecipeStage):
                              "file: name it, generator='{stage}/student.pth'")
         super().__post_init__()
         self._cfg.merge_from_dict(self.cfg_options)
+        # without what prepare() adds, a file of this pipeline
+        self._starts = starting_files(self._cfg)
+
+    def inputs(self) -> dict[str, Any]:
+        return {**super().inputs(), **{
+            f'file {file}': sha256_of(file) for file in self._starts
+            if Path(file).is_file()}}
 
     def check(self):
         check_inputs(self._cfg)
@@ -104,9 +112,10 @@ class Compress(Stage):
     passes: ClassVar[Optional[str]] = 'source'
 
     def inputs(self) -> dict[str, Any]:
-        return {key: value for key, value in (
-            ('--demo', self.site.demo), ('--data-root', self.site.data_root))
-            if value}
+        return {**contents(self.site, self.training, self.finetune), **{
+            key: value for key, value in (
+                ('--demo', self.site.demo),
+                ('--data-root', self.site.data_root)) if value}}
 
     def check(self):
         find_pruner(self.pruner, bool(self.budget))
@@ -145,6 +154,9 @@ class Export(Stage):
     tolerance: Optional[float] = None
     domain: Optional[str] = None
     result: ClassVar[str] = 'parity.json'
+
+    def inputs(self) -> dict[str, Any]:
+        return contents(self.site, self.deploy_cfg)
 
     def check(self):
         if self.deploy_cfg:
