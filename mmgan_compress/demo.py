@@ -5,6 +5,7 @@ emoji), the teachers (small ones, trained beforehand by
 ``configs/demo/teacher_*.py``; the run starts from them and keeps training
 them as the method says), the student's width, and the schedule.
 """
+import sys
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -128,7 +129,9 @@ def _swap_data(cfg: Config, root: str, paired: bool):
             load_size=72 if split == 'train' else SIZE,
             domains=['edges' if paired else 'flat', 'emoji'])
         loader.dataset.pop('pipeline', None)  # of the recipe's own size
-        loader.dataset.pop('extra_images', None)  # of its own domains
+        if loader.dataset.pop('extra_images', None):
+            print('--demo leaves out extra_images, of domains that it does '
+                  'not have', file=sys.stderr)
         if 'teacher_images' in loader.dataset:  # 3-D emoji have these names
             loader.dataset.teacher_images = {'emoji': f'{root}/trainB'}
 

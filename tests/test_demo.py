@@ -42,6 +42,17 @@ def test_shipped_teachers_load_and_are_small():
         assert torch.load(file, weights_only=True)['state_dict']
 
 
+def test_what_the_demo_leaves_out_is_said(capsys):
+    cfg = load('omgd_cyclegan')
+    apply_demo(cfg)
+    assert not capsys.readouterr().err
+    cfg = load('omgd_cyclegan')
+    cfg.train_dataloader.dataset.extra_images = dict(horse='more')
+    apply_demo(cfg)
+    assert 'leaves out extra_images' in capsys.readouterr().err
+    assert 'extra_images' not in cfg.train_dataloader.dataset
+
+
 @pytest.mark.parametrize('recipe', [
     'omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'crd_pix2pix',
     'gcc_cyclegan', 'gcc_pix2pix', 'gan_slimming_cyclegan',

@@ -4,7 +4,7 @@ from PIL import Image
 from test_offline import image_recipe
 from toy import train, write_images
 
-from mmgan_compress.data.datasets import UnpairedImages
+from mmgan_compress.data.datasets import PairedImages, UnpairedImages
 
 OPTIONS = dict(domains=('a', 'b'), size=32)
 
@@ -46,6 +46,8 @@ def test_refused(root, tmp_path):
     with pytest.raises(FileNotFoundError, match='no images in .*/none, which '
                                                 'extra_images names'):
         UnpairedImages(root, extra_images=dict(a='none'), **OPTIONS)
+    with pytest.raises(ValueError, match='PairedImages has no extra_images'):
+        PairedImages(root, extra_images=dict(a='more'), **OPTIONS)
     with pytest.raises(ValueError, match='copy extra_images into it'):
         UnpairedImages(root, extra_images=dict(a='more'),
                        teacher_images=dict(b='made'), **OPTIONS)

@@ -244,6 +244,14 @@ class PairedImages(TranslationImages):
     """``train/ [val/] test/`` of images that hold A and B side by side."""
     aligned = True
 
+    def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
+                 **kwargs):
+        if extra_images:
+            raise ValueError('PairedImages has no extra_images, which have no '
+                             'labels: leave them out, or distil a CycleGAN '
+                             'with UnpairedImages')
+        super().__init__(*args, **kwargs)
+
     def load_files(self):
         self.files = self.files_of('')
 
