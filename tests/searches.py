@@ -9,7 +9,8 @@ from supernets import SMALL
 from mmgan_compress.core.spaces import name_of
 from mmgan_compress.search.candidates import Candidates, Costs, Limit
 from mmgan_compress.search.searchers import build_searcher
-from mmgan_compress.search.study import Problem, open_study, work
+from mmgan_compress.search.study import (Problem, open_study, results,
+                                         work)
 
 SPACE = [[8, 6, 4]] * 2 + [[8, 4]] * 2 + [[8]] * 4
 CONFIGURATIONS = list(itertools.product(*SPACE))
@@ -71,3 +72,13 @@ def search(storage, sampler='exhaustive', trials=None, of=None, settings=None,
                        settings or dict(seed=0), **kwargs)
     work(study, searcher, of, trials or searcher.trials(of.candidates))
     return study
+
+
+def in_memory(sampler, of, trials, **options):
+    """Return what a search in this process alone finds: quick."""
+    import optuna
+    searcher = build_searcher(sampler, options)
+    study = optuna.create_study(directions=['minimize'] * searcher.front + [
+        'maximize' if of.higher else 'minimize'])
+    work(study, searcher, of, trials)
+    return results(study, of)

@@ -160,25 +160,27 @@ class Candidates:
         return len(self.space if known is None else
                    {*known, *self.marked.values()})
 
-    def _batches(self, key: Union[int, str]
+    def _batches(self, key: Union[int, str], *weights
                  ) -> Iterator[list[Configuration]]:
         """Yield what meets the budget of one draw after another."""
         rng = random.Random(f'{self.seed}:{key}')
         while True:
-            batch = [self.space.sample(rng) for _ in range(_BATCH)]
+            batch = [self.space.sample(rng, *weights) for _ in range(_BATCH)]
             yield list(itertools.compress(batch, self._allowed(batch)))
 
-    def draws(self, key: Union[int, str]) -> Iterator[Configuration]:
+    def draws(self, key: Union[int, str], *weights
+              ) -> Iterator[Configuration]:
         """Yield configurations at random, with repeats, without end.
 
         Args:
             key (int | str): The same key gives the same ones.
+            weights: Of ``ConfigurationSpace.sample``; uniform without any.
         """
         rng = random.Random(f'{self.seed}:{key}')
-        while self.listed is not None:
+        while self.listed is not None and not weights:
             yield rng.choice(self.listed)
         missed = 0
-        for found in self._batches(key):
+        for found in self._batches(key, *weights):
             yield from found
             missed = 0 if found else missed + 1
             if missed == _PATIENCE:

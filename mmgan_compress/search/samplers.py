@@ -76,10 +76,10 @@ class SubnetNSGA2(_Proposing, NSGAIISampler):
     """
 
     def __init__(self, candidates: Candidates, population: int,
-                 mutation: float):
+                 mutation: float, weights: tuple = ()):
         super().__init__(candidates, population_size=population,
                          seed=candidates.seed)
-        self.mutation = mutation
+        self.mutation, self.weights = mutation, weights
 
     def propose(self, study, trial, held):
         generation = self.get_trial_generation(study, trial)
@@ -91,7 +91,8 @@ class SubnetNSGA2(_Proposing, NSGAIISampler):
             for _, child in zip(range(_ATTEMPTS), children):
                 if child not in held and self.candidates.allowed(child):
                     return child
-        draws = self.candidates.draws(trial.number)
+        draws = self.candidates.draws(
+            trial.number, *(() if parents else self.weights))
         for _, child in zip(range(_ATTEMPTS), draws):
             if child not in held:
                 return child

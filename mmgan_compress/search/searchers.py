@@ -3,8 +3,9 @@
 A searcher says what the study is after (``front``: few costs and a good
 metric, else the best metric alone) and gives Optuna a sampler.
 """
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Optional
 
+from ..core.spaces import favouring_last
 from ..registry import SEARCHERS
 from .candidates import Candidates
 
@@ -61,17 +62,26 @@ class NSGA2Search(Searcher):
         population (int): Configurations of a generation.
         mutation (float): Probability that a part is drawn anew; GAN
             Compression's evolution has 0.2.
+        ratio (float | None): The first generation favours small widths, as
+            in Fast GAN Compression: how, ``core/spaces.py`` says. None draws
+            it uniformly.
+        growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
 
-    def __init__(self, population: int = 20, mutation: float = 0.2):
+    def __init__(self, population: int = 20, mutation: float = 0.2,
+                 ratio: Optional[float] = None, growth: str = 'arithmetic'):
         if population < 2 or not 0 <= mutation <= 1:
             raise ValueError(f'population={population}, mutation={mutation}: '
                              'expected at least 2, and a probability')
         self.population, self.mutation = population, mutation
+        self.weights = () if ratio is None else (ratio, growth)
+        if self.weights:
+            favouring_last(2, *self.weights)  # refuses nonsense
 
     def sampler(self, candidates: Candidates):
         from .samplers import SubnetNSGA2
-        return SubnetNSGA2(candidates, self.population, self.mutation)
+        return SubnetNSGA2(candidates, self.population, self.mutation,
+                           self.weights)
 
 
 @SEARCHERS.register_module(name=['BudgetSearch', 'budget'])
