@@ -2,9 +2,10 @@
 import json
 import sys
 
+import numpy as np
 import pytest
-from searches import (BEST, CONFIGURATIONS, Logged, distance, problem, search,
-                      toy_supernet)
+from searches import (BEST, CONFIGURATIONS, Logged, distance, in_memory,
+                      problem, search, toy_supernet)
 
 from mmgan_compress.registry import SEARCHERS
 from mmgan_compress.search.results import save, state_of
@@ -42,43 +43,77 @@ def test_front_is_not_dominated():
 
 
 @pytest.mark.parametrize('higher', [False, True])
-def test_nsga2_finds_the_true_front(journal, higher):
+def test_nsga2_finds_the_true_front(higher):
     """By then the evolution has seen two thirds of the space."""
     def score(c):
         return -distance(c) if higher else distance(c)
 
     of = problem(score, higher=higher)
-    study = search(journal, 'nsga2', 24, of, options=dict(population=6))
+    found = in_memory('nsga2', of, 24, population=6)
     macs = of.candidates.costs.of(CONFIGURATIONS)['macs']
     true = front([Found(c, score(c), dict(macs=m))
                   for c, m in zip(CONFIGURATIONS, macs)], of)
-    mine = front(results(study, of), of)
-    assert len(results(study, of)) == 24
-    assert {f.configuration for f in mine} & {f.configuration for f in true}
-    # no other evaluated one beats it
-    for row in mine:
-        for other in results(study, of):
-            better = other.metric > row.metric if higher else \
-                other.metric < row.metric
-            assert not (better and other.costs['macs'] <= row.costs['macs'])
-    assert {t.values[0] for t in study.best_trials} == {
-        f.costs['macs'] for f in mine}
+    assert len(found) == 24
+    assert {f.configuration for f in front(found, of)} == {
+        f.configuration for f in true}
 
 
-def test_evolution_is_better_than_chance(tmp_path):
-    net = toy_supernet([[8, 7, 6, 5, 4, 3]] * 8)
+WIDE = [[8, 7, 6, 5, 4, 3]] * 8  # of which a search sees next to nothing
+
+
+@pytest.mark.parametrize('higher', [False, True])
+def test_fronts_of_the_evolution_are_better_than_chance(higher):
+    """By the share of the plane that no point of a front leaves free."""
+    net, sign = toy_supernet(WIDE), -1 if higher else 1
+    weights = [5, 4, 3, 2, 1, .5, .2, .1]
+
+    def score(c):
+        return sign * sum(w * (8 - n) for w, n in zip(weights, c))
+
+    def covered(sampler, seed, **options):
+        of = problem(score, net=net, higher=higher)
+        of.candidates.seed = seed
+        rows = front(in_memory(sampler, of, 300, **options), of)
+        most = of.candidates.costs.of([net.space.largest])['macs'][0]
+        worst = [sign * score(net.space.smallest),
+                 *(sign * row.metric for row in rows)]
+        return sum((before - sign * row.metric) * (1 - row.costs['macs']
+                                                   / most)
+                   for before, row in zip(worst, rows)) / worst[0]
+
+    for seed in range(3):
+        assert covered('nsga2', seed) > covered('random', seed) + 0.01
+
+
+def test_evolution_is_better_than_chance():
+    net = toy_supernet(WIDE)
 
     def score(configuration):
         return float(sum(abs(n - 6) for n in configuration))
 
     best = {}
-    for sampler in ('budget', 'random'):
+    for sampler, options in (('budget', dict(population=10)), ('random', {})):
         of = problem(score, 'macs=0.9', net)
-        study = search(f'journal:{tmp_path}/{sampler}.log', sampler, 60, of,
-                       options=dict(population=10)
-                       if sampler == 'budget' else {})
-        best[sampler] = min(f.metric for f in front(results(study, of), of))
+        found = in_memory(sampler, of, 60, **options)
+        best[sampler] = min(f.metric for f in front(found, of))
     assert best['budget'] < best['random']
+
+
+@pytest.mark.parametrize('space', [WIDE, [[8, 4]] * 8])  # drawn from, listed
+def test_first_generation_favours_small_ones(space):
+    """As published for the fast super-nets; the next ones are children."""
+    net = toy_supernet(space)
+
+    def mean(count, **options):
+        of = problem(limit='macs=0.9', net=net)
+        found = in_memory('budget', of, count, population=40, **options)
+        assert all(f.costs['macs'] <= of.candidates.limit.most for f in found)
+        return np.mean([f.configuration for f in found])
+
+    # of candidates in falling order the last is twice as likely
+    uniform = mean(40)
+    assert mean(40, ratio=2) < uniform - 0.2
+    assert mean(40, ratio=3, growth='geometric') < mean(40, ratio=2) - 0.2
 
 
 @pytest.mark.parametrize('sampler', ['random', 'nsga2', 'budget',
@@ -176,6 +211,8 @@ def test_unknown_searcher():
         build_searcher('tpe', {})
     with pytest.raises(ValueError, match='random: RandomSearch'):
         build_searcher('random', dict(population=3))
+    with pytest.raises(ValueError, match="got 'linear' by 2"):
+        build_searcher('nsga2', dict(ratio=2, growth='linear'))
     assert SEARCHERS.get('NSGA2Search') is SEARCHERS.get('nsga2')
 
 
