@@ -1,7 +1,6 @@
 """From the command line of ``tools/search.py`` to sub-networks on disk."""
 import contextlib
 import csv
-import json
 import subprocess
 import sys
 import time
