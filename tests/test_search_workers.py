@@ -62,7 +62,7 @@ def test_two_workers_share_a_study(tmp_path, storage):
         folder.mkdir()
         workers.append(start(storage, folder, seconds=0.02))
     for worker in workers:
-        worker.join(60)
+        worker.join(240)
         assert worker.exitcode == 0
     calls = [Logged(folder).lines() for folder in folders]
     assert all(calls)  # both had something to do
@@ -85,7 +85,7 @@ def test_a_worker_may_die_before_its_first_sign(storage, monkeypatch):
     victim.join()
     worker = start_process(target=found_in, args=(storage, ))
     worker.start()
-    worker.join(30)
+    worker.join(240)
     worker.kill()
     assert worker.exitcode == 0, 'it waits for the dead one'
     study, found = found_in(storage)
@@ -106,7 +106,7 @@ def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
     os.kill(victim.pid, signal.SIGKILL)
     victim.join()
     began = time.monotonic()
-    worker.join(60)
+    worker.join(240)
     assert worker.exitcode == 0
     assert time.monotonic() - began >= BEAT * (MISSED - 1)
     study, found = found_in(storage)
@@ -136,7 +136,7 @@ def test_helpers_end_with_a_search_that_is_killed(tmp_path):
     assert len(pids) == 2
     search_.kill()
     search_.wait()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(Path('/proc', pid).exists() for pid in pids):
         assert time.monotonic() < until, 'helpers outlive their search'
         time.sleep(0.05)
