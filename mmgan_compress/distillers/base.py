@@ -59,7 +59,7 @@ class BaseDistiller(nn.Module):
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
-        self._term_cfgs = list(terms)
+        self.term_cfgs = list(terms)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
         self._has_stand_ins = stand_ins and not offline
@@ -85,7 +85,7 @@ class BaseDistiller(nn.Module):
                 if self._has_stand_ins:
                     self.stand_ins.include(name, domain, networks[domain])
             self.terms[domain] = nn.ModuleList(
-                self._build_term(cfg, domain) for cfg in self._term_cfgs)
+                self._build_term(cfg, domain) for cfg in self.term_cfgs)
         terms = [t for group in self.terms.values() for t in group]
         if any(term.uses_perceptual for term in terms):
             self.perceptual = MODELS.build(self._perceptual_cfg)

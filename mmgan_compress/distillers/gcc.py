@@ -43,7 +43,10 @@ class GateTraining:
                 raise ValueError('GCC trains the gates of its discriminator, '
                                  f'and a {type(net).__name__} has none: take '
                                  'GatedPatchDiscriminator')
-        if not self.teacher_side():
+        judges = [self.discriminator_of(name, domain)
+                  for name in self.latest_networks()
+                  for domain in host.domains]
+        if not judges or None in judges:
             raise ValueError('GCC needs a teacher with a discriminator: give '
                              'one, or take AdversarialPix2Pix/-CycleGAN')
 

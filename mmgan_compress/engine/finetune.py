@@ -4,23 +4,33 @@ Any recipe with a distiller will do: what it trains is replaced by the pruned
 student, its teachers by the dense network, which does not train
 (``offline``), and what belongs to other teachers goes.
 """
+import copy
 import inspect
+import logging
 import os
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
+import torch
 import torch.nn as nn
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from ..core.layers import find_layer
+from ..core.logs import quiet
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
-from ..models.roles import is_unet, resnet_chain, unet_convs
+from ..models.roles import is_unet
+from ..models.slim import SLIM
 from ..registry import MODELS
-from .launch import load_config, set_everywhere, walk
+from .finetune_terms import fit_taps, leave_out_judged
+from .launch import load_config, message_of, set_everywhere, walk
 
 NAME = 'finetune.py'
 # OMGD's losses need neither pairs nor a discriminator
@@ -86,10 +96,12 @@ def read_recipe(recipe: str, domains: Sequence[str],
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
         if loader:
-            loader.dataset.pop('teacher_images', None)
-        if loader and loader.dataset.size != size:
-            scale = loader.dataset.load_size / loader.dataset.size
-            loader.dataset.update(size=size, load_size=round(size * scale))
+            dataset = loader.dataset
+            dataset.pop('teacher_images', None)
+            if dataset.get('load_size'):
+                dataset.load_size = round(
+                    dataset.load_size * size / dataset.size)
+            dataset.size = size
     _go_offline(cfg)
     return cfg
 
@@ -122,6 +134,8 @@ def _go_offline(cfg: Config):
     distiller.pop('stand_ins', None)
     if 'discriminator' in distiller:
         distiller.discriminator = None
+    if 'start_from_teacher' in distiller:  # the student has its own weights
+        distiller.start_from_teacher = False
     schedule = distiller.schedule
     rounds = schedule.pop('student_epochs', 0)
     if rounds:  # as many epochs as the student has beside the teacher
@@ -146,7 +160,7 @@ def _go_offline(cfg: Config):
 
 def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
                  teachers: Mapping[str, tuple[nn.Module, dict]],
-                 student_file: str, teacher_file: str):
+                 student_file: str, teacher_file: str) -> list[str]:
     """Put the networks of two student files into a recipe.
 
     Args:
@@ -157,15 +171,19 @@ def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
         student_file (str): Where the student's weights are.
         teacher_file (str): Where the teacher's are.
 
+    Returns:
+        list[str]: What of the recipe is left out, for people.
+
     Raises:
+        ValueError: If the recipe cannot train such networks.
         KeyError: If a term compares layers that the networks do not have,
             and these are neither ResNets nor U-Nets, whose layers are known.
     """
     distiller = cfg.model.distiller
     cfg.model.generator = ConfigDict({
-        domain: _with_weights(config, student_file, domain)
-        for domain, (_, config) in students.items()})
-    dense = {domain: _with_weights(teachers[domain][1], teacher_file, domain)
+        domain: _with_weights(*pair, student_file, domain)
+        for domain, pair in students.items()})
+    dense = {domain: _with_weights(*teachers[domain], teacher_file, domain)
              for domain in students}
     for node in list(walk(distiller)):
         if isinstance(node.get('teachers'), (list, tuple)):
@@ -176,19 +194,33 @@ def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
         distiller.teacher = ConfigDict(
             type=f'mmgan_compress.{FrozenTeacher.__name__}',
             generators=dense)
+    notes = leave_out_judged(cfg)
     domain = next(iter(students))
     for node in walk(distiller):
         if node.get('layers'):
-            _fit_taps(node, students[domain][0], teachers[domain][0])
+            fit_taps(node, students[domain][0], teachers[domain][0])
+    _check(cfg)
+    return notes
 
 
-def leave_out_taps(cfg: Config):
-    """Leave out of a recipe the terms that compare layers."""
-    distiller = cfg.model.distiller
-    distiller.pop('channel', None)
-    if distiller.get('terms'):
-        distiller.terms = [term for term in distiller.terms
-                           if not term.get('layers')]
+def _check(cfg: Config):
+    """Build what the recipe trains, without weights, or say why not."""
+    model = copy.deepcopy(cfg.model)
+    model.distiller.perceptual = dict(  # its weights need not be here
+        type='mmgan_compress.VGG16Features', weights='random')
+    try:
+        with DefaultScope.overwrite_default_scope('mmagic'), \
+                torch.device('meta'), warnings.catch_warnings(), \
+                quiet(MMLogger.get_current_instance(), logging.ERROR):
+            # mmcv's opinion of every ResNet generator of mmagic
+            warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+            build_optim_wrapper(MODELS.build(model),
+                                copy.deepcopy(cfg.optim_wrapper))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{model.distiller.type} cannot train this student: '
+            f'{message_of(error)}. Name another recipe with --finetune'
+        ) from error
 
 
 def _takes(kind: str, name: str) -> bool:
@@ -197,62 +229,37 @@ def _takes(kind: str, name: str) -> bool:
                for base in MODELS.get(kind).__mro__)
 
 
-def _with_weights(config: dict, path: str, domain: str) -> ConfigDict:
+def _with_weights(network: nn.Module, config: dict, path: str,
+                  domain: str) -> ConfigDict:
+    slim = config['type'].split('.')[-1] == SLIM
+    if not slim and not isinstance(network, BaseModule):
+        # its class takes no init_cfg
+        config = dict(type=f'mmgan_compress.{SLIM}', arch=config)
     return ConfigDict(dict(config, init_cfg=dict(
         type='Pretrained', checkpoint=path, prefix=f'generators.{domain}')))
 
 
-def _fit_taps(node: ConfigDict, student: nn.Module, teacher: nn.Module):
-    """Name layers that the networks have."""
-    node.pop('target_layers', None)
-    try:
-        for network in (student, teacher):
-            for layer in node.layers:
-                find_layer(network, layer)
-    except KeyError as error:
-        taps = [feature_taps(network) for network in (student, teacher)]
-        if None in taps:
-            raise error
-        node.layers, node.target_layers = taps
-
-
-def feature_taps(network: nn.Module) -> Optional[list[str]]:
-    """Return four layers to compare, in the order in which they run.
-
-    Of a ResNet generator these are where OMGD taps it: behind the second
-    down-sampling and behind a third, two thirds and all of the residual
-    blocks. Of a U-Net the convolutions of the levels that OMGD taps: down at
-    2 and 4, up at 3 and 1.
+def add_imports(cfg: Config, modules: Sequence[str]):
+    """Let a recipe import what registers the networks in it.
 
     Args:
-        network (nn.Module): Any network.
-
-    Returns:
-        list[str] | None: Their names; None if it is neither.
+        cfg (Config): Changed in place.
+        modules (Sequence[str]): Their names.
     """
-    if is_unet(network):
-        convs = [name for name, _ in unet_convs(network)]
-        return [convs[1], convs[3], convs[-4], convs[-2]]
-    try:
-        chain = resnet_chain(network)
-    except TypeError:
-        return None
-    trunk = max(chain.values(), key=list(chain.values()).count)
-    inside = [name.split('.')[1] for name, first in chain.items()
-              if first == trunk][1:]  # of "model", one child for each block
-    children, count = [*dict(network.model.named_children())], len(inside)
-    return [f'model.{child}' for child in (
-        children[children.index(inside[0]) - 1], inside[count // 3 - 1],
-        inside[2 * count // 3 - 1], inside[-1])]
+    own = cfg.get('custom_imports') or {}
+    cfg.custom_imports = ConfigDict(own, imports=list(dict.fromkeys(
+        [*own.get('imports', []), *modules])))
 
 
-def write_finetune(out: Path, cfg: Config, title: str):
+def write_finetune(out: Path, cfg: Config, title: str,
+                   notes: Sequence[str] = ()):
     """Write the recipe beside the student.
 
     Args:
         out (Path): Folder of the student.
         cfg (Config): Complete.
         title (str): Comment on top: what made it.
+        notes (Sequence[str]): Further comments.
     """
     known = {*inspect.signature(Runner).parameters, 'custom_imports',
              'model_wrapper_cfg'}
@@ -262,9 +269,9 @@ def write_finetune(out: Path, cfg: Config, title: str):
         root = Path(node.get('data_root') or '')
         if root.is_relative_to(Path.cwd()):
             node.data_root = str(root.relative_to(Path.cwd()))
+    head = [title, f'Run: python tools/train.py {out / NAME}', *notes]
     (out / NAME).write_text(
-        f'# {title}\n# Run: python tools/train.py {out / NAME}\n'
-        f'{cfg.pretty_text}')
+        ''.join(f'# {line}\n' for line in head) + cfg.pretty_text)
 
 
 def beside(out: Path, path: str) -> str:

@@ -206,10 +206,15 @@ def explained(build: Callable[[Namespace], Runner]) -> Callable:
             return build(args)
         except (FileNotFoundError, FileExistsError, KeyError,
                 ValueError) as error:
-            text = str(error.args[0] if isinstance(error, KeyError) else error)
-            sys.exit('error: ' + re.sub('^(class `.*?` in .*?: )+', '', text))
+            sys.exit(f'error: {message_of(error)}')
 
     return wrapper
+
+
+def message_of(error: Exception) -> str:
+    """Return what an error says, without the registry's words before it."""
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    return re.sub('^(class `.*?` in .*?: )+', '', text)
 
 
 def finish_distributed():
