@@ -162,7 +162,7 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
         raise ValueError(
             f'{path} holds a {config["type"]}, which is not '
             f'registered here. Import {info["module"]} first, where it was '
-            'defined') from error
+            'defined (tools/compress.py: --import)') from error
     own = {k[len(prefix):]: v for k, v in state.items()
            if k.startswith(prefix)}
     try:

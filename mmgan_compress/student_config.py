@@ -68,6 +68,16 @@ def domain_config(info: dict, domain: str) -> dict:
     return info.get('generators', {}).get(domain, info['generator'])
 
 
+def foreign_modules(info: dict) -> list[str]:
+    """Return the module of a generator that must be imported by name.
+
+    Args:
+        info (dict): What the student file says of itself.
+    """
+    own = info['module'].split('.')[0] in ('mmagic', 'mmgan_compress')
+    return [] if own else [info['module']]
+
+
 def plain(value: Any, name: str) -> Any:
     """Copy a value with the types only that ``weights_only`` lets through.
 
@@ -168,9 +178,7 @@ def config_text(info: dict) -> str:
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
     key = f'img_{source}'
-    imports = ['mmgan_compress.registry']
-    if info['module'].split('.')[0] not in ('mmagic', 'mmgan_compress'):
-        imports.append(info['module'])
+    imports = ['mmgan_compress.registry', *foreign_modules(info)]
     return Config(dict(
         default_scope='mmagic',
         custom_imports=dict(imports=imports),

@@ -14,6 +14,7 @@ takes here, latency@openvino=8ms a time.
 import argparse
 import contextlib
 import copy
+import importlib
 import sys
 from pathlib import Path
 
@@ -52,6 +53,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--finetune', metavar='RECIPE', help='whose data, '
                         'losses and schedule finetune.py has\n(default: '
                         "OMGD's, for paired or unpaired images)")
+    parser.add_argument('--import', nargs='+', default=[], dest='imports',
+                        metavar='MODULE', help='modules that register your '
+                        'own networks or pruners')
     parser.add_argument('--demo', action='store_true', help='both recipes '
                         'with the data and schedule of their demo')
     parser.add_argument('--data-root', help='both with your own images')
@@ -69,6 +73,8 @@ def compress(args: argparse.Namespace) -> str:
     from mmgan_compress.compressors import sources, students
     from mmgan_compress.engine import finetune
     from mmgan_compress.engine.launch import load_config
+    for module in args.imports:
+        importlib.import_module(module)
     students.refuse_overwriting(Path(args.out))
     options = students.read_options(args.options)
     if args.training:
@@ -87,6 +93,7 @@ def compress(args: argparse.Namespace) -> str:
         args.data_root)
     teachers = {domain: (source.networks[domain], source.configs[domain])
                 for domain in budgets}
+    finetune.add_imports(recipe, [*source.imports, *args.imports])
     # what does not fit shows before the work
     fit(copy.deepcopy(recipe), args, teachers, teachers)
     torch.manual_seed(args.seed)
@@ -95,11 +102,14 @@ def compress(args: argparse.Namespace) -> str:
                                    args.pruner, size, args.threads)
     if is_config(args.source):  # its weights as a file, for the teacher
         students.save_dense(Path(args.out, DENSE), source)
-    fit(recipe, args, {domain: (result.network, result.config)
-                       for domain, result in results.items()}, teachers)
+    notes = fit(recipe, args, {
+        domain: (result.network, result.config)
+        for domain, result in results.items()}, teachers)
+    for note in notes:
+        print(f'finetune.py: {note}')
     finetune.write_finetune(
         Path(args.out), recipe, f'Made by tools/compress.py: {args.source}, '
-        f'{args.pruner} {" ".join(args.budget)}')
+        f'{args.pruner} {" ".join(args.budget)}', notes)
     return table
 
 
@@ -108,17 +118,23 @@ def is_config(source: str) -> bool:
     return Path(source).suffix == '.py'
 
 
-def fit(recipe, args: argparse.Namespace, students: dict, teachers: dict):
-    """Put networks, by domain with their configs, into a recipe."""
-    from mmgan_compress.engine import finetune
+def fit(recipe, args: argparse.Namespace, students: dict,
+        teachers: dict) -> list[str]:
+    """Put networks, by domain with their configs, into a recipe.
+
+    Returns:
+        list[str]: What of the recipe is left out.
+    """
+    from mmgan_compress.engine import finetune, finetune_terms
     out = Path(args.out)
     if not args.finetune and None in (
-            finetune.feature_taps(net) for net, _ in teachers.values()):
-        finetune.leave_out_taps(recipe)
+            finetune_terms.feature_taps(net) for net, _ in teachers.values()):
+        finetune_terms.leave_out_taps(recipe)
     dense = str(out / DENSE) if is_config(args.source) else args.source
-    finetune.fit_networks(recipe, students, teachers,
-                          finetune.beside(out, str(out / 'student.pth')),
-                          finetune.beside(out, dense))
+    return finetune.fit_networks(
+        recipe, students, teachers,
+        finetune.beside(out, str(out / 'student.pth')),
+        finetune.beside(out, dense))
 
 
 def main() -> None:

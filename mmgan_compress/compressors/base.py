@@ -21,6 +21,11 @@ class Compressed(NamedTuple):
 
 
 def init_weights(network: nn.Module) -> None:
-    """Initialise a network of mmengine without its line per parameter."""
+    """Initialise a network of mmengine without its line per parameter.
+
+    Another has the weights that its class drew.
+    """
+    if not hasattr(network, 'init_weights'):
+        return
     with quiet(MMLogger.get_current_instance()):
         network.init_weights()

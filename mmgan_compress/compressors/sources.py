@@ -1,5 +1,5 @@
 """The generators that are to be made smaller."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch.nn as nn
@@ -8,7 +8,8 @@ from mmengine.config import Config
 from ..core.domains import per_domain
 from ..core.recipes import find_config
 from ..student import load_student, student_info
-from ..student_config import build_generator, domain_config
+from ..student_config import (build_generator, domain_config,
+                              foreign_modules)
 from .base import init_weights
 
 
@@ -23,6 +24,7 @@ class Source:
         default_domain (str): Domain that is generated.
         image_size (int): Side of the images that they were trained with.
         made_by (list[str]): Methods that made them.
+        imports (list[str]): Modules that register them.
     """
     networks: dict[str, nn.Module]
     configs: dict[str, dict]
@@ -30,6 +32,7 @@ class Source:
     default_domain: str
     image_size: int
     made_by: list[str]
+    imports: list[str] = field(default_factory=list)
 
 
 def read_source(path: str) -> Source:
@@ -49,7 +52,8 @@ def read_source(path: str) -> Source:
         return Source({d: load_student(path, d) for d in reachable},
                       {d: domain_config(info, d) for d in reachable},
                       info['domains'], info['default_domain'],
-                      info['image_size'], [info['source']])
+                      info['image_size'], [info['source']],
+                      foreign_modules(info))
     cfg = Config.fromfile(find_config(path)).to_dict()
     model = cfg.get('model') or {}
     missing = {'generator', 'related_domains', 'reachable_domains',
@@ -65,4 +69,5 @@ def read_source(path: str) -> Source:
     loader = cfg.get('train_dataloader') or {}
     return Source(networks, configs, model['related_domains'],
                   model['default_domain'],
-                  loader.get('dataset', {}).get('size', 256), [])
+                  loader.get('dataset', {}).get('size', 256), [],
+                  (cfg.get('custom_imports') or {}).get('imports', []))

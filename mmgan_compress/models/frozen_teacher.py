@@ -2,12 +2,12 @@
 import torch.nn as nn
 
 from ..registry import MODELS
+from .slim import is_pretrained
 
 
 def brings_weights(network: nn.Module) -> bool:
     """Tell whether a network loads its weights when it is initialised."""
-    init_cfg = getattr(network, 'init_cfg', None)
-    return isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained'
+    return is_pretrained(getattr(network, 'init_cfg', None))
 
 
 @MODELS.register_module()

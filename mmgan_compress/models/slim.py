@@ -1,9 +1,11 @@
 """Networks whose layers have widths of their own."""
+import functools
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import torch
 import torch.nn as nn
+from mmengine.model import BaseModule, initialize
 
 from ..core.channels import changed, channel_map, resize
 from ..core.spaces import read_configuration
@@ -39,7 +41,7 @@ def slim_network(arch: dict,
         init_cfg (dict | None): In place of that of ``arch``. With
             ``dict(type='Pretrained', checkpoint=..., prefix=...)`` the
             weights of a student file stay, however often Runner
-            initialises.
+            initialises, also of a class that takes no ``init_cfg``.
 
     Returns:
         nn.Module: The network, its weights not initialised.
@@ -60,7 +62,8 @@ def slim_network(arch: dict,
         >>> net.model[1].out_channels
         5
     """
-    if init_cfg is not None:
+    pretrained = is_pretrained(init_cfg)
+    if init_cfg is not None and not pretrained:
         arch = dict(arch, init_cfg=init_cfg)
     with MODELS.switch_scope_and_registry('mmgan_compress') as registry:
         net = registry.build(arch)
@@ -70,7 +73,16 @@ def slim_network(arch: dict,
         filters = filters_for(net, read_configuration(configuration))
         channels = {name: [len(side) for side in sides] for name, sides in
                     kept_channels(net, filters).items()}
+    if pretrained:
+        net.init_cfg = init_cfg
+        if not isinstance(net, BaseModule):  # it does not read it
+            net.init_weights = functools.partial(initialize, net, init_cfg)
     return resize(net, channels or {})
+
+
+def is_pretrained(init_cfg: Any) -> bool:
+    """Tell whether an ``init_cfg`` names weights."""
+    return isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained'
 
 
 def architecture(config: dict) -> dict:
@@ -85,8 +97,7 @@ def architecture(config: dict) -> dict:
     """
     slim = config['type'].split('.')[-1] == SLIM
     arch = dict(config['arch'] if slim else config)
-    init_cfg = arch.get('init_cfg')
-    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+    if is_pretrained(arch.get('init_cfg')):
         del arch['init_cfg']
     return arch
 
