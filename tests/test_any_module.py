@@ -49,3 +49,27 @@ def test_one_call():
         expected = small(x)
     got = convert_for_timing(small, 32, 'onnxruntime').run(x.numpy())
     assert (torch.from_numpy(got) - expected).abs().max() <= 1e-5
+
+
+class WithImage(nn.Module):
+    """The image is read again beside the features."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.last = nn.Conv2d(9, 3, 1)
+        self.first = first
+
+    def forward(self, x):
+        parts = [x, self.conv(x).relu()]
+        return self.last(torch.cat(parts if self.first else parts[::-1], 1))
+
+
+@pytest.mark.parametrize('first', [True, False])
+def test_image_among_the_features(first):
+    """Its channels are counted, and stay."""
+    net = seeded(WithImage(first))
+    _, kept, _ = prune(net, image(16), dict(macs=0.5, tolerance=0.2))
+    of_image = range(3) if first else range(6, 9)
+    assert set(of_image) < set(kept['last'][0])
+    assert len(kept['conv'][1]) == len(kept['last'][0]) - 3

@@ -249,7 +249,7 @@ def test_published_extraction(published, kept):
 
 def test_what_is_refused():
     net, config = slimmed('resnet')
-    with pytest.raises(ValueError, match='defake_quantize'):
+    with pytest.raises(TypeError, match='defake_quantize'):
         SlimExtraction().compress(fake_quantize(copy.deepcopy(net)), config)
     alive, _ = slimmed('resnet', ratio=0.)
     with pytest.raises(ValueError, match='no norm has a scale of 0'):

@@ -17,7 +17,7 @@ from .base import Compressed
 from .budget import Budget
 from .channel_search import Channel, ChannelSearch, by_group
 from .dependencies import ChannelGroup, channel_groups, without
-from .slicing import Kept, slice_channels
+from .slicing import Kept, check_equal, slice_channels
 
 SCOPES = ('global', 'local')
 SIZE = 256  # side of the example where there is no budget
@@ -90,7 +90,8 @@ class ChannelPruner:
         Raises:
             TypeError: If it is quantized or has no channels to remove.
             ValueError: If no network meets the budget (names the nearest),
-                or if the channels have nothing to be ranked by.
+                if the channels have nothing to be ranked by, or if something
+                outside of layers mixes them.
             ImportError: If a library is not installed.
         """
         size = self.budget.size if self.budget else SIZE
@@ -185,11 +186,13 @@ class ChannelPruner:
                 for _, index, _, channel in sorted(ranked)]
 
     @staticmethod
-    def _cut(module: nn.Module, groups: Sequence[ChannelGroup],
+    def _cut(module: nn.Module, image: Tensor,
+             groups: Sequence[ChannelGroup],
              removed: Sequence[Sequence[int]], summary: dict) -> Pruned:
         """Cut the chosen channels out of a copy of the network."""
         kept = without(module, groups, removed)
         network = slice_channels(module, kept)
+        check_equal(module, network, kept, image)
         return Pruned(network, kept, dict(summary, channels=changed(
             channel_map(network), channel_map(module))))
 

@@ -23,6 +23,7 @@ from ..compat import require
 from ..core.channels import channel_map, resize
 from ..core.layers import meta_copy
 from ..core.taps import disable_inplace
+from .base import check_layers
 from .slicing import Kept, kept_widths
 
 # the lists of a map of kept channels that a layer's part refers to
@@ -61,6 +62,26 @@ class _AnyNorm(_BatchNorm):
         pass
 
 
+class _Fed(nn.Module):
+    """A network whose image comes from a layer, while the graph is traced:
+    Torch-Pruning does not count an image's own channels where the network
+    concatenates it with features.
+
+    Args:
+        channels (int): Of the image.
+        network (nn.Module): On the meta device.
+    """
+
+    def __init__(self, channels: int, network: nn.Module):
+        super().__init__()
+        self.feed = nn.Conv2d(channels, channels, 1, device='meta')
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the network does."""
+        return self.network(self.feed(x))
+
+
 def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
     """Find the channels that can be removed, and what they hang on.
 
@@ -80,31 +101,35 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
         list[ChannelGroup]: In the order of the layers.
 
     Raises:
-        TypeError: If the network is quantized, or prepared for it.
+        TypeError: If the network is quantized or prepared for it, computes
+            its weights from others, gives more than an image, or cannot be
+            traced.
+        ValueError: If it does not run on such an image.
         ImportError: If Torch-Pruning is not installed.
     """
-    for name, layer in module.named_modules():
-        if type(layer).__module__.startswith('torch.ao.'):
-            raise TypeError(
-                f'{name!r} of {type(module).__name__} is a '
-                f'{type(layer).__name__} of torch\'s quantization: prune the '
-                'network in floating point and quantize the result')
+    check_layers(module)
     tp = require('torch_pruning', 'pruning', 'Pruning by channels')
+    image = torch.empty_like(image, device='meta')
+    dense = meta_copy(module)
+    shape = _output_shape(dense, image)
     twin = _traceable(module)
     names = {layer: name for name, layer in twin.named_modules()}
-    image = torch.empty_like(image, device='meta')
-    with torch.enable_grad():
-        graph = tp.DependencyGraph().build_dependency(
-            twin, [image], verbose=False)
+    whole = _Fed(image.shape[1], twin)
+    names[whole.feed] = None
+    try:
+        with torch.enable_grad():
+            graph = tp.DependencyGraph().build_dependency(
+                whole, [image], verbose=False)
+    except Exception as error:  # whatever its tracer meets
+        raise TypeError(f'Torch-Pruning cannot follow the channels of '
+                        f'{type(module).__name__}: {error}') from error
     members = [_members(graph, group, names)
                for group in graph.get_all_groups()]
     groups = [ChannelGroup(1 + max(max(m.roots) for m in found), found)
               for found in members if found]
     place = {name: i for i, name in enumerate(names.values())}
     groups.sort(key=lambda group: min(place[m.layer] for m in group.members))
-    dense = meta_copy(module)
     with torch.no_grad():
-        shape = dense(image).shape
         return [group for group in groups
                 if _can_go(dense, group, image, shape)]
 
@@ -157,11 +182,30 @@ def _traceable(module: nn.Module) -> nn.Module:
     return twin
 
 
+@torch.no_grad()
+def _output_shape(dense: nn.Module, image: Tensor) -> torch.Size:
+    """Return the shape of what a network makes of an image, on meta."""
+    kind = type(dense).__name__
+    try:
+        output = dense(image)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f'{kind} does not run on an image of {tuple(image.shape)}: '
+            f'{error}. Name a size that it runs at') from error
+    if not isinstance(output, Tensor):
+        raise TypeError(f'{kind} returns a {type(output).__name__}, expected '
+                        'an image, (N, C, H, W): wrap it in a module that '
+                        'returns the image alone')
+    return output.shape
+
+
 def _members(graph, group, names: dict) -> Optional[tuple[Member, ...]]:
     """Return the layers of a group; None if one cannot be cut."""
     members = []
     for item in group:
         layer = item.dep.target.module
+        if names.get(layer, '') is None:
+            return None  # channels of the image
         if layer not in names:
             if isinstance(layer, nn.Parameter):
                 return None

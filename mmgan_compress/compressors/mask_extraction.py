@@ -9,7 +9,7 @@ from ..models.slim import slim_config
 from ..registry import PRUNERS
 from .base import Compressed
 from .dependencies import ChannelGroup, channel_groups, without
-from .slicing import slice_channels
+from .slicing import check_equal, slice_channels
 
 # sides of the image that shapes are traced with
 SIZE = 256
@@ -21,7 +21,9 @@ class MaskExtraction:
 
     Those are dead for which all that makes and passes them is zero: filters
     and their biases, scales and shifts of norms. ``GradualPruningHook``
-    leaves such channels. The image stays the same.
+    leaves such channels. The image stays the same where a filter of zeros gives
+    zero for whoever reads it: behind ReLU, tanh and norms without a running
+    mean, not behind a sigmoid.
     """
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:
@@ -37,18 +39,21 @@ class MaskExtraction:
 
         Raises:
             TypeError: If it is quantized.
-            ValueError: If no channel is dead.
+            ValueError: If no channel is dead, or if something outside of
+                layers mixes channels.
             ImportError: If Torch-Pruning is not installed.
         """
         inputs = next(iter(channel_map(generator).values()))[0]
-        groups = channel_groups(generator, torch.empty(
-            1, inputs, SIZE, SIZE, device='meta'))
+        image = torch.empty(1, inputs, SIZE, SIZE, device='meta')
+        groups = channel_groups(generator, image)
         dead = [_dead(generator, group) for group in groups]
         count = sum(map(len, dead))
         if not count:
             raise ValueError('no channel is zero, so none can go: train with '
                              'GradualPruningHook')
-        small = slice_channels(generator, without(generator, groups, dead))
+        kept = without(generator, groups, dead)
+        small = slice_channels(generator, kept)
+        check_equal(generator, small, kept, image)
         return Compressed(small.cpu(), slim_config(small, config), dict(
             removed=count, removable=sum(group.width for group in groups)))
 

@@ -110,7 +110,7 @@ class NNIPruner(ChannelPruner):
         removed, summary = run.run(lambda scores: self._choose(
             module, groups, scores, lacking, self.scope))
         network = run.network.train(module.training)
-        return self._cut(network, groups, removed,
+        return self._cut(network, image, groups, removed,
                          dict(summary, **self._told()))
 
     def _evaluator(self, module: nn.Module, config: Optional[dict]):

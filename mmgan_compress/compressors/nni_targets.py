@@ -57,9 +57,10 @@ def source_members(module: nn.Module, group: ChannelGroup,
     order = tuple(range(group.width))
     found = [m for m in found if m.channels == m.roots == order and
              _width(module, m) == group.width]
-    # scores of convolutions and transposed ones are of two shapes, which
-    # NNI cannot average: the fewer follow
-    sides = [_outputs(module, m) for m in found]
+    # scores of convolutions, transposed ones and linear layers are of three
+    # shapes, which NNI cannot average: the fewer follow
+    sides = [(_outputs(module, m), find_layer(module, m.layer).weight.dim())
+             for m in found]
     return [m for m, side in zip(found, sides)
             if side == max(sides, key=sides.count)]
 

@@ -22,6 +22,7 @@ each channel alone. :func:`slice_channels` must then give the same image but
 for the order of its sums: it does only if each tensor of each layer lost the
 channels that its neighbours lost.
 """
+import contextlib
 import copy
 from collections.abc import Mapping, Sequence
 
@@ -31,8 +32,11 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from ..core.channels import ChannelMap, channel_map, resize
-from ..core.layers import find_layer
+from ..core.layers import find_layer, meta_copy
 from ..core.narrow import Kept, cut
+
+# how far single precision may lie apart, relative to the largest output
+_ROUNDING = 1e-3
 
 
 def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
@@ -111,3 +115,41 @@ def difference(one: nn.Module, other: nn.Module, image: Tensor) -> float:
     """
     outputs = [copy.deepcopy(net).eval()(image) for net in (one, other)]
     return float((outputs[0] - outputs[1]).abs().max())
+
+
+@torch.no_grad()
+def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
+                image: Tensor) -> None:
+    """Refuse a network that mixes channels where no layer shows it.
+
+    A norm over channels that is a function (``F.group_norm``, softmax) sees
+    fewer of them now, so that what stays is no longer what it was.
+
+    Args:
+        module (nn.Module): The dense network.
+        small (nn.Module): What :func:`slice_channels` made of it.
+        kept (dict[str, list[list[int]]]): What it kept.
+        image (Tensor): Example of the input, whose shape counts. A quarter
+            of it is enough where the network runs on that.
+
+    Raises:
+        ValueError: If the two differ by more than the order of sums makes.
+    """
+    device = next(module.parameters()).device
+    sides = [side // 4 for side in image.shape[2:]]
+    with contextlib.suppress(RuntimeError, ValueError):
+        meta_copy(module)(torch.empty(1, image.shape[1], *sides,
+                                      device='meta'))
+        image = image[:1, :, :sides[0], :sides[1]]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1, *image.shape[1:], generator=generator) * 2 - 1
+    x = x.to(device)
+    size = float(copy.deepcopy(module).eval()(x).abs().max())
+    gap = difference(masked(module, kept), small, x)
+    if not gap <= _ROUNDING * max(size, 1.):
+        raise ValueError(
+            f'{type(module).__name__} without the channels differs by '
+            f'{gap:.2g} from one that reads zeros for them: something '
+            'outside its layers mixes channels, such as F.group_norm or a '
+            'softmax over them. Make a layer of it (nn.GroupNorm), whose '
+            'channels stay')

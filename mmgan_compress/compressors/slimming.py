@@ -16,11 +16,10 @@ from torch.nn.modules.conv import _ConvNd
 
 from ..core.channels import channel_map, resize
 from ..core.layers import find_layer
-from ..models.fake_quant import is_quantized
 from ..models.slim import slim_config
 from ..models.slimmable import FreeChannels, free_channels
 from ..registry import PRUNERS
-from .base import Compressed
+from .base import Compressed, check_layers
 
 _POINTWISE = (nn.ReLU, nn.LeakyReLU)
 # of these the edges keep a constant, and dropout does nothing in eval mode
@@ -45,6 +44,8 @@ class SlimExtraction:
             its result differs from the generator.
     """
 
+    takes_quantized = True  # GS-8: the float weights of such a file
+
     def __init__(self, published: bool = False):
         self.published = published
 
@@ -62,13 +63,11 @@ class SlimExtraction:
             largest constant that was dropped.
 
         Raises:
-            TypeError: If it is no ResNet generator.
-            ValueError: If its norms have no scales, if none of these is 0,
-                or if it is fake-quantized.
+            TypeError: If it is no ResNet generator, or quantized.
+            ValueError: If its norms have no scales, or if none of these is
+                0.
         """
-        if is_quantized(generator):
-            raise ValueError('a constant cannot be folded into convolutions '
-                             'that round: call defake_quantize() first')
+        check_layers(generator)  # a constant folds into plain ones only
         net = copy.deepcopy(generator).cpu()
         free = free_channels(net)
         if all(find_layer(net, f.norm).weight.all() for f in free):

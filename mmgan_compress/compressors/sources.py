@@ -1,12 +1,14 @@
 """The generators that are to be made smaller."""
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 import torch.nn as nn
 from mmengine.config import Config
 
 from ..core.domains import per_domain
 from ..core.recipes import find_config
+from ..models.quantization import KEY
 from ..student import load_student, student_info
 from ..student_config import (build_generator, domain_config,
                               foreign_modules)
@@ -25,6 +27,7 @@ class Source:
         image_size (int): Side of the images that they were trained with.
         made_by (list[str]): Methods that made them.
         imports (list[str]): Modules that register them.
+        quantized (str | None): What trained them in 8 bits.
     """
     networks: dict[str, nn.Module]
     configs: dict[str, dict]
@@ -33,6 +36,7 @@ class Source:
     image_size: int
     made_by: list[str]
     imports: list[str] = field(default_factory=list)
+    quantized: Optional[str] = None
 
 
 def read_source(path: str) -> Source:
@@ -53,7 +57,7 @@ def read_source(path: str) -> Source:
                       {d: domain_config(info, d) for d in reachable},
                       info['domains'], info['default_domain'],
                       info['image_size'], [info['source']],
-                      foreign_modules(info))
+                      foreign_modules(info), _quantized_by(info))
     cfg = Config.fromfile(find_config(path)).to_dict()
     model = cfg.get('model') or {}
     missing = {'generator', 'related_domains', 'reachable_domains',
@@ -71,3 +75,9 @@ def read_source(path: str) -> Source:
                   model['default_domain'],
                   loader.get('dataset', {}).get('size', 256), [],
                   (cfg.get('custom_imports') or {}).get('imports', []))
+
+
+def _quantized_by(info: dict) -> Optional[str]:
+    """Return what trained a student in 8 bits, if anything did."""
+    return ', '.join(sorted({scales['made_by'] for scales in
+                             info.get(KEY, {}).values()})) or None

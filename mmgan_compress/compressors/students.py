@@ -140,10 +140,15 @@ def compress_source(source: Source, pruner: str,
     Raises:
         TypeError: If the pruner does not know an option or a network.
         ValueError: If there is no such pruner, if a budget is missing or
-            not taken, or if one cannot be met.
+            not taken, if one cannot be met, or if the student was trained
+            in 8 bits, which few pruners take.
     """
     for budget in budgets.values():
-        find_pruner(pruner, budget is not None)
+        kind = find_pruner(pruner, budget is not None)
+        if source.quantized and not getattr(kind, 'takes_quantized', False):
+            raise ValueError(
+                f'the student was trained in 8 bits ({source.quantized}): '
+                'prune the network in floating point and quantize the result')
     latencies = {domain: LatencyBudget.of(budget)
                  for domain, budget in budgets.items()
                  if budget and any(key.startswith(LATENCY) for key in budget)}

@@ -78,7 +78,7 @@ class TorchPruner(ChannelPruner):
             f'importance {self.importance!r} has nothing to go by: '
             f'{type(module).__name__} has no norms with weights. Take '
             'another, such as "magnitude"', self.scope)
-        return self._cut(module, groups, removed,
+        return self._cut(module, image, groups, removed,
                          dict(summary, importance=self.importance))
 
     def _gradients(self, module: nn.Module, config: Optional[dict]

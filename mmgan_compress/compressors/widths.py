@@ -20,7 +20,7 @@ from ..models.roles import (is_unet, resnet_chain, resnet_channels,
 from ..models.slim import architecture, slim_config
 from ..registry import PRUNERS
 from ..student_config import build_generator
-from .base import Compressed, init_weights
+from .base import Compressed, check_layers, init_weights
 from .budget import Budget, nearest
 from .gcc_rules import (MIN_LEVELS, TRUNK_RULES, count_above, filter_norms,
                         norm_scales, scale_interval, share_norms,
@@ -109,6 +109,7 @@ def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
 def norm_plan(generator: nn.Module, config: dict, rule: str,
               floor: int) -> Plan:
     """Plan by the L1 norms of the filters of a ResNet generator."""
+    check_layers(generator)
     chain = resnet_chain(generator)
     scores = share_norms(filter_norms(generator), list(chain.values()), rule)
     bounds = torch.stack([torch.stack(score.aminmax()) for score in scores])
@@ -120,6 +121,7 @@ def norm_plan(generator: nn.Module, config: dict, rule: str,
 
 def scale_plan(generator: nn.Module, config: dict) -> Plan:
     """Plan by the norm weights of a U-Net."""
+    check_layers(generator)
     scores = norm_scales(generator)
     channels, convs = channel_map(generator), unet_convs(generator)
     ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]
@@ -209,7 +211,7 @@ class NormWidths:
             ``[threshold, cost]`` for each network tried.
 
         Raises:
-            TypeError: If it is no ResNet generator.
+            TypeError: If it is no ResNet generator, or quantized.
             ValueError: If no network meets the budget; names the nearest.
         """
         plan = norm_plan(generator, config, self.rule, self.floor)
