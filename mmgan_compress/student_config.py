@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 from mmengine import Config
 
+from .core.channels import image_channels
 from .registry import MODELS
 
 LARGEST_MULTIPLE = 512  # U-Nets of nine levels
@@ -149,7 +150,8 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
         # divisible by `multiple` but by no larger power of two, and large
         # enough for every reflection padding
         side = 2 * LARGEST_MULTIPLE + multiple
-        image = torch.empty(1, 3, side, side, device='meta')
+        image = torch.empty(1, image_channels(twin), side, side,
+                            device='meta')
         try:
             with torch.no_grad():
                 if twin(image).shape[-2:] == image.shape[-2:]:

@@ -156,58 +156,6 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
     assert picture.size == (70, 50)
 
 
-def refused(students, *args, monkeypatch, budget='macs=0.5'):
-    return refused_by_tool(
-        'compress', students / 'both.pth', *args,
-        *(['--budget', budget] if budget else []), monkeypatch=monkeypatch)
-
-
-def test_refusals(students, tmp_path, monkeypatch):
-    out = ('--out', tmp_path / 'out')
-    norm = ('--pruner', 'NormWidths', *out)
-    for args, budget, message in [
-        (('--pruner', 'NormWidths', '--out', students / 'small'), 'macs=0.5',
-         'small/student.pth exists: name another folder'),
-        (('--pruner', 'Norms', *out), 'macs=0.5',
-         "no pruner 'Norms'; registered are ['GCCWidths', 'MaskExtraction', "),
-        (('--pruner', 'ScaleWidths', *out), 'macs=0.5',
-         'expected a UnetGenerator'),
-        (norm, 'macs=0.0001', 'the nearest reachable is macs='),
-        (norm, 'macs', 'expected KIND=NUMBER or DOMAIN.KIND=NUMBER'),
-        (norm, 'cat.macs=1', "is for 'cat', expected one of ['horse', 'ze"),
-        ((*norm, '--domain', 'cat'), 'macs=1', "no generator for 'cat'"),
-        (norm, None, 'NormWidths needs a budget, such as macs=0.25'),
-        (('--pruner', 'SlimExtraction', *out), 'macs=0.5',
-         'SlimExtraction takes no budget'),
-        (norm, 'flops=1', "no budget 'flops'"),
-        ((*norm, '--options', 'rule'), 'macs=1', 'expected KEY=VALUE'),
-        ((*norm, '--options', 'rule=max'), 'macs=1', 'expected one of mean'),
-        ((*norm, '--options', 'colour=1'), 'macs=1', "'colour'")
-    ]:
-        assert message in refused(students, *args, budget=budget,
-                                  monkeypatch=monkeypatch), message
-    assert not (tmp_path / 'out').exists()
-    for name, message in [('none.pth', 'no student file at'),
-                          ('none.py', 'no config')]:
-        with pytest.raises(FileNotFoundError, match=message):
-            read_source(str(tmp_path / name))
-    (tmp_path / 'a.py').write_text('model = dict(generator=dict())')
-    with pytest.raises(ValueError, match="no .'default_domain', 'reachable_d"):
-        read_source(str(tmp_path / 'a.py'))
-
-
-def test_budgets_and_options():
-    assert read_budgets(['macs=0.25'], BOTH, size=64) == {
-        domain: dict(macs=0.25, size=64) for domain in BOTH}
-    assert read_budgets(['zebra.params=2e6'], BOTH) == dict(
-        zebra=dict(params=2e6))
-    for texts in (['macs=1', 'params=1'], ['macs=1', 'zebra.macs=2']):
-        with pytest.raises(ValueError, match='is a second budget for'):
-            read_budgets(texts, BOTH)
-    assert read_options(['rule=union', 'floor=2', 'at=[1, 2]', 'x=']) == dict(
-        rule='union', floor=2, at=[1, 2], x='')
-
-
 def test_layers_that_only_one_side_has():
     """A U-Net that lost a level."""
     wide, small = (make_host('unet', num_down=n).generators['zebra']

@@ -34,15 +34,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--budget', nargs='+', default=[], metavar='BUDGET',
                         help='what a generator may cost (a pruner that the '
                         'network\nitself tells what goes takes none)')
-    parser.add_argument('--size', type=int, help='side of the image that '
-                        'MACs are counted at\n(default: that of the '
+    parser.add_argument('--size', type=positive, help='side of the image '
+                        'that MACs are counted at\n(default: that of the '
                         'training images)')
-    parser.add_argument('--threads', type=int, help='of the processor, '
+    parser.add_argument('--threads', type=positive, help='of the processor, '
                         "where time is measured\n(default: the runtime's "
                         'choice)')
     parser.add_argument('--domain', help='make only the generator of this '
                         'domain smaller;\nthe others stay')
-    parser.add_argument('--tolerance', type=float, default=0.02,
+    parser.add_argument('--tolerance', type=share, default=0.02,
                         help='how far from the budget the result may be, '
                         'relative\n(default: %(default)s)')
     parser.add_argument('--options', nargs='+', default=[],
@@ -66,6 +66,26 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number above '
+                                         '0')
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Read a number of at least 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 to '
+                                         'below 1')
+    return value
+
+
 def compress(args: argparse.Namespace) -> str:
     """Read, compress, write; return the table."""
     import torch
@@ -75,7 +95,9 @@ def compress(args: argparse.Namespace) -> str:
     from mmgan_compress.engine.launch import load_config
     for module in args.imports:
         importlib.import_module(module)
-    students.refuse_overwriting(Path(args.out))
+    students.refuse_overwriting(Path(args.out), [
+        *students.FILES, finetune.NAME,
+        *([DENSE] if is_config(args.source) else [])])
     options = students.read_options(args.options)
     if args.training:
         options['training'] = load_config(argparse.Namespace(
@@ -86,31 +108,45 @@ def compress(args: argparse.Namespace) -> str:
     budgets = students.choose_domains(source, args.budget, args.domain,
                                       size=size, tolerance=args.tolerance,
                                       threads=args.threads)
-    recipe = finetune.read_recipe(
-        args.finetune or finetune.default_recipe(
-            source.made_by, source.networks[source.default_domain]),
-        source.domains, list(budgets), source.image_size, args.demo,
-        args.data_root)
     teachers = {domain: (source.networks[domain], source.configs[domain])
                 for domain in budgets}
-    finetune.add_imports(recipe, [*source.imports, *args.imports])
-    # what does not fit shows before the work
-    fit(copy.deepcopy(recipe), args, teachers, teachers)
+    recipe = choose_recipe(args, source, teachers)
     torch.manual_seed(args.seed)
     results = students.compress_source(source, args.pruner, budgets, options)
     table = students.write_results(Path(args.out), source, results,
                                    args.pruner, size, args.threads)
     if is_config(args.source):  # its weights as a file, for the teacher
         students.save_dense(Path(args.out, DENSE), source)
-    notes = fit(recipe, args, {
-        domain: (result.network, result.config)
-        for domain, result in results.items()}, teachers)
-    for note in notes:
-        print(f'finetune.py: {note}')
-    finetune.write_finetune(
-        Path(args.out), recipe, f'Made by tools/compress.py: {args.source}, '
-        f'{args.pruner} {" ".join(args.budget)}', notes)
+    if recipe is not None:
+        notes = fit(recipe, args, {
+            domain: (result.network, result.config)
+            for domain, result in results.items()}, teachers)
+        for note in notes:
+            print(f'finetune.py: {note}')
+        finetune.write_finetune(
+            Path(args.out), recipe, 'Made by tools/compress.py: '
+            f'{args.source}, {args.pruner} {" ".join(args.budget)}', notes)
     return table
+
+
+def choose_recipe(args: argparse.Namespace, source, teachers: dict):
+    """Read the recipe for finetune.py; what does not fit shows before the
+    work. Without a recipe that was asked for, there need not be one."""
+    from mmgan_compress.engine import finetune
+    recipe = finetune.read_recipe(
+        args.finetune or finetune.default_recipe(
+            source.made_by, source.networks[source.default_domain]),
+        source.domains, list(teachers), source.image_size, args.demo,
+        args.data_root)
+    finetune.add_imports(recipe, [*source.imports, *args.imports])
+    try:
+        fit(copy.deepcopy(recipe), args, teachers, teachers)
+    except ValueError as error:
+        if args.finetune:
+            raise
+        print(f'there will be no finetune.py: {error}')
+        return None
+    return recipe
 
 
 def is_config(source: str) -> bool:
@@ -146,10 +182,9 @@ def main() -> None:
         # libraries log to standard output; only the result may stand there
         with contextlib.redirect_stdout(sys.stderr):
             text = compress(args)
-    except KeyError as error:  # which would show its message in quotes
-        sys.exit(f'error: {error.args[0]}')
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    except (KeyError, ValueError, TypeError, OSError, ImportError) as error:
+        from mmgan_compress.core.logs import message_of
+        sys.exit(f'error: {message_of(error)}')
     print(text)
     print(f'{args.out}/student.pth')
 

@@ -1,14 +1,24 @@
 """What a smaller network may cost, and the search for the one that does."""
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch.nn as nn
 
-from ..core.channels import channel_map
+from ..core.channels import image_channels
 from ..core.resources import count_macs, count_params
 
 KINDS = ('macs', 'macs_paper', 'params')
 LATENCY = 'latency@'
+
+
+def check_terms(size: int, tolerance: float) -> None:
+    """Raise ValueError for a side or a tolerance that makes no sense."""
+    if size < 1:
+        raise ValueError(f'the size is {size}: expected the side of an image')
+    if not 0 <= tolerance < 1:
+        raise ValueError(f'the tolerance is {tolerance}: expected a share, '
+                         'at least 0 and below 1')
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Budget:
         tolerance (float): How far the result may lie from it, relative.
 
     Raises:
-        ValueError: If kind or value make no sense.
+        ValueError: If kind, value, size or tolerance make no sense.
     """
     kind: str
     value: float
@@ -35,9 +45,10 @@ class Budget:
         if self.kind not in KINDS:
             raise ValueError(f'no budget {self.kind!r}: expected one of '
                              f'{", ".join(KINDS)}')
-        if self.value <= 0:
-            raise ValueError(f'the budget {self.kind}={self.value} is not '
-                             'above 0')
+        if not 0 < self.value < math.inf:
+            raise ValueError(f'the budget is {self.kind}={self.value}: '
+                             'expected a number above 0')
+        check_terms(self.size, self.tolerance)
 
     @classmethod
     def of(cls, spec: dict) -> 'Budget':
@@ -72,9 +83,9 @@ class Budget:
         """
         if self.kind == 'params':
             return count_params(network)
-        image = next(iter(channel_map(network).values()))[0]
         try:
-            macs = count_macs(network, (1, image, self.size, self.size))
+            macs = count_macs(network, (1, image_channels(network),
+                                        self.size, self.size))
         except RuntimeError as error:
             raise ValueError(
                 f'{type(network).__name__} does not run at {self.size} '

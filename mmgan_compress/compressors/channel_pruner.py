@@ -11,7 +11,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.channels import changed, channel_map
+from ..core.channels import changed, channel_map, image_channels
 from ..models.slim import slim_config
 from .base import Compressed
 from .budget import Budget
@@ -95,10 +95,9 @@ class ChannelPruner:
             ImportError: If a library is not installed.
         """
         size = self.budget.size if self.budget else SIZE
-        inputs = next(iter(channel_map(generator).values()), [3])[0]
-        network, _, summary = self._run(
-            generator, torch.empty(1, inputs, size, size, device='meta'),
-            config)
+        image = torch.empty(1, image_channels(generator), size, size,
+                            device='meta')
+        network, _, summary = self._run(generator, image, config)
         return Compressed(network.cpu(), slim_config(network, config),
                           summary)
 

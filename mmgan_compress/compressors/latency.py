@@ -7,6 +7,7 @@ because each is converted for the runtime. What meets the budget is timed
 once more, longer, before it counts: a lucky measurement is not a fast
 network.
 """
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -15,9 +16,10 @@ import numpy as np
 import torch.nn as nn
 from tqdm import tqdm
 
+from ..core.channels import image_channels
 from ..deploy.timing import Timing, convert_for_timing, side_by_side
 from .base import Compressed
-from .budget import LATENCY
+from .budget import LATENCY, check_terms
 
 TRIALS = 8
 # seconds that the dense network runs for in a first look and in the
@@ -55,11 +57,12 @@ class LatencyBudget:
             number = self.number
         except ValueError:
             number = 0
-        if not number > 0 or number > 1 and not self.absolute:
+        if not 0 < number < math.inf or number > 1 and not self.absolute:
             raise ValueError(
                 f'cannot read the budget {LATENCY}{self.runtime}='
                 f'{self.value}: expected a share above 0 and up to 1, such '
                 'as 0.5, or milliseconds, such as 8ms')
+        check_terms(self.size, self.tolerance)
 
     @classmethod
     def of(cls, spec: dict) -> 'LatencyBudget':
@@ -141,7 +144,8 @@ class _Search:
         self.prune, self.budget = prune, budget
         self.dense = self.convert(network)
         # its input is the same for all
-        self.image = np.zeros((1, 3, budget.size, budget.size), np.float32)
+        self.image = np.zeros((1, image_channels(network), budget.size,
+                               budget.size), np.float32)
         taken = side_by_side(dict(dense=lambda: self.dense.run(self.image)),
                              repeats=LEAST)['dense']
         ratio = budget.ratio(dict(dense=taken, small=taken))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
-from ..core.channels import channel_map
+from ..core.channels import channel_map, image_channels
 from ..core.resources import count_macs, count_params
 from ..deploy.timing import convert_for_timing, side_by_side
 
@@ -72,7 +72,7 @@ def measure(before: nn.Module, after: nn.Module, size: int,
                   for net in (before, after)]
     except ImportError:
         return times
-    image = np.zeros((1, _inputs(before), size, size), np.float32)
+    image = np.zeros((1, image_channels(before), size, size), np.float32)
     taken = side_by_side({
         str(at): lambda model=model: model.run(image)
         for at, model in enumerate(models)}, warmup=1, repeats=times.rounds)
@@ -91,7 +91,7 @@ def _measure_layers(networks: Sequence[nn.Module], size: int) -> Times:
             if any(True for _ in layer.parameters(recurse=False)):
                 _time(layer, record.setdefault(name, []))
     totals: list[list] = [[] for _ in networks]
-    image = torch.zeros(1, _inputs(networks[0]), size, size)
+    image = torch.zeros(1, image_channels(networks[0]), size, size)
     end = time.perf_counter() + SECONDS * len(networks)
     while len(totals[0]) < 2 or \
             len(totals[0]) <= ROUNDS and time.perf_counter() < end:
@@ -115,11 +115,6 @@ def _time(layer: nn.Module, record: list):
         lambda *_: begin.append(time.perf_counter()))
     layer.register_forward_hook(
         lambda *_: record.append(time.perf_counter() - begin.pop()))
-
-
-def _inputs(network: nn.Module) -> int:
-    """Return the channels of a network's image."""
-    return next(iter(channel_map(network).values()))[0]
 
 
 def comparison(before: nn.Module, after: nn.Module, size: int,
@@ -160,7 +155,7 @@ def _rows(network: nn.Module, size: int, times: dict[str, float],
           total: float) -> dict[str, list[str]]:
     """Return the cells of a network's layers by name."""
     channels = channel_map(network)
-    macs = count_macs(network, (1, _inputs(network), size, size))
+    macs = count_macs(network, (1, image_channels(network), size, size))
 
     def cells(name: str, params: int, figures: Any, ms: Optional[float]
               ) -> list[str]:

@@ -3,7 +3,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.channels import channel_map
+from ..core.channels import image_channels
 from ..core.layers import find_layer
 from ..models.slim import slim_config
 from ..registry import PRUNERS
@@ -43,8 +43,8 @@ class MaskExtraction:
                 layers mixes channels.
             ImportError: If Torch-Pruning is not installed.
         """
-        inputs = next(iter(channel_map(generator).values()))[0]
-        image = torch.empty(1, inputs, SIZE, SIZE, device='meta')
+        image = torch.empty(1, image_channels(generator), SIZE, SIZE,
+                            device='meta')
         groups = channel_groups(generator, image)
         dead = [_dead(generator, group) for group in groups]
         count = sum(map(len, dead))

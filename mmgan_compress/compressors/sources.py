@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Optional
 
 import torch.nn as nn
-from mmengine.config import Config
 
 from ..core.domains import per_domain
-from ..core.recipes import find_config
+from ..core.recipes import find_config, read_config
+from ..models.frozen_teacher import brings_weights
 from ..models.quantization import KEY
 from ..student import load_student, student_info
 from ..student_config import (build_generator, domain_config,
@@ -28,6 +28,7 @@ class Source:
         made_by (list[str]): Methods that made them.
         imports (list[str]): Modules that register them.
         quantized (str | None): What trained them in 8 bits.
+        drawn (list[str]): Domains whose weights are random.
     """
     networks: dict[str, nn.Module]
     configs: dict[str, dict]
@@ -37,6 +38,7 @@ class Source:
     made_by: list[str]
     imports: list[str] = field(default_factory=list)
     quantized: Optional[str] = None
+    drawn: list[str] = field(default_factory=list)
 
 
 def read_source(path: str) -> Source:
@@ -58,7 +60,7 @@ def read_source(path: str) -> Source:
                       info['domains'], info['default_domain'],
                       info['image_size'], [info['source']],
                       foreign_modules(info), _quantized_by(info))
-    cfg = Config.fromfile(find_config(path)).to_dict()
+    cfg = read_config(find_config(path)).to_dict()
     model = cfg.get('model') or {}
     missing = {'generator', 'related_domains', 'reachable_domains',
                'default_domain'} - set(model)
@@ -74,7 +76,9 @@ def read_source(path: str) -> Source:
     return Source(networks, configs, model['related_domains'],
                   model['default_domain'],
                   loader.get('dataset', {}).get('size', 256), [],
-                  (cfg.get('custom_imports') or {}).get('imports', []))
+                  (cfg.get('custom_imports') or {}).get('imports', []),
+                  drawn=[domain for domain, network in networks.items()
+                         if not brings_weights(network)])
 
 
 def _quantized_by(info: dict) -> Optional[str]:

@@ -10,6 +10,8 @@ from typing import Any, Optional
 import torch
 from mmengine.config import Config
 
+from ..core.channels import image_channels
+from ..core.logs import message_of
 from ..core.resources import count_macs, count_params
 from ..models.host import DistilledTranslator
 from ..registry import MODELS, PRUNERS, find_pruner
@@ -21,6 +23,8 @@ from .layer_table import comparison, measure
 from .sources import Source
 
 RESULT = 'student.pth'
+TABLE, FACTS = 'compress.md', 'compress.json'
+FILES = (RESULT, TABLE, FACTS)
 
 
 def read_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -140,15 +144,14 @@ def compress_source(source: Source, pruner: str,
     Raises:
         TypeError: If the pruner does not know an option or a network.
         ValueError: If there is no such pruner, if a budget is missing or
-            not taken, if one cannot be met, or if the student was trained
-            in 8 bits, which few pruners take.
+            not taken, if one cannot be met, or if the network is one that
+            few pruners take: trained in 8 bits, or with random weights.
     """
-    for budget in budgets.values():
-        kind = find_pruner(pruner, budget is not None)
-        if source.quantized and not getattr(kind, 'takes_quantized', False):
-            raise ValueError(
-                f'the student was trained in 8 bits ({source.quantized}): '
-                'prune the network in floating point and quantize the result')
+    for domain, budget in budgets.items():
+        _check_pair(source, domain, find_pruner(pruner, budget is not None))
+    if 'budget' in options:
+        raise ValueError('a budget is no option: give it by --budget, such '
+                         'as macs=0.25')
     latencies = {domain: LatencyBudget.of(budget)
                  for domain, budget in budgets.items()
                  if budget and any(key.startswith(LATENCY) for key in budget)}
@@ -158,7 +161,11 @@ def compress_source(source: Source, pruner: str,
         if isinstance(own.get('training'), Config):
             own['training'] = _training_of(own['training'], domain)
         with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-            pruning = registry.build(dict(own, type=pruner))
+            try:
+                pruning = registry.build(dict(own, type=pruner))
+            except TypeError as error:
+                raise TypeError(f'{pruner} cannot be made with {options}: '
+                                f'{message_of(error)}') from error
         return lambda: pruning.compress(source.networks[domain],
                                         source.configs[domain])
 
@@ -172,6 +179,20 @@ def compress_source(source: Source, pruner: str,
             source.networks[domain], latencies[domain])
         if domain in latencies else run() for domain, run in runs.items()
     }
+
+
+def _check_pair(source: Source, domain: str, pruner: type) -> None:
+    """Refuse a network that a kind of pruner can make nothing of."""
+    if source.quantized and not getattr(pruner, 'takes_quantized', False):
+        raise ValueError(
+            f'the student was trained in 8 bits ({source.quantized}): prune '
+            'the network in floating point and quantize the result')
+    if domain in source.drawn and not getattr(pruner, 'draws_weights', False):
+        raise ValueError(
+            f'the generator of {domain!r} has random weights, which do not '
+            'tell what can go: give a student file, or its config '
+            "init_cfg=dict(type='Pretrained', checkpoint='student.pth', "
+            f"prefix='generators.{domain}')")
 
 
 def _training_of(recipe: Config, domain: str) -> Config:
@@ -192,11 +213,17 @@ def save_dense(path: Path, source: Source):
     _save(path, source, {}, None)
 
 
-def refuse_overwriting(out: Path) -> None:
-    """Raise FileExistsError if a folder holds a student already."""
-    if (out / RESULT).exists():
-        raise FileExistsError(f'{out / RESULT} exists: name another folder '
-                              'with --out, or remove it')
+def refuse_overwriting(out: Path, names: Sequence[str] = FILES) -> None:
+    """Raise FileExistsError if a folder holds a file that would be written.
+
+    Args:
+        out (Path): The folder.
+        names (Sequence[str]): Of the files.
+    """
+    for name in names:
+        if (out / name).exists():
+            raise FileExistsError(f'{out / name} exists: name another folder '
+                                  'with --out, or remove it')
 
 
 def write_results(out: Path, source: Source, results: dict[str, Compressed],
@@ -217,7 +244,7 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         str: Content of ``compress.md``.
 
     Raises:
-        FileExistsError: If the folder holds a student.
+        FileExistsError: If the folder holds one of these.
     """
     refuse_overwriting(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -229,8 +256,8 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         comparison(source.networks[domain], result.network, size,
                    times[domain])
         for domain, result in results.items())
-    (out / 'compress.md').write_text(text)
-    (out / 'compress.json').write_text(json.dumps(dict(
+    (out / TABLE).write_text(text)
+    (out / FACTS).write_text(json.dumps(dict(
         pruner=pruner,
         domains={domain: dict(result.summary, config=result.config,
                               times=dataclasses.asdict(times[domain]))
@@ -253,7 +280,7 @@ def _save(path: Path, source: Source, results: dict[str, Compressed],
             reachable_domains=list(networks), related_domains=source.domains)
     host.generators.update(networks)
     default, size = networks[source.default_domain], source.image_size
-    macs = count_macs(default, (1, 3, size, size))
+    macs = count_macs(default, (1, image_channels(default), size, size))
     made_by = [*source.made_by, *([pruner] if pruner else [])]
     save_student(path, host, source=' + '.join(made_by or ['config']),
                  image_size=size,

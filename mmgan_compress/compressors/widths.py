@@ -187,6 +187,8 @@ class NormWidths:
             goes on, and a small budget can leave layers at the floor.
     """
 
+    draws_weights = True
+
     def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
         if floor < 1:
             raise ValueError(f'floor is {floor}, expected 1 or more: no '
@@ -230,6 +232,8 @@ class ScaleWidths:
     Args:
         budget (dict): As for :class:`NormWidths`.
     """
+
+    draws_weights = True
 
     def __init__(self, budget: dict):
         self.budget = Budget.of(budget)

@@ -50,6 +50,11 @@ def channel_map(module: nn.Module) -> ChannelMap:
     return channels
 
 
+def image_channels(module: nn.Module) -> int:
+    """Return the channels of a network's image, 3 where none can be read."""
+    return next(iter(channel_map(module).values()), [3])[0]
+
+
 def changed(channels: Mapping[str, Sequence[int]],
             base: Mapping[str, Sequence[int]]) -> ChannelMap:
     """Return the entries of a map that differ from those of another.

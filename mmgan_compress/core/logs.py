@@ -1,6 +1,7 @@
 """What others write to the terminal."""
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 
 
@@ -14,3 +15,9 @@ def quiet(logger: logging.Logger,
         yield
     finally:
         logger.setLevel(before)
+
+
+def message_of(error: Exception) -> str:
+    """Return what an error says, without the registry's words before it."""
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    return re.sub('^(class `.*?` in .*?: )+', '', text)

@@ -2,6 +2,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from mmengine.config import Config
+
 # links in the source tree, files in a wheel; mim looks here too
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 
@@ -27,3 +29,16 @@ def find_config(name: str) -> str:
     raise FileNotFoundError(f'no config {name!r}: expected a path or the '
                             'file name of a recipe of this package, such as '
                             + ', '.join(near))
+
+
+def read_config(path: str) -> Config:
+    """Read a config.
+
+    Raises:
+        ValueError: If the file is no Python.
+    """
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(f'{path}, or a base of it, is no Python: '
+                         f'{error.msg}: {error.text}') from error

@@ -10,6 +10,7 @@ from typing import Optional, Union
 import torch
 import torch.nn as nn
 
+from ..core.channels import image_channels
 from ..data.images import MIN_SIDE
 from .graph import Pictures, prepare
 
@@ -64,6 +65,7 @@ def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
         tuple: The network to export, an example of its input, and its
         ``dynamic_shapes`` (None for fixed ones).
     """
+    channels = image_channels(net)
     net = prepare(net, size, phases and (multiple or size) % 2 == 0)
     if multiple is None:
         batch, side, free = 1, size, None
@@ -74,7 +76,7 @@ def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
     if uint8:
         image = torch.zeros(batch, side, side, 3, dtype=torch.uint8)
         return Pictures(net).eval(), image, free
-    return net, torch.zeros(batch, 3, side, side), free
+    return net, torch.zeros(batch, channels, side, side), free
 
 
 def _free_dims(multiple: int, first: int) -> dict:

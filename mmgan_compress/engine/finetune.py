@@ -23,14 +23,14 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from ..core.logs import quiet
+from ..core.logs import message_of, quiet
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
 from ..models.roles import is_unet
 from ..models.slim import SLIM
 from ..registry import MODELS
 from .finetune_terms import fit_taps, leave_out_judged
-from .launch import load_config, message_of, set_everywhere, walk
+from .launch import load_config, set_everywhere, walk
 
 NAME = 'finetune.py'
 # OMGD's losses need neither pairs nor a discriminator
@@ -216,7 +216,7 @@ def _check(cfg: Config):
             warnings.filterwarnings('ignore', 'Unnecessary conv bias')
             build_optim_wrapper(MODELS.build(model),
                                 copy.deepcopy(cfg.optim_wrapper))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f'{model.distiller.type} cannot train this student: '
             f'{message_of(error)}. Name another recipe with --finetune'

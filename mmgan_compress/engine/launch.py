@@ -1,7 +1,6 @@
 """From the command line to a Runner: overrides, and what is refused."""
 import functools
 import os
-import re
 import sys
 import warnings
 from argparse import Namespace
@@ -12,7 +11,8 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
-from ..core.recipes import find_config
+from ..core.logs import message_of
+from ..core.recipes import find_config, read_config
 from ..data.weights import weights_path
 from ..registry import DATASETS, MODELS
 from .state import unwrap
@@ -45,7 +45,7 @@ def load_config(args: Namespace) -> Config:
         ValueError: If options contradict each other or the machine.
     """
     args.config = find_config(args.config)
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.demo:
         if args.data_root:
             raise ValueError('--demo brings its own data: leave out '
@@ -209,12 +209,6 @@ def explained(build: Callable[[Namespace], Runner]) -> Callable:
             sys.exit(f'error: {message_of(error)}')
 
     return wrapper
-
-
-def message_of(error: Exception) -> str:
-    """Return what an error says, without the registry's words before it."""
-    text = str(error.args[0] if isinstance(error, KeyError) else error)
-    return re.sub('^(class `.*?` in .*?: )+', '', text)
 
 
 def finish_distributed():

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..core.channels import channel_map
+from ..core.channels import channel_map, image_channels
 from ..core.layers import find_layer
 from ..registry import HOOKS, PRUNERS
 from .state import unwrap
@@ -143,8 +143,7 @@ class GradualPruningHook(Hook):
 
 
 def _image(network: nn.Module, size: int) -> Tensor:
-    inputs = next(iter(channel_map(network).values()))[0]
-    return torch.empty(1, inputs, size, size, device='meta')
+    return torch.empty(1, image_channels(network), size, size, device='meta')
 
 
 def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:

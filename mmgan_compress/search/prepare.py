@@ -8,7 +8,8 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from ..compressors.budget import LATENCY
-from ..compressors.students import read_options, refuse_overwriting
+from ..compressors.students import (RESULT, read_options,
+                                    refuse_overwriting)
 from ..compressors.subnets import subnet
 from ..core.spaces import read_configuration
 from ..data.fetch import sha256_of
@@ -116,7 +117,7 @@ def check_folder(out: Path, study: str, settings: dict[str, Any]):
             return
         raise FileExistsError(f'{out} holds the results of another search: '
                               'name another --out, or remove it')
-    refuse_overwriting(out)
+    refuse_overwriting(out, [RESULT])
 
 
 def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:
