@@ -52,6 +52,9 @@ def test_fine_tuning(name):
     cfg = load(name)
     assert cfg.train_dataloader.batch_size == 16
     assert 'slimming' not in cfg.default_hooks
+    quantize = cfg.model.distiller.get('quantize')
+    assert quantize == (dict(activation_max=4., levels=256)
+                        if '-gs8' in name else None)
     optimizers = {key: wrapper.optimizer for key, wrapper in
                   cfg.optim_wrapper.items() if key != 'constructor'}
     fine = dict(ADAM, lr=1e-4)

@@ -118,6 +118,27 @@ def difference(one: nn.Module, other: nn.Module, image: Tensor) -> float:
 
 
 @torch.no_grad()
+def random_image(module: nn.Module, image: Tensor) -> Tensor:
+    """Return the same random image each time.
+
+    Args:
+        module (nn.Module): Network of one image.
+        image (Tensor): Example of it, whose shape counts. A quarter of each
+            side is enough where the network runs on that.
+
+    Returns:
+        Tensor: (1, C, H, W) in [-1, 1], where the network is.
+    """
+    shape = [1, *image.shape[1:]]
+    small = shape[:2] + [side // 4 for side in shape[2:]]
+    with contextlib.suppress(RuntimeError, ValueError):
+        meta_copy(module)(torch.empty(small, device='meta'))
+        shape = small
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    return (x * 2 - 1).to(next(module.parameters()).device)
+
+
+@torch.no_grad()
 def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
                 image: Tensor) -> None:
     """Refuse a network that mixes channels where no layer shows it.
@@ -129,21 +150,12 @@ def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
         module (nn.Module): The dense network.
         small (nn.Module): What :func:`slice_channels` made of it.
         kept (dict[str, list[list[int]]]): What it kept.
-        image (Tensor): Example of the input, whose shape counts. A quarter
-            of it is enough where the network runs on that.
+        image (Tensor): Example of the input, whose shape counts.
 
     Raises:
         ValueError: If the two differ by more than the order of sums makes.
     """
-    device = next(module.parameters()).device
-    sides = [side // 4 for side in image.shape[2:]]
-    with contextlib.suppress(RuntimeError, ValueError):
-        meta_copy(module)(torch.empty(1, image.shape[1], *sides,
-                                      device='meta'))
-        image = image[:1, :, :sides[0], :sides[1]]
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(1, *image.shape[1:], generator=generator) * 2 - 1
-    x = x.to(device)
+    x = random_image(module, image)
     size = float(copy.deepcopy(module).eval()(x).abs().max())
     gap = difference(masked(module, kept), small, x)
     if not gap <= _ROUNDING * max(size, 1.):

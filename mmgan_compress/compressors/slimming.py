@@ -14,13 +14,16 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ..core.channels import channel_map, resize
+from ..core.channels import channel_map, image_channels, resize
 from ..core.layers import find_layer
+from ..models.fake_quant import fake_quantize
 from ..models.slim import slim_config
 from ..models.slimmable import FreeChannels, free_channels
 from ..registry import PRUNERS
 from .base import Compressed, check_layers
+from .slicing import difference, random_image
 
+SIZE = 256  # side of the image that 8 bits are compared on
 _POINTWISE = (nn.ReLU, nn.LeakyReLU)
 # of these the edges keep a constant, and dropout does nothing in eval mode
 _TRANSPARENT = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.Dropout,
@@ -59,8 +62,10 @@ class SlimExtraction:
         Returns:
             Compressed: ``summary`` has ``widths`` by convolution; ``kept``,
             the dead channels that stay for their constants; ``emptied``,
-            layers whose one channel emits zeros; and ``dropped``, the
-            largest constant that was dropped.
+            layers whose one channel emits zeros; ``dropped``, the largest
+            constant that was dropped; and ``gap_8_bits``, how far both lie
+            apart in 8 bits: the largest weight of a layer, which may have
+            gone, is its scale.
 
         Raises:
             TypeError: If it is no ResNet generator, or quantized.
@@ -78,6 +83,7 @@ class SlimExtraction:
         with torch.no_grad():
             for channels in free:
                 self._extract(net, channels, summary)
+        summary['gap_8_bits'] = _gap_8_bits(generator, net)
         return Compressed(net, slim_config(net, config), summary)
 
     def _extract(self, net: nn.Module, free: FreeChannels, summary: dict):
@@ -105,6 +111,14 @@ class SlimExtraction:
         take(net, free.norm, inputs=living)
         for name in _readers(net, free.reader):
             take(net, name, inputs=living)
+
+
+def _gap_8_bits(dense: nn.Module, small: nn.Module) -> float:
+    """Return the largest difference on a random image when both round."""
+    one, other = (fake_quantize(copy.deepcopy(net).cpu())
+                  for net in (dense, small))
+    image = torch.empty(1, image_channels(dense), SIZE, SIZE, device='meta')
+    return difference(one, other, random_image(one, image))
 
 
 def _constants(norm: _NormBase, free: FreeChannels) -> Tensor:
