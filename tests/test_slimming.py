@@ -257,7 +257,7 @@ def test_what_is_refused():
     plain = dict(config, norm_cfg=dict(type='IN'))
     with pytest.raises(ValueError, match='has no scales'):
         SlimExtraction().compress(build_generator(plain), plain)
-    with pytest.raises(TypeError, match='no row of residual blocks'):
+    with pytest.raises(ValueError, match='no norm has a channel of scale'):
         SlimExtraction().compress(nn.Conv2d(3, 3, 1), {})
 
 

@@ -7,8 +7,11 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from students import REPO, make_host, refused_by_tool, run_python
+from pruning import seeded
+from students import (GENERATORS, REPO, make_host, refused_by_tool,
+                      run_python)
 from test_slimming import AFFINE, difference, slimmed
+from torch.nn.modules.batchnorm import _NormBase
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.compressors.slicing import random_image
@@ -17,6 +20,7 @@ from mmgan_compress.core.layers import find_layer
 from mmgan_compress.models.fake_quant import defake_quantize, fake_quantize
 from mmgan_compress.models.slimmable import free_channels
 from mmgan_compress.student import student_info
+from mmgan_compress.student_config import build_generator
 
 KINDS = {
     'resnet': dict(kind='resnet', norm_cfg=AFFINE),
@@ -110,6 +114,54 @@ def test_a_student_that_was_extracted_whole_is_refused():
     assert not result.summary['kept'] and not result.summary['emptied']
     with pytest.raises(ValueError, match='no norm has a scale of 0'):
         SlimExtraction().compress(result.network, result.config)
+
+
+@pytest.mark.parametrize('norm', ['BN', 'IN'])
+def test_unets_lose_what_their_norms_zero(norm):
+    """Along the graph, skips included; what only lost its scale stays."""
+    pytest.importorskip('torch_pruning')
+    config = dict(GENERATORS['unet'], norm_cfg=dict(type=norm, affine=True))
+    net = seeded(build_generator(config))
+    norms = [layer for layer in net.modules() if isinstance(layer, _NormBase)]
+    with torch.no_grad():
+        for layer in norms:
+            layer.weight[:2] = 0
+    with pytest.raises(ValueError, match='no norm has a channel of scale and'):
+        SlimExtraction().compress(net, config)
+    with torch.no_grad():
+        for layer in norms:
+            layer.bias[1] = 0
+    result = SlimExtraction().compress(net, config)
+    assert result.summary['removed'] == len(norms)
+    assert result.summary['gap'] <= 1e-5
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    twin = build_generator(result.config).eval()
+    twin.load_state_dict(result.network.state_dict())
+    with torch.no_grad():
+        assert (net(x) - twin(x)).abs().max() <= 1e-5
+
+
+def test_zeros_that_are_read_beside_their_norm():
+    """The image tells, not the graph."""
+    pytest.importorskip('torch_pruning')
+
+    class Beside(torch.nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
+            self.norm = torch.nn.BatchNorm2d(8)
+            self.last = torch.nn.Conv2d(8, 3, 1)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.last(x + self.norm(x))
+
+    net = seeded(Beside())
+    with torch.no_grad():
+        net.norm.weight[0] = net.norm.bias[0] = 0
+    with pytest.raises(ValueError, match='reads them beside their norms'):
+        SlimExtraction().compress(net, {})
 
 
 @pytest.mark.parametrize('largest', [False, True])

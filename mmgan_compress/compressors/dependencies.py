@@ -240,7 +240,8 @@ def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor,
         image (Tensor): Its input, on the meta device.
         shape (torch.Size): Of its output.
     """
-    if group.width < 2:
+    # a network that is a single layer has no name for it
+    if group.width < 2 or not all(m.layer for m in group.members):
         return False
     widths = kept_widths(without(dense, [group], [[0]]))
     try:

@@ -17,13 +17,14 @@ from torch.nn.modules.conv import _ConvNd
 from ..core.channels import channel_map, image_channels, resize
 from ..core.layers import find_layer
 from ..models.fake_quant import fake_quantize
+from ..models.roles import has_trunk
 from ..models.slim import slim_config
 from ..models.slimmable import FreeChannels, free_channels
 from ..registry import PRUNERS
 from .base import Compressed, check_layers
 from .slicing import difference, random_image
+from .zero_channels import SIZE, cut_zeros
 
-SIZE = 256  # side of the image that 8 bits are compared on
 _POINTWISE = (nn.ReLU, nn.LeakyReLU)
 # of these the edges keep a constant, and dropout does nothing in eval mode
 _TRANSPARENT = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.Dropout,
@@ -32,7 +33,7 @@ _TRANSPARENT = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.Dropout,
 
 @PRUNERS.register_module()
 class SlimExtraction:
-    """Cut the channels of scale 0 out of a trained ResNet generator.
+    """Cut the channels of scale 0 out of a trained generator.
 
     The weights of the others are inherited, and in eval mode the result
     computes what the generator computes. A constant that a dead channel
@@ -42,9 +43,13 @@ class SlimExtraction:
     channel keeps one that emits zeros, for the architectures have all their
     layers; a residual block is the identity then.
 
+    In a network without a row of residual blocks, such as a U-Net, channels
+    go whose scale and shift are 0: they are followed along the dependency
+    graph, and nothing is folded.
+
     Args:
-        published (bool): Drop the constants, as GAN Slimming's code does;
-            its result differs from the generator.
+        published (bool): Drop the constants of a ResNet generator, as GAN
+            Slimming's code does; its result differs from the generator.
     """
 
     takes_quantized = True  # GS-8: the float weights of such a file
@@ -65,14 +70,19 @@ class SlimExtraction:
             layers whose one channel emits zeros; ``dropped``, the largest
             constant that was dropped; and ``gap_8_bits``, how far both lie
             apart in 8 bits: the largest weight of a layer, which may have
-            gone, is its scale.
+            gone, is its scale. Without residual blocks ``removed`` and
+            ``removable``, numbers of channels, ``gap`` and ``gap_8_bits``.
 
         Raises:
-            TypeError: If it is no ResNet generator, or quantized.
+            TypeError: If it is quantized.
             ValueError: If its norms have no scales, or if none of these is
                 0.
+            ImportError: If it has no residual blocks and Torch-Pruning is
+                not installed.
         """
         check_layers(generator)  # a constant folds into plain ones only
+        if not has_trunk(generator):
+            return _along_graph(generator, config)
         net = copy.deepcopy(generator).cpu()
         free = free_channels(net)
         if all(find_layer(net, f.norm).weight.all() for f in free):
@@ -111,6 +121,22 @@ class SlimExtraction:
         take(net, free.norm, inputs=living)
         for name in _readers(net, free.reader):
             take(net, name, inputs=living)
+
+
+def _along_graph(generator: nn.Module, config: dict) -> Compressed:
+    """Cut what norms make zero, wherever it goes."""
+    small, summary = cut_zeros(generator, ('norm', ))
+    if not summary['removed']:
+        raise ValueError('no norm has a channel of scale and shift 0, so '
+                         'none can go: train with SoftThresholdHook, or set '
+                         'the shifts of dead channels to 0')
+    if summary['gap'] > 1e-3:
+        raise ValueError(
+            f'the image changes by {summary["gap"]:.2g} without the channels '
+            'of scale and shift 0: something reads them beside their norms, '
+            'or turns zeros into other numbers')
+    summary['gap_8_bits'] = _gap_8_bits(generator, small)
+    return Compressed(small, slim_config(small, config), summary)
 
 
 def _gap_8_bits(dense: nn.Module, small: nn.Module) -> float:

@@ -33,6 +33,13 @@ def _depthwise(net: nn.Module) -> set[str]:
             if isinstance(layer, SeparableConv)}
 
 
+def has_trunk(net: nn.Module) -> bool:
+    """Tell whether a network has a row of residual blocks."""
+    row = getattr(net, 'model', None)
+    return isinstance(row, nn.Sequential) and any(
+        isinstance(block, _RESIDUAL) for block in row)
+
+
 def resnet_chain(net: nn.Module) -> dict[str, int]:
     """Return the convolutions of a ResNet generator that have filters of
     their own, in the order in which they run.
@@ -57,14 +64,12 @@ def resnet_chain(net: nn.Module) -> dict[str, int]:
     Raises:
         TypeError: If it has no residual blocks in a row.
     """
-    blocks = dict(net.model.named_children()) if isinstance(
-        getattr(net, 'model', None), nn.Sequential) else {}
-    if not any(isinstance(block, _RESIDUAL) for block in blocks.values()):
+    if not has_trunk(net):
         raise TypeError(f'{type(net).__name__} has no row of residual blocks '
                         'called "model": expected a ResNet generator of '
                         'mmagic or of this package')
     chain, trunk, depthwise = {}, 0, _depthwise(net)
-    for child, block in blocks.items():
+    for child, block in net.model.named_children():
         prefix = f'model.{child}'
         names = [f'{prefix}.{name}' if name else prefix
                  for name, layer in block.named_modules()

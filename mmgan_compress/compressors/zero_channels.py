@@ -1,0 +1,74 @@
+"""Channels that are zero for whoever reads them, cut along the graph."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from ..core.channels import image_channels
+from ..core.layers import find_layer
+from .dependencies import ChannelGroup, channel_groups, without
+from .slicing import check_equal, difference, random_image, slice_channels
+
+# sides of the image that shapes are traced with
+SIZE = 256
+
+
+def cut_zeros(generator: nn.Module,
+              parts: Sequence[str]) -> tuple[nn.Module, dict]:
+    """Copy a network without the channels that some of its layers zero.
+
+    Args:
+        generator (nn.Module): Trained network; it is left as it is.
+        parts (Sequence[str]): Those of a group (``dependencies.Member``)
+            that must all be zero for a channel to go.
+
+    Returns:
+        nn.Module: The smaller network, on the CPU.
+        dict: ``removed`` and ``removable``, numbers of channels, and
+        ``gap``, the largest difference of both on one random image.
+
+    Raises:
+        TypeError: If the network is quantized.
+        ValueError: If something outside of layers mixes channels.
+        ImportError: If Torch-Pruning is not installed.
+    """
+    image = torch.empty(1, image_channels(generator), SIZE, SIZE,
+                        device='meta')
+    groups = channel_groups(generator, image)
+    dead = [_dead(generator, group, parts) for group in groups]
+    kept = without(generator, groups, dead)
+    small = slice_channels(generator, kept)
+    check_equal(generator, small, kept, image)
+    gap = difference(generator, small, random_image(generator, image))
+    return small.cpu(), dict(
+        removed=sum(map(len, dead)),
+        removable=sum(group.width for group in groups), gap=gap)
+
+
+@torch.no_grad()
+def _dead(network: nn.Module, group: ChannelGroup,
+          parts: Sequence[str]) -> list[int]:
+    """Return the channels of a group that are zero, but one of them if all
+    are: a layer without channels makes no image."""
+    members = [member for member in group.members if member.part in parts]
+    alive = torch.zeros(group.width, dtype=torch.bool)
+    for member in members:
+        layer = find_layer(network, member.layer)
+        roots = torch.tensor(member.roots)
+        if layer.weight is None and 'makes' not in parts:
+            alive[roots] = True  # a norm that zeroes nothing by itself
+        for tensor in (layer.weight, layer.bias):
+            if tensor is not None:
+                live = _live(tensor, layer, member.part)
+                alive[roots] |= live[list(member.channels)].cpu()
+    dead = (~alive).nonzero().flatten().tolist() if members else []
+    return dead[1:] if len(dead) == group.width else dead
+
+
+def _live(tensor: Tensor, layer: nn.Module, part: str) -> Tensor:
+    """Tell which outputs of a layer have a value other than 0, (C,)."""
+    if tensor.dim() > 1 and part == 'makes' and \
+            getattr(layer, 'transposed', False):
+        tensor = tensor.transpose(0, 1)
+    return tensor.flatten(1).any(1) if tensor.dim() > 1 else tensor != 0
