@@ -14,7 +14,6 @@ from mmgan_compress.compressors import layer_table
 from mmgan_compress.compressors.layer_table import (REST, Times, comparison,
                                                     measure)
 from mmgan_compress.compressors.sources import read_source
-from mmgan_compress.compressors.students import read_budgets, read_options
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.resources import count_macs, count_params
 from mmgan_compress.registry import MODELS, PRUNERS

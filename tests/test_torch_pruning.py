@@ -2,7 +2,6 @@
 import copy
 import json
 import re
-import sys
 
 import pytest
 import torch
@@ -18,9 +17,8 @@ from mmgan_compress.compressors.importance import (IMPORTANCES,
                                                    group_scores)
 from mmgan_compress.compressors.slicing import (difference, masked,
                                                 slice_channels)
-from mmgan_compress.compressors.torch_pruning_bridge import (TorchPruner,
-                                                             prune)
-from mmgan_compress.core.channels import channel_map, resize
+from mmgan_compress.compressors.torch_pruning_bridge import TorchPruner
+from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.resources import count_macs
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.registry import PRUNERS
@@ -222,69 +220,6 @@ class TestBudget:
     def test_settings(self, settings, message):
         with pytest.raises(ValueError, match=message):
             TorchPruner(**settings)
-
-
-class Odd(nn.Module):
-    """A network of no known kind: what cannot be cut stays whole."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Conv2d(3, 8, 3, padding=1)
-        self.groups = nn.GroupNorm(2, 8)
-        self.paired = nn.Conv2d(8, 8, 3, padding=1, groups=2)
-        self.free = nn.Conv2d(8, 10, 3, padding=1)
-        self.norm = nn.InstanceNorm2d(10, affine=True)
-        self.act = nn.ReLU(inplace=True)
-        self.wide = nn.Conv2d(10, 12, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(2)
-        self.last = nn.Conv2d(6, 3, 1)
-        self.side = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x):
-        y = self.paired(self.groups(self.first(x)))
-        y = self.shuffle(self.wide(self.act(self.norm(self.free(y)))))
-        x = nn.functional.interpolate(self.side(x) + x, scale_factor=2)
-        return self.last(torch.cat([x, y], 1))
-
-
-class TestAnyModule:
-    def test_one_call(self):
-        net = seeded(Odd())
-        small, kept, summary = prune(net, image(16), dict(macs=0.7))
-        assert set(summary['channels']) == {'free', 'norm', 'wide'}
-        assert summary['size'] == 16
-        assert difference(masked(net, kept), small, image(16)) <= 1e-5
-        rebuilt = resize(Odd(), summary['channels']).eval()
-        rebuilt.load_state_dict(small.state_dict())
-        assert difference(rebuilt, small, image(16)) == 0
-
-    @pytest.mark.parametrize('net', [
-        nn.Sequential(nn.Conv2d(3, 3, 1)), nn.Sequential(nn.ReLU())])
-    def test_nothing_to_remove(self, net):
-        with pytest.raises(TypeError, match='no channels that can be'):
-            prune(net, image(16), dict(params=0.5))
-
-    def test_quantized_is_refused(self):
-        net = nn.Sequential(torch.ao.quantization.QuantStub(),
-                            nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))
-        with pytest.raises(TypeError, match="'0' of Sequential is a QuantSt"):
-            prune(net, image(16), dict(params=0.5))
-
-    def test_input_is_left_alone(self):
-        net = copy.deepcopy(network('mobile')[0]).train()
-        net.requires_grad_(False)
-        before, state = copy.deepcopy(net), torch.get_rng_state()
-        small, _, _ = pruner(ratio=0.5).prune(net, image())
-        assert torch.equal(torch.get_rng_state(), state)
-        assert str(net) == str(before) and net.training and small.training
-        for key, value in before.state_dict().items():
-            assert torch.equal(net.state_dict()[key], value)
-        assert not any(p.requires_grad for p in small.parameters())
-
-    def test_torch_pruning_is_asked_for(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, 'torch_pruning', None)
-        with pytest.raises(ImportError, match=r'mmgan_compress\[pruning\]'):
-            pruner(ratio=0.5).prune(network('resnet')[0], image())
 
 
 class TestArtefact:
