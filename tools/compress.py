@@ -99,6 +99,8 @@ def compress(args: argparse.Namespace) -> str:
         *students.FILES, finetune.NAME,
         *([DENSE] if is_config(args.source) else [])])
     options = students.read_options(args.options)
+    if 'budget' in options:
+        raise ValueError('a budget is no option: give it by --budget')
     if args.training:
         options['training'] = load_config(argparse.Namespace(
             config=args.training, demo=args.demo, data_root=args.data_root,

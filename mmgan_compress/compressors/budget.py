@@ -16,9 +16,9 @@ def check_terms(size: int, tolerance: float) -> None:
     """Raise ValueError for a side or a tolerance that makes no sense."""
     if size < 1:
         raise ValueError(f'the size is {size}: expected the side of an image')
-    if not 0 <= tolerance < 1:
-        raise ValueError(f'the tolerance is {tolerance}: expected a share, '
-                         'at least 0 and below 1')
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f'the tolerance is {tolerance}: expected a number of '
+                         'at least 0, such as 0.02')
 
 
 @dataclass(frozen=True)

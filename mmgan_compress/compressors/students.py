@@ -149,9 +149,6 @@ def compress_source(source: Source, pruner: str,
     """
     for domain, budget in budgets.items():
         _check_pair(source, domain, find_pruner(pruner, budget is not None))
-    if 'budget' in options:
-        raise ValueError('a budget is no option: give it by --budget, such '
-                         'as macs=0.25')
     latencies = {domain: LatencyBudget.of(budget)
                  for domain, budget in budgets.items()
                  if budget and any(key.startswith(LATENCY) for key in budget)}

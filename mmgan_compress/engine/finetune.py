@@ -91,6 +91,13 @@ def read_recipe(recipe: str, domains: Sequence[str],
     cfg.model.update(reachable_domains=list(reachable),
                      related_domains=list(domains), default_domain=default)
     _score_only(cfg, reachable, default)
+    _resize_images(cfg, size)
+    _go_offline(cfg)
+    return cfg
+
+
+def _resize_images(cfg: Config, size: int):
+    """Let the student see images of its size, and no stored teacher's."""
     for key in ('val_evaluator', 'test_evaluator'):
         set_everywhere(cfg.get(key), 'size', size)  # of real images
     for split in ('train', 'val', 'test'):
@@ -102,8 +109,6 @@ def read_recipe(recipe: str, domains: Sequence[str],
                 dataset.load_size = round(
                     dataset.load_size * size / dataset.size)
             dataset.size = size
-    _go_offline(cfg)
-    return cfg
 
 
 def _score_only(cfg: Config, reachable: Sequence[str], default: str):
