@@ -9,7 +9,7 @@ from PIL import Image
 from students import REPO, expected, make_student, refused_by_tool, run_tool
 
 from mmgan_compress import load_student, pictures
-from mmgan_compress.deploy import quantize_onnx, tensorrt, writers
+from mmgan_compress.deploy import quantize_onnx, writers
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.parity import (Limits, ParityError, compare,
@@ -253,55 +253,6 @@ def test_tensorrt_up_to_the_onnx(student, tmp_path):
     assert '--maxShapes=input:4x3x512x512' in done.stdout
     assert not (tmp_path / 'end2end.engine').exists()
     assert (tmp_path / 'end2end.onnx').is_file()
-
-
-def test_trtexec_command():
-    assert tensorrt.how_to_build(Target('tensorrt'), 64) == (
-        'trtexec --onnx=end2end.onnx --saveEngine=end2end.engine '
-        '--stronglyTyped')
-    free = tensorrt.how_to_build(Target('tensorrt', dynamic=True), 64)
-    assert free.endswith('--minShapes=input:1x3x32x32 '
-                         '--optShapes=input:1x3x64x64 '
-                         '--maxShapes=input:1x3x128x128')
-    ranges = {f'{word}_shape': [1, 3, side, side]
-              for word, side in (('min', 128), ('opt', 256), ('max', 512))}
-    pictures = Target('tensorrt', dynamic=True, uint8=True, settings=dict(
-        model_inputs=[dict(input_shapes=dict(input=ranges))]))
-    # a U-Net of eight levels takes nothing smaller than 256
-    assert tensorrt.how_to_build(pictures, 256, 256).endswith(
-        '--minShapes=input:1x256x256x3 --optShapes=input:1x256x256x3 '
-        '--maxShapes=input:1x512x512x3')
-
-
-def test_another_runtime_in_the_same_folder(student, tmp_path):
-    student = student[0] / 'unet.pth'
-    export_student(student, tmp_path, images=[])
-    with pytest.raises(FileExistsError, match='another runtime'):
-        export_student(student, tmp_path, Target('torchscript'), images=[])
-    export_student(student, tmp_path, images=[])
-    (tmp_path / 'end2end.onnx').write_bytes(b'mine now')
-    with pytest.raises(FileExistsError, match='changed since'):
-        export_student(student, tmp_path, images=[])
-
-
-def test_what_a_failed_export_leaves(student, tmp_path):
-    with pytest.raises(ParityError):
-        export_student(student[0] / 'unet.pth', tmp_path / 'out', images=[],
-                       tolerance=1e-12)
-    with pytest.raises(ValueError, match='tolerance is -1'):
-        export_student(student[0] / 'unet.pth', tmp_path / 'out', images=[],
-                       tolerance=-1.)
-    assert not (tmp_path / 'out').exists()
-
-
-def test_another_export_takes_the_loss_away(student, tmp_path):
-    """quantize.json of ours goes, that of somebody else is refused."""
-    (tmp_path / 'quantize.json').write_text('{"notes": "mine"}')
-    with pytest.raises(FileExistsError, match='quantize.json was not writ'):
-        export_student(student[0] / 'unet.pth', tmp_path, images=[])
-    (tmp_path / 'quantize.json').write_text('{"student_sha256": "0"}')
-    export_student(student[0] / 'unet.pth', tmp_path, images=[])
-    assert not (tmp_path / 'quantize.json').exists()
 
 
 def test_a_config_is_found_by_its_name():
