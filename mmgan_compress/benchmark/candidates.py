@@ -133,13 +133,19 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             candidate.model = candidate.pictures = student
         elif not candidate.reason:
             own = not images and student_info(student).get('quantization')
-            settings = {} if skip is None or candidate.precision != 'int8' \
-                else dict(quantization_config=dict(skip=list(skip)))
-            target = Target(candidate.runtime, candidate.precision, size,
-                            settings=settings)
-            _convert(candidate, student, target, out, dict(
-                calibration=None if own else shown, images=compared))
+            _convert(candidate, student, _target(candidate, size, skip), out,
+                     dict(calibration=None if own else shown,
+                          images=compared))
     return wanted
+
+
+def _target(candidate: Candidate, size: int,
+            skip: Optional[Sequence[str]]) -> Target:
+    settings = {}
+    if skip is not None and candidate.precision == 'int8':
+        settings = dict(quantization_config=dict(skip=list(skip)))
+    return Target(candidate.runtime, candidate.precision, size,
+                  settings=settings)
 
 
 def _reason(candidate: Candidate) -> str:

@@ -60,15 +60,7 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or target.size or net.meta['image_size']
-    if method.calibrates and not calibration:
-        raise ValueError(
-            f'{type(method).__name__} needs images to calibrate on: give a '
-            "folder of training images of the student's source domain "
-            '(--calibration FOLDER), or a recipe')
-    inputs = [np.zeros((1, 3, size, size), np.float32)]  # its size alone
-    if method.calibrates:
-        inputs = [x for _, x in real_inputs(size, calibration,
-                                            CALIBRATION_IMAGES)]
+    inputs = _inputs(method, size, calibration)
     plan = method.plan(net, inputs)
     target = dataclasses.replace(target, settings=dict(
         target.settings, quantization_config=plan.settings))
@@ -82,6 +74,18 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
         else lost['psnr'] >= floor, **plan.summary, export=report)
     write_record(out_dir, record)
     return record
+
+
+def _inputs(method: Any, size: int, calibration: Any) -> list[np.ndarray]:
+    """Return what a quantizer looks at."""
+    if not method.calibrates:
+        return [np.zeros((1, 3, size, size), np.float32)]  # its size alone
+    if not calibration:
+        raise ValueError(
+            f'{type(method).__name__} needs images to calibrate on: give a '
+            "folder of training images of the student's source domain "
+            '(--calibration FOLDER), or a recipe')
+    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES)]
 
 
 def write_record(out_dir: Union[str, Path], record: dict):
