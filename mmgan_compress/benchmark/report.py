@@ -207,7 +207,8 @@ def _draw(report: dict, path: Path) -> None:
         index = names.index(row['network'])
         axes.barh(at, taken, color=COLOURS[index % len(COLOURS)])
         faster = f'  {row["faster"]:.1f}x' if 'faster' in row else ''
-        axes.text(taken, at, f' {_number(taken)} ms{faster}', va='center')
+        axes.text(max(taken, row['floor_ms']), at,
+                  f'  {_number(taken)} ms{faster}', va='center')
         axes.plot([row['floor_ms']] * 2, [at - .4, at + .4], color='black')
     axes.set_yticks(range(len(rows)), [' '.join(_key(row)) for row in rows])
     axes.invert_yaxis()
@@ -217,7 +218,7 @@ def _draw(report: dict, path: Path) -> None:
     axes.set_xlim(right=4 * axes.get_xlim()[1])  # room for the figures
     machine = report['machine']
     axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
-                    f'{machine["threads"]} threads; black: arithmetic floor')
+                    f'{machine["threads"]} threads\nblack: arithmetic floor')
     part = path.with_name(f'{path.name}.part')
     figure.savefig(part, format='png', dpi=120)
     os.replace(part, path)
