@@ -215,7 +215,7 @@ def _draw(report: dict, path: Path) -> None:
     axes.set_xscale('log')
     axes.xaxis.set_major_formatter('{x:g}')
     axes.xaxis.set_minor_formatter('')
-    axes.set_xlim(right=4 * axes.get_xlim()[1])  # room for the figures
+    axes.set_xlim(right=6 * axes.get_xlim()[1])  # room for the figures
     machine = report['machine']
     axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
                     f'{machine["threads"]} threads\nblack: arithmetic floor')
