@@ -156,6 +156,8 @@ class Browser:
         answer = requests.post(f'{url}/session', json=dict(
             capabilities=dict(alwaysMatch=options))).json()['value']
         self.url = f'{url}/session/{answer["sessionId"]}'
+        # a click may return before the next page is there
+        self.send('timeouts', implicit=60000)
 
     def send(self, what, **data):
         response = requests.post(f'{self.url}/{what}', json=data)
