@@ -1,14 +1,19 @@
 """quantize.json: what 8 bits lose, and whether the floor is met."""
 import json
+import runpy
+from argparse import Namespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from students import REPO
 from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
 from mmgan_compress.compressors.int8 import (RuntimeNetwork, loss_on,
                                              quantize_student)
 from mmgan_compress.deploy.parity import ParityError
+from mmgan_compress.deploy.targets import Target
 
 
 def test_record(student, images, tmp_path):
@@ -56,3 +61,15 @@ def test_a_floor_that_other_images_miss(student, images, tmp_path):
                          [np.full((SIZE, SIZE, 3), 128, np.uint8)],
                          images=smooth)
     assert (tmp_path / 'quantize.json').read_text() == before
+
+
+def test_test_images_of_another_size_are_refused():
+    check = runpy.run_path(str(REPO / 'tools/quantize.py'))['check_size']
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(size=64))))
+    args, info = Namespace(size=None, test='r.py'), dict(image_size=64)
+    check(args, cfg, Target(), info)
+    check(args, cfg, Target(dynamic=True, size=None), dict(image_size=96))
+    with pytest.raises(ValueError, match='takes 256x256 .* say --size 64'):
+        check(args, cfg, Target(size=256), info)
+    args.size = 64
+    check(args, cfg, Target(size=256), info)

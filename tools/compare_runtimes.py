@@ -32,8 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--configs', nargs='+', metavar='FILE',
                         help='deploy configs (default: all)')
     parser.add_argument('--size', type=int, help='side of the images '
-                        '(default: that of the deploy config, or\nof the '
-                        'training images)')
+                        '(default: that of the training images)')
     parser.add_argument('--out', default='work_dirs/compare_runtimes')
     return parser.parse_args()
 
@@ -100,9 +99,13 @@ def compare(student: Path, target, folder: Path,
     from mmgan_compress.deploy.export import (CALIBRATION_IMAGES,
                                               export_student)
     from mmgan_compress.deploy.parity import MAX_IMAGES, ParityError
+    from mmgan_compress.student import student_info
+    # in place of the config's own: models of 8 bits are scored, too, on
+    # images of that size
+    size = args.size or student_info(student)['image_size']
     try:
         report = export_student(
-            student, folder, target, args.size,
+            student, folder, target, size,
             images=images_of(student, 'test_dataloader', MAX_IMAGES, args),
             calibration=images_of(student, 'train_dataloader',
                                   CALIBRATION_IMAGES, args)

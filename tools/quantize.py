@@ -93,6 +93,7 @@ def quantize(args: argparse.Namespace) -> dict:
         test = read_recipe(args.test, 'test_dataloader', info['domains'],
                            **data)
         images = images or recipe_images(test, 'test_dataloader', source)
+        check_size(args, test, target, info)
     calibration = named_images(args.calibration, 'train_dataloader', info,
                                domain, CALIBRATION_IMAGES, **data)
     record = quantize_student(args.student, args.out, quantizer, calibration,
@@ -101,6 +102,17 @@ def quantize(args: argparse.Namespace) -> dict:
         record['test'] = score(args, test, [source, domain], record)
         write_record(args.out, record)
     return record
+
+
+def check_size(args: argparse.Namespace, cfg, target, info: dict) -> None:
+    """Refuse a fixed size that the test images do not have."""
+    size = args.size or target.size or info['image_size']
+    tested = cfg.test_dataloader.dataset.get('size', size)
+    if not target.dynamic and size != tested:
+        raise ValueError(
+            f'the model takes {size}x{size} images and those of {args.test} '
+            f'are {tested}x{tested}: say --size {tested}, or take a dynamic '
+            'deploy config')
 
 
 def score(args: argparse.Namespace, cfg, domains: list, record: dict) -> dict:
