@@ -114,7 +114,8 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     """Convert, measure and return the report."""
     from mmgan_compress.benchmark import candidates, report, workers
     from mmgan_compress.benchmark.machine import check_same, machine_facts
-    report.refuse_overwriting(args.out)
+    from mmgan_compress.compressors.students import refuse_overwriting
+    refuse_overwriting(args.out, report.FILES)
     machine = machine_facts(args.threads, args.size)
     earlier = report.read(args.compare) if args.compare else None
     if earlier:  # before an hour of work, not after

@@ -147,9 +147,11 @@ def recipe_of(student: Path, loader: str, args: argparse.Namespace):
 def images_of(student: Path, loader: str, most: int,
               args: argparse.Namespace) -> list:
     """Return images of the recipe, to calibrate or to compare on."""
-    from mmgan_compress.engine.quality import recipe_images
-    cfg, source, _ = recipe_of(student, loader, args)
-    return recipe_images(cfg, loader, source, most)
+    from mmgan_compress.engine.quality import named_images
+    from mmgan_compress.student import student_info
+    info = student_info(student)
+    return named_images(args.recipe, loader, info, info['default_domain'],
+                        most, demo=args.demo, data_root=args.data_root)
 
 
 def score(student: Path, models: dict[str, str],

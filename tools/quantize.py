@@ -88,18 +88,19 @@ def quantize(args: argparse.Namespace) -> dict:
     target = read_target(args.deploy_cfg) if args.deploy_cfg else LOWERED
     # what is missing shows before the work
     data = dict(demo=args.demo, data_root=args.data_root)
-    test, images = None, args.images
+    test, tested = None, None
     if args.test:
         test = read_recipe(args.test, 'test_dataloader', info['domains'],
                            **data)
-        images = images or recipe_images(test, 'test_dataloader', source)
         check_size(args, test, target, info)
+        tested = recipe_images(test, 'test_dataloader', source)
     calibration = named_images(args.calibration, 'train_dataloader', info,
                                domain, CALIBRATION_IMAGES, **data)
     record = quantize_student(args.student, args.out, quantizer, calibration,
-                              target, args.size, images, domain)
+                              target, args.size, args.images or tested,
+                              domain)
     if test is not None:
-        record['test'] = score(args, test, [source, domain], record)
+        record['test'] = score(args, test, tested, [source, domain], record)
         write_record(args.out, record)
     return record
 
@@ -115,17 +116,17 @@ def check_size(args: argparse.Namespace, cfg, target, info: dict) -> None:
             'deploy config')
 
 
-def score(args: argparse.Namespace, cfg, domains: list, record: dict) -> dict:
+def score(args: argparse.Namespace, cfg, images: list, domains: list,
+          record: dict) -> dict:
     """Return the figures of both models on the test split."""
     from mmgan_compress.compressors.int8 import RuntimeNetwork, loss_on
-    from mmgan_compress.engine.quality import recipe_images, score_networks
+    from mmgan_compress.engine.quality import score_networks
     from mmgan_compress.student import load_student
     model = Path(args.out, next(iter(record['export']['files'])))
     networks = dict(
         fp32=load_student(args.student, domains[1]),
         int8=RuntimeNetwork(model, record['export']['uint8']))
-    lost = loss_on(*networks.values(),
-                   recipe_images(cfg, 'test_dataloader', domains[0]))
+    lost = loss_on(*networks.values(), images)
     figures, protocols = score_networks(cfg, networks, domains, domains[1])
     return dict(recipe=Path(args.test).name, lost=lost, protocols=protocols,
                 **figures)

@@ -10,6 +10,7 @@ from .machine import check_same
 from .workers import GEMM_SIDE, gemm_rate
 
 STEM = 'benchmark'
+FILES = tuple(f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png'))
 COLUMNS = ('network', 'runtime', 'precision', 'image, ms', 'p95', 'network, '
            'ms', 'images/s', 'memory, MB', 'PSNR, dB', 'faster', 'over floor')
 # of networks, in the order that they are named: Okabe and Ito's palette
@@ -172,22 +173,10 @@ def _lines(report: dict) -> list[str]:
     ]
 
 
-def refuse_overwriting(out: Path):
-    """Raise FileExistsError if a folder holds the files of a run."""
-    for path in _files(out):
-        if path.exists():
-            raise FileExistsError(f'{path} exists: name another folder with '
-                                  '--out, or remove it')
-
-
-def _files(out: Path) -> list[Path]:
-    return [out / f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png')]
-
-
 def save(report: dict, out: Path) -> list[Path]:
     """Write ``benchmark.json``, ``.md`` and ``.png``; return their paths."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = _files(out)
+    paths = [out / name for name in FILES]
     paths[0].write_text(json.dumps(report, indent=2, allow_nan=False) + '\n',
                         encoding='utf-8')
     paths[1].write_text(to_markdown(report), encoding='utf-8')

@@ -43,9 +43,8 @@ def searcher_of(args: Namespace) -> Searcher:
     if searcher.needs_limit and not args.budget:
         raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
                          'macs=0.5')
-    if args.rank and (Path(args.out) / RANKING).exists():
-        raise FileExistsError(f'{Path(args.out) / RANKING} exists: name '
-                              'another --out, or remove it')
+    if args.rank:
+        refuse_overwriting(Path(args.out), [RANKING])
     return searcher
 
 
