@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .data.images import EXTENSIONS, MIN_SIDE, check_images, list_images
+from .data.images import MIN_SIDE, check_images, list_images, no_images
 
 
 class Job(NamedTuple):
@@ -58,10 +58,9 @@ def collect(images: Any) -> list[Job]:
 
 
 def _of_folder(folder: str) -> list[Job]:
-    files = list_images(folder, '')
+    files = list_images(folder)
     if not files:
-        raise FileNotFoundError(f'no image in {os.path.abspath(folder)}: '
-                                f'expected {", ".join(EXTENSIONS)}')
+        raise FileNotFoundError(no_images(folder))
     return [
         Job(file, os.path.splitext(os.path.relpath(file, folder))[0], folder)
         for file in files

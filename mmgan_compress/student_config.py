@@ -215,7 +215,7 @@ def _dataset(key: str, size: int) -> dict:
             dict(type='LoadImageFromFile', key=key, channel_order='rgb',
                  color_type='color'),
             dict(type='Resize', keys=[key], scale=(size, size),
-                 interpolation='bicubic'),
+                 interpolation='bicubic', backend='pillow'),
             # PackInputs would take a single image out of its dict
             dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
             dict(type='PackInputs', keys=[key, 'img'], data_keys=[],

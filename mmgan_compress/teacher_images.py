@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
 
-import mmcv
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -112,6 +110,4 @@ def _source(path: str, size: int, paired_side: Optional[str]) -> Image.Image:
         half = image.width // 2
         left = 0 if paired_side == 'A' else half
         image = image.crop((left, 0, left + half, image.height))
-    # mmcv's, as in the data set: Pillow's bicubic smooths where it shrinks
-    return Image.fromarray(mmcv.imresize(
-        np.array(image), (size, size), interpolation='bicubic'))
+    return image.resize((size, size), Image.Resampling.BICUBIC)

@@ -1,7 +1,6 @@
 """A folder of a teacher's images: made by a tool, loaded with its sources."""
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -63,9 +62,8 @@ def invert_by_hand(root, folder, out, box=None):
 
 
 def resized(file):
-    image = cv2.imread(str(file))[..., ::-1]
-    return cv2.resize(image, (256, 256),
-                      interpolation=cv2.INTER_CUBIC).astype(int)
+    with Image.open(file) as image:
+        return np.asarray(image.resize((256, 256), Image.BICUBIC)).astype(int)
 
 
 def draws(data, count=24, seed=3):

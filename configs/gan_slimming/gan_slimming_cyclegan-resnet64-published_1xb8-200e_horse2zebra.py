@@ -17,7 +17,8 @@ train_dataloader = dict(
             type='Resize',
             keys=keys,
             scale=(256, 256),
-            interpolation='bicubic'),
+            interpolation='bicubic',
+            backend='pillow'),
         dict(type='Flip', keys=keys, direction='horizontal', flip_ratio=1.),
         dict(
             type='PackInputs',

@@ -61,6 +61,7 @@ class TranslationImages(Dataset):
             negative or more than the half of the images.
     """
     METAINFO: dict = {}
+    halved = False  # whether a file holds A and B
 
     def __init__(self,
                  data_root: str,
@@ -112,25 +113,34 @@ class TranslationImages(Dataset):
 
     def _source_of(self, domain: str) -> str:
         if domain not in self.domains:
-            raise ValueError(f'teacher_images names the domain {domain!r}; '
-                             f'known are {list(self.domains)}')
+            raise ValueError(f'no domain {domain!r}; known are '
+                             f'{list(self.domains)}')
         return self.domains[1 - self.domains.index(domain)]
 
     def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:
         """Return a teacher's image by the path of its source."""
         side = self.domains.index(self._source_of(domain))
         letter = 'AB'[side]
-        root = os.path.join(self.data_root,
-                            'train' + ('' if self.aligned else letter))
-        option = f' --paired-side {letter}' if self.aligned else ''
+        root = images.side_folder(self.data_root, 'train',
+                                  '' if self.halved else letter)
+        option = f' --paired-side {letter}' if self.halved else ''
         return images.match_teacher_images(
-            root, self.files if self.aligned else self.files[side], folder,
+            root, self.files_by_side()[side], folder,
             f'python tools/make_teacher_images.py TEACHER {root} --out '
             f'{folder}{option}')
 
     def load_files(self):
         """Fill ``self`` with the files of the split."""
         raise NotImplementedError
+
+    def files_by_side(self) -> tuple[list[str], list[str]]:
+        """Return the files of A and those of B."""
+        raise NotImplementedError
+
+    def sources(self, domain: str) -> int:
+        """Return how many images become images of a domain."""
+        side = self.domains.index(self._source_of(domain))
+        return len(self.files_by_side()[side])
 
     def paths(self, index: int) -> dict:
         """Return the entry of the pipeline's input for one draw."""
@@ -149,8 +159,10 @@ class TranslationImages(Dataset):
         steps = self.loading() + [
             load_step(f'img_teacher_{d}') for d in self.teacher_files]
         load = self.load_size if self.split == 'train' else self.size
+        # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
+        # not
         steps.append(dict(type='Resize', keys=keys, scale=(load, load),
-                          interpolation='bicubic'))
+                          interpolation='bicubic', backend='pillow'))
         moved = [keys] if self.aligned else groups.values()
         for group in moved if self.split == 'train' else []:
             if load > self.size:  # one place for all keys, unlike `Crop`
@@ -192,8 +204,9 @@ class TranslationImages(Dataset):
 class UnpairedImages(TranslationImages):
     """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
 
-    An epoch has as many draws as the longer side has images; in training B
-    is drawn at random beside A.
+    Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
+    longer side has images, or those of ``epoch_domain``; in training B is
+    drawn at random beside A.
 
     Args:
         args: Of :class:`TranslationImages`.
@@ -207,6 +220,7 @@ class UnpairedImages(TranslationImages):
         ValueError: If it is of no domain, or there are ``teacher_images``.
     """
     aligned = False
+    epoch_domain: Optional[str] = None  # the train loop sets the method's
 
     def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
                  **kwargs):
@@ -226,7 +240,12 @@ class UnpairedImages(TranslationImages):
                 side = self.domains.index(domain)
                 self.files[side] += images.extra_images(folder)
 
+    def files_by_side(self):
+        return tuple(self.files)
+
     def __len__(self) -> int:
+        if self.epoch_domain:
+            return len(self.files[self.domains.index(self.epoch_domain)])
         return max(map(len, self.files))
 
     def paths(self, index):
@@ -241,11 +260,27 @@ class UnpairedImages(TranslationImages):
 
 @DATASETS.register_module()
 class PairedImages(TranslationImages):
-    """``train/ [val/] test/`` of images that hold A and B side by side."""
+    """``train/ [val/] test/`` of images that hold A and B side by side.
+
+    Or A and B in two folders, where files of one name but for the extension
+    are a pair: ``train/A/ train/B/`` and so on, or ``trainA/ trainB/``.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        side_by_side (bool): State that the images are pairs side by side,
+            whatever their shape. Else those that look like a single image,
+            A above B or a triptych are refused.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        ValueError: If an image does not look like a pair, has no
+            counterpart, or one of another size.
+    """
     aligned = True
 
-    def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
-                 **kwargs):
+    def __init__(self, *args, side_by_side: bool = False,
+                 extra_images: Optional[dict[str, str]] = None, **kwargs):
+        self.side_by_side = side_by_side
         if extra_images:
             raise ValueError('PairedImages has no extra_images, which have no '
                              'labels: leave them out, or distil a CycleGAN '
@@ -253,18 +288,34 @@ class PairedImages(TranslationImages):
         super().__init__(*args, **kwargs)
 
     def load_files(self):
-        self.files = self.files_of('')
+        root = self.data_root
+        self.halved = images.has_halves(root, self.split)
+        self.files = self.files_of('' if self.halved else 'A')
+        if self.halved:  # the two share the file
+            self.partners = {file: file for file in self.files}
+            if not self.side_by_side:
+                images.check_halves(self.files)
+        else:
+            self.partners = images.match_sides(*(
+                images.split_folder(root, self.split, side, self.val_folder)
+                for side in 'AB'), self.files)
+
+    def files_by_side(self):
+        return self.files, [self.partners[file] for file in self.files]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def paths(self, index):
-        # the two halves share the file; metrics tell images by their path
+        # metrics tell images by their path
         name = self.files[index]
         return dict(pair_path=name, **{
-            f'img_{d}_path': name for d in self.domains})
+            f'img_{d}_path': n for d, n in
+            zip(self.domains, (name, self.partners[name]))})
 
     def loading(self):
+        if not self.halved:
+            return [load_step(f'img_{d}') for d in self.domains]
         a, b = self.domains
         return [
             dict(type='LoadPairedImageFromFile', key='pair', domain_a=a,

@@ -1,8 +1,10 @@
 """Finding and checking image files."""
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 from PIL import Image
@@ -12,38 +14,122 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
 _CHECKED: set[tuple] = set()  # a process reads each file once
 MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
 LENT = 100  # training images that stand for val where nothing is held out
+LAYOUTS = ('trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
+           'for a CycleGAN recipe (unpaired); the same with equal names in A '
+           'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
+           'recipe (paired)')
+StrPath = Union[str, os.PathLike]
 
 
-def list_images(root: str, split: str, side: str = '') -> Optional[list[str]]:
-    """Return the sorted image files of ``root/<split><side>``.
+def _is_shown(name: str) -> bool:
+    """Tell a user's file or folder from a system's (thumbnails, forks)."""
+    return not name.startswith(('.', '__MACOSX', '@eaDir'))
+
+
+def _walk(folder: StrPath) -> Iterator[str]:
+    """Yield the files below a folder; links are followed, each folder once.
+
+    A link to nothing counts, so that whoever reads it says so; a pipe, which
+    would wait forever, does not.
+    """
+
+    def refuse(error: OSError):
+        raise ValueError(f'{error.filename} cannot be listed '
+                         f'({error.strerror}): make it readable') from error
+
+    seen = {os.path.realpath(folder)}
+    for base, folders, names in os.walk(folder, onerror=refuse,
+                                        followlinks=True):
+        found = sorted(filter(_is_shown, folders))
+        folders.clear()
+        for name in found:
+            real = os.path.realpath(os.path.join(base, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
+        for name in filter(_is_shown, names):
+            path = os.path.join(base, name)
+            if os.path.isfile(path) or not os.path.exists(path):
+                yield path
+
+
+def list_images(folder: StrPath) -> list[str]:
+    """Return the sorted image files of a folder and its sub-folders.
+
+    Regular files of the suffixes in ``EXTENSIONS``; what is hidden does not
+    count. The same for training, scoring, translating and calibration.
 
     Args:
-        root (str): Folder of the data set.
-        split (str): ``'train'``, ``'val'`` or ``'test'``.
-        side (str): ``'A'`` or ``'B'``; ``''`` for side-by-side pairs.
+        folder (str | Path): Folder.
 
     Returns:
-        list[str] | None: Paths, or None if there is no such folder.
+        list[str]: Paths; empty if there is no such folder.
+
+    Raises:
+        ValueError: If a folder in it cannot be listed; names it.
     """
-    folder = os.path.join(root, split + side)
     if not os.path.isdir(folder):
-        return None
-    return sorted(
-        os.path.join(base, name) for base, _, names in os.walk(folder)
-        for name in names if name.lower().endswith(EXTENSIONS))
+        return []
+    return sorted(file for file in _walk(folder)
+                  if file.lower().endswith(EXTENSIONS))
 
 
-def missing_data(root: str, folder: str) -> FileNotFoundError:
+def no_images(folder: StrPath) -> str:
+    """Say that a folder has no images, and what it has."""
+    found = 'there is no such folder'
+    if os.path.isdir(folder):
+        kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed'
+                        for file in _walk(folder))
+        found = 'found ' + (', '.join(
+            f'{count} {kind} files' for kind, count in
+            kinds.most_common(5)) or 'no files')
+    return (f'no images in {os.path.abspath(folder)}: {found}, expected '
+            f'{", ".join(EXTENSIONS)}')
+
+
+def side_folder(root: StrPath, split: str, side: str = '') -> str:
+    """Return where a split's images of a side are, or would be.
+
+    Args:
+        root (str | Path): Folder of the data set.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        side (str): ``'A'`` or ``'B'``: ``trainA/``, or ``train/A/`` where
+            there is one; ``''`` for side-by-side pairs, ``train/``.
+    """
+    nested = os.path.join(root, split, side)
+    return nested if side and os.path.isdir(nested) else \
+        os.path.join(root, split + side)
+
+
+def has_halves(root: StrPath, split: str) -> bool:
+    """Tell whether a paired set has A and B side by side in one image.
+
+    Otherwise they are in two folders: ``train/A/ train/B/``, or ``trainA/
+    trainB/``. All splits are as the training images are.
+    """
+    for name in ('train', split):
+        folder = os.path.join(root, name)
+        if os.path.isdir(folder):
+            return not os.path.isdir(os.path.join(folder, 'A'))
+        if os.path.isdir(folder + 'A'):
+            return False
+    return True
+
+
+def missing_data(root: StrPath, folder: str) -> FileNotFoundError:
     """Return the error for a data set that is not there."""
     name = os.path.basename(os.path.normpath(root))
-    looked = os.path.abspath(os.path.join(root, folder))
     from .recipes import RECIPES
     known = name if name in RECIPES else '-h'
+    there = sorted(f'{entry.name}/' for entry in os.scandir(root)
+                   if entry.is_dir() and _is_shown(entry.name)) \
+        if os.path.isdir(root) else []
     return FileNotFoundError(
-        f'no images in {looked}\n'
-        f'  prepare the set:   python tools/prepare_data.py {known}\n'
-        '  or use your own:   --data-root FOLDER  (trainA/ trainB/ testA/ '
-        'testB/, or train/ test/ of side-by-side pairs)\n'
+        f'{no_images(folder)}'
+        + (f'\n  {os.path.abspath(root)} has {" ".join(there[:9])}'
+           if there else '') +
+        f'\n  prepare the set:   python tools/prepare_data.py {known}\n'
+        f'  or use your own:   --data-root FOLDER, with {LAYOUTS}\n'
         '  or just try it:    add --demo, which uses the data shipped here')
 
 
@@ -64,6 +150,23 @@ def evenly_spaced(files: Sequence[str], count: int) -> list[str]:
             np.linspace(0, len(files) - 1, count).astype(int)]
 
 
+def split_folder(root: StrPath, split: str, side: str = '',
+                 val_folder: bool = True) -> str:
+    """Return the folder of a split's images: without val, the train one.
+
+    Args:
+        root (str | Path): Folder of the data set.
+        split (str): As of :func:`side_folder`.
+        side (str): As there.
+        val_folder (bool): Whether a val folder, if there is one, is the val
+            split.
+    """
+    folder = side_folder(root, split, side)
+    if split == 'val' and not (val_folder and os.path.isdir(folder)):
+        return side_folder(root, 'train', side)
+    return folder
+
+
 def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
                  val_folder: bool = True,
                  most: Optional[int] = None) -> list[str]:
@@ -71,13 +174,13 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
 
     Args:
         root (str): Folder of the data set.
-        split (str): As of :func:`list_images`.
+        split (str): As of :func:`side_folder`.
         side (str): As there.
         hold_out (int): Training images that are the val split in place of a
             folder, and are not in the train split. 0: ``LENT`` of them
             stand for val, and are in both.
-        val_folder (bool): Whether a val folder, if there is one, is the val
-            split. Nothing is held out then.
+        val_folder (bool): As of :func:`split_folder`. Nothing is held out
+            where there is one.
         most (int | None): Return at most so many, evenly spaced.
 
     Raises:
@@ -85,18 +188,18 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
         ValueError: If more than the half would be held out, or an image is
             unusable.
     """
-    has_val = val_folder and os.path.isdir(os.path.join(root, 'val' + side))
-    lent = split == 'val' and not has_val
-    folder = 'train' if lent else split
-    files = list_images(root, folder, side)
+    folder = split_folder(root, split, side, val_folder)
+    train = side_folder(root, 'train', side)
+    lent = split == 'val' and folder == train
+    files = list_images(folder)
     if not files:
-        raise missing_data(root, folder + side)
-    if hold_out and folder == 'train' and not has_val:
+        raise missing_data(root, folder)
+    if hold_out and folder == train and (lent or split_folder(
+            root, 'val', side, val_folder) == train):
         if hold_out > len(files) // 2:
             raise ValueError(
                 f'hold_out {hold_out} is more than the half of the '
-                f'{len(files)} images in '
-                f'{os.path.abspath(os.path.join(root, folder + side))}: give '
+                f'{len(files)} images in {os.path.abspath(folder)}: give '
                 'the data sets of train and val the same smaller one, or '
                 f'make a folder val{side}')
         held = evenly_spaced(files, hold_out)
@@ -115,10 +218,9 @@ def extra_images(folder: str) -> list[str]:
         FileNotFoundError: If there are none.
         ValueError: If one is unusable.
     """
-    files = list_images(folder, '')
+    files = list_images(folder)
     if not files:
-        raise FileNotFoundError(f'no images in {os.path.abspath(folder)}, '
-                                'which extra_images names')
+        raise FileNotFoundError(f'{no_images(folder)}; extra_images names it')
     return _checked(files)
 
 
@@ -173,7 +275,7 @@ def _checked(files: Sequence[str], paired: bool = False) -> list[str]:
     return list(files)
 
 
-def _by_name(folder: str, files: Sequence[str]) -> dict[str, str]:
+def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
     """Index files of a folder by their name in it, without extension."""
     named: dict[str, str] = {}
     for file in files:
@@ -181,7 +283,7 @@ def _by_name(folder: str, files: Sequence[str]) -> dict[str, str]:
         if name in named:
             raise ValueError(f'{named[name]} and {file} have the same name '
                              'but for the extension, which does not tell '
-                             "whose teacher's image is whose: rename one")
+                             'whose counterpart is whose: rename one')
         named[name] = file
     return named
 
@@ -204,7 +306,7 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
         FileNotFoundError: If any is missing.
         ValueError: If one is corrupt, or names are ambiguous.
     """
-    made = _by_name(folder, list_images(folder, '') or [])
+    made = _by_name(folder, list_images(folder))
     sources = _by_name(root, files)
     missing = [file for name, file in sources.items() if name not in made]
     if missing:
@@ -214,3 +316,78 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
             f'{missing[0]}\n  make them, into an empty folder:   {command}')
     _checked([made[name] for name in sources])
     return {file: made[name] for name, file in sources.items()}
+
+
+def check_halves(files: Sequence[str]):
+    """Refuse images whose shape is not that of A and B side by side.
+
+    Those are about twice as wide as high, or wider. Less is a single image
+    (16:9 is 1.78) or A above B; exactly 3 is a triptych.
+
+    Args:
+        files (Sequence[str]): Readable images.
+
+    Raises:
+        ValueError: With how many, and the first.
+    """
+    odd = [(file, width, height) for file in files
+           for width, height in [_size(file)]
+           if width < 1.8 * height or abs(width - 3 * height) < 0.02 * height]
+    if odd:
+        file, width, height = odd[0]
+        raise ValueError(
+            f'{len(odd)} of {len(files)} images do not look like pairs A|B, '
+            f'the first is {file} ({width}x{height}): expected images about '
+            'twice as wide as high, or wider, but not 3 times, as single '
+            'images, A above B or triptychs are\n'
+            '  if they are pairs:  side_by_side=True in the train, val and '
+            'test data sets says so\n'
+            f'  if they are not:    give the folder {LAYOUTS}')
+
+
+def match_sides(folder_a: str, folder_b: str,
+                files: Sequence[str]) -> dict[str, str]:
+    """Find and check B of every A of a paired set in two folders.
+
+    Args:
+        folder_a (str): Images of A.
+        folder_b (str): Those of B: the same names and sub-folders but for
+            the extension.
+        files (Sequence[str]): Those of A that are in use, checked.
+
+    Returns:
+        dict[str, str]: File of B by file of A.
+
+    Raises:
+        ValueError: If an image has no counterpart, or one of another size,
+            or is unusable.
+    """
+    a, b = (_by_name(folder, list_images(folder))
+            for folder in (folder_a, folder_b))
+    lonely = [(a.get(name) or b[name]) for name in sorted(a.keys() ^ b.keys())]
+    if lonely:
+        raise ValueError(
+            f'{len(lonely)} of {len(a) + len(b)} images in '
+            f'{os.path.abspath(folder_a)} and {os.path.abspath(folder_b)} '
+            f'have no counterpart of the same name, the first is {lonely[0]}: '
+            f'a pair has one name in A and B; unpaired images are for a '
+            'CycleGAN recipe')
+    wanted = set(files)
+    pairs = {a[name]: b[name] for name in a if a[name] in wanted}
+    _checked(list(pairs.values()))
+    unequal = [pair for pair in pairs.items() if _size(pair[0]) != _size(
+        pair[1])]
+    if unequal:
+        (first, second), = unequal[:1]
+        raise ValueError(
+            f'A and B differ in size in {len(unequal)} of {len(pairs)} '
+            f'pairs, the first is {first} ({"x".join(map(str, _size(first)))}'
+            f') and {second} ({"x".join(map(str, _size(second)))}): bring '
+            'both to one size')
+    return pairs
+
+
+@functools.cache
+def _size(file: str) -> tuple[int, int]:
+    with Image.open(file) as image:
+        return image.size

@@ -15,8 +15,9 @@ from typing import Dict, Iterable, Iterator
 
 from PIL import Image
 
+from .images import list_images
+
 MANIFEST = '.prepared.json'
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
 
 
 class DataError(RuntimeError):
@@ -53,14 +54,15 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     return pair
 
 
-def write_samples(samples: Iterable[Sample], root: Path,
-                  paired: bool) -> None:
-    """Write samples as PNG files in the layout of the data set.
+def write_samples(samples: Iterable[Sample], root: Path, paired: bool,
+                  suffix: str) -> None:
+    """Write samples in the layout of the data set.
 
     Args:
         samples: What to write.
         root: The data set's folder.
         paired: Side-by-side pairs, else a folder per domain.
+        suffix: Format of the files, such as '.png'.
     """
     for sample in samples:
         if paired:
@@ -71,14 +73,15 @@ def write_samples(samples: Iterable[Sample], root: Path,
         for domain, image in images.items():
             folder = root / f'{sample.split}{domain}'
             folder.mkdir(exist_ok=True)
-            image.save(folder / f'{sample.stem}.png')
+            # of JPEG, as prepare_cityscapes_dataset.py has it
+            image.save(folder / f'{sample.stem}{suffix}', quality=100,
+                       subsampling=0)
 
 
 def count_images(root: Path) -> Dict[str, int]:
     """Count the images in each folder of a data set."""
     return {
-        folder.name: sum(file.suffix.lower() in IMAGE_SUFFIXES
-                         for file in folder.iterdir())
+        folder.name: len(list_images(folder))
         for folder in sorted(root.iterdir()) if folder.is_dir()
     }
 

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from .archive import extract, members
 from .fetch import cache_dir, download
-from .layout import IMAGE_SUFFIXES, DataError, Sample
+from .images import list_images
+from .layout import DataError, Sample
 
 HOME = 'efrosgans.eecs.berkeley.edu'
 UNPAIRED_FOLDERS = ('trainA', 'trainB', 'testA', 'testB')
@@ -58,11 +59,8 @@ def unpack_published(archives: Sequence[Path], root: Path, paired: bool,
             if not (source / folder).is_dir():
                 continue
             (root / folder).mkdir()
-            for file in sorted((source / folder).iterdir()):
-                # No system files (.DS_Store, ._1.jpg).
-                if (file.suffix.lower() in IMAGE_SUFFIXES
-                        and not file.name.startswith('.')):
-                    os.replace(file, root / folder / file.name)
+            for file in list_images(source / folder):
+                os.replace(file, root / folder / Path(file).name)
     if paired and not (root / 'test').exists():
         # edges2shoes and maps hold train and val; papers score on that val,
         # so it is the test split and must not select checkpoints
@@ -115,18 +113,17 @@ def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         Sample: A is the photograph, B its label map.
     """
     labels = {}
-    for key, data in _cityscapes_files(archives, '_gtFine_color.png'):
-        # Small label maps are kept while the photographs pass by; nearest
-        # neighbour, because a mixed colour is no class.
-        labels[key] = data.resize((size, size), Image.NEAREST)
+    for key, data in _cityscapes_files(archives, '_gtFine_color.png', size):
+        # small label maps are kept while the photographs pass by
+        labels[key] = data
     photos = 0
-    for key, photo in _cityscapes_files(archives, '_leftImg8bit.png'):
+    for key, photo in _cityscapes_files(archives, '_leftImg8bit.png', size):
         if key not in labels:
             raise DataError(f'{key[1]} has a photograph but no label map: '
                             'are both archives complete?')
         photos += 1
         yield Sample(*key, {
-            'A': photo.resize((size, size), Image.LANCZOS),
+            'A': photo,
             'B': labels[key]
         })
     if photos != len(labels) or not photos:
@@ -136,8 +133,14 @@ def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
             'leftImg8bit_trainvaltest.zip.')
 
 
-def _cityscapes_files(archives: Sequence[Path], ending: str) -> Iterator:
-    """Go through the images of one kind: (split, stem), image."""
+def _cityscapes_files(archives: Sequence[Path], ending: str,
+                      size: int) -> Iterator:
+    """Go through the images of one kind: (split, stem), image.
+
+    Both are resized by PIL's default filter, labels too: the papers' labels
+    have mixed colours at their edges (prepare_cityscapes_dataset.py of
+    pytorch-CycleGAN-and-pix2pix).
+    """
     for archive in archives:
         for name, stream in tqdm(
                 members(archive), desc=Path(archive).name, unit='file',
@@ -146,4 +149,5 @@ def _cityscapes_files(archives: Sequence[Path], ending: str) -> Iterator:
             parts = name.split('/')
             if name.endswith(ending) and parts[-3] in ('train', 'val'):
                 image = Image.open(io.BytesIO(stream.read())).convert('RGB')
-                yield (parts[-3], parts[-1][:-len(ending)]), image
+                yield (parts[-3], parts[-1][:-len(ending)]), image.resize(
+                    (size, size))

@@ -31,12 +31,14 @@ class Recipe:
         fetch: Gets the archives.
         samples: Makes images of the archives; None for an archive that
             already has the final layout.
+        suffix: Format of the files that samples become.
     """
     licence: str
     paired: bool
     fetch: Callable[[], List[Path]]
     samples: Optional[Callable[[Sequence[Path], int],
                                Iterator[Sample]]] = None
+    suffix: str = '.png'
 
 
 def _published(licence: str, family: str, filename: str,
@@ -68,7 +70,7 @@ RECIPES: Dict[str, Recipe] = {
                        'maps.tar.gz'),
     'cityscapes': Recipe(
         'Cityscapes licence: non-commercial, may not be passed on', True,
-        published.no_cityscapes, published.cityscapes),
+        published.no_cityscapes, published.cityscapes, '.jpg'),
     'edges2emoji': Recipe(FLUENT, True, emoji.fetch_fluent_3d,
                           emoji.edges2emoji),
     'flat2emoji': Recipe(FLUENT, False, emoji.fetch_fluent,
@@ -150,8 +152,8 @@ def _build(recipe: Recipe, sources: Sequence[Path], out: Path,
             if recipe.samples is None:
                 published.unpack_published(sources, work, recipe.paired, size)
             else:
-                write_samples(
-                    recipe.samples(sources, size), work, recipe.paired)
+                write_samples(recipe.samples(sources, size), work,
+                              recipe.paired, recipe.suffix)
     except DAMAGED as error:
         raise DataError(f'An archive is damaged ({error}): '
                         f'{", ".join(map(str, sources))}. Delete it and run '

@@ -17,7 +17,8 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..data.fetch import cache_dir
-from ..data.images import check_images, list_images, missing_data
+from ..data.images import (check_images, has_halves, list_images,
+                           missing_data, side_folder)
 from .networks import fingerprint
 
 BATCH_SIZE = 16
@@ -34,9 +35,9 @@ class Reference:
             by ``+``. The papers on unpaired translation take
             ``'train+test'``, mmagic ``'test'``.
         layout (str): ``'unpaired'`` (``testA/ testB/``) or ``'paired'``
-            (``test/`` of side-by-side images).
+            (``test/`` of side-by-side images, or A and B in two folders).
         size (int): Side in pixels to which images are resized, as the
-            generator's are (cv2 bicubic).
+            generator's are (PIL bicubic).
 
     Raises:
         ValueError: If side, split or layout is none of these.
@@ -62,14 +63,19 @@ class Reference:
 
     def files(self) -> list[str]:
         """Return the image files, split by split, sorted within each."""
-        side = self.side if self.layout == 'unpaired' else ''
+        side = '' if self._halved() else self.side
         found = []
         for split in self.split.split('+'):
-            files = list_images(self.data_root, split, side)
+            folder = side_folder(self.data_root, split, side)
+            files = list_images(folder)
             if not files:
-                raise missing_data(self.data_root, split + side)
+                raise missing_data(self.data_root, folder)
             found += files
         return found
+
+    def _halved(self) -> bool:
+        return self.layout == 'paired' and has_halves(
+            self.data_root, self.split.split('+')[0])
 
     def load(self, path: str) -> Tensor:
         """Read one image as the data sets of this package do.
@@ -81,24 +87,25 @@ class Reference:
             Tensor: (3, size, size), RGB, float, whole numbers 0..255.
         """
         image = mmcv.imread(path, channel_order='rgb')
-        if self.layout == 'paired':
+        if self._halved():
             half = image.shape[1] // 2
             image = image[:, :half] if self.side == 'A' else image[:, half:]
         image = mmcv.imresize(
-            image, (self.size, self.size), interpolation='bicubic')
+            image, (self.size, self.size), interpolation='bicubic',
+            backend='pillow')
         return torch.from_numpy(image.copy()).permute(2, 0, 1).float()
 
     def describe(self, count: int) -> str:
         """Say in words what the reference is."""
         return (f'{count} real images ({self.split}, side {self.side} of '
-                f'{Path(self.data_root).name}, cv2 bicubic to '
+                f'{Path(self.data_root).name}, PIL bicubic to '
                 f'{self.size}x{self.size})')
 
     def _cache_file(self, files: list[str], network: nn.Module) -> Path:
         """Return the cache's file, named by all that features depend on."""
         stats = [os.stat(path) for path in files]
         key = json.dumps([
-            self.layout, self.side, self.size, fingerprint(network),
+            self._halved(), self.side, self.size, 'PIL', fingerprint(network),
             [(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
              for path, stat in zip(files, stats)]
         ])
@@ -131,7 +138,7 @@ class Reference:
     @torch.no_grad()
     def _compute(self, files: list[str], network: nn.Module) -> Tensor:
         with ThreadPoolExecutor(4) as pool:
-            check_images(files, self.layout == 'paired', pool.map)
+            check_images(files, self._halved(), pool.map)
         device = get_device()
         network = network.to(device)
         parts = []
