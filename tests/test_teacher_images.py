@@ -72,8 +72,8 @@ def draws(data, count=24, seed=3):
 
 
 def assert_inverted(source, teacher):
-    """Interpolation rounds, each value by a half at most."""
-    assert (source.int() + teacher.int() - 255).abs().max() <= 1
+    """Both passes of the interpolation round, by a half at most."""
+    assert (source.int() + teacher.int() - 255).abs().max() <= 2
     assert source.float().std() > 5
 
 

@@ -40,7 +40,7 @@ val_evaluator = dict(
 # testB is what the teacher makes of testA, so the student can be compared
 # image by image
 test_evaluator = dict(metrics=[
-    dict(**fid, reference=dict(**reference, split='train+test')),
+    dict(**fid, reference=dict(**reference, split='train')),
     dict(type='mmgan_compress.PairedQuality', domain=domain_b)
 ])
 default_hooks = dict(student=dict(metric=metric))

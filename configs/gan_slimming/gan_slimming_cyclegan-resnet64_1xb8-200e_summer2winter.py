@@ -27,5 +27,5 @@ reference = dict(data_root=data_root, layout='unpaired', side='B', size=256)
 val_evaluator = dict(
     metrics=[dict(**fid, reference=dict(**reference, split='train'))])
 test_evaluator = dict(
-    metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
+    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
 default_hooks = dict(student=dict(metric=metric))

@@ -113,8 +113,8 @@ class TranslationImages(Dataset):
 
     def _source_of(self, domain: str) -> str:
         if domain not in self.domains:
-            raise ValueError(f'no domain {domain!r}; known are '
-                             f'{list(self.domains)}')
+            raise ValueError(f'teacher_images or a metric names the domain '
+                             f'{domain!r}; known are {list(self.domains)}')
         return self.domains[1 - self.domains.index(domain)]
 
     def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:

@@ -45,6 +45,8 @@ class BaseDistiller(nn.Module):
     reported_teachers: Sequence[str] = ()
     # further passes over the training data that a step asks for
     streams: Sequence[str] = ()
+    # domain whose images make an epoch; None: that of the most
+    epoch_domain: Optional[str] = None
 
     def __init__(self,
                  terms: Sequence[dict],

@@ -105,6 +105,12 @@ class SlimmingStudent(PlayingStudent):
         if self.quantize is not None:
             fake_quantize(student, **self.quantize)
 
+    @property
+    def epoch_domain(self) -> str:
+        """The source: images of the target are not made use of."""
+        domain, = self.host.domains
+        return self.host.source_of(domain)
+
     def _taught(self) -> list[tuple[nn.Module, nn.Module]]:
         """Return networks beside those of the teacher they begin as."""
         domain, = self.host.domains

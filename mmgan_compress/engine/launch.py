@@ -10,10 +10,14 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
 from ..core.logs import message_of
 from ..core.recipes import find_config, read_config
+from ..data.datasets import TranslationImages
 from ..data.weights import weights_path
+from ..evaluation.distances import MIN_IMAGES
+from ..evaluation.reference import Reference
 from ..registry import DATASETS, MODELS
 from .state import unwrap
 
@@ -124,11 +128,11 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
 
     Raises:
         FileNotFoundError: Naming the path and the command that makes it.
-        ValueError: For images that cannot be used.
+        ValueError: For images that cannot be used, or too few of them.
     """
     for loader in loaders:
         if cfg.get(loader):
-            DATASETS.build(cfg[loader].dataset)
+            _check_numbers(cfg, loader, DATASETS.build(cfg[loader].dataset))
     held = [cfg[f'{split}_dataloader'].dataset.get('hold_out', 0)
             for split in ('train', 'val') if cfg.get(f'{split}_dataloader')]
     if len(set(held)) > 1:
@@ -140,6 +144,32 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
         if not os.path.isfile(file):
             raise FileNotFoundError(f'no weights {file!r}, which the student '
                                     'or a teacher starts from')
+
+
+def _check_numbers(cfg: Config, loader: str, dataset: Dataset):
+    """Refuse too few images for a batch, or for the figures of a split."""
+    if not isinstance(dataset, TranslationImages):
+        return  # of another package
+    split = loader.removesuffix('_dataloader')
+    if split == 'train':
+        count = dataset.sources(cfg.model.default_domain)
+        if cfg[loader].get('drop_last') and count < cfg[loader].batch_size:
+            raise ValueError(
+                f'{count} training images make no batch of '
+                f'{cfg[loader].batch_size}: add images to '
+                f'{dataset.data_root}, or lower train_dataloader.batch_size')
+    users = [cfg.get(f'{split}_evaluator')]
+    if split == 'val':
+        users.append(cfg.get('custom_hooks'))
+    for node in walk(users):
+        if 'domain' in node and dataset.sources(node.domain) < MIN_IMAGES:
+            raise ValueError(
+                f'{node.type} of {node.domain!r} needs at least {MIN_IMAGES} '
+                f'images, and the {split} split has '
+                f'{dataset.sources(node.domain)} in {dataset.data_root}: add '
+                'images, or raise max_images or hold_out of the data set')
+        if 'reference' in node:
+            Reference(**node.reference).check()
 
 
 def starting_files(cfg: Config) -> list[str]:

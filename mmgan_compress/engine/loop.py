@@ -13,7 +13,8 @@ class DistillTrainLoop(IterBasedTrainLoop):
     """Iteration-based loop that follows the distiller's schedule.
 
     Beside mmengine's it (1) takes its length and the moments of validation
-    (the end of each block) from the schedule, (2) starts the sampler where
+    (the end of each block) from the schedule, whose epochs are of the images
+    that the method counts, (2) starts the sampler where
     the run was killed in place of loading and discarding what was seen, (3)
     keeps validation from drawing on the generators of the training, and (4)
     deals the distiller's further streams: passes over the same data, each in
@@ -31,6 +32,7 @@ class DistillTrainLoop(IterBasedTrainLoop):
         self.val_begin = 1
         self.stop_training = False
         self.distiller = unwrap(runner.model).distiller
+        self.dataloader.dataset.epoch_domain = self.distiller.epoch_domain
         self.distiller.set_epoch_length(len(self.dataloader))
         self.schedule = self.distiller.schedule
         self._max_iters = self.schedule.total_iters

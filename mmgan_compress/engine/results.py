@@ -46,11 +46,13 @@ class StudentHook(Hook):
         metric (str | None): Validation metric that tells the best student;
             None keeps the last one only.
         lower_is_better (bool): Whether the metric is a distance.
+        since (int): First epoch, from 1, whose student can be the best.
     """
     priority = 'LOW'
 
     def __init__(self, metric: Optional[str] = None,
-                 lower_is_better: bool = True):
+                 lower_is_better: bool = True, since: int = 1):
+        self.since = since
         self.metric, self.sign = metric, 1 if lower_is_better else -1
 
     def before_train(self, runner):
@@ -58,7 +60,8 @@ class StudentHook(Hook):
             check_names([self.metric], runner.val_loop.evaluator)
 
     def after_val_epoch(self, runner, metrics=None):
-        if self.metric is None or not is_main_process():
+        epoch = runner.train_loop.schedule.epoch(runner.iter - 1)
+        if self.metric is None or epoch < self.since or not is_main_process():
             return
         hub, score = runner.message_hub, float(metrics[self.metric])
         best = hub.runtime_info.get('best_student')  # checkpoints hold it

@@ -9,6 +9,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 KID_SUBSETS = 100
+MIN_IMAGES = 2  # a covariance and an unbiased kernel distance need no less
 
 
 class _Identity(nn.Module):

@@ -16,7 +16,8 @@ from torchmetrics.functional.image import (
     peak_signal_noise_ratio, structural_similarity_index_measure)
 
 from ..registry import METRICS
-from .distances import KID_SUBSETS, frechet_distance, kernel_distance
+from .distances import (KID_SUBSETS, MIN_IMAGES, frechet_distance,
+                        kernel_distance)
 from .networks import shared_lpips, shared_network
 from .reference import Reference
 
@@ -101,10 +102,11 @@ class TranslationMetric(BaseMetric):
         for path, measured in results:
             if measured is not None:
                 distinct.setdefault(path, measured)
-        if len(distinct) < 2:
+        if len(distinct) < MIN_IMAGES:
             raise ValueError(
                 f'{type(self).__name__}({self.domain!r}) got {len(distinct)} '
-                'generated images, expected at least 2: use a larger split')
+                f'generated images, expected at least {MIN_IMAGES}: use a '
+                'larger split')
         figures, protocols = self.summarise(
             torch.stack(list(distinct.values())))
         self.protocol = {

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..data.fetch import cache_dir
 from ..data.images import (check_images, has_halves, list_images,
                            missing_data, side_folder)
+from .distances import MIN_IMAGES
 from .networks import fingerprint
 
 BATCH_SIZE = 16
@@ -40,7 +41,8 @@ class Reference:
             generator's are (PIL bicubic).
 
     Raises:
-        ValueError: If side, split or layout is none of these.
+        ValueError: If side, split or layout is none of these, or there are
+            too few images.
         FileNotFoundError: If there is no image; names the folder.
     """
     data_root: str
@@ -59,7 +61,12 @@ class Reference:
         if not set(splits) <= {'train', 'val', 'test'}:
             raise ValueError("reference: split must be 'train', 'val', 'test' "
                              f"or such as 'train+test', got {self.split!r}")
-        self.files()
+        count = len(self.files())
+        if count < MIN_IMAGES:
+            raise ValueError(
+                f'reference: {self.describe(count)}, expected at least '
+                f'{MIN_IMAGES}: add images to {self.data_root}, or name '
+                "another split, such as 'train'")
 
     def files(self) -> list[str]:
         """Return the image files, split by split, sorted within each."""
@@ -135,10 +142,18 @@ class Reference:
             _write(path, features)
         return features
 
+    def check(self):
+        """Read each image once in a process.
+
+        Raises:
+            ValueError: If one is corrupt or tiny; names the files.
+        """
+        with ThreadPoolExecutor(4) as pool:
+            check_images(self.files(), self._halved(), pool.map)
+
     @torch.no_grad()
     def _compute(self, files: list[str], network: nn.Module) -> Tensor:
-        with ThreadPoolExecutor(4) as pool:
-            check_images(files, self._halved(), pool.map)
+        self.check()
         device = get_device()
         network = network.to(device)
         parts = []
