@@ -33,6 +33,17 @@ def test_both_stages(name):
     assert len(cfg.model.reachable_domains) == 1
 
 
+@pytest.mark.parametrize('name', [n for n in NAMES if 'pix2pix' not in n])
+def test_scoring(name):
+    """FID against training images alone; the best after epoch 100."""
+    cfg = load(name)
+    for split in ('val', 'test'):
+        fid, *_ = cfg[f'{split}_evaluator'].metrics
+        assert fid.reference.split == 'train'
+    assert cfg.default_hooks.student.since == 101
+    assert host_of(name).distiller.epoch_domain == cfg.domain_a
+
+
 @pytest.mark.parametrize('name', SLIMMING)
 def test_slimming(name):
     cfg = load(name)

@@ -1,4 +1,5 @@
 """Data sets by name and the demo data."""
+import io
 import json
 import subprocess
 import sys
@@ -67,13 +68,22 @@ def test_facades_from_archive(tmp_path):
         assert image.size == (8, 4)
 
 
+def street(color):
+    """A fine pattern of a color and black, 96x48."""
+    on = np.random.default_rng(0).random((48, 96, 1)) < .5
+    return Image.fromarray((on * np.array(color)).astype(np.uint8))
+
+
 def cityscapes_archives(folder, stems=('a_1', 'b_2')):
     photos, labels = {}, {}
     for stem in stems:
         place = f'train/{stem[0]}/{stem}'
-        photos[f'leftImg8bit/{place}_leftImg8bit.png'] = image_bytes(
-            (16, 8), 'blue')
-        labels[f'gtFine/{place}_gtFine_color.png'] = image_bytes((16, 8))
+        for files, name, color in (
+                (photos, f'leftImg8bit/{place}_leftImg8bit.png', (0, 0, 255)),
+                (labels, f'gtFine/{place}_gtFine_color.png', (255, 0, 0))):
+            stream = io.BytesIO()
+            street(color).save(stream, 'PNG')
+            files[name] = stream.getvalue()
         labels[f'gtFine/{place}_gtFine_labelIds.png'] = b'not wanted'
     return [
         make_zip(folder / 'leftImg8bit_trainvaltest.zip', photos),
@@ -82,14 +92,18 @@ def cityscapes_archives(folder, stems=('a_1', 'b_2')):
 
 
 def test_cityscapes_pairs(tmp_path):
+    """As prepare_cityscapes_dataset.py of pytorch-CycleGAN-and-pix2pix:
+    PIL's default filter, for labels too, and JPEG of quality 100."""
     archives = cityscapes_archives(tmp_path)
     out = tmp_path / 'data'
-    made = prepare_data('cityscapes', out, size=6, archives=archives)
+    made = prepare_data('cityscapes', out, size=16, archives=archives)
     assert made['counts'] == {'train': 2}
-    with Image.open(out / 'train' / 'a_1.png') as pair:
-        assert pair.size == (12, 6)
-        assert pair.getpixel((0, 0)) == (0, 0, 255)
-        assert pair.getpixel((11, 5)) == (255, 0, 0)
+    pair = Image.new('RGB', (32, 16))
+    pair.paste(street((0, 0, 255)).resize((16, 16)), (0, 0))
+    pair.paste(street((255, 0, 0)).resize((16, 16)), (16, 0))
+    stream = io.BytesIO()
+    pair.save(stream, 'JPEG', quality=100, subsampling=0)
+    assert (out / 'train/a_1.jpg').read_bytes() == stream.getvalue()
     with pytest.raises(DataError, match='a_1 has a photograph but no label'):
         prepare_data('cityscapes', tmp_path / 'b', archives=archives[:1])
     assert not (tmp_path / 'b').exists()

@@ -249,3 +249,24 @@ def test_a_run_slims_and_resumes(config, tmp_path, quantize):
             domain].state_dict().items():
         assert torch.equal(value, a['state_dict'][
             f'distiller.student_discriminators.{domain}.{key}'])
+
+
+def test_an_epoch_is_the_sources(config, tmp_path):
+    """Published, each is drawn once; best is who comes late enough."""
+    toy.write_images(tmp_path / 'cyclegan', {
+        f'{split}{side}': count for split, side, count in (
+            ('train', 'A', 5), ('train', 'B', 9), ('val', 'A', 2),
+            ('val', 'B', 2))})
+    cfg = toy.without_report(config(
+        schedule=dict(epochs=2, constant=2, block=1)))
+    assert cfg.default_hooks.student.since == 101
+    cfg.default_hooks.student.since = 2
+    done = toy.train(cfg, tmp_path / 'run')
+    dataset = done.train_dataloader.dataset
+    assert done.iter == 2 * (5 // 2) and len(dataset) == 5
+    seen = [dataset[i]['data_samples'].metainfo['img_horse_path']
+            for i in range(5)]
+    assert sorted(seen) == dataset.files[0]
+    at_3 = torch.load(tmp_path / 'run/iter_3.pth', weights_only=True)
+    assert 'best_student' not in at_3['message_hub']['runtime_info']
+    assert done.message_hub.get_info('best_student') is not None

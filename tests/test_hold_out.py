@@ -154,3 +154,8 @@ def test_splits_that_do_not_fit_are_refused_before_training(recipe, tmp_path):
         check_inputs(cfg)
     cfg.val_dataloader.dataset.hold_out = 2
     check_inputs(cfg)
+    for split in SPLITS[:2]:
+        cfg[f'{split}_dataloader'].dataset.hold_out = 1
+    with pytest.raises(ValueError, match='needs at least 2 images, and the '
+                                         'val split has 1 in .* hold_out'):
+        check_inputs(cfg)

@@ -1,10 +1,12 @@
 """What the command line refuses, before anything is built or written."""
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from toy import REPO, toy_config, write_images
 
 from mmgan_compress.data.datasets import (PairedImages, PositionSampler,
@@ -117,6 +119,52 @@ def test_unknown_metric_is_refused_before_training(recipe, option, words):
     runner = launch.make_runner(arguments(recipe, cfg_options=[option]))
     with pytest.raises(KeyError, match=words):
         runner.train()
+
+
+def reference_of(recipe, **changes):
+    """Let a recipe's validation and test compare with real images."""
+    cfg = Config.fromfile(recipe)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.metrics = [dict(
+            type='mmgan_compress.FrechetDistance', domain='zebra',
+            network='vgg16', reference=dict(
+                data_root=cfg.train_dataloader.dataset.data_root, side='B',
+                size=32, **changes))]
+    cfg.dump(recipe)
+
+
+def test_a_reference_without_images_is_refused(recipe, tmp_path):
+    shutil.rmtree(tmp_path / 'data/valA')
+    shutil.rmtree(tmp_path / 'data/valB')
+    reference_of(recipe, split='val')
+    assert 'valB: there is no such folder' in refused(recipe)
+    reference_of(recipe, split='test')
+    (tmp_path / 'data/testB/0.png').unlink()
+    message = refused(recipe)
+    assert 'reference: 1 real images (test, side B of data' in message
+    assert 'expected at least 2' in message
+
+
+def test_a_broken_image_of_a_reference_is_named(recipe, tmp_path):
+    reference_of(recipe, split='train')
+    write_images(tmp_path / 'other', {'trainB': 3})
+    (tmp_path / 'other/trainB/1.png').write_text('no image')
+    assert 'other/trainB/1.png cannot be read' in refused(
+        recipe, cfg_options=['test_evaluator.metrics.0.reference.data_root='
+                             f'{tmp_path}/other'])
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_one_image_makes_no_figure(recipe, tmp_path, split):
+    (tmp_path / f'data/{split}A/0.png').unlink()
+    assert f'needs at least 2 images, and the {split} split has 1' in refused(
+        recipe)
+
+
+def test_images_that_make_no_batch_are_refused(recipe):
+    assert '5 training images make no batch of 8' in refused(
+        recipe, cfg_options=['train_dataloader.drop_last=True',
+                             'train_dataloader.batch_size=8'])
 
 
 def test_transparent_images_are_refused(tmp_path):

@@ -147,7 +147,7 @@ def test_inputs_are_never_replaced(students, tmp_path):
 
 
 def test_bad_inputs(students, tmp_path):
-    with pytest.raises(FileNotFoundError, match='no image in'):
+    with pytest.raises(FileNotFoundError, match='no images in'):
         translate(students['resnet'], tmp_path)
     with pytest.raises(FileNotFoundError, match='no image at'):
         translate(students['resnet'], tmp_path / 'x.png')

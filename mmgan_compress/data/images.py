@@ -359,31 +359,33 @@ def match_sides(folder_a: str, folder_b: str,
         dict[str, str]: File of B by file of A.
 
     Raises:
+        FileNotFoundError: If there is no image of B.
         ValueError: If an image has no counterpart, or one of another size,
             or is unusable.
     """
     a, b = (_by_name(folder, list_images(folder))
             for folder in (folder_a, folder_b))
-    lonely = [(a.get(name) or b[name]) for name in sorted(a.keys() ^ b.keys())]
+    if not b:
+        raise FileNotFoundError(no_images(folder_b))
+    lonely = [a.get(name) or b[name] for name in sorted(a.keys() ^ b.keys())]
     if lonely:
         raise ValueError(
             f'{len(lonely)} of {len(a) + len(b)} images in '
             f'{os.path.abspath(folder_a)} and {os.path.abspath(folder_b)} '
             f'have no counterpart of the same name, the first is {lonely[0]}: '
-            f'a pair has one name in A and B; unpaired images are for a '
+            'a pair has one name in A and B; unpaired images are for a '
             'CycleGAN recipe')
     wanted = set(files)
     pairs = {a[name]: b[name] for name in a if a[name] in wanted}
     _checked(list(pairs.values()))
-    unequal = [pair for pair in pairs.items() if _size(pair[0]) != _size(
-        pair[1])]
+    unequal = [pair for pair in pairs.items()
+               if _size(pair[0]) != _size(pair[1])]
     if unequal:
-        (first, second), = unequal[:1]
+        first = ' and '.join('{} ({}x{})'.format(file, *_size(file))
+                             for file in unequal[0])
         raise ValueError(
             f'A and B differ in size in {len(unequal)} of {len(pairs)} '
-            f'pairs, the first is {first} ({"x".join(map(str, _size(first)))}'
-            f') and {second} ({"x".join(map(str, _size(second)))}): bring '
-            'both to one size')
+            f'pairs, the first is {first}: bring both to one size')
     return pairs
 
 
