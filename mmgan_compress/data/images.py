@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Optional, Union
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
               '.webp')
@@ -391,5 +391,8 @@ def match_sides(folder_a: str, folder_b: str,
 
 @functools.cache
 def _size(file: str) -> tuple[int, int]:
+    """Return width and height as shown; nothing is decoded."""
     with Image.open(file) as image:
-        return image.size
+        # Exif 2.32, Orientation: from 5 on, rows are shown as columns
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return image.size[::-1] if turned else image.size

@@ -144,6 +144,7 @@ class RunnerVerbs:
         with preserved_rng(), HostRun(cfg, self.host) as runner:
             if max_steps is None and max_epochs is not None:
                 loader = runner.build_dataloader(cfg.train_dataloader)
+                loader.dataset.epoch_domain = self.host.distiller.epoch_domain
                 max_steps = max_epochs * len(loader)
             hook = StepTasksHook(self.network, self.tasks, max_steps)
             runner.register_hook(hook)
