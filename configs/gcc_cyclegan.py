@@ -29,8 +29,8 @@ model = dict(
     related_domains=[domain_a, domain_b],
     distiller=dict(
         type='mmgan_compress.GCCCycleGAN',
-        teacher=dict(_base_.teacher, buffer_size=100),
-        buffer_size=100,
+        teacher=_base_.teacher,
+        buffer_size=50,  # models/CycleGAN.py:342; its --pool_size is unused
         # published: batch norm here, instance norm in the teacher's
         student_discriminator=dict(
             type='mmgan_compress.GatedPatchDiscriminator',
