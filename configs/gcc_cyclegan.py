@@ -3,7 +3,7 @@
 # search by these lists). `tools/pipeline.py configs/gcc/gcc_cyclegan-
 # pipeline.py` puts searched ones in their place. Source of each figure: GCC's
 # scripts and options for horse2zebra (fixture options_cyclegan).
-_base_ = '_base_/cyclegan.py'
+_base_ = '_base_/cyclegan_both.py'
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.generator, base_channels=24)
@@ -29,8 +29,8 @@ model = dict(
     related_domains=[domain_a, domain_b],
     distiller=dict(
         type='mmgan_compress.GCCCycleGAN',
-        teacher=dict(_base_.teacher, buffer_size=100),
-        buffer_size=100,
+        teacher=_base_.teacher,
+        buffer_size=50,  # models/CycleGAN.py:342; its --pool_size is unused
         # published: batch norm here, instance norm in the teacher's
         student_discriminator=dict(
             type='mmgan_compress.GatedPatchDiscriminator',
@@ -53,15 +53,3 @@ optim_wrapper = dict(**_base_.teaching, **_base_.gated)
 default_hooks = dict(
     rate=dict(
         constant=['teachers', 'discriminators'], steps=dict(gates=0.1)))
-
-# the other direction is scored beside it
-fid = dict(type='mmgan_compress.FrechetDistance', domain=domain_a)
-reference = dict(_base_.reference, side='A')
-val_evaluator = dict(metrics=[
-    *_base_.val_evaluator.metrics,
-    dict(**fid, reference=dict(**reference, split='train'))
-])
-test_evaluator = dict(metrics=[
-    *_base_.test_evaluator.metrics,
-    dict(**fid, reference=dict(**reference, split='train+test'))
-])

@@ -1,14 +1,16 @@
 """GCC's recipes hold the figures of its scripts and options."""
+from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
 from golden import load_json
-from recipes import (MOBILE, MOBILE_TAPS, UNET, UNET_TAPS, build_host,
-                     build_optimizers, host_of, load, recipes_of)
+from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, UNET, UNET_TAPS,
+                     build_host, build_optimizers, host_of, load, recipes_of)
 
 from mmgan_compress.compressors import gcc_rules
 from mmgan_compress.core.resources import count_macs, count_params
 from mmgan_compress.core.schedule import TrainSchedule
+from mmgan_compress.engine.plan import read_pipeline
 from mmgan_compress.registry import HOOKS
 
 GOLDEN = load_json('gcc')
@@ -56,7 +58,8 @@ def test_cyclegan_options(name):
             cycle_loss_weight=want['lambda_A'],
             id_loss_weight=want['lambda_identity'] * want['lambda_A'])
         buffers = side.image_buffers.values()
-        assert [b.buffer_size for b in buffers] == [want['pool_size']] * 2
+        # models/CycleGAN.py:342: ImagePool(50); nothing reads its pool_size
+        assert [b.buffer_size for b in buffers] == [50] * 2
     assert (images.load_size, images.size) == (
         want['load_size'], want['crop_size'])
     assert cfg.train_dataloader.batch_size == want['batch_size']
@@ -113,6 +116,21 @@ def test_pretraining_takes_a_tenth_of_the_epochs():
     for name, stage_c in zip(PRETRAIN, ('gcc_cyclegan', 'gcc_pix2pix')):
         assert 10 * load(name).model.distiller.schedule.epochs == \
             load(stage_c).model.distiller.schedule.epochs
+
+
+@pytest.mark.parametrize('demo', [False, True])
+@pytest.mark.parametrize('task, pruned', [
+    ('pix2pix', 'student_best.pth'),  # model_best_BtoA.pth
+    ('cyclegan', 'student.pth')  # model_20.pth: of the last epoch
+])
+def test_what_is_pruned(task, pruned, demo, tmp_path):
+    """--pretrain_path of scripts/*/train.sh; the run leaves that file."""
+    pretrain, prune, *_ = read_pipeline(Namespace(
+        config=str(CONFIGS / f'gcc/gcc_{task}-pipeline.py'), demo=demo,
+        data_root=None, tools='tools', skip=None), tmp_path)
+    file, = prune.files
+    assert (file.owner, file.path) == ('pretrain', pretrain.out / pruned)
+    assert pretrain.stage.lacks(pruned) is None
 
 
 # --- stage C ----------------------------------------------------------------

@@ -1,17 +1,25 @@
 """GAN Slimming's recipes hold the figures of its scripts (spec section 4)."""
+from argparse import Namespace
+
 import pytest
-from recipes import RECIPES, build_optimizers, host_of, load, recipes_of
+from recipes import (CONFIGS, RECIPES, build_optimizers, host_of, load,
+                     recipes_of)
 
 from mmgan_compress.demo import apply_demo
+from mmgan_compress.engine.plan import read_pipeline
 
 ADAM = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)
 SGD = dict(type='SGD', lr=0.1, momentum=0.5)
 NAMES = recipes_of('gan_slimming')
-FINE = [name for name in NAMES if '-finetune' in name]
+# a dense model in 8 bits, in front of GS-8, learns as stage 3 does
+DENSE8 = 'gan_slimming_cyclegan-resnet64-dense-gs8_1xb16-200e_horse2zebra'
+GS8 = 'gan_slimming_cyclegan-resnet64-gs8_1xb8-200e_horse2zebra'
+FINE = [name for name in NAMES if '-finetune' in name or name == DENSE8]
 SLIMMING = [name for name in NAMES if name not in FINE]
 # Who does not begin as a copy of the teacher: there is no network to copy,
-# or the published script does not, or stage 1 is behind it.
+# or the published script does not, or another stage is behind it.
 ANEW = [name for name in NAMES if '-images' in name or '-finetune' in name
+        or name == GS8
         or '-published_1xb8-200e_summer2winter' in name]
 
 
@@ -74,6 +82,40 @@ def test_fine_tuning(name):
     held = build_optimizers(cfg, host)['student'].param_groups
     scales = {id(norm.weight) for norm in host.distiller.slim_norms}
     assert scales <= {id(p) for group in held for p in group['params']}
+
+
+def test_gs8_starts_from_a_dense_model_in_8_bits():
+    """gs.py:101-109: generator and discriminator of another dense model."""
+    cfg = load(GS8)
+    start = cfg.model.generator.init_cfg
+    assert start == dict(
+        type='Pretrained', prefix='generators.zebra',
+        checkpoint=cfg.model.distiller.discriminator_checkpoint)
+    assert cfg.model.distiller.quantize == load(
+        DENSE8).model.distiller.quantize
+
+
+@pytest.mark.parametrize('demo', [False, True])
+def test_gs8_pipeline(demo, tmp_path):
+    """The dense model is trained first, and what it left is taken over."""
+    steps = read_pipeline(Namespace(
+        config=str(CONFIGS / 'gan_slimming/gan_slimming_cyclegan-gs8-'
+                   'pipeline.py'), demo=demo, data_root=None,
+        tools='tools', skip=None), tmp_path)
+    names = [step.name for step in steps]
+    assert names == ['dense', 'slim', 'extract', 'finetune', 'int8']
+    dense, slim = (step.stage._cfg.model for step in steps[:2])
+    domain = slim.default_domain
+    assert dense.distiller.start_from_teacher
+    assert not slim.distiller.start_from_teacher
+    assert dense.distiller.quantize == slim.distiller.quantize
+    out = tmp_path / '1_dense/run'
+    assert slim.generator.init_cfg == dict(
+        type='Pretrained', checkpoint=str(out / 'student.pth'),
+        prefix=f'generators.{domain}')
+    assert slim.distiller.discriminator_checkpoint == str(
+        out / 'last_checkpoint')
+    assert domain == ('emoji' if demo else 'zebra')
 
 
 def test_discriminator_and_widths():

@@ -37,7 +37,9 @@ SHOES = {
     'gan_compression_pix2pix-mobile48-finetune_1xb4-20e_edges2shoes':
     (48, '32_32_48_32_48_48_16_16', MOBILE, 64, 5, 15),
     'gan_compression_pix2pix-mobile64-fast_1xb4-40e_edges2shoes':
-    (64, 'channels-64-pix2pix', 'ResnetGenerator', 64, 10, 30)
+    (64, 'channels-64-pix2pix', 'ResnetGenerator', 64, 10, 30),
+    'gan_compression_pix2pix-mobile64-fast-finetune_1xb4-20e_edges2shoes':
+    (64, '24_24_40_56_24_56_16_40', 'ResnetGenerator', 64, 5, 15)
 }
 CITYSCAPES = {
     'gan_compression_pix2pix-mobile48_1xb1-500e_cityscapes':
@@ -57,9 +59,33 @@ MAPS = {
     'gan_compression_pix2pix-mobile48-finetune_1xb1-300e_maps':
     (48, '32_32_48_32_48_32_16_16', MOBILE, 96, 100, 200),
     'gan_compression_pix2pix-mobile64-fast_1xb1-600e_maps':
-    (64, 'channels-64-pix2pix', 'ResnetGenerator', 64, 200, 400)
+    (64, 'channels-64-pix2pix', 'ResnetGenerator', 64, 200, 400),
+    'gan_compression_pix2pix-mobile64-fast-finetune_1xb1-300e_maps':
+    (64, '16_16_40_40_40_64_24_16', 'ResnetGenerator', 64, 100, 200)
 }
 TABLE = {**UNPAIRED, **SHOES, **CITYSCAPES, **MAPS}
+# kind and base channels, epochs (constant, decaying), batch, weight of L1;
+# scripts/*/*/train_full.sh and train_mobile.sh
+TEACHERS = {
+    f'gan_compression_{name}': figures for name, figures in {
+        'cyclegan-mobile64-teacher_1xb1-200e_horse2zebra':
+        (MOBILE, 64, 100, 100, 1, None),
+        'cyclegan-resnet64-teacher_1xb1-200e_horse2zebra':
+        ('ResnetGenerator', 64, 100, 100, 1, None),
+        'pix2pix-mobile64-teacher_1xb4-20e_edges2shoes':
+        (MOBILE, 64, 5, 15, 4, 100),
+        'pix2pix-resnet64-teacher_1xb4-20e_edges2shoes':
+        ('ResnetGenerator', 64, 5, 15, 4, 100),
+        'pix2pix-mobile96-teacher_1xb1-250e_cityscapes':
+        (MOBILE, 96, 100, 150, 1, 100),
+        'pix2pix-resnet64-teacher_1xb1-250e_cityscapes':
+        ('ResnetGenerator', 64, 100, 150, 1, 100),
+        'pix2pix-mobile96-teacher_1xb1-300e_maps':
+        (MOBILE, 96, 100, 200, 1, 10),
+        'pix2pix-resnet64-teacher_1xb1-300e_maps':
+        ('ResnetGenerator', 64, 100, 200, 1, 10)
+    }.items()
+}
 OURS = 'gan_compression_pix2pix-unet64_1xb4-40e_edges2shoes'
 HELD_OUT = dict(horse2zebra=120, edges2shoes=2048, cityscapes=200, maps=300)
 # entries of the fixture by data set and name in _base_/gan_compression.py
@@ -83,7 +109,8 @@ def base():
 
 
 def test_every_recipe_is_in_a_table():
-    assert sorted([*TABLE, OURS]) == sorted(recipes_of('gan_compression'))
+    assert sorted([*TABLE, OURS, *TEACHERS]) == sorted(
+        recipes_of('gan_compression'))
     assert set(PUBLISHED) == {(data, name) for data, held in
                               base().published.items() for name in held}
 
@@ -119,6 +146,42 @@ def test_figures(name):
         assert (judge.base_channels, judge.in_channels) == (128, 6)
     assert d.gan_loss_weight == 1
     assert cfg.train_dataloader.batch_size == (4 if name in SHOES else 1)
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_teachers(name):
+    """An ordinary GAN, whose checkpoint the other recipes' teachers fit."""
+    kind, width, constant, decaying, batch, l1 = TEACHERS[name]
+    cfg, distiller = load(name), host_of(name).distiller
+    generator = cfg.model.generator
+    assert (generator.type, generator.base_channels, generator.norm_cfg) == (
+        kind, width, dict(type='IN'))
+    schedule = cfg.model.distiller.schedule
+    assert (schedule.constant, schedule.epochs - schedule.constant) == (
+        constant, decaying)
+    assert cfg.train_dataloader.batch_size == batch
+    assert 'hold_out' not in cfg.train_dataloader.dataset
+    assert not distiller.latest_networks() and not cfg.get('demo')
+    judge = cfg.model.distiller.student_discriminator
+    if l1 is None:  # G before D, pools of 50, both directions
+        assert sorted(host_of(name).domains) == ['horse', 'zebra']
+        assert distiller.loss_config == dict(
+            cycle_loss_weight=10, id_loss_weight=5)
+        assert [pool.buffer_size for pool in
+                distiller.image_buffers.values()] == [50, 50]
+    else:  # D before G
+        assert distiller.discriminator_first
+        assert (distiller.gan_type, distiller.pixel_loss_weight,
+                distiller.gan_loss_weight) == ('hinge', l1, 1)
+    taught = [load(other) for other, row in TABLE.items()
+              if row[2:4] == (kind, width) and
+              load(other).data_root == cfg.data_root]
+    assert taught
+    for other in taught:
+        teacher = other.model.distiller.get('teacher') or dict(
+            generator=other.model.distiller.teachers.wide)
+        assert teacher['generator'] == generator
+        assert other.model.distiller.student_discriminator == judge
 
 
 @pytest.mark.parametrize('name', [*TABLE, OURS])

@@ -1,5 +1,6 @@
 """GAN Slimming: its step, and runs of it."""
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import toy
 from golden import assert_close_rel, load_json, load_npz
 
 from mmgan_compress.compressors.slimming import SlimExtraction
+from mmgan_compress.engine.launch import check_inputs
 from mmgan_compress.models.fake_quant import is_quantized
 from mmgan_compress.student import load_student
 
@@ -203,6 +205,32 @@ def test_only_copies_can_start_as_the_teacher(config):
     cfg.model.generator.base_channels = 6
     with pytest.raises(ValueError, match='no copy of the teacher'):
         toy.build_host(cfg)
+
+
+def test_gs8_goes_on_from_a_dense_model_in_8_bits(config, tmp_path):
+    """One checkpoint is both networks' start, and rounds alike at once."""
+    cfg = config(quantize=GS8)
+    del cfg.default_hooks.slimming
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    dense = toy.train(cfg, tmp_path / 'dense').model
+    file = str(tmp_path / 'dense/iter_4.pth')
+    cfg = config(quantize=GS8, start_from_teacher=False,
+                 discriminator_checkpoint=file)
+    domain, = dense.domains
+    cfg.model.generator.init_cfg = dict(
+        type='Pretrained', checkpoint=file, prefix=f'generators.{domain}')
+    host, x = toy.build_host(cfg), toy.batch(dense)['img_horse']
+    for networks in (host.generators, host.distiller.student_discriminators):
+        for key, value in networks.state_dict().items():
+            name = 'generators.' if networks is host.generators else \
+                'distiller.student_discriminators.'
+            assert torch.equal(value, dense.state_dict()[name + key])
+    with torch.no_grad():
+        assert torch.equal(host.generators[domain].eval()(x),
+                           dense.generators[domain].eval()(x))
+    Path(file).unlink()  # found before anything is built
+    with pytest.raises(FileNotFoundError, match='iter_4.pth'):
+        check_inputs(cfg, loaders=[])
 
 
 def same(a, b):

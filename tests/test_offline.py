@@ -41,6 +41,29 @@ def alone(cfg):
     return cfg
 
 
+@pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
+def test_a_gan_that_trained_alone_teaches(host, recipe, tmp_path):
+    """Its checkpoint as it is; of a run that had a teacher, the teacher."""
+    trained = build_host(recipe('plain', host), seed=3)
+    alone_, both = tmp_path / 'iter_9.pth', tmp_path / 'both.pth'
+    torch.save(dict(state_dict=trained.state_dict()), alone_)
+    (tmp_path / 'last_checkpoint').write_text(f'/elsewhere/{alone_.name}')
+    cfg = alone(recipe('crd', host, offline=True, teacher_checkpoints=[
+        str(tmp_path / 'last_checkpoint')]))
+    own = build_host(cfg)
+    torch.save(dict(state_dict=own.state_dict()), both)
+    cfg.model.distiller.teacher_checkpoints = [str(both)]
+    again = build_host(cfg, seed=5)
+    domain = own.domains[0]
+    for d in (own.distiller, again.distiller):
+        teacher, = d.latest_networks()
+        pairs = [(d.network(teacher, domain), trained.generators[domain]),
+                 (d.discriminator_of(teacher, domain),
+                  trained.distiller.student_discriminators[domain])]
+        for one, other in pairs:
+            assert_equal(dict(one.state_dict()), dict(other.state_dict()))
+
+
 @pytest.fixture
 def offline(recipe, tmp_path, monkeypatch):
     """Return a maker of offline recipes, and the trained host of each."""

@@ -217,6 +217,12 @@ def test_a_skipped_stage_passes_its_source_on(capsys):
     assert calls('2_b') == 0
 
 
+def test_the_best_of_a_skipped_stage_is_its_source_too():
+    run([CHAIN[0], CHAIN[1], stage('c', source='{b}/student_best.pth')],
+        skip=['b'])
+    assert result('3_c') == 'a;c;'
+
+
 def test_a_skipped_stage_that_is_done_is_used():
     run(CHAIN)
     run([*CHAIN, stage('d', source='{b}/student.pth')], skip=['b'])

@@ -258,6 +258,15 @@ def test_networks_are_taken_over(training, monkeypatch):
                   cfg_options={'model.reachable_domains': ['maps']})
 
 
+def test_a_best_student_that_nobody_chooses_is_refused(training):
+    """Before the training that would not leave one."""
+    entries = [training, stage('next', source='{t}/student_best.pth')]
+    message = refused(entries)
+    assert "stage 'next': no file 'work/1_t/run/student_best.pth': toy.py " \
+        'chooses no best student' in message
+    assert not Path('work').exists()
+
+
 def test_missing_images_are_found_before_the_first_stage(training):
     Path('data').rename('moved')
     assert 'no images in' in refused([stage('first'), training])

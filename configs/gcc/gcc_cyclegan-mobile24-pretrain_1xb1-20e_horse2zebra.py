@@ -9,7 +9,6 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.patch,
-        buffer_size=100,
         terms=[
             dict(
                 type='mmgan_compress.SparsityTerm',

@@ -6,8 +6,9 @@ stages = [
         name='pretrain',
         run='train',
         config='gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra.py'),
-    # B: the widths that one threshold leaves at the paper's budgets, at the
-    # size they are quoted for (published, they are measured at 286)
+    # B: the widths that one threshold leaves of the last (scripts/cyclegan/
+    # train.sh: model_20.pth) at the paper's budgets, at the size they are
+    # quoted for (published, they are measured at 286)
     dict(
         name='prune',
         run='compress',

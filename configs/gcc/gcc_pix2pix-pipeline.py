@@ -6,11 +6,12 @@ stages = [
         name='pretrain',
         run='train',
         config='gcc_pix2pix-unet32-pretrain_1xb1-25e_cityscapes.py'),
-    # B: the widths that one threshold leaves at the paper's budget
+    # B: the widths that one threshold leaves of the best at the paper's
+    # budget (scripts/pix2pix/train.sh: model_best_BtoA.pth)
     dict(
         name='prune',
         run='compress',
-        source='{pretrain}/student.pth',
+        source='{pretrain}/student_best.pth',
         pruner='GCCWidths',
         budget=['macs_paper=3.0e9'],
         options=['rule=union'],  # of a ResNet, such as the demo's

@@ -20,8 +20,8 @@ test_evaluator = dict(metrics=[
     dict(**fid_a, reference=dict(**side_a, split='train+test')),
     dict(**fid_b, reference=dict(**side_b, split='train+test'))
 ])
-# Each generator of the teacher is kept by the metric of its own direction;
-# the best student is chosen by the default domain.
+# Each generator of the teacher is kept by the metric of its own direction, and
+# so is each of the student's.
 custom_hooks = [
     dict(
         type='mmgan_compress.TeacherSelectionHook',

@@ -4,7 +4,6 @@ Without one it is ordinary training: the baseline of every method, and the
 first stage of GCC. With one, the terms come on top.
 """
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 
 import torch
@@ -19,6 +18,7 @@ from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS, MODELS
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
+from .teachers import run_state
 
 
 class PlayingStudent:
@@ -61,19 +61,6 @@ class PlayingStudent:
     def gates(self, domain: str) -> Sequence[nn.Module]:
         """Return parts of the discriminator that learn at other times."""
         return ()
-
-
-def run_state(path: str) -> dict[str, Tensor]:
-    """Return the weights in a checkpoint, or in the one that a file names.
-
-    Args:
-        path (str): Checkpoint of Runner, or its file ``last_checkpoint``.
-    """
-    if Path(path).suffix != '.pth':
-        # beside it, as the folder may have another name by now
-        path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
-    return torch.load(path, map_location='cpu',
-                      weights_only=True)['state_dict']
 
 
 @DISTILLERS.register_module()

@@ -1,16 +1,15 @@
 """What a distiller asks of its teachers before training starts."""
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional
 
 import torch
 import torch.nn as nn
+from torch import Tensor
 
 from ..core.layers import find_layer
 from ..models.frozen_teacher import brings_weights
 from ..models.terms import DistillTerm
-
-# A mmagic CycleGAN's own checkpoint has its networks at the top.
-_BARE = ('generators.', 'discriminators.')
 
 
 def image_only(network: nn.Module) -> bool:
@@ -84,25 +83,43 @@ def check_term(term: DistillTerm, name: str, teacher: nn.Module,
         find_layer(discriminator, layer)
 
 
+def run_state(path: str) -> dict[str, Tensor]:
+    """Return the weights in a checkpoint, or in the one that a file names.
+
+    Args:
+        path (str): Checkpoint of Runner, or its file ``last_checkpoint``.
+    """
+    if Path(path).name == 'last_checkpoint':
+        # beside it, as the folder may have another name by now
+        path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
+    return torch.load(path, map_location='cpu',
+                      weights_only=True)['state_dict']
+
+
 def load_teachers(distiller: nn.Module, paths: Sequence[str],
                   needed: Sequence[nn.Module]):
     """Load teachers and discriminators from checkpoints.
 
     Args:
         distiller (BaseDistiller): Takes the weights.
-        paths (Sequence[str]): Files of ``tools/save_teachers.py`` or
-            checkpoints of a mmagic CycleGAN; they may hold more.
+        paths (Sequence[str]): Files of ``tools/save_teachers.py``, or
+            checkpoints (as of :func:`run_state`): of a run with such
+            teachers; of a GAN that trained alone and is the teacher now, ours
+            or mmagic's; or its student file. They may hold more.
         needed (Sequence[nn.Module]): Networks that the files must hold.
 
     Raises:
         RuntimeError: If they do not, or hold other networks.
     """
-    state = {}
+    state, alone = {}, _names_alone(distiller)
     for path in paths:
-        held = torch.load(path, map_location='cpu',
-                          weights_only=True)['state_dict']
-        state.update({f'teacher.{k}' if k.startswith(_BARE) else k: v
-                      for k, v in held.items()})
+        held = run_state(path)
+        if any(k.startswith('distiller.teacher') for k in held):
+            held = {k.removeprefix('distiller.'): v for k, v in held.items()
+                    if k.startswith('distiller.')}  # not its student
+        for key, value in held.items():
+            prefix = next((p for p in alone if key.startswith(p)), '')
+            state[alone.get(prefix, '') + key[len(prefix):]] = value
     found = distiller.load_state_dict(state, strict=False)
     own = {id(t) for net in needed
            for t in [*net.parameters(), *net.buffers()]}
@@ -113,3 +130,22 @@ def load_teachers(distiller: nn.Module, paths: Sequence[str],
         raise RuntimeError(
             f'{list(paths)} do not hold the teachers of this config: '
             f'missing {missing[:3]}, left over {found.unexpected_keys[:3]}')
+
+
+def _names_alone(distiller: nn.Module) -> dict[str, str]:
+    """Return prefixes of a teacher's networks in the distiller, by those in
+    the checkpoint of a GAN that trained alone. Several teachers have none."""
+    latest = distiller.latest_networks()
+    if len(latest) != 1:
+        return {}
+    own = {id(net): f'{name}.' for name, net in distiller.named_modules()}
+    (teacher, networks), = latest.items()
+    names = {}
+    for domain, network in networks.items():
+        names[f'generators.{domain}.'] = own[id(network)]
+        judge = distiller.discriminator_of(teacher, domain)
+        if judge is not None:
+            names[f'discriminators.{domain}.'] = own[id(judge)]
+            names[f'distiller.student_discriminators.{domain}.'] = own[
+                id(judge)]
+    return names

@@ -177,7 +177,9 @@ def starting_files(cfg: Config) -> list[str]:
     files = [node.checkpoint for node in walk(cfg.model)
              if node.get('type') == 'Pretrained']
     distiller = cfg.model.get('distiller') or {}
-    return [*files, *distiller.get('teacher_checkpoints', [])]
+    judge = distiller.get('discriminator_checkpoint')
+    return [*files, *distiller.get('teacher_checkpoints', []),
+            *([judge] if judge else [])]
 
 
 def needed_weights(cfg: Config) -> list[str]:

@@ -127,12 +127,16 @@ def _check(steps: list[Step], chosen: list[Step], progress: Progress):
         _check_unchanged(step, progress)
     todo = [step for step in chosen
             if progress.of(step)['status'] != 'done']
-    names, problems = [step.name for step in todo], []
+    owners, problems = {step.name: step.stage for step in todo}, []
     for step in todo:
         for file in step.files:
-            if file.owner not in names and not file.path.exists():
+            why = None
+            if file.owner in owners:
+                why = owners[file.owner].lacks(file.path.name)
+            elif not file.path.exists():
                 why = f': stage {file.owner!r} is left out or wrote none' \
                     if file.owner else ''
+            if why is not None:
                 problems.append(f'stage {step.name!r}: no file '
                                 f'{str(file.path)!r}{why}')
         try:

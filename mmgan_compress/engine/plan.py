@@ -203,8 +203,9 @@ def _without(skipped: dict[str, Optional[str]], spec: dict) -> dict:
             if not skipped.keys() & set(_REFERENCE.findall(file))})
     for name, passed in skipped.items():
         if passed:
-            spec = _mapped(lambda text: text.replace(
-                f'{{{name}}}/student.pth', passed), spec)
+            spec = _mapped(lambda text: re.sub(
+                rf'\{{{name}\}}/student(_best)?\.pth', lambda _: passed, text),
+                spec)
     return spec
 
 

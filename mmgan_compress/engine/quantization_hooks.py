@@ -24,6 +24,7 @@ from .results import BEST, LAST
 from .state import unwrap
 
 _STATE = 'quantization_aware'
+_BEST_SCALES = 'student_best_scales'
 _OWN = '_nni_wrapper.'
 _LEAST = 1e-8  # of a step that is learnt
 ALGORITHMS = ('qat', 'lsq')
@@ -57,7 +58,8 @@ class FakeQuantScalesHook(Hook):
     made_by = 'fake_quantize'
 
     def __init__(self):
-        self._best: Optional[float] = None
+        self._scores: dict[str, float] = {}
+        self._best: dict[str, dict] = {}  # scales by domain
 
     def scales(self, runner: Any) -> dict[str, dict]:
         """Return the scales of each generator by domain."""
@@ -65,19 +67,38 @@ class FakeQuantScalesHook(Hook):
         return {domain: dict(made_by=self.made_by, layers=grid_scales(net))
                 for domain, net in generators.items()}
 
+    def before_train(self, runner):
+        if self._best:  # of a checkpoint; StudentHook wrote the file anew
+            self._scores = runner.message_hub.runtime_info['best_student']
+            self._annotate(runner, BEST, self._best)
+
     def after_val_epoch(self, runner, metrics=None):
-        best = runner.message_hub.runtime_info.get('best_student')
-        if best != self._best:
-            self._annotate(runner, BEST)
-        self._best = best
+        """Add those of generators that are the best now; others keep theirs.
+        """
+        scores = runner.message_hub.runtime_info.get('best_student', {})
+        if scores == self._scores:
+            return
+        self._best.update({
+            domain: own for domain, own in self.scales(runner).items()
+            if scores.get(domain) != self._scores.get(domain)})
+        self._scores = scores
+        self._annotate(runner, BEST, self._best)
 
     def after_train(self, runner):
-        self._annotate(runner, LAST)
+        self._annotate(runner, LAST, self.scales(runner))
 
-    def _annotate(self, runner, name: str):
+    def before_save_checkpoint(self, runner, checkpoint: dict):
+        checkpoint[_BEST_SCALES] = self._best
+
+    def after_load_checkpoint(self, runner, checkpoint: dict):
+        if runner._resume:
+            self._best = checkpoint.get(_BEST_SCALES, {})
+
+    @staticmethod
+    def _annotate(runner, name: str, scales: dict[str, dict]):
         path = Path(runner.work_dir, name)
         if is_main_process() and os.path.isfile(path):
-            annotate_student(path, self.scales(runner))
+            annotate_student(path, scales)
 
 
 @HOOKS.register_module()
@@ -146,6 +167,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
             self._quantizers[domain] = self._wrap(network, wrapper)
 
     def before_train(self, runner):
+        super().before_train(runner)
         vars(runner.model).pop('init_weights', None)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
@@ -159,12 +181,14 @@ class QuantizationAwareHook(FakeQuantScalesHook):
                 quantizer.register_qat_apply_method()
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
+        super().before_save_checkpoint(runner, checkpoint)
         checkpoint[_STATE] = dict(algorithm=self.algorithm, networks={
             domain: dict(step=getattr(quantizer, 'current_step', 0),
                          targets=_state(quantizer))
             for domain, quantizer in self._quantizers.items()})
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
+        super().after_load_checkpoint(runner, checkpoint)
         if not runner._resume:
             return
         state = checkpoint.get(_STATE, {})

@@ -1,10 +1,13 @@
 """What a run leaves behind: students, a table and pictures."""
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 import torch
+import torch.nn as nn
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -42,6 +45,11 @@ def write_student(host, path: str, trained_on: Dataset) -> str:
 class StudentHook(Hook):
     """Write ``student.pth`` at the end and ``student_best.pth`` on the way.
 
+    In ``student_best.pth`` each generator is the best of its direction: one
+    whose domain has the figure that ``metric`` names (``horse/FID`` beside
+    ``zebra/FID``) is chosen by its own, whenever that was, others by
+    ``metric``.
+
     Args:
         metric (str | None): Validation metric that tells the best student;
             None keeps the last one only.
@@ -54,27 +62,49 @@ class StudentHook(Hook):
                  lower_is_better: bool = True, since: int = 1):
         self.since = since
         self.metric, self.sign = metric, 1 if lower_is_better else -1
+        self._metrics: dict[str, str] = {}
+        self._best: dict[str, dict] = {}  # weights by domain
 
     def before_train(self, runner):
-        if self.metric is not None and runner.val_loop is not None:
-            check_names([self.metric], runner.val_loop.evaluator)
+        if self.metric is None or runner.val_loop is None:
+            return
+        evaluator = runner.val_loop.evaluator
+        check_names([self.metric], evaluator)
+        computed = {name for metric in evaluator.metrics
+                    for name in getattr(metric, 'names', [])}
+        figure = self.metric.partition('/')[2]
+        for domain in unwrap(runner.model).domains:
+            own = f'{domain}/{figure}'
+            self._metrics[domain] = own if own in computed else self.metric
+        if self._best:  # of a checkpoint, perhaps in another folder
+            self._write_best(runner)
 
     def after_val_epoch(self, runner, metrics=None):
         epoch = runner.train_loop.schedule.epoch(runner.iter - 1)
         if self.metric is None or epoch < self.since or not is_main_process():
             return
-        hub, score = runner.message_hub, float(metrics[self.metric])
-        best = hub.runtime_info.get('best_student')  # checkpoints hold it
-        if best is None:
-            best = self.sign * float('inf')
-        if not self.sign * score < self.sign * best:  # nor for NaN
+        hub, host = runner.message_hub, unwrap(runner.model)
+        best = hub.runtime_info.get('best_student', {})  # of a checkpoint
+        better = {}
+        for domain, name in self._metrics.items():
+            score = self.sign * float(metrics[name])
+            if score < self.sign * best.get(domain, self.sign * float('inf')):
+                better[domain] = self.sign * score  # not where it is NaN
+                self._best[domain] = weights_of(host.generators[domain])
+        if not better:
             return
-        hub.update_info('best_student', score)
-        path = os.path.join(runner.work_dir, BEST)
-        write_student(unwrap(runner.model), path,
-                      runner.train_dataloader.dataset)
-        runner.logger.info('Best student on the val split so far: %s %.4g, '
-                           'written to %s', self.metric, score, path)
+        hub.update_info('best_student', {**best, **better})
+        path = self._write_best(runner)
+        runner.logger.info(
+            'Best student on the val split so far: %s, written to %s',
+            ', '.join(f'{self._metrics[domain]} {score:.4g}'
+                      for domain, score in better.items()), path)
+
+    def _write_best(self, runner) -> str:
+        host = unwrap(runner.model)
+        with _holding(host, self._best):
+            return write_student(host, os.path.join(runner.work_dir, BEST),
+                                 runner.train_dataloader.dataset)
 
     def after_train(self, runner):
         if is_main_process():
@@ -82,6 +112,33 @@ class StudentHook(Hook):
             write_student(unwrap(runner.model), path,
                           runner.train_dataloader.dataset)
             runner.logger.info('Student written to %s', path)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict):
+        checkpoint['student_best'] = self._best
+
+    def after_load_checkpoint(self, runner, checkpoint: dict):
+        if runner._resume and is_main_process():
+            self._best = checkpoint.get('student_best', {})
+
+
+def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy of a network's state, on the CPU."""
+    return {key: value.detach().cpu().clone()
+            for key, value in network.state_dict().items()}
+
+
+@contextlib.contextmanager
+def _holding(host, weights: dict[str, dict]) -> Iterator[None]:
+    """Let the host's generators have other weights inside the block."""
+    before = {domain: weights_of(host.generators[domain])
+              for domain in weights}
+    try:
+        for domain, state in weights.items():
+            host.generators[domain].load_state_dict(state)
+        yield
+    finally:
+        for domain, state in before.items():
+            host.generators[domain].load_state_dict(state)
 
 
 @HOOKS.register_module()
@@ -135,7 +192,9 @@ def report_run(runner, pictures: int = 6):
         protocols.update(protocols_of(evaluator))
     best = Path(runner.work_dir) / BEST
     if best.is_file():
-        metrics[_BEST_ROW] = _score_file(host, best, loader, evaluator)
+        with _holding(host, {domain: load_student(best, domain).state_dict()
+                             for domain in host.domains}):
+            metrics[_BEST_ROW] = evaluate(host, loader, evaluator)
     if not is_main_process():
         return
     device = next(host.parameters()).device
@@ -150,17 +209,6 @@ def report_run(runner, pictures: int = 6):
     save_comparison(path, *comparison(host, loader.dataset, pictures))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
-
-
-def _score_file(host, path, loader, evaluator) -> dict:
-    """Score the generators of a student file in the host's place."""
-    last = {k: v.clone() for k, v in host.generators.state_dict().items()}
-    try:
-        for domain, generator in host.generators.items():
-            generator.load_state_dict(load_student(path, domain).state_dict())
-        return evaluate(host, loader, evaluator)
-    finally:
-        host.generators.load_state_dict(last)
 
 
 def comparison(host, dataset: Dataset, count: int) -> tuple[list, list]:

@@ -58,6 +58,10 @@ class Stage:
     def check(self):
         """Refuse what cannot work, before any stage runs."""
 
+    def lacks(self, name: str) -> Optional[str]:
+        """Say why the command will not leave a file of this name, behind a
+        colon; None where it will, or may."""
+
     def prepare(self):
         """Write what the command reads; earlier stages are done now."""
 

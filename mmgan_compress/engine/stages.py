@@ -14,6 +14,7 @@ from ..data.fetch import sha256_of
 from ..registry import find_pruner
 from ..student import student_info
 from .launch import check_inputs, starting_files
+from .results import BEST, LAST
 from .scored_stages import Quantize, Report, Search
 from .stage import RecipeStage, Site, Stage, beside, contents, flags
 
@@ -52,6 +53,15 @@ class Train(RecipeStage):
 
     def check(self):
         check_inputs(self._cfg)
+
+    def lacks(self, name):
+        hook = self._cfg.default_hooks.get('student') or {}
+        if name == BEST and not (hook.get('metric')
+                                 and self._cfg.get('val_dataloader')):
+            return f': {self.config} chooses no best student. Give it a ' \
+                'val_dataloader and default_hooks.student.metric, or take ' \
+                f'its {LAST}'
+        return None
 
     def prepare(self):
         if self.generator:
