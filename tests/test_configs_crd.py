@@ -81,7 +81,7 @@ def test_terms(name):
     relation = terms['relation']
     assert relation.parts == ('rows', 'columns', 'patches')
     assert (relation.patch_size, relation.weights) == (32, (1, 2))
-    assert relation.reduction == ('sum' if paired else 'mean')
+    assert relation.sums_images == paired
     assert relation.published == ('-published' in name)
     if 'adversarial' in terms:
         assert terms['adversarial'].gan_type == (

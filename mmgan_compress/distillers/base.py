@@ -27,6 +27,11 @@ class BaseDistiller(nn.Module):
     host model is reached as ``self.host``; the student for a domain is
     ``self.host.generators[domain]``.
 
+    The gradients of the parts of a batch, on several processes or of several
+    iterations (``accumulative_counts``), are averaged. So that a sum over
+    images is that of the whole batch, it is multiplied by the number of
+    parts, ``self.batch_parts``.
+
     Args:
         terms (Sequence[dict]): Configs of the distillation terms.
         schedule (dict): Arguments of :class:`TrainSchedule`. Where it gives
@@ -61,6 +66,7 @@ class BaseDistiller(nn.Module):
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
+        self.batch_parts = 1
         self.term_cfgs = list(terms)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
@@ -285,7 +291,8 @@ class BaseDistiller(nn.Module):
                 for name in names if term.weight else []:
                     key = '_'.join(filter(None, (
                         'loss', term.name, domain, name)))
-                    losses[key] = term.weight * term(batch, name)
+                    parts = self.batch_parts if term.sums_images else 1
+                    losses[key] = parts * term.weight * term(batch, name)
         return losses
 
 

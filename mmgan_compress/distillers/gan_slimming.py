@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from ..core.layers import find_layer
-from ..core.training import backward, frozen, step, update
+from ..core.training import frozen, update
 from ..models.fake_quant import fake_quantize
 from ..models.gan_loss import gan_loss
 from ..models.slimmable import free_channels
@@ -161,15 +161,13 @@ class SlimmingStudent(PlayingStudent):
     def _step_student(optim_wrapper, loss: Tensor):
         """One backward pass for scales and weights; fine-tuning may have
         them in one optimizer."""
-        backward(optim_wrapper['student'], loss)
-        if 'scales' in optim_wrapper:
-            if hasattr(optim_wrapper['scales'], 'loss_scaler'):
-                # it would divide by its own factor, not by the weights'
-                raise ValueError('the optimizer of the scales cannot share a '
-                                 'backward pass of mixed precision: leave '
-                                 'out --amp while slimming')
-            step(optim_wrapper['scales'])
-        step(optim_wrapper['student'])
+        others = [optim_wrapper['scales']] if 'scales' in optim_wrapper else []
+        if any(hasattr(other, 'loss_scaler') for other in others):
+            # it would divide by its own factor, not by the weights'
+            raise ValueError('the optimizer of the scales cannot share a '
+                             'backward pass of mixed precision: leave out '
+                             '--amp while slimming')
+        update(optim_wrapper['student'], loss, *others)
 
     def _step_discriminator(self, domain: str, real: Tensor, fake: Tensor,
                             wrapper) -> dict:

@@ -2,8 +2,10 @@
 import copy
 from collections.abc import Iterator
 
+from mmengine.dist import get_world_size
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
+from ..core.training import accumulated
 from ..registry import LOOPS
 from .state import preserved_rng, unwrap
 
@@ -54,6 +56,7 @@ class DistillTrainLoop(IterBasedTrainLoop):
     def run(self):
         """Launch training."""
         self.distiller.iteration = self._iter
+        self._divide_batch()
         batches = self._continued(self.dataloader)
         streams = {name: self._continued(loader)
                    for name, loader in self.streams.items()}
@@ -69,6 +72,22 @@ class DistillTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def _divide_batch(self):
+        """Tell the distiller in how many parts a batch comes, and the user
+        which losses grow with it."""
+        steps = accumulated(self.runner.optim_wrapper['student'])
+        parts = self.distiller.batch_parts = get_world_size() * steps
+        sums = {type(term).__name__ for terms in
+                self.distiller.terms.values() for term in terms
+                if term.sums_images and term.weight}
+        if parts > 1 and sums:
+            self.runner.logger.warning(
+                '%s: a sum over the %d images of a step (batch %d, %d '
+                'processes, accumulative_counts %d), to which the weight '
+                'should be tuned', ', '.join(sorted(sums)),
+                parts * self.dataloader.batch_size,
+                self.dataloader.batch_size, get_world_size(), steps)
 
     def _continued(self, loader) -> Iterator[dict]:
         """Return a loader's batches from where the run is now."""

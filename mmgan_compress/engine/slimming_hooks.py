@@ -5,6 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from ..core.training import passes_held
 from ..registry import HOOKS
 from .state import unwrap
 
@@ -19,7 +20,7 @@ class SoftThresholdHook(Hook):
     """Draw the scales of the student's norms to exact zeros.
 
     For the distillers of GAN Slimming, which know those that can go.
-    Behind each iteration gamma <- soft_threshold(gamma, rho * lr), lr being
+    Behind each step gamma <- soft_threshold(gamma, rho * lr), lr being
     the rate that gamma was stepped with: the proximal step of rho * |gamma|
     (GAN Slimming, arXiv 2008.11062, algorithm 1). The log has the share of
     channels whose scale is not zero.
@@ -45,7 +46,10 @@ class SoftThresholdHook(Hook):
     @torch.no_grad()
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        group, = runner.optim_wrapper[self.optimizer].param_groups
+        wrapper = runner.optim_wrapper[self.optimizer]
+        if passes_held(wrapper):  # it accumulates and did not step
+            return
+        group, = wrapper.param_groups
         threshold, norms = self.rho * group['lr'], unwrap(
             runner.model).distiller.slim_norms
         for norm in norms:

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 
+from ..core.training import held_gradients, hold_gradients
 from ..registry import HOOKS
 
 _KEY = 'mmgan_compress'
@@ -82,8 +83,10 @@ def from_plain(value: Any) -> Any:
 class TrainingStateHook(Hook):
     """Put into checkpoints what mmengine leaves out, and take it back.
 
-    That is: the generators of random numbers and the distiller's own state
-    (image buffers, best-teacher score). The message hub is written in plain
+    That is: the generators of random numbers, the distiller's own state
+    (image buffers, best-teacher score) and the gradients that wait for
+    further iterations (``accumulative_counts``), on several processes those
+    of rank 0. The message hub is written in plain
     types, so that a checkpoint of ours loads with ``weights_only=True``.
     """
     # before LoggerHook and CheckpointHook read what it restores
@@ -97,6 +100,9 @@ class TrainingStateHook(Hook):
         checkpoint['meta'] = to_plain(checkpoint['meta'])
         checkpoint[_KEY] = dict(
             rng=rng_state(),
+            gradients={name: held for name, wrapper in
+                       runner.optim_wrapper.items()
+                       if (held := held_gradients(wrapper))},
             distiller=unwrap(runner.model).distiller.training_state())
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
@@ -108,5 +114,7 @@ class TrainingStateHook(Hook):
         if self._pending is not None:
             unwrap(runner.model).distiller.load_training_state(
                 self._pending['distiller'])
+            for name, held in self._pending.get('gradients', {}).items():
+                hold_gradients(runner.optim_wrapper[name], held)
             set_rng_state(self._pending['rng'])  # last: loaders draw as well
             self._pending = None

@@ -42,6 +42,8 @@ class FreezeHook(Hook):
                           if p.requires_grad]
         for parameter in self._held or []:
             parameter.requires_grad_(not on)
+            if on:  # of iterations before, for a step still to come
+                parameter.grad = None
         for part in parts if on else []:
             part.eval()
         if not on:

@@ -10,6 +10,7 @@ from mmagic.structures import DataSample
 from torch import Tensor
 
 from ..core.domains import per_domain
+from ..core.training import step_rest
 from ..registry import DISTILLERS, MODELS
 
 
@@ -84,6 +85,9 @@ class DistilledTranslator(BaseTranslationModel):
     def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
         """Preprocess the batch and let the distiller take its step.
 
+        The last one of the schedule also steps by gradients that wait for
+        further iterations (``accumulative_counts``).
+
         Args:
             data (dict): Of the loader; further streams that the distiller
                 asks for are under ``'streams'`` by name, and reach it as
@@ -94,7 +98,11 @@ class DistilledTranslator(BaseTranslationModel):
                    for name, batch in data.get('streams', {}).items()}
         main = {k: v for k, v in data.items() if k != 'streams'}
         inputs = self.data_preprocessor(main, True)['inputs']
-        return self.distiller.train_step({**inputs, **streams}, optim_wrapper)
+        log = self.distiller.train_step({**inputs, **streams}, optim_wrapper)
+        if self.distiller.iteration == self.distiller.schedule.total_iters:
+            for wrapper in optim_wrapper.values():
+                step_rest(wrapper)
+        return log
 
     @property
     def scored_mode(self) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -236,7 +235,7 @@ class RelationTerm(DistillTerm):
         self.parts = tuple(parts)
         self.patch_size = patch_size
         self.weights = (distance_weight, angle_weight)
-        self.reduction = reduction
+        self.sums_images = reduction == 'sum'
         self.published = patches == 'published'
 
     def _samples(self, part: str, images: Tensor) -> Tensor:
@@ -260,7 +259,4 @@ class RelationTerm(DistillTerm):
                 self._samples(part, batch.image),
                 self._samples(part, batch.targets[teacher]), *self.weights)
             for part in self.parts)
-        if self.reduction == 'mean':
-            return losses.mean()
-        # over the images of all processes, whose gradients are averaged
-        return get_world_size() * losses.sum()
+        return losses.sum() if self.sums_images else losses.mean()

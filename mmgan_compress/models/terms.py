@@ -6,7 +6,6 @@ from typing import Optional
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ..core.layers import infer_channels
@@ -84,6 +83,7 @@ class DistillTerm(nn.Module):
     uses_perceptual = False
     uses_discriminator = False  # a teacher's, by batch.judged()
     needs_teacher = True  # False: runs once, with teacher=None
+    sums_images = False  # over the batch, in place of their mean
     layers: tuple[str, ...] = ()  # tapped in the student
     target_layers: tuple[str, ...] = ()  # tapped in its teachers
     discriminator_layers: tuple[str, ...] = ()  # in teachers' discriminators
@@ -231,19 +231,18 @@ class TotalVariationTerm(DistillTerm):
     """Total variation of the student's image.
 
     A *sum* over batch and pixels, so it grows with both: the weight 1e-5 is
-    tuned to that. It is added once per teacher, as in OMGD. The batch is
-    that of all processes, whose gradients are averaged.
+    tuned to that. It is added once per teacher, as in OMGD.
     """
     name = 'tv'
+    sums_images = True
 
     def __init__(self, weight: float = 1e-5, **kwargs):
         super().__init__(weight, **kwargs)
 
     def forward(self, batch, teacher):
         x = batch.image
-        total = (x[..., 1:] - x[..., :-1]).abs().sum() + \
+        return (x[..., 1:] - x[..., :-1]).abs().sum() + \
             (x[..., 1:, :] - x[..., :-1, :]).abs().sum()
-        return get_world_size() * total
 
 
 @MODELS.register_module()
