@@ -1,5 +1,6 @@
-# Fast GAN Compression, Pix2Pix, map -> aerial photograph: one sub-network by itself, by default the
-# one that the authors published (scripts/pix2pix/map2sat_fast/finetune.sh).
+# Fast GAN Compression, Pix2Pix, map -> aerial photograph: one sub-network by
+# itself, by default the one that the authors published
+# (scripts/pix2pix/map2sat_fast/finetune.sh).
 _base_ = 'gan_compression_pix2pix-mobile48-finetune_1xb1-300e_maps.py'
 
 model = dict(

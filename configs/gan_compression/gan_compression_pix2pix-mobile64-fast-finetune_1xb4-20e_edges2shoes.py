@@ -1,5 +1,5 @@
-# Fast GAN Compression, Pix2Pix: one sub-network by itself, by default the
-# one that the authors published (scripts/pix2pix/edges2shoes-r_fast/finetune.sh).
+# Fast GAN Compression, Pix2Pix: one sub-network by itself, by default the one
+# that the authors published (scripts/pix2pix/edges2shoes-r_fast/finetune.sh).
 _base_ = 'gan_compression_pix2pix-mobile48-finetune_1xb4-20e_edges2shoes.py'
 
 model = dict(

@@ -2,8 +2,8 @@
 # the published grid; leave it out for the 255 steps of true int8. It starts as
 # a dense one that computes in 8 bits (gs.py:101-109), with its discriminator:
 # the last checkpoint of gan_slimming_cyclegan-resnet64-dense-gs8, which
-# `tools/pipeline.py configs/gan_slimming/gan_slimming_cyclegan-gs8-pipeline.py`
-# trains first.
+# `tools/pipeline.py configs/gan_slimming/gan_slimming_cyclegan-gs8-
+# pipeline.py` trains first.
 _base_ = '../gan_slimming_cyclegan.py'
 
 start = 'teachers/cyclegan-dense-gs8_horse2zebra.pth'
