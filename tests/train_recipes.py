@@ -11,6 +11,24 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
+def keeper_of_scored():
+    """Return a hook that saves what each process scores, and an image."""
+    import torch
+    from mmengine.dist import get_rank
+    from mmengine.hooks import Hook
+
+    class Keeper(Hook):
+
+        def before_val_epoch(self, runner):
+            net = next(iter(runner.model.module.generators.values())).eval()
+            with torch.no_grad():
+                image = net(torch.linspace(-1, 1, 3072).view(1, 3, 32, 32))
+            torch.save(dict(state=net.state_dict(), image=image),
+                       Path(runner.work_dir) / f'scored_{get_rank()}.pth')
+
+    return Keeper()
+
+
 def main():
     """Train on several processes, by gloo where there is no GPU."""
     import torch
@@ -23,10 +41,12 @@ def main():
             mock.patch('mmengine.config.config.FormatCode',
                        lambda text, **_: (text, True)):
         for config in sys.argv[1:]:
-            launch.make_runner(Namespace(
+            runner = launch.make_runner(Namespace(
                 config=config, work_dir=str(Path(config).with_suffix('')),
                 launcher='pytorch', demo=False, data_root=None, resume=None,
-                amp=False, seed=None, cfg_options=None)).train()
+                amp=False, seed=None, cfg_options=None))
+            runner.register_hook(keeper_of_scored())
+            runner.train()
     launch.finish_distributed()
 
 
