@@ -131,7 +131,7 @@ def test_start_from_teacher(task, config, tmp_path):
     held = {k: v for k, v in state['state_dict'].items()
             if 'discriminator' not in k}
     torch.save(dict(state_dict=held), tmp_path / f'{task}.pth')
-    with pytest.raises(RuntimeError, match='do not hold the teachers'):
+    with pytest.raises(ValueError, match='do not hold the teachers'):
         toy.build_host(cfg)
 
 

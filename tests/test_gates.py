@@ -89,7 +89,8 @@ def load_gated(prefix, in_channels):
     """Load the original's masked discriminator: layers in their order."""
     state = load_npz('gcc', prefix)
     net = make(in_channels=in_channels)
-    load_original(net.body, state)
+    load_original(net.body, {k: v for k, v in state.items()
+                             if not k.endswith('.alpha')})
     for gate, index in zip(net.gates, (2, 5, 9, 13)):
         gate.alpha.data = state[f'model.{index}.alpha']
     return net

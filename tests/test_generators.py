@@ -190,3 +190,54 @@ def test_taps_of_channel_distillation(type, layers, factors):
     net = build(type, in_channels=3, out_channels=3, base_channels=2)
     channels = infer_channels(net, layers.split(), (1, 3, 256, 256))
     assert list(channels.values()) == [2 * factor for factor in factors]
+
+
+# --- which tensors of a file ------------------------------------------------
+FILTER = {'model.5.filt': torch.ones(8, 1, 3, 3)}
+
+
+def test_filters_against_aliasing_are_not_dropped():
+    """CUT's ResNet became one without them."""
+    state = original('resnet_9blocks_in')
+    net = build('ResnetGenerator', **SMALL)
+    with pytest.raises(ValueError, match="nothing like 'model.5.filt'"):
+        load_original(net, {**state, **FILTER})
+    with pytest.raises(ValueError, match="nothing like 'model.5.scale'"):
+        load_original(net, {**state, 'model.5.scale': torch.ones(1)})
+    load_original(net, {**state, 'model.2.num_batches_tracked':
+                        torch.tensor(3), 'model.2.running_var':
+                        torch.ones(2)})
+
+
+WRAPPED = {
+    'netG': lambda g, d: dict(netG=g, netD=d, epoch=3),
+    'params_ema': lambda g, d: dict(params=d, params_ema=g),
+    'netG_A': lambda g, d: {
+        **{f'netG_A.{k}': v for k, v in g.items()},
+        **{f'netD_A.{k}': v for k, v in d.items()}},
+    'model.netG': lambda g, d: dict(epoch=1, state_dict={
+        **{f'model.netG.{k}': v for k, v in g.items()},
+        **{f'model.netD.{k}': v for k, v in d.items()}})}
+
+
+@pytest.mark.parametrize('part', WRAPPED)
+def test_part_of_a_file(part, tmp_path):
+    state = original('resnet_9blocks_in')
+    other = {'model.0.weight': torch.zeros(3), 'model.0.bias': torch.ones(3)}
+    torch.save(WRAPPED[part](state, other), tmp_path / 'all.pth')
+    net = build('ResnetGenerator', **SMALL)
+    load_original(net, tmp_path / 'all.pth', part)
+    assert torch.equal(net.model[0].conv.weight, state['model.1.weight'])
+    for wrong in ('', 'netX'):
+        with pytest.raises(ValueError, match='choose one') as caught:
+            load_original(net, tmp_path / 'all.pth', wrong)
+        assert part.split('.')[0] in str(caught.value)
+
+
+def test_a_part_may_name_the_state_dict_too():
+    state = original('resnet_9blocks_in')
+    content = WRAPPED['model.netG'](state, dict(x=torch.zeros(1)))
+    net = build('ResnetGenerator', **SMALL)
+    for part in ('state_dict.model.netG', 'model.netG.'):
+        load_original(net, content, part)
+    load_original(net, dict(state_dict=state, epoch=3))  # needs no part

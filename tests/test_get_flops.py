@@ -136,3 +136,17 @@ def test_convert_original(tmp_path):
     assert result.returncode == 1 and "no 'wide'" in result.stderr
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'other.pth').exists()
+
+
+def test_part_of_an_original(tmp_path):
+    config, source = tmp_path / 'config.py', tmp_path / 'cut.pth'
+    config.write_text(CYCLEGAN.replace('=64', '=2').replace('=16', '=2'))
+    state = load_npz('gen_resnet_9blocks_in', 'sd/')
+    torch.save(dict(netG=state, netD=dict(a=torch.zeros(1))), source)
+    where = '--config', config, '--network', 'distiller.teacher.generator'
+    result = run('convert_original.py', source, tmp_path / 'a.pth', *where)
+    assert result.returncode == 1 and 'Traceback' not in result.stderr
+    assert "choose one of ['netD', 'netG']" in result.stderr
+    result = run('convert_original.py', source, tmp_path / 'a.pth', *where,
+                 '--part', 'netG')
+    assert result.returncode == 0, result.stderr

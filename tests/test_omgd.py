@@ -292,5 +292,5 @@ def test_teachers_start_from_a_checkpoint(cyclegan, tmp_path, vgg_file):
         assert torch.equal(value, inside[f'teacher.{key}'].float())
     del inside['teacher.generators.horse.model.1.weight']
     torch.save(dict(state_dict=inside), tmp_path / 'teachers.pth')
-    with pytest.raises(RuntimeError, match='missing .*horse.model.1.weight'):
+    with pytest.raises(ValueError, match='missing: .*horse.model.1.weight'):
         build_host(cfg)

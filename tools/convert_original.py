@@ -27,6 +27,11 @@ def parse_args() -> argparse.Namespace:
         default='generator',
         help='where cfg.model holds the config of the network, e.g. '
         'distiller.teachers.wide (default: generator, the student)')
+    parser.add_argument(
+        '--part', default='',
+        help='which network of the source, where it holds several: a key '
+        '(netG, params_ema), the beginning of its names (model.netG), or '
+        'both (state_dict.model.netG)')
     return parser.parse_args()
 
 
@@ -61,9 +66,11 @@ def main() -> None:
     try:
         network = MODELS.build(
             network_config(cfg.model.to_dict(), args.network))
-        load_original(network, args.source)
+        load_original(network, args.source, args.part)
     except (KeyError, ValueError, OSError) as error:
-        sys.exit(f'{args.source}: {error.args[-1]}')
+        message = str(error.args[-1])
+        sys.exit(message if args.source in message
+                 else f'{args.source}: {message}')
     torch.save(network.state_dict(), args.target)
     print(f'{args.target}: {type(network).__name__}, '
           f'{len(network.state_dict())} tensors')

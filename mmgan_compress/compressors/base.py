@@ -5,6 +5,7 @@ import torch.nn as nn
 from mmengine.logging import MMLogger
 from torch.nn.utils.parametrize import is_parametrized
 
+from ..core.checkpoints import pretrained_faults, refuse
 from ..core.logs import quiet
 from ..models.fake_quant import is_quantized
 
@@ -30,7 +31,11 @@ def init_weights(network: nn.Module) -> None:
     """Initialise a network of mmengine without its line per parameter.
 
     Another has the weights that its class drew.
+
+    Raises:
+        ValueError: If a file of weights does not fit the network.
     """
+    refuse(pretrained_faults(network))
     if not hasattr(network, 'init_weights'):
         return
     with quiet(MMLogger.get_current_instance()):

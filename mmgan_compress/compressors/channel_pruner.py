@@ -175,12 +175,19 @@ class ChannelPruner:
         for index, (group, score) in enumerate(zip(groups, scores)):
             if score is None:
                 continue
-            least_first = score.argsort(stable=True).tolist()
-            for rank in range(group.width - self.floor):
-                channel = least_first[rank]
+            held = [set(member.roots) for member in group.members]
+            left, rank = list(map(len, held)), 0
+            for channel in score.argsort(stable=True).tolist():
+                own = [at for at, roots in enumerate(held)
+                       if channel in roots]
+                if min(left[at] for at in own) <= self.floor:
+                    continue  # a branch of a split may be narrower
+                for at in own:
+                    left[at] -= 1
                 key = float(score[channel]) if scope == 'global' \
                     else (rank + 1) / group.width
                 ranked.append((key, index, rank, channel))
+                rank += 1
         return [(index, channel)
                 for _, index, _, channel in sorted(ranked)]
 

@@ -8,8 +8,9 @@ Torch-Pruning (https://github.com/VainF/Torch-Pruning, DepGraph, arXiv
 it is asked for nothing else: what goes is decided in ``channel_pruner.py``
 and cut out by ``slicing.py``.
 """
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Optional
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.overrides import TorchFunctionMode
 
 from ..compat import require
 from ..core.channels import channel_map, resize
@@ -28,6 +30,22 @@ from .slicing import Kept, kept_widths
 
 # the lists of a map of kept channels that a layer's part refers to
 SIDES = dict(reads=(0, ), makes=(1, ), norm=(0, ), depthwise=(0, 1))
+
+# Functions that change the number of channels, which can be followed.
+_JOINING = {'cat', 'concat', 'concatenate'}
+_SPLITTING = {'chunk', 'split', 'split_with_sizes'}
+# Functions that may mix channels and keep their number.
+_MIXING = {
+    # products
+    'matmul', '__matmul__', '__rmatmul__', 'mm', 'bmm', 'addmm', 'addbmm',
+    'baddbmm', 'einsum', 'tensordot', 'bilinear', 'cdist',
+    'scaled_dot_product_attention', 'multi_head_attention_forward',
+    'lstm', 'gru', 'rnn_tanh', 'rnn_relu', 'repeat_interleave',
+    # other orders of dimensions or channels; __get__ is of T, mT and H
+    'transpose', 'permute', 'swapaxes', 'swapdims', 'movedim', 'moveaxis',
+    'adjoint', 't', '__get__', 'channel_shuffle', 'roll'}
+_RESHAPING = {'view', 'reshape', 'flatten', 'unflatten', 'view_as',
+              'reshape_as'}
 
 
 @dataclass(frozen=True)
@@ -54,42 +72,139 @@ class ChannelGroup:
     members: tuple[Member, ...]
 
 
-class _AnyNorm(_BatchNorm):
-    """Batch norm of any number of dimensions, in the place of another norm
-    while the graph is traced."""
-
-    def _check_input_dim(self, _) -> None:
-        pass
-
-
-class _Fed(nn.Module):
-    """A network whose image comes from a layer, while the graph is traced:
-    Torch-Pruning does not count an image's own channels where the network
-    concatenates it with features.
+class _Alone(_BatchNorm):
+    """Stands for whatever treats each channel alone while the graph is
+    traced: a batch norm to Torch-Pruning, of any number of dimensions.
 
     Args:
-        channels (int): Of the image.
-        network (nn.Module): On the meta device.
+        channels (int): That it has.
     """
 
-    def __init__(self, channels: int, network: nn.Module):
-        super().__init__()
-        self.feed = nn.Conv2d(channels, channels, 1, device='meta')
-        self.network = network
+    def __init__(self, channels: int):
+        super().__init__(channels, affine=False, track_running_stats=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the network does."""
-        return self.network(self.feed(x))
+        """Return the same, as a result of this layer."""
+        return x.clone()
+
+
+class _Walls(TorchFunctionMode):
+    """Keeps Torch-Pruning from following channels where they are mixed.
+
+    It treats any function that it does not know as one of each channel
+    alone. A query-key product then multiplies the channels that it believes
+    to be coupled until the memory is full. So what such a function reads
+    ends in a layer that cannot be cut, and what it gives comes from another.
+
+    Args:
+        layers (nn.ModuleList): The walls; a first pass builds them.
+    """
+
+    def __init__(self, layers: nn.ModuleList):
+        super().__init__()
+        self.layers, self.ends, self._used = layers, [], 0
+
+    def wall(self, x: Tensor) -> Tensor:
+        """Pass a tensor through a layer that cannot be cut."""
+        if self._used == len(self.layers):
+            self.layers.append(_Alone(x.shape[1] if x.dim() > 1 else 1))
+        self._used += 1
+        return self.layers[self._used - 1](x)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        given, made = list(_followed((args, kwargs))), list(_followed(result))
+        read = [x for x in given if not isinstance(x, nn.Parameter)]
+        # a function of parameters is a layer, which Torch-Pruning knows, or
+        # makes a group of them, which has to stay
+        name, layer = func.__name__, len(read) < len(given)
+        if not read or not made:
+            return result
+        parts = any(hasattr(x, 'is_part') for x in read)
+        if name in _SPLITTING and made[0].shape[1] != read[0].shape[1]:
+            # Torch-Pruning counts the parts of a split in the order in which
+            # it meets them, but knows where a slice begins
+            ends = accumulate(x.shape[1] for x in made)
+            result = made = [
+                read[0].narrow(1, end - x.shape[1], x.shape[1])
+                for x, end in zip(made, ends)]
+        # parts that meet again have an order of their own, of which there
+        # are as many as permutations
+        if not _mixes(name, read, made, layer) and not (
+                parts and len(read) > 1):
+            if name in _SPLITTING or parts and not name.startswith(
+                    ('conv', 'linear')):
+                for x in made:
+                    x.is_part = True
+            return result
+        self.ends += map(self.wall, read)
+        return self._behind(result)
+
+    def _behind(self, result):
+        """Return a result whose tensors come from walls."""
+        if isinstance(result, (tuple, list)):
+            return type(result)(map(self._behind, result))
+        if not list(_followed(result)):
+            return result
+        return self.wall(result.detach().requires_grad_())
+
+
+def _followed(value) -> Iterator[Tensor]:
+    """Yield the tensors of a value that autograd follows."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        yield value
+    elif isinstance(value, dict):
+        yield from _followed(list(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _followed(part)
+
+
+def _mixes(name: str, read: list[Tensor], made: list[Tensor],
+           layer: bool) -> bool:
+    """Tell whether a function may not treat each channel alone."""
+    if name in _MIXING | _JOINING | _SPLITTING or layer:
+        return name in _MIXING
+    kept = slice(2) if name in _RESHAPING else slice(1, 2)
+    return len({x.shape[kept] for x in [*read, *made]}) > 1
+
+
+class _Walled(nn.Module):
+    """A network with walls around what mixes its channels.
+
+    The image comes from a wall too: Torch-Pruning does not count its
+    channels where the network concatenates it with features.
+
+    Args:
+        network (nn.Module): On the meta device.
+        image (Tensor): Its input, on the meta device.
+    """
+
+    def __init__(self, network: nn.Module, image: Tensor):
+        super().__init__()
+        self.network, self.walls = network, nn.ModuleList()
+        self(image)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return what the network does, and what ends at walls."""
+        walls = _Walls(self.walls)
+        x = walls.wall(x.detach().requires_grad_())
+        with walls:
+            output = self.network(x)
+        return [output, *walls.ends]
 
 
 def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
     """Find the channels that can be removed, and what they hang on.
 
     Left out are groups that touch the output of the network, an unpaired
-    grouped convolution, or a layer that mixes channels or is not known to
-    channel maps (group and layer norms, PReLU, pixel shuffle, attention):
+    grouped convolution, or what mixes channels or is not known to channel
+    maps (group and layer norms, PReLU, pixel shuffle, attention, products of
+    features, other orders of dimensions, reshapes that change the channels):
     their layers stay whole. Whether a group can go is tried: the network
-    must run with one of its channels less and give the same shape.
+    must run with one of its channels less, whichever layers that one passes,
+    and give the same shape.
 
     Only shapes are computed, on the meta device.
 
@@ -114,17 +229,17 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
     shape = _output_shape(dense, image)
     twin = _traceable(module)
     names = {layer: name for name, layer in twin.named_modules()}
-    whole = _Fed(image.shape[1], twin)
-    names[whole.feed] = None
     try:
         with torch.enable_grad():
+            whole = _Walled(twin, image)
+            names.update(dict.fromkeys(whole.walls))
             graph = tp.DependencyGraph().build_dependency(
                 whole, [image], verbose=False)
+            members = [_members(graph, group, names)
+                       for group in graph.get_all_groups()]
     except Exception as error:  # whatever its tracer meets
         raise TypeError(f'Torch-Pruning cannot follow the channels of '
                         f'{type(module).__name__}: {error}') from error
-    members = [_members(graph, group, names)
-               for group in graph.get_all_groups()]
     groups = [ChannelGroup(1 + max(max(m.roots) for m in found), found)
               for found in members if found]
     place = {name: i for i, name in enumerate(names.values())}
@@ -177,8 +292,7 @@ def _traceable(module: nn.Module) -> nn.Module:
         if isinstance(layer, _InstanceNorm):
             parent, _, child = name.rpartition('.')
             setattr(twin.get_submodule(parent), child,
-                    _AnyNorm(*widths[name], affine=False, device='meta',
-                             track_running_stats=False))
+                    _Alone(*widths[name]))
     return twin
 
 
@@ -205,7 +319,7 @@ def _members(graph, group, names: dict) -> Optional[tuple[Member, ...]]:
     for item in group:
         layer = item.dep.target.module
         if names.get(layer, '') is None:
-            return None  # channels of the image
+            return None  # a wall: mixed channels, or those of the image
         if layer not in names:
             if isinstance(layer, nn.Parameter):
                 return None
@@ -234,6 +348,9 @@ def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor,
             shape: torch.Size) -> bool:
     """Tell whether a network can do with a channel less.
 
+    One is tried of those that the same layers have: behind a split not all
+    channels go the same way.
+
     Args:
         dense (nn.Module): On the meta device.
         group (ChannelGroup): Of the network.
@@ -243,8 +360,12 @@ def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor,
     # a network that is a single layer has no name for it
     if group.width < 2 or not all(m.layer for m in group.members):
         return False
-    widths = kept_widths(without(dense, [group], [[0]]))
+    holders = [set(member.roots) for member in group.members]
+    ways = {tuple(root in held for held in holders): root
+            for root in range(group.width)}
     try:
-        return resize(meta_copy(dense), widths)(image).shape == shape
-    except (RuntimeError, ValueError):
+        return all(resize(meta_copy(dense), kept_widths(
+            without(dense, [group], [[root]])))(image).shape == shape
+            for root in ways.values())
+    except Exception:  # whatever its forward meets
         return False

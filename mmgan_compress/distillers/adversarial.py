@@ -12,13 +12,17 @@ import torch.nn.functional as F
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
 from torch import Tensor
 
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                weights_in)
 from ..core.training import frozen, update
 from ..models.gan_loss import gan_loss
 from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS, MODELS
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
-from .teachers import run_state
+
+# where a checkpoint of a run has them
+_OF_RUN = 'distiller.student_discriminators'
 
 
 class PlayingStudent:
@@ -52,11 +56,20 @@ class PlayingStudent:
         for network in self.student_discriminators.values():
             network.init_weights()
         if self.discriminator_checkpoint:
-            prefix = 'distiller.student_discriminators.'
-            self.student_discriminators.load_state_dict({
-                key.removeprefix(prefix): value for key, value in
-                run_state(self.discriminator_checkpoint).items()
-                if key.startswith(prefix)})
+            self.student_discriminators.load_state_dict(
+                weights_in(read_checkpoint(self.discriminator_checkpoint),
+                           _OF_RUN), strict=False)
+
+    def teacher_faults(self):
+        faults = super().teacher_faults()
+        if self.discriminator_checkpoint:
+            path = self.discriminator_checkpoint
+            faults += file_faults(
+                path, f'{path} does not fit student_discriminator',
+                lambda content: mismatch(
+                    self.student_discriminators.state_dict(),
+                    weights_in(content, _OF_RUN)))
+        return faults
 
     def gates(self, domain: str) -> Sequence[nn.Module]:
         """Return parts of the discriminator that learn at other times."""

@@ -13,7 +13,8 @@ from ..core.training import frozen
 from ..models.terms import DistillBatch, DistillTerm
 from ..registry import MODELS
 from .stand_ins import StandIns
-from .teachers import check_teachers, check_term, load_teachers
+from .teachers import (check_teachers, check_term, load_teachers,
+                       teacher_faults)
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.
@@ -122,15 +123,16 @@ class BaseDistiller(nn.Module):
 
     def init_weights(self):
         """Initialise the teachers' side, from a checkpoint if one is given.
-
-        Raises:
-            RuntimeError: If the checkpoint is of other networks.
         """
         for network in self.teacher_side():
             network.init_weights()
         if self.teacher_checkpoints:
-            load_teachers(self, self.teacher_checkpoints,
-                          self._trained_networks())
+            load_teachers(self, self.teacher_checkpoints)
+
+    def teacher_faults(self) -> list[str]:
+        """Say why ``teacher_checkpoints`` cannot be loaded."""
+        return teacher_faults(self, self.teacher_checkpoints,
+                              self._trained_networks())
 
     def _trained_networks(self) -> list[nn.Module]:
         """Return what a checkpoint must hold: offline, what teaches."""

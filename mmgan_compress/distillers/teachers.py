@@ -1,12 +1,12 @@
 """What a distiller asks of its teachers before training starts."""
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                weights_in)
 from ..core.layers import find_layer
 from ..models.frozen_teacher import brings_weights
 from ..models.terms import DistillTerm
@@ -83,53 +83,65 @@ def check_term(term: DistillTerm, name: str, teacher: nn.Module,
         find_layer(discriminator, layer)
 
 
-def run_state(path: str) -> dict[str, Tensor]:
-    """Return the weights in a checkpoint, or in the one that a file names.
-
-    Args:
-        path (str): Checkpoint of Runner, or its file ``last_checkpoint``.
-    """
-    if Path(path).name == 'last_checkpoint':
-        # beside it, as the folder may have another name by now
-        path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
-    return torch.load(path, map_location='cpu',
-                      weights_only=True)['state_dict']
-
-
-def load_teachers(distiller: nn.Module, paths: Sequence[str],
-                  needed: Sequence[nn.Module]):
+def load_teachers(distiller: nn.Module, paths: Sequence[str]):
     """Load teachers and discriminators from checkpoints.
 
     Args:
         distiller (BaseDistiller): Takes the weights.
         paths (Sequence[str]): Files of ``tools/save_teachers.py``, or
-            checkpoints (as of :func:`run_state`): of a run with such
-            teachers; of a GAN that trained alone and is the teacher now, ours
-            or mmagic's; or its student file. They may hold more.
-        needed (Sequence[nn.Module]): Networks that the files must hold.
-
-    Raises:
-        RuntimeError: If they do not, or hold other networks.
+            checkpoints (as of ``core/checkpoints.run_file``): of a run with
+            such teachers; of a GAN that trained alone and is the teacher now,
+            ours or mmagic's; or its student file. They may hold more.
     """
-    state, alone = {}, _names_alone(distiller)
     for path in paths:
-        held = run_state(path)
-        if any(k.startswith('distiller.teacher') for k in held):
-            held = {k.removeprefix('distiller.'): v for k, v in held.items()
-                    if k.startswith('distiller.')}  # not its student
-        for key, value in held.items():
-            prefix = next((p for p in alone if key.startswith(p)), '')
-            state[alone.get(prefix, '') + key[len(prefix):]] = value
-    found = distiller.load_state_dict(state, strict=False)
+        distiller.load_state_dict(
+            _teachers_in(distiller, read_checkpoint(path)), strict=False)
+
+
+def teacher_faults(distiller: nn.Module, paths: Sequence[str],
+                   needed: Sequence[nn.Module]) -> list[str]:
+    """Say why checkpoints do not hold the teachers of a config.
+
+    Args:
+        distiller (BaseDistiller): That is to take the weights.
+        paths (Sequence[str]): Of :func:`load_teachers`.
+        needed (Sequence[nn.Module]): Networks that the files must hold.
+    """
+    state, faults, held = distiller.state_dict(), [], {}
+
+    def compare(content: dict) -> str:
+        found = _teachers_in(distiller, content)
+        held.update(found)
+        # what a file has of ours must fit; all of it is looked at below
+        return mismatch({k: v for k, v in state.items() if k in found}
+                        or state, found, more=True)
+
+    for path in paths:
+        faults += file_faults(path, f'{path} does not fit the teachers of '
+                              'this config', compare)
     own = {id(t) for net in needed
            for t in [*net.parameters(), *net.buffers()]}
-    missing = [k for k, t in [*distiller.named_parameters(),
-                              *distiller.named_buffers()]
-               if id(t) in own and k in found.missing_keys]
-    if missing:
-        raise RuntimeError(
-            f'{list(paths)} do not hold the teachers of this config: '
-            f'missing {missing[:3]}, left over {found.unexpected_keys[:3]}')
+    names = {name for name, t in [*distiller.named_parameters(),
+                                  *distiller.named_buffers()]
+             if id(t) in own}
+    missing = mismatch({k: v for k, v in state.items() if k in names}, held,
+                       more=True)
+    if paths and missing and not faults:
+        faults.append(f'{", ".join(paths)} do not hold the teachers of this '
+                      f'config: {missing}')
+    return faults
+
+
+def _teachers_in(distiller: nn.Module, content: dict) -> dict[str, Tensor]:
+    """Return the tensors of a file by their names in the distiller."""
+    held, alone = weights_in(content), _names_alone(distiller)
+    if any(k.startswith('distiller.teacher') for k in held):
+        held = weights_in(content, 'distiller')  # not its student
+    state = {}
+    for key, value in held.items():
+        prefix = next((p for p in alone if key.startswith(p)), '')
+        state[alone.get(prefix, '') + key[len(prefix):]] = value
+    return state
 
 
 def _names_alone(distiller: nn.Module) -> dict[str, str]:

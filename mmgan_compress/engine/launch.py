@@ -12,6 +12,8 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                refuse, run_file, weights_in)
 from ..core.logs import message_of
 from ..core.recipes import find_config, read_config
 from ..data.datasets import TranslationImages
@@ -19,7 +21,7 @@ from ..data.weights import weights_path
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..registry import DATASETS, MODELS
-from .state import unwrap
+from .state import resume_faults, start_faults, unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -123,13 +125,76 @@ def has_run(folder: str) -> bool:
         os.path.isfile(os.path.join(folder, 'last_checkpoint'))
 
 
+def resumed_checkpoint(resume: str, work_dir: str) -> str:
+    """Return the checkpoint to go on from.
+
+    Args:
+        resume (str): Path, or ``'auto'`` for the newest of ``work_dir``.
+        work_dir (str): Folder of the run.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged; names the one before.
+    """
+    path = Path(resume)
+    if resume == 'auto':
+        path = run_file(Path(work_dir, 'last_checkpoint'))
+    older = sorted((file for file in path.parent.glob('iter_*.pth')
+                    if file != path and file.stem[5:].isdigit()),
+                   key=lambda file: int(file.stem[5:]), reverse=True)
+    try:
+        read_checkpoint(path)
+    except (FileNotFoundError, ValueError) as error:
+        sound = next((file for file in older
+                      if not file_faults(file, '', lambda _: '')), None)
+        raise type(error)(
+            f'cannot resume: {error}. ' + (
+                f'The newest other one is there: --resume {sound}' if sound
+                else f'No other checkpoint is in {path.parent}')) from error
+    return str(path)
+
+
+def check_weights(runner: Runner):
+    """Refuse files of weights that do not fit what a run was built of.
+
+    mmengine loads what has the same name and trains on. This is before the
+    optimizers are built.
+
+    Raises:
+        ValueError: Names each file, its network, and what is missing.
+    """
+    cfg, host, path = runner.cfg, unwrap(runner.model), runner.cfg.load_from
+    faults = host.weight_faults()
+    if path and os.path.isfile(path):
+        faults += file_faults(
+            path, f'{path} does not fit {cfg.filename or "the recipe"}',
+            lambda content: '; '.join(
+                resume_faults(content, runner) if cfg.resume
+                else start_faults(content, host)))
+    refuse(faults)
+
+
 def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
     """Refuse missing data and weights before anything is built.
 
     Raises:
         FileNotFoundError: Naming the path and the command that makes it.
-        ValueError: For images that cannot be used, or too few of them.
+        ValueError: For images that cannot be used, or too few of them, or for
+            several faults.
     """
+    faults = []
+    for check in (_check_data, _check_files):
+        try:
+            check(cfg, loaders)
+        except (FileNotFoundError, ValueError) as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise ValueError('\n'.join(map(str, faults)))
+    for error in faults:
+        raise error
+
+
+def _check_data(cfg: Config, loaders: Sequence[str]):
     for loader in loaders:
         if cfg.get(loader):
             _check_numbers(cfg, loader, DATASETS.build(cfg[loader].dataset))
@@ -138,12 +203,17 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
     if len(set(held)) > 1:
         raise ValueError(f'hold_out is {held[0]} for training and {held[1]} '
                          'for val: give both data sets the same')
+
+
+def _check_files(cfg: Config, loaders: Sequence[str]):
     for name in needed_weights(cfg):
         weights_path(name)
-    for file in starting_files(cfg):
-        if not os.path.isfile(file):
-            raise FileNotFoundError(f'no weights {file!r}, which the student '
-                                    'or a teacher starts from')
+    missing = [file for file in starting_files(cfg)
+               if not os.path.isfile(file)]
+    if missing:
+        raise FileNotFoundError(
+            f'no weights {", ".join(map(repr, dict.fromkeys(missing)))}, '
+            'which the student or a teacher starts from')
 
 
 def _check_numbers(cfg: Config, loader: str, dataset: Dataset):
@@ -262,10 +332,12 @@ def make_runner(args: Namespace) -> Runner:
         use_amp(cfg)
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
     check_inputs(cfg)
     start_distributed(args)
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    check_weights(runner)
+    return runner
 
 
 @explained
@@ -276,8 +348,7 @@ def make_tester(args: Namespace) -> Runner:
     cfg = load_config(args)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     cfg.launcher = args.launcher
-    checkpoint = torch.load(args.checkpoint, map_location='cpu',
-                            weights_only=True)
+    checkpoint = read_checkpoint(args.checkpoint)
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None
@@ -285,7 +356,12 @@ def make_tester(args: Namespace) -> Runner:
     start_distributed(args)
     runner = Runner.from_cfg(cfg)
     host = unwrap(runner.model)
-    host.load_state_dict(checkpoint['state_dict'], strict=True)
+    state = weights_in(checkpoint)
+    differs = mismatch(host.state_dict(), state)
+    if differs:
+        raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
+                         f'{differs}')
+    host.load_state_dict(state, strict=False)
     if is_run:
         host.distiller.load_training_state(
             checkpoint['mmgan_compress']['distiller'])

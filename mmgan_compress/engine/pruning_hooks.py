@@ -46,6 +46,7 @@ class GradualPruningHook(Hook):
     """
     # before those that write students and checkpoints, of the last iteration
     priority = 'ABOVE_NORMAL'
+    checkpoint_key = _KEY
 
     def __init__(self, pruner: dict, begin: float = 0.1, end: float = 0.6,
                  steps: int = 5, domains: Optional[list[str]] = None):

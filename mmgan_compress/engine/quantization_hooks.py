@@ -132,6 +132,8 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         ValueError: If a setting is unknown or out of range.
     """
 
+    checkpoint_key = _STATE
+
     def __init__(self, algorithm: str = 'qat',
                  skip: Sequence[str] = SENSITIVE, outputs: bool = False,
                  start: int = 0, scale_lr: float = 0.01,

@@ -1,14 +1,17 @@
 """Checkpoints from which a run continues bit-equal, in plain types."""
 import contextlib
 import random
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
+import torch.nn as nn
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
+from ..core.checkpoints import mismatch, refuse, weights_in
 from ..core.training import held_gradients, hold_gradients
 from ..registry import HOOKS
 
@@ -79,6 +82,67 @@ def from_plain(value: Any) -> Any:
     return value
 
 
+def resume_faults(checkpoint: dict, runner: Runner) -> list[str]:
+    """Say what keeps a run from going on from a checkpoint.
+
+    Args:
+        checkpoint (dict): As a run of ours writes it.
+        runner (Runner): That is to go on. Of its hooks those with a
+            ``checkpoint_key`` need their own entry.
+    """
+    host = unwrap(runner.model)
+    of_hooks = [hook.checkpoint_key for hook in runner.hooks
+                if hasattr(hook, 'checkpoint_key')]
+    lacking = [key for key in ('state_dict', 'optimizer', 'message_hub',
+                               'meta', _KEY, *of_hooks)
+               if key not in checkpoint]
+    if lacking:
+        return [f'it holds no {", no ".join(lacking)}, so that the run would '
+                'begin anew: resume from an iter_N.pth of this recipe, or '
+                'start a new run with --cfg-options load_from=...']
+    own = host.distiller.training_state()
+    compared = [
+        ('was written by', checkpoint[_KEY].get('method'), _method(host)),
+        ('remembers', sorted(checkpoint[_KEY]['distiller']), sorted(own)),
+        ('has the optimizers', sorted(checkpoint['optimizer']),
+         _optimizers(runner.optim_wrapper))]
+    faults = [f'it {what} {there}, the recipe has {here}'
+              for what, there, here in compared
+              if there and here and there != here]
+    differs = mismatch(host.state_dict(), weights_in(checkpoint))
+    return [*faults, differs] if differs else faults
+
+
+def start_faults(checkpoint: dict, host: nn.Module) -> list[str]:
+    """Say what keeps a run from starting with a file's weights.
+
+    The student must be there; of the other networks (the distiller's) a
+    file has all or none.
+
+    Args:
+        checkpoint (dict): Student file, or checkpoint.
+        host (DistilledTranslator): Takes the weights.
+    """
+    own, found = host.state_dict(), weights_in(checkpoint)
+    tops = {key.split('.')[0] for key in found} & {
+        key.split('.')[0] for key in own} | {'generators'}
+    differs = mismatch({k: v for k, v in own.items()
+                        if k.split('.')[0] in tops}, found)
+    return [differs] if differs else []
+
+
+def _optimizers(wrappers: Any) -> Optional[list[str]]:
+    """Return the names of several optimizers, built or to be built."""
+    if not hasattr(wrappers, 'items') or 'optimizer' in wrappers:
+        return None
+    return sorted(name for name, value in wrappers.items()
+                  if not isinstance(value, str))
+
+
+def _method(host: nn.Module) -> str:
+    return type(host.distiller).__name__
+
+
 @HOOKS.register_module()
 class TrainingStateHook(Hook):
     """Put into checkpoints what mmengine leaves out, and take it back.
@@ -98,14 +162,23 @@ class TrainingStateHook(Hook):
     def before_save_checkpoint(self, runner, checkpoint: dict):
         checkpoint['message_hub'] = to_plain(checkpoint['message_hub'])
         checkpoint['meta'] = to_plain(checkpoint['meta'])
+        host = unwrap(runner.model)
         checkpoint[_KEY] = dict(
-            rng=rng_state(),
+            rng=rng_state(), method=_method(host),
             gradients={name: held for name, wrapper in
                        runner.optim_wrapper.items()
                        if (held := held_gradients(wrapper))},
-            distiller=unwrap(runner.model).distiller.training_state())
+            distiller=host.distiller.training_state())
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
+        """Refuse what mmengine would load in part.
+
+        Raises:
+            ValueError: If a run cannot go on from it, or start with it.
+        """
+        faults = resume_faults(checkpoint, runner) if runner._resume else \
+            start_faults(checkpoint, unwrap(runner.model))
+        refuse([f'the checkpoint does not fit: {fault}' for fault in faults])
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
         self._pending = checkpoint.get(_KEY) if runner._resume else None

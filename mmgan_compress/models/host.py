@@ -9,6 +9,7 @@ from mmagic.models.base_models import BaseTranslationModel
 from mmagic.structures import DataSample
 from torch import Tensor
 
+from ..core.checkpoints import pretrained_faults, refuse
 from ..core.domains import per_domain
 from ..core.training import step_rest
 from ..registry import DISTILLERS, MODELS
@@ -75,8 +76,19 @@ class DistilledTranslator(BaseTranslationModel):
         """Return the domain that ``domain`` is generated from."""
         return self.get_other_domains(domain)[0]
 
+    def weight_faults(self) -> list[str]:
+        """Say which files of weights do not fit their networks."""
+        teachers = [] if self.distiller is None else \
+            self.distiller.teacher_faults()
+        return [*pretrained_faults(self), *teachers]
+
     def init_weights(self):
-        """Initialise student, teachers and discriminators."""
+        """Initialise student, teachers and discriminators.
+
+        Raises:
+            ValueError: If a file of weights does not fit its network.
+        """
+        refuse(self.weight_faults())
         for generator in self.generators.values():
             generator.init_weights()
         if self.distiller is not None:

@@ -7,17 +7,23 @@ stand in the order in which they run. So do the layers of mmagic's and our
 networks, whatever their names are: the n-th belongs to the n-th.
 """
 import os
-from typing import Union
+from collections.abc import Mapping
+from typing import Any, Union
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.checkpoints import read_checkpoint, weights_in
 from .discriminators import MultiHeadPatchDiscriminator
 
 
-def load_original(module: nn.Module, source: Union[str, os.PathLike,
-                                                   dict]) -> None:
+# all that may be dropped: of instance norms, by torch before 0.4
+_STATISTICS = {'running_mean', 'running_var', 'num_batches_tracked'}
+
+
+def load_original(module: nn.Module,
+                  source: Union[str, os.PathLike, dict],
+                  part: str = '') -> None:
     """Load a state dict of an original repository.
 
     Knows mmagic's ``ResnetGenerator``, ``UnetGenerator`` and
@@ -28,27 +34,90 @@ def load_original(module: nn.Module, source: Union[str, os.PathLike,
     Args:
         module (nn.Module): Network of the same architecture and width.
         source (str | Path | dict): File (read with ``weights_only=True``) or
-            state dict.
+            its content.
+        part (str): Where the network is in it: a key (``'netG'``), the
+            beginning of its names (``'model.netG'``), or one behind the
+            other (``'state_dict.model.netG'``).
 
     Raises:
-        ValueError: If a parameter is missing, left over or of another shape;
-            names the layer on both sides.
+        ValueError: If a tensor is missing, left over or of another shape;
+            names the layer on both sides. If the part is not there or has
+            to be chosen; names those that are.
     """
     if not isinstance(source, dict):
-        source = torch.load(source, map_location='cpu', weights_only=True)
-    state = {key.removeprefix('module.'): source[key] for key in source}
+        source = read_checkpoint(source)
+    state = _part(source, part)
     if isinstance(module, MultiHeadPatchDiscriminator):
         state = _drop_dead_copies(state, module.shared)
     ours = _layers(module.state_dict())
     theirs = _layers({key: state[key] for key in sorted(state, key=_place)})
-    theirs = {k: v for k, v in theirs.items() if 'weight' in v}
-    loaded = {}
-    for (name, want), (place, got) in zip(ours.items(), theirs.items()):
-        _compare(module, name, want, place, got)
-        loaded.update({f'{name}.{key}': got[key] for key in got})
-    _compare_ends(module, list(ours), list(theirs))
+    theirs = {k: v for k, v in theirs.items() if v.keys() - _STATISTICS}
+    try:
+        _refuse_foreign(module, ours, theirs)
+        loaded = {}
+        for (name, want), (place, got) in zip(ours.items(), theirs.items()):
+            _compare(module, name, want, place, got)
+            loaded.update({f'{name}.{key}': got[key] for key in got
+                           if key in want})
+        _compare_ends(module, list(ours), list(theirs))
+    except ValueError as error:
+        names = _beginnings(state)
+        if not names:
+            raise
+        raise ValueError(f'{error}. The tensors belong to {names}: choose '
+                         'one as the part') from error
     # Batch norm of old files has no num_batches_tracked: ours stays.
     module.load_state_dict({**module.state_dict(), **loaded})
+
+
+def _part(content: Mapping[str, Any], part: str) -> dict[str, Tensor]:
+    """Return the tensors of one network in the content of a file."""
+    wanted = part.strip('.')
+    while True:
+        inner = {key: value for key, value in content.items()
+                 if isinstance(value, dict) and weights_in(value)}
+        named = next((key for key in inner
+                      if f'{wanted}.'.startswith(f'{key}.')), None)
+        if named is not None:
+            wanted = wanted[len(named) + 1:]
+        elif len(inner) == 1 and not any(
+                isinstance(value, Tensor) for value in content.values()):
+            named = next(iter(inner))
+        else:
+            break
+        content = inner[named]
+    state = weights_in(dict(content), wanted)
+    if inner or not state:
+        flat = weights_in(dict(content))
+        raise ValueError(
+            f'no weights in the part {part!r}: choose one of '
+            f'{sorted(inner) or _beginnings(flat) or sorted(content)[:5]}')
+    return state
+
+
+def _beginnings(state: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of networks whose tensors lie side by side."""
+    start = ''
+    while True:
+        names = {key[len(start):].split('.')[0] for key in state}
+        if len(names) != 1 or start + next(iter(names)) in state:
+            break
+        start += f'{names.pop()}.'
+    children = sorted(start + name for name in names)
+    return [] if any(name.rpartition('.')[2].isdigit() or name in state
+                     for name in children) else children
+
+
+def _refuse_foreign(module: nn.Module, ours: dict, theirs: dict) -> None:
+    """Refuse tensors of a kind that no layer of ours has."""
+    known = _STATISTICS.union(*ours.values())
+    foreign = [f'{place}.{leaf}' for place, layer in theirs.items()
+               for leaf in layer if leaf not in known]
+    if foreign:
+        raise ValueError(
+            f'{type(module).__name__} has nothing like {foreign[0]!r}, one '
+            f'of {len(foreign)} such tensors: the state dict is of another '
+            'architecture, such as one with filters against aliasing')
 
 
 def _place(key: str) -> list:
