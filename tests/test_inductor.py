@@ -140,7 +140,8 @@ def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images,
     name = next(name for name in found
                 if net.get_submodule(name).transposed == transposed)
     scales = {name: found[name]}
-    assert scales[name].keys() == {'weight', 'input', 'output'}
+    assert scales[name].keys() == {'weight', 'weight_top', 'input',
+                                   'output'}
     ready = prepare(net, SIZE)
     to_integers(ready, scales)
     with torch.no_grad():
