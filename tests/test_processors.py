@@ -5,14 +5,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn as nn
 from students import refused_by_tool
-from test_quantizers import SIZE, images, psnr, run, student  # noqa: F401
+from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
 from mmgan_compress.compressors.int8 import (build_quantizer,
                                              quantize_student)
 from mmgan_compress.core import processors
 from mmgan_compress.core.processors import ANY, GPU, TOPS, VNNI, has_vnni
 from mmgan_compress.deploy.export import export_student
+from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.quantize_onnx import quantize
 from mmgan_compress.deploy.runtimes import open_model
 from mmgan_compress.deploy.targets import Target, read_target
@@ -132,3 +134,23 @@ def test_refused_before_the_work(student, tmp_path, monkeypatch):
                            '--processor', 'vnni', monkeypatch=monkeypatch)
     assert '--processor is about int8' in text
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_the_largest_sums_do_not_saturate(runtime, tmp_path):
+    """On a processor without VNNI 8 bits do, see make test-portable."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 32, 1), nn.Conv2d(32, 32, 3), nn.Conv2d(32, 3, 1)]
+    for layer in layers:
+        nn.init.uniform_(layer.weight, 0.9, 1)
+        nn.init.zeros_(layer.bias)
+    net = nn.Sequential(*layers).eval()
+    x = torch.rand(1, 3, SIZE, SIZE) * .1 + .9
+    with torch.no_grad():
+        y, top = net(x).numpy(), net[0](x).max().item()
+    scales = {'1': dict(weight=[1 / 127], input=[top / 255, 0])}
+    write_onnx(net, tmp_path / 'a.onnx', SIZE, {})
+    quantize(tmp_path / 'a.onnx', tmp_path / 'b.onnx', [],
+             dict(scales=scales))
+    found = open_model(tmp_path / 'b.onnx', runtime).run(x.numpy())
+    np.testing.assert_allclose(found, y, rtol=0.01)
