@@ -12,6 +12,8 @@ from mmgan_compress.evaluation.distances import (frechet_distance,
                                                  kernel_distance)
 from mmgan_compress.registry import METRICS
 
+pytestmark = pytest.mark.numerical
+
 
 class TestNetworks:
 

@@ -11,6 +11,8 @@ from mmengine.model import BaseModule
 from mmgan_compress.core.layers import infer_channels
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 MOBILE = 'mmgan_compress.SeparableResnetGenerator'
 MOBILE_DEEP = 'mmgan_compress.DeepSeparableResnetGenerator'
 UNET_DEEP = 'mmgan_compress.DeepUnetGenerator'

@@ -25,6 +25,8 @@ from mmgan_compress.deploy.runtimes import open_model
 from mmgan_compress.deploy.targets import Target, read_target
 from mmgan_compress.translator import Translator
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 64
 SKIP = dict(skip=['first', 'rgb', 'norms'])
 CONFIG = str(REPO / 'configs' / 'deploy' /

@@ -19,6 +19,8 @@ from mmgan_compress.deploy.quantize_onnx import quantize
 from mmgan_compress.deploy.runtimes import open_model
 from mmgan_compress.deploy.targets import Target, read_target
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture(params=[False, True])
 def vnni(request, monkeypatch):

@@ -23,6 +23,8 @@ from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.models.quantization import (grid_scales,
                                                 layers_to_quantize)
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 64
 COARSE = dict(per_channel=False)
 

@@ -13,6 +13,8 @@ from mmgan_compress.models.terms import (ChannelTerm, DistillBatch, SSIMTerm,
                                          TotalVariationTerm, gram)
 from mmgan_compress.registry import MODELS
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('omgd')
 ARRAYS = load_npz('omgd')
 
