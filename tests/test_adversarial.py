@@ -7,6 +7,8 @@ from toy import Trainer, batch, build_host, moved, snapshot
 
 from mmgan_compress.models.gan_loss import gan_loss
 
+pytestmark = pytest.mark.numerical
+
 HOSTS = ['cyclegan', 'pix2pix']
 SPARSE = dict(type='mmgan_compress.SparsityTerm', weight=0.5, on='weight')
 

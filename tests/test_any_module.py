@@ -14,6 +14,8 @@ from mmgan_compress.core.channels import resize
 from mmgan_compress.core.resources import count_macs
 from mmgan_compress.deploy.timing import convert_for_timing
 
+pytestmark = pytest.mark.numerical
+
 pytest.importorskip('torch_pruning')
 
 

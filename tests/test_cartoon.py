@@ -15,6 +15,8 @@ from mmgan_compress.data.tfjs import read_tfjs
 from mmgan_compress.student import load_student, student_info
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 TINY = dict(cartoongan.GENERATOR, base_channels=2)
 RGB = slice(None, None, -1)  # the published graph is BGR
 

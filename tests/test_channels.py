@@ -14,6 +14,8 @@ from mmgan_compress.core.layers import infer_channels
 from mmgan_compress.models.slim import architecture, slim_config
 from mmgan_compress.registry import MODELS
 
+pytestmark = pytest.mark.numerical
+
 SEPARABLE = GENERATORS['separable']
 NARROW = {'model.1': [3, 3], 'model.2': [3], 'model.4': [3, 8]}
 

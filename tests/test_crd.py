@@ -8,6 +8,8 @@ from toy import (REPO, batch, build_host, moved, optimizers, snapshot,
 
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('crd')
 ARRAYS = load_npz('crd')
 

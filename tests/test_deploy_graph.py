@@ -19,6 +19,8 @@ from mmgan_compress.models.slim import slim_config
 from mmgan_compress.registry import PRUNERS
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 NETWORKS = {
     'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
                    base_channels=8, num_blocks=2, use_dropout=True),

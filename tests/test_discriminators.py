@@ -5,6 +5,8 @@ from golden import assert_close_rel, build, load_json, load_npz
 
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 MULTI = 'mmgan_compress.MultiHeadPatchDiscriminator'
 NORMS = {'instance': 'IN', 'batch': 'BN'}
 

@@ -13,6 +13,8 @@ from mmgan_compress.models.fake_quant import (PUBLISHED_LEVELS,
                                               quantize_activation,
                                               quantize_weight)
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN, ARRAYS = load_json('gan_slimming'), load_npz('gan_slimming')
 
 

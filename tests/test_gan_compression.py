@@ -10,6 +10,8 @@ from mmgan_compress.models.gan_loss import gan_loss
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.terms import DistillBatch
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN, ARRAYS = load_json('gan_compression'), load_npz('gan_compression')
 TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 TASKS = ('cyclegan', 'pix2pix')

@@ -12,6 +12,8 @@ from mmgan_compress.engine.launch import check_inputs
 from mmgan_compress.models.fake_quant import is_quantized
 from mmgan_compress.student import load_student
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN, ARRAYS = load_json('gan_slimming'), load_npz('gan_slimming')
 GS8 = dict(activation_max=4., levels=256)
 

@@ -13,6 +13,8 @@ from mmgan_compress.engine.slimming_hooks import soft_threshold
 from mmgan_compress.models.terms import DistillBatch
 from mmgan_compress.registry import HOOKS
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN, ARRAYS = load_json('gan_slimming'), load_npz('gan_slimming')
 
 

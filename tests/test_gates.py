@@ -12,6 +12,8 @@ from mmgan_compress.models.gan_loss import gan_loss
 from mmgan_compress.models.gates import ChannelGate, GatedPatchDiscriminator
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('gcc')
 GATED = 'mmgan_compress.GatedPatchDiscriminator'
 

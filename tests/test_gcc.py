@@ -10,6 +10,8 @@ from toy import REPO, build_host, moved, optimizers, snapshot
 
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('gcc')
 MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator',
               norm_cfg=dict(type='IN'))

@@ -4,6 +4,8 @@ import torch
 from test_gcc import recipe
 from toy import build_host
 
+pytestmark = pytest.mark.numerical
+
 
 def test_equal_images_have_a_finite_gradient():
     """The root's gradient at zero is infinite in the published code."""

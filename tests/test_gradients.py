@@ -15,6 +15,8 @@ from mmgan_compress.compressors import layer_table
 from mmgan_compress.engine.gradients import training_gradients
 from mmgan_compress.registry import PRUNERS
 
+pytestmark = pytest.mark.numerical
+
 pytest.importorskip('torch_pruning')
 
 

@@ -25,6 +25,8 @@ from mmgan_compress.deploy.runtimes import open_model
 from mmgan_compress.deploy.targets import Target, read_target
 from mmgan_compress.translator import Translator
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 64
 SKIP = dict(skip=['first', 'rgb', 'norms'])
 CONFIG = str(REPO / 'configs' / 'deploy' /
@@ -122,16 +124,31 @@ def test_native_code_is_opened_by_name_only(int8, tmp_path):
         Translator(int8)  # its facts are two only
 
 
-@pytest.mark.parametrize('place, value', [
-    ('sys.platform', 'win32'), ('platform.machine', lambda: 'riscv64'),
-    ('_vectors', lambda: 'avx2')])
-def test_other_processors(place, value, int8, monkeypatch):
-    monkeypatch.setattr(f'{inductor.__name__}.{place}', value)
-    with pytest.raises(ValueError, match='on a machine like this one'):
-        inductor.read_facts(int8)
-
-
 # --- not compiled -----------------------------------------------------------
+@pytest.mark.parametrize('system, machine, vectors, fits', [
+    ('linux', 'x86_64', 'avx2', True),
+    ('linux', 'x86_64', 'avx512 avx2 amx', True),
+    ('linux', 'x86_64', '', False), ('linux', 'x86_64', 'avx512', False),
+    ('win32', 'x86_64', 'avx2', False), ('linux', 'aarch64', 'avx2', False)])
+def test_other_processors(system, machine, vectors, fits, tmp_path,
+                          monkeypatch):
+    file = tmp_path / f'a{SUFFIX}'
+    with zipfile.ZipFile(file, 'w') as archive:
+        archive.writestr('a/data/aotinductor/wrapper_metadata.json',
+                         json.dumps(dict(
+                             AOTI_PLATFORM='linux', AOTI_MACHINE='x86_64',
+                             AOTI_CPU_ISA='AVX2', facts='{"a": "b"}')))
+    for place, value in [('sys.platform', system), ('_vectors',
+                         lambda: vectors), ('platform.machine',
+                                            lambda: machine)]:
+        monkeypatch.setattr(f'{inductor.__name__}.{place}', value)
+    if fits:
+        assert inductor.read_facts(file) == dict(a='b')
+    else:
+        with pytest.raises(ValueError, match='on a machine like this one'):
+            inductor.read_facts(file)
+
+
 @pytest.mark.parametrize('transposed', [False, True])
 def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images,
                                            tmp_path):
@@ -140,7 +157,8 @@ def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images,
     name = next(name for name in found
                 if net.get_submodule(name).transposed == transposed)
     scales = {name: found[name]}
-    assert scales[name].keys() == {'weight', 'input', 'output'}
+    assert scales[name].keys() == {'weight', 'weight_top', 'input',
+                                   'output'}
     ready = prepare(net, SIZE)
     to_integers(ready, scales)
     with torch.no_grad():

@@ -6,6 +6,8 @@ from scoring import (TinyFeatures, frechet, home, pairs, pictures,  # noqa
 
 from mmgan_compress.evaluation import metrics, networks
 
+pytestmark = pytest.mark.numerical
+
 
 class TestFrechetDistance:
 

@@ -8,6 +8,8 @@ from toy import build_host, moved, optimizers, snapshot, toy_config
 
 from mmgan_compress.models.original import load_original
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('omgd')
 ARRAYS = load_npz('omgd')
 

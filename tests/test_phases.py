@@ -20,6 +20,8 @@ from mmgan_compress.deploy.scales import insert_scales, layer_names
 from mmgan_compress.deploy.sensitivity import rank
 from mmgan_compress.deploy.targets import Target
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 32
 RGB = 'model.18'  # of the separable student with one block
 

@@ -5,6 +5,8 @@ from toy import Trainer, batch, moved, snapshot, toy_config
 
 from mmgan_compress.models import gan_loss as gan_losses
 
+pytestmark = pytest.mark.numerical
+
 CASES = [(method, host) for method in ('omgd', 'crd', 'gcc', 'plain')
          for host in ('cyclegan', 'pix2pix')]
 

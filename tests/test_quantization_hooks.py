@@ -88,6 +88,7 @@ def test_what_is_trained_is_what_is_exported(algorithm, quantized, tmp_path,
         largest, psnr = difference(y, run(x))
         assert largest < step and psnr > difference(y, plain)[1] + 10
     assert own['made_by'] == f'NNI {algorithm}'
+    assert {e['weight_top'] for e in own['layers'].values()} == {63}
     assert set(own['layers']) == set(layers_to_quantize(net))
     assert info['resources']['params'] == sum(
         p.numel() for p in net.parameters())
@@ -172,6 +173,7 @@ def test_start(quantized):
 
 @pytest.mark.parametrize('settings, message', [
     (dict(algorithm='qad'), "no algorithm 'qad'"),
+    (dict(processor='amd'), "no processor 'amd'"),
     (dict(start=-1), '0 or more'), (dict(scale_lr=0.), 'positive share'),
     (dict(algorithm='lsq', start=1), "0 for 'lsq'")])
 def test_settings(settings, message):
@@ -190,7 +192,10 @@ def test_a_checkpoint_of_another_run_is_refused(quantized):
     run._resume = True
     with pytest.raises(ValueError, match="written with 'qat'.*with 'lsq'"):
         run.hook.after_load_checkpoint(run, {'quantization_aware': dict(
-            algorithm='lsq', networks={})})
+            algorithm='lsq', processor='any', networks={})})
+    with pytest.raises(ValueError, match="for processor 'any'.*for 'vnni'"):
+        run.hook.after_load_checkpoint(run, {'quantization_aware': dict(
+            algorithm='qat', processor='vnni', networks={})})
     with pytest.raises(ValueError, match="but with None of"):
         run.hook.after_load_checkpoint(run, {})
 
@@ -202,7 +207,7 @@ def test_gan_slimming_writes_its_ranges(tmp_path):
     hook = FakeQuantScalesHook()
     with pytest.raises(ValueError, match='does not round'):
         hook.after_train(run)
-    rounds = fake_quantize(host.generators['zebra']).eval()
+    rounds = fake_quantize(host.generators['zebra'], weight_bits=7).eval()
     hook.after_train(run)
     out = exported(tmp_path)
     x = torch.rand(1, 3, SIZE, SIZE) * 2 - 1

@@ -23,6 +23,8 @@ from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.models.quantization import (grid_scales,
                                                 layers_to_quantize)
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 64
 COARSE = dict(per_channel=False)
 
@@ -79,7 +81,7 @@ def test_int8_is_near(kind, student, images, tmp_path):
     out = tmp_path / 'int8.onnx'
     quantize(fp32, out, images, plan.settings)
     onnx.checker.check_model(out)
-    assert 35 < psnr(net, str(out), images) < 80
+    assert 30 < psnr(net, str(out), images) < 80
     names = layer_names(onnx.load(fp32))
     layers = list(names.values())
     # transposed ones, too; first and last not
@@ -195,10 +197,13 @@ def test_gan_slimming_exports_the_grid_it_learnt(student, images, tmp_path):
     assert 'input' not in scales['model.1']  # the image stays as it is
     assert scales['model.4']['input'] == [4 / 255, 0]
     out = tmp_path / 'int8.onnx'
-    quantize(fp32, out, [], dict(scales=scales))
+    quantize(fp32, out, [], dict(scales=scales, processor='vnni'))
     assert psnr(rounds, str(out), images) > psnr(net, str(out), images) + 20
     with pytest.raises(ValueError, match='does not round'):
         grid_scales(net)
+    narrow = fake_quantize(copy.deepcopy(net), weight_bits=7)
+    quantize(fp32, out, [], dict(scales=grid_scales(narrow)))
+    assert psnr(narrow, str(out), images) > psnr(net, str(out), images) + 20
     with pytest.raises(ValueError, match='only 8 bits'):
         grid_scales(fake_quantize(copy.deepcopy(net), weight_bits=4))
 

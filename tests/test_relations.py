@@ -15,6 +15,8 @@ from mmgan_compress.models.relations import (RelationTerm, angle_loss,
                                              relation_loss, squared_distances)
 from mmgan_compress.models.terms import DistillBatch
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('crd')
 ARRAYS = load_npz('crd')
 TOOL = str(Path(__file__).parents[1] / 'tools/benchmark_relations.py')

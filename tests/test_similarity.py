@@ -12,6 +12,8 @@ from mmgan_compress.models.similarity import (DiscriminatorFeatureTerm,
                                               haar)
 from mmgan_compress.models.terms import DistillBatch
 
+pytestmark = pytest.mark.numerical
+
 
 def feature_batch(student, teacher):
     """Return a batch with the features ``a`` and ``b``, the same values."""

@@ -17,6 +17,8 @@ from mmgan_compress.models.slimmable import free_channels
 from mmgan_compress.registry import PRUNERS
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('gan_slimming')
 RESNET = dict(type='ResnetGenerator', in_channels=3, out_channels=3)
 SEPARABLE = dict(type='mmgan_compress.SeparableResnetGenerator')

@@ -5,6 +5,8 @@ from golden import build, load_json
 
 from mmgan_compress.models.sparsity import SparsityTerm
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN = load_json('gcc')['cyclegan_l1_sparsity']
 LAMBDA = 1e-3
 CYCLEGAN = {'model.19': 1000, 'model.1': 2, 'model.4': 2, 'model.22': 2}

@@ -17,6 +17,8 @@ from mmgan_compress.models.original import load_original
 from mmgan_compress.models.wiring import filters_for
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 GOLDEN, ARRAYS = load_json('gan_compression'), load_npz('gan_compression')
 
 

@@ -10,6 +10,8 @@ from supernets import SMALL, filled, photo, separable, supernet
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.supernet import transfer_weights
 
+pytestmark = pytest.mark.numerical
+
 
 def test_golden_weight_transfer():
     big, small, want = (build(**separable(n)) for n in (4, 2, 2))

@@ -1,4 +1,6 @@
 """Losses against the numbers of OMGD's own code."""
+import copy
+
 import pytest
 import torch
 import torch.nn as nn
@@ -10,6 +12,8 @@ from mmgan_compress.models.perceptual import VGG16Features
 from mmgan_compress.models.terms import (ChannelTerm, DistillBatch, SSIMTerm,
                                          TotalVariationTerm, gram)
 from mmgan_compress.registry import MODELS
+
+pytestmark = pytest.mark.numerical
 
 GOLDEN = load_json('omgd')
 ARRAYS = load_npz('omgd')
@@ -70,7 +74,7 @@ def total(image, vgg, **targets):
     batch = batch_of(image, vgg, **targets)
     parts = {}
     for cfg in omgd_terms():
-        term = MODELS.build(cfg)
+        term = MODELS.build(cfg).to(image.dtype)
         for teacher in targets:
             parts[term.name, teacher] = term.weight * term(batch, teacher)
     return sum(parts.values()), parts
@@ -85,13 +89,20 @@ def test_student_loss_of_one_teacher(vgg):
         assert_close_rel(parts[name, 't'], want[key])
 
 
-def test_student_loss_and_gradient_of_two_teachers(vgg):
-    image = ARRAYS['S'].clone().requires_grad_()
-    loss, _ = total(image, vgg, wide=ARRAYS['T1'], deep=ARRAYS['T2'])
+# In float32 a ReLU or a maximum that is nearly a tie falls to either side, as
+# the processor's kernels round: 6e-7 (AVX-512), 7e-3 (AVX2).
+@pytest.mark.parametrize('kind, tolerance', [(torch.float64, 1e-5),
+                                             (torch.float32, 2e-2)])
+def test_student_loss_and_gradient_of_two_teachers(kind, tolerance, vgg):
+    image, wide, deep = (ARRAYS[key].to(kind) for key in ('S', 'T1', 'T2'))
+    network = copy.deepcopy(vgg).to(kind)
+    loss, _ = total(image.requires_grad_(), lambda x: network(x.to(kind)),
+                    wide=wide, deep=deep)
     loss.backward()
     assert_close_rel(loss.detach(),
                      GOLDEN['student_two_teachers']['loss_G_student'])
-    assert_close_rel(image.grad, ARRAYS['student_grad_two_teachers'], 2e-3)
+    assert_close_rel(image.grad, ARRAYS['student_grad_two_teachers'],
+                     tolerance)
 
 
 def channel_term(reduction):

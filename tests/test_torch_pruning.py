@@ -24,6 +24,8 @@ from mmgan_compress.models.slim import slim_config
 from mmgan_compress.registry import PRUNERS
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 tp = pytest.importorskip('torch_pruning')
 
 

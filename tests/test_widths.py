@@ -17,6 +17,8 @@ from mmgan_compress.models.roles import resnet_chain, unet_convs
 from mmgan_compress.registry import MODELS, PRUNERS
 from mmgan_compress.student_config import build_generator
 
+pytestmark = pytest.mark.numerical
+
 MOBILE = 'mmgan_compress.SeparableResnetGenerator'
 RGB = dict(in_channels=3, out_channels=3)
 UNET = dict(RGB, type='UnetGenerator', base_channels=4)

@@ -39,6 +39,11 @@ def parse_args() -> argparse.Namespace:
         metavar='PATH',
         help='folder of training images, or a recipe for its own, for int8; '
         'not needed by a student that learnt in 8 bits')
+    parser.add_argument(
+        '--processor', choices=('any', 'vnni'),
+        help='any: 7-bit weights in int8 (default; a GPU takes 8), the same '
+        'picture everywhere; vnni: all 8 bits, wrong on x86 without '
+        'avx512_vnni or avx_vnni, where it is refused')
     parser.add_argument('--demo', action='store_true',
                         help='recipes with the data of their demo')
     parser.add_argument('--data-root', help='recipes with your own images')
@@ -68,13 +73,19 @@ def target_of(args: argparse.Namespace):
     import dataclasses
 
     from mmgan_compress.deploy.targets import Target, read_target
-    if not args.deploy_cfg:
-        return Target(dynamic=args.dynamic, uint8=args.uint8)
-    target = read_target(args.deploy_cfg)
+    if args.deploy_cfg:
+        target = read_target(args.deploy_cfg)
+    else:
+        target = Target(dynamic=args.dynamic, uint8=args.uint8)
+    if args.processor and target.precision != 'int8':
+        raise ValueError('--processor is about int8: take a deploy config of '
+                         'int8, or leave it away')
     if args.dynamic and not target.dynamic:
         raise ValueError(f'{args.deploy_cfg} has a fixed size: leave '
                          '--dynamic away or take the ..._dynamic.py')
-    return dataclasses.replace(target, uint8=target.uint8 or args.uint8)
+    return dataclasses.replace(
+        target, uint8=target.uint8 or args.uint8,
+        processor=args.processor or target.processor)
 
 
 def images_of(args: argparse.Namespace) -> list:
@@ -113,7 +124,8 @@ def print_summary(report: dict, target, out: str) -> None:
     if report['tolerance'] is None:
         print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
               f'from torch on the worst input, in {report["runtime"]}; '
-              f'before, in single precision, {report["parent"]["psnr"]} dB')
+              f'before, in single precision, {report["parent"]["psnr"]} dB; '
+              f'made for processor {report["processor"]}')
         print('tools/quantize.py --test RECIPE says what that costs on a test '
               'split')
     else:

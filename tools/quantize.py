@@ -9,9 +9,13 @@ status 1 where the images are not as near as --psnr-floor asks for.
 
 A student that was trained with quantization brings its ranges along: no
 images are needed, and what was trained is what is exported.
+
+The file gives the same picture on any processor, since its weights have 7
+bits; --processor vnni keeps all 8, for x86 processors with VNNI instructions.
 """
 import argparse
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -43,6 +47,10 @@ def parse_args() -> argparse.Namespace:
                         metavar='KEY=VALUE', help="the quantizer's settings")
     parser.add_argument('--deploy-cfg', metavar='FILE', help='another '
                         'runtime of configs/deploy, in int8')
+    parser.add_argument('--processor', choices=('any', 'vnni'), help='any: '
+                        '7-bit weights (default; a GPU takes 8); vnni: all '
+                        '8 bits,\nwrong on x86 without avx512_vnni or '
+                        'avx_vnni, where it is refused')
     parser.add_argument('--size', type=int, help='side of the images '
                         '(default: that of the training images)')
     parser.add_argument('--images', metavar='PATH', help='what the loss is '
@@ -86,6 +94,8 @@ def quantize(args: argparse.Namespace) -> dict:
     quantizer = quantizer_of(args, info)
     build_quantizer(quantizer)
     target = read_target(args.deploy_cfg) if args.deploy_cfg else LOWERED
+    if args.processor:
+        target = dataclasses.replace(target, processor=args.processor)
     # what is missing shows before the work
     data = dict(demo=args.demo, data_root=args.data_root)
     test, tested = None, None
@@ -151,7 +161,8 @@ def print_record(record: dict, out: str) -> None:
     print(f'{out}/{next(iter(record["export"]["files"]))}: '
           f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
           f'{lost["max_abs"]:.3f}) from single precision on the worst of '
-          f'{lost["images"]} images')
+          f'{lost["images"]} images; made for processor '
+          f'{record["export"]["processor"]}')
     from mmgan_compress.deploy.parity import VISIBLE
     if lost['psnr'] is not None and lost['psnr'] < VISIBLE:
         print('That can be seen: more calibration images, --psnr-floor, or '

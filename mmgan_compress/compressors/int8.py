@@ -15,6 +15,7 @@ from ..deploy.parity import (difference, from_levels, real_inputs, similarity,
                              to_levels)
 from ..deploy.runtimes import open_model
 from ..deploy.targets import Target
+from ..deploy.writers import check_target
 from ..registry import QUANTIZERS
 from ..student import load_student
 
@@ -57,11 +58,12 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     if target.precision != 'int8':
         raise ValueError(f'the target is {target.precision}: expected a '
                          'deploy config of int8')
+    check_target(target)
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or target.size or net.meta['image_size']
     inputs = _inputs(method, size, calibration)
-    plan = method.plan(net, inputs)
+    plan = method.plan(net, inputs, target.processor)
     target = dataclasses.replace(target, settings=dict(
         target.settings, quantization_config=plan.settings))
     report = export_student(student, out_dir, target, size, images=images,

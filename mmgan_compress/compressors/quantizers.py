@@ -17,6 +17,7 @@ import torch.nn as nn
 
 from ..compat import require
 from ..core.logs import quiet
+from ..core.processors import ANY
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
 from ..deploy.quantize_onnx import NORMS
@@ -78,12 +79,14 @@ class ORTStatic:
                              outputs=outputs, method=method)
         self.psnr_floor, self.sensitivity = psnr_floor, sensitivity
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray]) -> Plan:
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
         """Choose the layers.
 
         Args:
             net (nn.Module): Of ``load_student``.
             inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
+            processor (str): Of ``core.processors.TOPS``.
 
         Returns:
             Plan: With ``'layers'``, the error of each, in the summary.
@@ -99,7 +102,8 @@ class ORTStatic:
             path = Path(folder, 'fp32.onnx')
             write_onnx(net, path, inputs[0].shape[-1], {})
             rows = rank(onnx.load(str(path)), inputs,
-                        dict(self.settings, psnr_floor=self.psnr_floor))
+                        dict(self.settings, psnr_floor=self.psnr_floor,
+                             processor=processor))
         rest = [row.layer for row in rows if not row.int8]
         summary = dict(
             psnr_floor=self.psnr_floor, set_psnr=rows[0].set_psnr,
@@ -130,12 +134,14 @@ class _Scales:
                              f"leaves norms in float, add '{NORMS}'")
         self.skip = list(skip)
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray]) -> Plan:
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
         """Find the scales.
 
         Args:
             net (nn.Module): Of ``load_student``; it stays as it is.
             inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
+            processor (str): Ranges do not depend on it.
 
         Raises:
             ValueError: If a layer to skip is not there.
@@ -262,12 +268,14 @@ class StudentScales:
     """The scales that a student learnt, or was calibrated with."""
     calibrates = False
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray]) -> Plan:
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
         """Read the student's scales.
 
         Args:
             net (nn.Module): Of ``load_student``.
             inputs (Sequence[ndarray]): One input, for its size.
+            processor (str): What was learnt does not depend on it.
 
         Raises:
             ValueError: If it has none.

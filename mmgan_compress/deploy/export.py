@@ -64,6 +64,7 @@ def export_student(student: StrPath,
         dict: What is in ``parity.json``: ``'instance_norm'`` is None,
         ``'fused'`` (the runtime's operator) or ``'staged'`` (written out);
         ``'parent'`` is what was measured before the precision was lowered;
+        ``'processor'`` for which ones int8 is, else None;
         ``'replaced'`` is None or the sha256 of the student that was there.
 
     Raises:
@@ -87,7 +88,7 @@ def export_student(student: StrPath,
     target = _with_own_scales(target, net, size, calibration)
     samples = sample_inputs(size, multiple, target.dynamic, images)
     facts = student_facts(student, net.meta, None if target.dynamic else size,
-                          target.precision, target.uint8)
+                          target.precision, target.uint8, target.processor)
     calibrate = _calibration(target, size, calibration)
     out = Path(out_dir)
     replaced = _other_student(out, backend, facts['student_sha256'])
@@ -180,6 +181,7 @@ def _write_proved(job: Job, backend: Backend, samples: list,
                 instance_norm=kind, size=job.size,
                 size_multiple=job.multiple, dynamic=target.dynamic,
                 uint8=target.uint8, opset=target.opset,
+                processor=job.facts.get('processor'),
                 domain=job.net.meta['domain'])
 
 

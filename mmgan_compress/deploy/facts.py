@@ -6,15 +6,17 @@ Text only, since ONNX and OpenVINO hold nothing else::
      'domains': '["horse", "zebra"]', 'value_range': '[-1, 1]',
      'layout': 'NCHW', 'colours': 'RGB', 'size_multiple': '4',
      'image_size': '256', 'input_shape': '[1, 3, 256, 256]',
-     'precision': 'fp32'}
+     'precision': 'int8', 'processor': 'any'}
 
 ``input_shape`` has null where a dimension is free. A model of 8-bit pictures
-has the layout ``NHWC`` and the range ``[0, 255]``.
+has the layout ``NHWC`` and the range ``[0, 255]``. ``processor`` says for which
+ones 8-bit weights are (``core/processors.py``); it is there in int8 only.
 """
 import json
 from pathlib import Path
 from typing import Optional, Union
 
+from ..core.processors import ANY
 from ..data.fetch import sha256_of
 
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
@@ -22,7 +24,8 @@ FACTS = 'mmgan_compress'  # section of OpenVINO's files
 
 def student_facts(student: Union[str, Path], meta: dict,
                   size: Optional[int] = None, precision: str = 'fp32',
-                  uint8: bool = False) -> dict[str, str]:
+                  uint8: bool = False,
+                  processor: str = ANY) -> dict[str, str]:
     """Return what a model made from a student says of itself.
 
     Args:
@@ -32,6 +35,7 @@ def student_facts(student: Union[str, Path], meta: dict,
             width are free.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
         uint8 (bool): Whether it takes and gives 8-bit pictures.
+        processor (str): For which ones int8 is.
 
     Returns:
         dict[str, str]: As at the head of this module.
@@ -49,4 +53,5 @@ def student_facts(student: Union[str, Path], meta: dict,
         size_multiple=str(meta['size_multiple']),
         image_size=str(meta['image_size']),
         input_shape=json.dumps(shape),
-        precision=precision)
+        precision=precision,
+        **(dict(processor=processor) if precision == 'int8' else {}))

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..compat import require
 from ..core.layers import find_layer
+from ..core.processors import TOPS, VNNI, X86
 from .onnx import silenced, write_onnx
 from .phases import PHASES, PhasedConv
 from .quantize_onnx import NORMS, check_settings, quantize
@@ -59,7 +60,8 @@ class IntegerConv(nn.Module):
         shape = [1] * conv.weight.ndim
         shape[self.axis] = -1
         wide = step.view(shape)
-        whole = (conv.weight.detach() / wide).round().clamp(-127, 127)
+        top = entry.get('weight_top', TOPS[VNNI])
+        whole = (conv.weight.detach() / wide).round().clamp(-top, top)
         self.whole = not conv.transposed
         if self.whole:
             self.register_buffer('weight', whole.to(torch.int8))
@@ -140,19 +142,22 @@ def calibrated_scales(net: nn.Module, size: int, uint8: bool,
     Raises:
         ValueError: If a setting is wrong, or norms are to be quantized.
     """
-    if NORMS not in check_settings(settings)['skip']:
+    settings = check_settings(settings)
+    if NORMS not in settings['skip']:
         raise ValueError(f'skip={list(settings["skip"])}: inductor has no '
                          f"norms in 8 bits, add '{NORMS}'")
     onnx = require('onnx', 'export', 'Quantization')
     with tempfile.TemporaryDirectory() as folder:
         fp32, int8 = Path(folder, 'fp32.onnx'), Path(folder, 'int8.onnx')
         write_onnx(net, fp32, size, {}, uint8=uint8)
-        quantize(fp32, int8, calibration, dict(settings))
+        quantize(fp32, int8, calibration, settings)
         return _scales_of(onnx.load(str(int8)),
-                          layer_names(onnx.load(str(fp32))))
+                          layer_names(onnx.load(str(fp32))),
+                          TOPS[settings['processor']])
 
 
-def _scales_of(model: Any, names: Mapping[str, str]) -> dict[str, dict]:
+def _scales_of(model: Any, names: Mapping[str, str],
+               top: int) -> dict[str, dict]:
     """Read the scales of layers out of an ONNX model of ONNX Runtime."""
     from onnx.numpy_helper import to_array
     values = {t.name: t for t in model.graph.initializer}
@@ -170,7 +175,8 @@ def _scales_of(model: Any, names: Mapping[str, str]) -> dict[str, dict]:
             continue
         data, weight = (made.get(key) for key in node.input[:2])
         entry = dict(weight=to_array(
-            values[weight.input[1]]).flatten().tolist(), input=grid(data))
+            values[weight.input[1]]).flatten().tolist(), weight_top=top,
+            input=grid(data))
         if node.output[0] in read:
             entry['output'] = grid(read[node.output[0]])
         found[names[node.name]] = entry
@@ -255,7 +261,7 @@ def read_facts(path: Path) -> dict[str, str]:
     needs = [metadata.get(f'AOTI_{key}', '').lower()
              for key in ('PLATFORM', 'MACHINE', 'CPU_ISA')]
     has = [sys.platform, platform.machine().lower(), _vectors()]
-    if needs[:2] != has[:2] or platform.machine() in ('x86_64', 'AMD64') \
+    if needs[:2] != has[:2] or platform.machine() in X86 \
             and set(needs[2].split()) - set(has[2].split()):
         raise ValueError(
             f'{path} is native code for {" ".join(needs)}, this is '

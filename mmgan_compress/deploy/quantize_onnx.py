@@ -10,12 +10,13 @@ from typing import Any, Optional
 import numpy as np
 
 from ..compat import require
+from ..core.processors import ANY, TOPS, VNNI, for_processor
 from .scales import LAYERS, insert_scales, layer_names, unknown_layers
 
 # words of ``skip`` for what cannot be named without looking into the file
 FIRST, RGB, NORMS = 'first', 'rgb', 'norms'
 DEFAULTS = dict(skip=[FIRST, RGB, NORMS], per_channel=True, method='MinMax',
-                outputs=False, psnr_floor=None, scales=None)
+                outputs=False, psnr_floor=None, scales=None, processor=ANY)
 
 
 def quantize(onnx_path: Path, out_path: Path,
@@ -36,7 +37,8 @@ def quantize(onnx_path: Path, out_path: Path,
             follow, and 5 to 8 dB are lost; ``psnr_floor``: leave so
             many more convolutions in float that each calibration image is
             that near to single precision, in dB (see ``sensitivity.py``);
-            ``scales``: take these and nothing else (see ``scales.py``).
+            ``scales``: take these and nothing else (see ``scales.py``);
+            ``processor``: of ``core.processors.TOPS``.
 
     Returns:
         list[str]: Nodes that were quantized.
@@ -49,7 +51,8 @@ def quantize(onnx_path: Path, out_path: Path,
     onnx = require('onnx', 'export', 'Quantization')
     model = onnx.load(str(onnx_path))
     if settings['scales'] is not None:
-        insert_scales(model, settings['scales'])
+        insert_scales(model, for_processor(settings['scales'],
+                                           settings['processor']))
         onnx.save(model, str(out_path))
         return [node for node, layer in layer_names(onnx.load(
             str(onnx_path))).items() if layer in settings['scales']]
@@ -130,6 +133,7 @@ class Static:
                 op_types_to_quantize=self.kinds,
                 nodes_to_quantize=list(names),
                 per_channel=self.settings['per_channel'],
+                reduce_range=TOPS[self.settings['processor']] < TOPS[VNNI],
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 calibrate_method=tools.CalibrationMethod[

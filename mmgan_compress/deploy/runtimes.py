@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..compat import require
+from ..core.processors import VNNI, check_processor
 from ..student import load_student
 from .facts import FACTS, student_facts
 from .inductor import SUFFIX, holds_native_code, read_facts
@@ -61,7 +62,8 @@ def open_model(path: StrPath,
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If no runtime is known for the suffix, the runtime
-            cannot read the file, or there are less than one thread.
+            cannot read the file, it was made for another processor, or
+            there are less than one thread.
         ImportError: If the runtime is not installed.
     """
     path = _model_file(Path(path))
@@ -80,6 +82,9 @@ def open_model(path: StrPath,
     except Exception as error:
         raise ValueError(f'{path} cannot be read by {runtime}, is it '
                          f'complete? {error}') from error
+    if model.facts.get('precision') == 'int8':
+        # files from before it was written down have all of 8 bits
+        check_processor(model.facts.get('processor', VNNI), path)
     shape = json.loads(model.facts.get('input_shape', '[null]'))
     if shape[0] == 1:
         model = model._replace(run=_one_by_one(model.run))

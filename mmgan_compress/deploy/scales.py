@@ -12,6 +12,7 @@ import torch.nn as nn
 
 from ..compat import require
 from ..core.layers import find_layer
+from ..core.processors import TOPS, VNNI
 from .graph import prepare
 from .phases import PHASES
 
@@ -148,7 +149,8 @@ class _Writer:
         step = np.broadcast_to(step, weight.shape[axis]).copy()
         shape = [1] * weight.ndim
         shape[axis] = -1
-        whole = np.clip(np.rint(weight / step.reshape(shape)), -127, 127)
+        top = entry.get('weight_top', TOPS[VNNI])
+        whole = np.clip(np.rint(weight / step.reshape(shape)), -top, top)
         node.input[1] = self._constant(f'{name}_weight', whole, np.int8, step,
                                        axis)
         if 'input' in entry:

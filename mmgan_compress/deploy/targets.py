@@ -5,6 +5,7 @@ from typing import Any, Optional, Union
 
 from mmengine import Config
 
+from ..core.processors import ANY
 from ..core.recipes import find_config
 from .onnx import OPSET
 
@@ -28,6 +29,8 @@ class Target:
         opset (int): ONNX opset.
         names (tuple[str, str]): Of the input and the output.
         settings (dict): ``backend_config`` of the deploy config.
+        processor (str): For which ones int8 is, of
+            ``core.processors.TOPS``.
     """
     backend: str = 'onnxruntime'
     precision: str = 'fp32'
@@ -37,6 +40,7 @@ class Target:
     opset: int = OPSET
     names: tuple[str, str] = ('input', 'output')
     settings: dict[str, Any] = field(default_factory=dict)
+    processor: str = ANY
 
 
 def read_target(config: Union[str, Path, dict, Config]) -> Target:
@@ -79,7 +83,7 @@ def read_target(config: Union[str, Path, dict, Config]) -> Target:
         opset=ir.get('opset_version', OPSET),
         names=(ir.get('input_names', ['input'])[0],
                ir.get('output_names', ['output'])[0]),
-        settings=backend)
+        settings=backend, processor=backend.get('processor', ANY))
 
 
 def _is_dynamic(axes: Any, name: str) -> bool:

@@ -16,6 +16,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.processors import check_processor, for_processor
 from .facts import FACTS
 from .half import to_half
 from .inductor import (SUFFIX, calibrated_scales, compile_network,
@@ -49,6 +50,12 @@ class Job:
     calibration: Sequence[np.ndarray] = ()
 
     @property
+    def settings(self) -> dict:
+        """How to quantize, as of ``quantize_onnx.quantize``."""
+        return dict(self.target.settings.get('quantization_config', {}),
+                    processor=self.target.processor)
+
+    @property
     def free(self) -> Optional[int]:
         """Size multiple if height and width are free, else None."""
         return self.multiple if self.target.dynamic else None
@@ -73,8 +80,7 @@ def write_onnxruntime(job: Job) -> None:
     if target.precision == 'fp16':
         to_half(path)
     elif target.precision == 'int8':
-        quantize(path, path, job.calibration,
-                 target.settings.get('quantization_config', {}))
+        quantize(path, path, job.calibration, job.settings)
 
 
 def write_openvino(job: Job) -> None:
@@ -158,10 +164,10 @@ def write_inductor(job: Job) -> None:
     net, image, free = traceable(job.net, job.size, job.free, target.uint8,
                                  job.phases)
     if target.precision == 'int8':
-        settings = target.settings.get('quantization_config', {})
-        scales = settings.get('scales') or calibrated_scales(
-            job.net, job.size, target.uint8, job.calibration, settings)
-        to_integers(net.net if target.uint8 else net, scales)
+        scales = job.settings.get('scales') or calibrated_scales(
+            job.net, job.size, target.uint8, job.calibration, job.settings)
+        to_integers(net.net if target.uint8 else net,
+                    for_processor(scales, target.processor))
     compile_network(net, image, free, job.file(SUFFIX), job.facts)
 
 
@@ -223,7 +229,8 @@ def check_target(target: Target) -> Backend:
         target (Target): What is asked for.
 
     Raises:
-        ValueError: If the backend is unknown, or cannot be written so.
+        ValueError: If the backend is unknown, cannot be written so, or what
+            it writes cannot be proved on this processor.
     """
     if target.backend not in BACKENDS:
         raise ValueError(f'no backend {target.backend!r}: expected one of '
@@ -233,6 +240,8 @@ def check_target(target: Target) -> Backend:
         raise ValueError(
             f'{target.backend} is not written in {target.precision}: '
             f'expected one of {backend.precisions}')
+    if target.precision == 'int8':
+        check_processor(target.processor, f'int8 for {target.backend}')
     if target.uint8 and not backend.uint8:
         raise ValueError(
             f'{target.backend} has no 8-bit input: leave uint8 away. Its '

@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 
 from ..compat import require
 from ..core.logs import quiet
+from ..core.processors import ANY, WEIGHT_BITS
 from ..core.resources import count_params
 from ..models.quantization import (KEY, SENSITIVE, grid_scales,
                                    layers_to_quantize, nni_scales,
@@ -127,6 +128,9 @@ class QuantizationAwareHook(FakeQuantScalesHook):
             of the student's: Adam moves any value by its rate, and steps are
             100 times smaller than weights.
         domains (list[str] | None): Generators; all of the student's if None.
+        processor (str): ``'any'`` rounds weights to 7 bits, which give the
+            same picture everywhere; ``'vnni'`` to 8 (``core/processors.py``).
+            Weights of 8 bits lose one where the file is for any processor.
 
     Raises:
         ValueError: If a setting is unknown or out of range.
@@ -137,8 +141,11 @@ class QuantizationAwareHook(FakeQuantScalesHook):
     def __init__(self, algorithm: str = 'qat',
                  skip: Sequence[str] = SENSITIVE, outputs: bool = False,
                  start: int = 0, scale_lr: float = 0.01,
-                 domains: Optional[list[str]] = None):
+                 domains: Optional[list[str]] = None, processor: str = ANY):
         super().__init__()
+        if processor not in WEIGHT_BITS:
+            raise ValueError(f'no processor {processor!r}: expected one of '
+                             f'{list(WEIGHT_BITS)}')
         if algorithm not in ALGORITHMS:
             raise ValueError(f'no algorithm {algorithm!r}: expected one of '
                              f'{ALGORITHMS}')
@@ -148,6 +155,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
                 "(0 for 'lsq') and a positive share")
         self.algorithm, self.skip, self.outputs = algorithm, skip, outputs
         self.start, self.scale_lr = start, scale_lr
+        self.processor = processor
         self.domains, self.made_by = domains, f'NNI {algorithm}'
         self._quantizers: dict[str, Any] = {}
 
@@ -184,7 +192,8 @@ class QuantizationAwareHook(FakeQuantScalesHook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         super().before_save_checkpoint(runner, checkpoint)
-        checkpoint[_STATE] = dict(algorithm=self.algorithm, networks={
+        checkpoint[_STATE] = dict(algorithm=self.algorithm,
+                                  processor=self.processor, networks={
             domain: dict(step=getattr(quantizer, 'current_step', 0),
                          targets=_state(quantizer))
             for domain, quantizer in self._quantizers.items()})
@@ -194,13 +203,15 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         if not runner._resume:
             return
         state = checkpoint.get(_STATE, {})
-        if state.get('algorithm') != self.algorithm or \
+        if (state.get('algorithm'), state.get('processor')) != (
+                self.algorithm, self.processor) or \
                 state['networks'].keys() != self._quantizers.keys():
             raise ValueError(
                 f'the checkpoint was not written with {self.algorithm!r} of '
-                f'{list(self._quantizers)}, but with '
-                f'{state.get("algorithm")!r} of '
-                f'{list(state.get("networks", []))}: resume with the recipe '
+                f'{list(self._quantizers)} for processor '
+                f'{self.processor!r}, but with {state.get("algorithm")!r} of '
+                f'{list(state.get("networks", []))} for '
+                f'{state.get("processor")!r}: resume with the recipe '
                 'that wrote it, or start anew with load_from')
         for domain, own in state['networks'].items():
             self._restore(self._quantizers[domain], own)
@@ -218,7 +229,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
                   for name in layers}
         quantizer = self._quantizer(network, nni_settings(
             network, layers, symmetric=self.algorithm == 'lsq',
-            outputs=self.outputs))
+            outputs=self.outputs, processor=self.processor))
         after = {id(before[name]): own.weight
                  for name, own in quantizer._module_wrappers.items()}
         for group in wrapper.param_groups:

@@ -9,8 +9,10 @@ a student file has them under ``'quantization'``, by domain::
                     'output': [0.0342, 128]}, ...}}}
 
 A real value is ``scale * (integer - zero_point)``. Weights are integers in
--127..127 with zero point 0, and one scale or one per output channel; input
-and output of a layer are integers in 0..255 with ``[scale, zero_point]``.
+-127..127 with zero point 0, and one scale or one per output channel; where
+``'weight_top'`` stands, it is the largest one in place of 127 (63: 7 bits, see
+``core/processors.py``). Input and output of a layer are integers in 0..255
+with ``[scale, zero_point]``.
 What is not there (``input``, ``output``, a layer) stays float. The weights in
 the file are the float ones.
 """
@@ -21,6 +23,7 @@ from typing import Any
 import torch.nn as nn
 
 from ..core.layers import find_layer
+from ..core.processors import VNNI, WEIGHT_BITS
 from .fake_quant import PUBLISHED_LEVELS, is_quantized
 
 # words for layers that cannot be named without looking at the network
@@ -66,7 +69,8 @@ def layers_to_quantize(network: nn.Module,
 
 
 def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
-                 outputs: bool = False) -> list[dict]:
+                 outputs: bool = False,
+                 processor: str = VNNI) -> list[dict]:
     """Return the ``config_list`` that NNI's quantizers take.
 
     Args:
@@ -74,6 +78,7 @@ def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
         layers (Sequence[str]): Layers to quantize.
         symmetric (bool): Whether zero points are 0 (LSQ knows no other).
         outputs (bool): Quantize what the layers give, too.
+        processor (str): Of ``core.processors.WEIGHT_BITS``.
     """
     values = dict(quant_dtype='int8', quant_scheme='symmetric') \
         if symmetric else dict(quant_dtype='uint8', quant_scheme='affine')
@@ -85,7 +90,8 @@ def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
                if find_layer(network, name).transposed == transposed]
         # a scale for each filter
         filters = [-1, 1, -1, -1] if transposed else [1, -1, -1, -1]
-        weight = dict(quant_dtype='int8', quant_scheme='symmetric',
+        weight = dict(quant_dtype=f'int{WEIGHT_BITS[processor]}',
+                      quant_scheme='symmetric',
                       granularity=filters)
         if own:
             configs.append(dict(
@@ -116,7 +122,7 @@ def nni_scales(quantizer: Any) -> dict[str, dict]:
                                  'train mode')
             scales = space.scale.detach().flatten().tolist()
             if target == 'weight':
-                entry['weight'] = scales
+                entry.update(weight=scales, weight_top=space.qmax)
                 continue
             # 8 bits with a sign are 8 bits without, moved by 128
             zero = round(float(space.zero_point)) + (
@@ -148,12 +154,13 @@ def grid_scales(network: nn.Module) -> dict[str, dict]:
         if grid is None:
             continue
         # the published grid ends a level above what 8 bits hold
-        if grid.weight_bits != 8 or \
+        if grid.weight_bits not in WEIGHT_BITS.values() or \
                 grid.levels not in (None, 255, PUBLISHED_LEVELS):
             raise ValueError(f'{name!r} rounds to {grid}: only 8 bits can be '
-                             'exported')
-        top = layer.weight.detach().abs().amax().item()
-        entry = dict(weight=[top / 127])
+                             'exported, with 7 or 8 of weights')
+        largest = layer.weight.detach().abs().amax().item()
+        top = 2**(grid.weight_bits - 1) - 1
+        entry = dict(weight=[largest / top], weight_top=top)
         if grid.levels is not None:
             entry['input'] = [grid.activation_max / grid.levels, 0]
         found[name] = entry
