@@ -3,11 +3,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
 from ..core.layers import find_layer
+from ..core.tensor_files import load_tensors
 from ..models.frozen_teacher import brings_weights
 from ..models.terms import DistillTerm
 
@@ -92,8 +92,7 @@ def run_state(path: str) -> dict[str, Tensor]:
     if Path(path).name == 'last_checkpoint':
         # beside it, as the folder may have another name by now
         path = Path(path).with_name(Path(Path(path).read_text().strip()).name)
-    return torch.load(path, map_location='cpu',
-                      weights_only=True)['state_dict']
+    return load_tensors(path)['state_dict']
 
 
 def load_teachers(distiller: nn.Module, paths: Sequence[str],

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..core.logs import message_of
 from ..core.recipes import find_config, read_config
+from ..core.tensor_files import load_tensors
 from ..data.datasets import TranslationImages
 from ..data.weights import weights_path
 from ..evaluation.distances import MIN_IMAGES
@@ -276,8 +277,7 @@ def make_tester(args: Namespace) -> Runner:
     cfg = load_config(args)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     cfg.launcher = args.launcher
-    checkpoint = torch.load(args.checkpoint, map_location='cpu',
-                            weights_only=True)
+    checkpoint = load_tensors(args.checkpoint)
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None

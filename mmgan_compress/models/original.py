@@ -9,10 +9,10 @@ networks, whatever their names are: the n-th belongs to the n-th.
 import os
 from typing import Union
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.tensor_files import load_tensors
 from .discriminators import MultiHeadPatchDiscriminator
 
 
@@ -35,7 +35,7 @@ def load_original(module: nn.Module, source: Union[str, os.PathLike,
             names the layer on both sides.
     """
     if not isinstance(source, dict):
-        source = torch.load(source, map_location='cpu', weights_only=True)
+        source = load_tensors(source)
     state = {key.removeprefix('module.'): source[key] for key in source}
     if isinstance(module, MultiHeadPatchDiscriminator):
         state = _drop_dead_copies(state, module.shared)
