@@ -38,6 +38,7 @@ from typing import Any, Optional, Union
 import torch
 import torch.nn as nn
 from mmengine import Config
+from torch import Tensor
 
 from . import __version__
 from .core.domains import per_domain
@@ -197,19 +198,11 @@ def load_student(path: StrPath, domain: Optional[str] = None,
     """
     info, state = _read(path, imports)
     domain = domain or info['default_domain']
-    prefix = f'generators.{domain}.'
     if domain not in info['reachable']:
         raise ValueError(f'{path} has no generator for {domain!r}, choose '
                          f'one of {info["reachable"]}')
-    config = domain_config(info, domain)
-    own = {k[len(prefix):]: v for k, v in state.items()
-           if k.startswith(prefix)}
-    try:
-        check_twin(config, own, domain)
-    except ValueError as error:
-        raise ValueError(f'{path} {_CHANGED}: {error}') from error
-    net = build_generator(config)
-    net.load_state_dict(own)
+    net = build_generator(domain_config(info, domain))
+    net.load_state_dict(_weights(state, domain))
     net.meta = dict(info, domain=domain)
     return net.eval()
 
@@ -251,10 +244,20 @@ def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
         _check(info, state, os.path.getsize(path))
         if info.get('sha256', digest := state_digest(state)) != digest:
             raise ValueError('its weights are not those that were saved')
+        reachable = sorted({key.split('.')[1] for key in state})
+        for domain in reachable:
+            check_twin(domain_config(info, domain), _weights(state, domain),
+                       domain)
     except ValueError as error:
         raise ValueError(f'{path} {_CHANGED}: {error}') from error
-    return dict(info, reachable=sorted(
-        {key.split('.')[1] for key in state})), state
+    return dict(info, reachable=reachable), state
+
+
+def _weights(state: dict[str, Tensor], domain: str) -> dict[str, Tensor]:
+    """Return the weights of one generator."""
+    prefix = f'generators.{domain}.'
+    return {key.removeprefix(prefix): value for key, value in state.items()
+            if key.startswith(prefix)}
 
 
 def _check(info: dict, state: Any, size: float = math.inf) -> None:

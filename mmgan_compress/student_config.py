@@ -25,7 +25,7 @@ from .registry import MODELS
 
 LARGEST_MULTIPLE = 512  # U-Nets of nine levels
 LARGEST_SIDE = 1 << 16  # of an image, in pixels
-MOST_VALUES, MOST_LEVELS = 1_000_000, 20  # of what the file says of itself
+MOST_VALUES, MOST_LEVELS = 100_000, 20  # of what the file says of itself
 # A number in a generator's config counts what the file has: layers, or the
 # channels of one. Small ones need no proof.
 SMALL = 1024
@@ -118,7 +118,8 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
             not all(_fits(_DOMAIN, domain) for domain in domains):
         raise ValueError(f'domains is {_short(domains)}, expected the names '
                          'of two domains')
-    if not held <= set(domains) or info['default_domain'] not in held:
+    if not held <= set(domains) or \
+            info['default_domain'] not in sorted(held):
         raise ValueError(
             f'it has generators for {sorted(held)} and generates '
             f'{_short(info["default_domain"])} of the domains {domains}')
@@ -230,7 +231,7 @@ def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         if inside and level == MOST_LEVELS or seen + len(todo) > MOST_VALUES:
             raise ValueError(f'{place[:80]}... holds too much: at most '
                              f'{MOST_LEVELS} levels and {MOST_VALUES} values')
-        todo += [(where, child, level + 1) for where, child in inside]
+        todo += [(where, child, level + 1) for where, child in inside[::-1]]
 
 
 def _fits(pattern: re.Pattern, value: Any) -> bool:

@@ -98,7 +98,7 @@ def test_download_takes_the_next_mirror(server, tmp_path):
         download(urls[1:], tmp_path / 'z')
     assert not (tmp_path / 'z.part').exists()
     with pytest.raises(FetchError, match='404'):
-        download(urls[:1], tmp_path / 'y')
+        download(urls[:1], tmp_path / 'y', PAYLOAD_SHA256)
 
 
 def test_wrong_checksum_is_refused(server, tmp_path):

@@ -22,7 +22,7 @@ def change(path, **changes):
     if 'state_dict' in changes:
         content['state_dict'] = changes.pop('state_dict')
     info = content['meta']['mmgan_compress']
-    del info['sha256']  # as in files of earlier versions
+    info.pop('sha256', None)  # as in files of earlier versions
     info.update(changes)
     torch.save(content, path)
 

@@ -100,7 +100,7 @@ def test_unfit_weights_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         weights.weights_path('inception')
     place = weights.cache_dir() / 'weights/inception.pt'
-    place.parent.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b'a program, run by torch.jit.load')
     with pytest.raises(ChecksumError, match='prepare_weights.py inception'):
         weights.weights_path('inception')

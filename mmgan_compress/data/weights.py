@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Sequence
 
 from .archive import open_member
-from .fetch import (CHUNK, FetchError, PathLike, cache_dir, check_sha256,
-                    download, fetch_package, sha256_of)
+from .fetch import (CHUNK, ChecksumError, FetchError, PathLike, cache_dir,
+                    check_sha256, download, fetch_package, sha256_of)
 
 if TYPE_CHECKING:  # torch is imported where it is used: it takes seconds
     import torch
