@@ -44,9 +44,10 @@ from . import __version__
 from .core.domains import per_domain
 from .core.extensions import import_modules
 from .core.tensor_files import load_tensors, state_digest
-from .student_config import (build_generator, check_info, check_twin,
-                             domain_config, generator_config,
-                             make_test_config, plain, size_multiple)
+from .student_config import (LARGEST_SIDE, build_generator, check_generator,
+                             check_info, check_twin, domain_config,
+                             generator_config, make_test_config, plain,
+                             size_multiple)
 
 FORMAT = 1
 StrPath = Union[str, Path]
@@ -86,10 +87,7 @@ def save_student(path: StrPath,
         TypeError: If config or resources hold more than plain values.
     """
     generators = model.get_module(model.generators)
-    configs = {
-        domain: generator_config(config) for domain, config in per_domain(
-            model._gen_cfg, list(generators)).items()
-    }
+    configs = _configs(model)
     twins, state = _checked_state(generators, configs)
     default = model._default_domain
     kinds = [domain for domain in configs
@@ -117,6 +115,28 @@ def save_student(path: StrPath,
     meta = dict(mmgan_compress=info, cfg=config.pretty_text)
     write_plain(Path(path), dict(meta=meta, state_dict=state))
     return str(path)
+
+
+def check_model(model: nn.Module) -> None:
+    """Refuse a model whose student could not be saved, before it is trained.
+
+    Args:
+        model (nn.Module): As of :func:`save_student`.
+
+    Raises:
+        ValueError: If a type in its config is not registered, or a value
+            could be a path or an address.
+        TypeError: If the config holds more than plain values.
+    """
+    for config in _configs(model).values():
+        check_generator(config, LARGEST_SIDE)
+
+
+def _configs(model: nn.Module) -> dict[str, dict]:
+    """Return the configs of a model's generators as they go into a file."""
+    domains = list(model.get_module(model.generators))
+    return {domain: generator_config(config) for domain, config in
+            per_domain(model._gen_cfg, domains).items()}
 
 
 def _checked_state(generators: nn.ModuleDict,

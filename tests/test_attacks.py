@@ -25,7 +25,8 @@ from mmgan_compress.core.tensor_files import load_tensors
 from mmgan_compress.data import archive
 from mmgan_compress.data.fetch import FetchError
 from mmgan_compress.registry import MODELS
-from mmgan_compress.student import read_test_config, student_info
+from mmgan_compress.student import (check_model, read_test_config,
+                                    student_info)
 from mmgan_compress.student_config import MOST_LEVELS
 
 RESNET = GENERATORS['resnet']
@@ -111,6 +112,19 @@ def test_types_in_a_file_run_nothing(generator, plain, evil, tmp_path,
     refused(written(tmp_path / 's.pth', plain,
                     generators=dict(zebra=generator)))
     assert not evil.exists()
+
+
+def test_what_could_not_be_opened_is_not_saved(evil, tmp_path):
+    """And not trained: the hook that saves asks first."""
+    host = make_host()
+    for more in (dict(norm_cfg=dict(type='evilmod.Net')),
+                 dict(padding_mode='a/b'), dict(weights_pretrained='x')):
+        host._gen_cfg = dict(RESNET, **more)
+        with pytest.raises(ValueError, match='generator'):
+            check_model(host)
+        with pytest.raises(ValueError, match='generator'):
+            save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    assert not (tmp_path / 's.pth').exists()
 
 
 def test_the_module_that_a_file_names_is_not_imported(plain, evil, tmp_path):
