@@ -254,10 +254,11 @@ def runner_checkpoints_are_refused() -> bool:
 def allow_runner_checkpoints():
     """Let mmengine's Runner read checkpoints of plain mmagic runs again.
 
-    torch >= 2.6 refuses the ``HistoryBuffer`` in them. The list holds
-    ``getattr``, which all but disables the protection: it applies inside
-    ``Runner.load_checkpoint`` alone, never to student files. Checkpoints of
-    our own runs are plain and do not need it (see ``engine/state.py``).
+    torch >= 2.6 refuses the ``HistoryBuffer`` in them, whose pickle asks for
+    ``getattr``: a stand-in gives it the methods of that class and nothing
+    else. And the config in a checkpoint is left out, because
+    ``Runner.resume`` would execute it to compare numbers of GPUs.
+    Checkpoints of our own runs are plain (see ``engine/state.py``).
     """
     import numpy as np
     import torch
@@ -267,17 +268,25 @@ def allow_runner_checkpoints():
     if hasattr(original, '__wrapped__') or \
             not runner_checkpoints_are_refused():
         return
+
+    def method(owner, name):
+        if owner is not HistoryBuffer or name.startswith('_'):
+            raise pickle.UnpicklingError(f'it asks for {name!r} of {owner!r}')
+        return getattr(owner, name)
+
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = {type(np.dtype(c)) for c in '?bBhHiIlLqQefdg'}
     allowed = [
         HistoryBuffer, core.multiarray._reconstruct, np.ndarray, np.dtype,
-        core.multiarray.scalar, getattr, *dtypes
+        core.multiarray.scalar, (method, 'builtins.getattr'), *dtypes
     ]
 
     @functools.wraps(original)
     def load_checkpoint(self, *args, **kwargs):
         with torch.serialization.safe_globals(allowed):
-            return original(self, *args, **kwargs)
+            checkpoint = original(self, *args, **kwargs)
+        checkpoint.get('meta', {}).pop('config', None)
+        return checkpoint
 
     Runner.load_checkpoint = load_checkpoint
     ACTIVE['allow_runner_checkpoints'] = 'torch.load is weights_only'

@@ -11,6 +11,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
         ...
 """
 import inspect
+from typing import Optional
 
 from . import compat
 
@@ -21,8 +22,34 @@ from mmengine.registry import MODEL_WRAPPERS as MMENGINE_WRAPPERS  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 
+class ClosedRegistry(Registry):
+    """A registry that knows what is registered, and nothing else.
+
+    mmengine's takes any other name for that of a module of Python, and
+    imports it: a file that names a type would say what is run.
+    """
+
+    def get(self, key: str) -> Optional[type]:
+        """Return what is registered here or in a parent; None if nothing.
+
+        Args:
+            key (str): Name, also with the scope before it:
+                ``'mmagic.ResnetGenerator'``.
+        """
+        self.import_from_location()
+        scope, name = self.split_scope_key(key)
+        registry = self
+        while registry is not None:
+            if scope == registry.scope:
+                scope = None
+            if scope is None and name in registry.module_dict:
+                return registry.module_dict[name]
+            registry = registry.parent
+        return None
+
+
 def _child(parent: Registry, *locations: str) -> Registry:
-    return Registry(
+    return ClosedRegistry(
         parent.name,
         parent=parent,
         scope='mmgan_compress',

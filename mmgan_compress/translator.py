@@ -15,6 +15,7 @@ from tqdm import tqdm
 from . import pictures, video
 from .deploy.runtimes import check_threads, on_arrays, open_model
 from .student import load_student
+from .student_config import LARGEST_SIDE
 
 StrPath = Union[str, Path]
 STUDENT_SUFFIX = '.pth'
@@ -36,13 +37,14 @@ class Translator:
         model (str | Path | nn.Module): Student file (``.pth``), exported
             model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.aoti.pt2``,
             ``.pt``), the folder of an export, or what ``load_student``
-            returned, on any device. Inductor's ``.aoti.pt2`` is native code,
-            which is run: open only what you trust.
+            returned, on any device.
         domain (str | None): Domain to generate, of a student that has two.
         runtime (str | None): Of ``deploy.runtimes.RUNTIMES``; by the suffix
             if None. ``'openvino'`` reads ``.onnx`` too.
         threads (int | None): How many it may use; the runtime's own choice
             if None.
+        trust (bool): Whether to open ``.pt2``, ``.aoti.pt2`` and ``.pt``,
+            which are programs: whoever made one can run anything here.
 
     Attributes:
         runtime (str): Name of the runtime.
@@ -50,21 +52,22 @@ class Translator:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, has no generator for the domain, or
-            was not made by this package.
+        ValueError: If it cannot be read, has no generator for the domain,
+            was not made by this package, or is a program that is not
+            trusted.
         ImportError: If the runtime is not installed.
     """
 
     def __init__(self, model: Union[StrPath, nn.Module],
                  domain: Optional[str] = None, runtime: Optional[str] = None,
-                 threads: Optional[int] = None):
+                 threads: Optional[int] = None, trust: bool = False):
         check_threads(threads)
         net = _network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
             self._run = _of_network(net, threads)
         else:
-            opened = open_model(model, runtime, threads)
+            opened = open_model(model, runtime, threads, trust)
             self.runtime, self._run = opened.runtime, opened.run
             self._meta = _meta(opened.facts, model)
             layout = opened.facts['layout']
@@ -176,7 +179,8 @@ def translate(
     student: Union[StrPath, nn.Module],
     images: Any,
     out: Optional[StrPath] = None,
-    overwrite: bool = False
+    overwrite: bool = False,
+    trust: bool = False
 ) -> Union[list[Image.Image], list[str]]:
     """Translate images with a student or an exported model.
 
@@ -184,12 +188,14 @@ def translate(
         student (str | Path | nn.Module): As for :class:`Translator`, which
             is opened for this one call.
         images, out, overwrite: As for ``Translator.__call__``.
+        trust: As for :class:`Translator`.
 
     Returns:
         list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
         with ``out``, the paths of the files.
     """
-    return Translator(student)(images, out, overwrite=overwrite)
+    return Translator(student, trust=trust)(images, out,
+                                            overwrite=overwrite)
 
 
 def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
@@ -217,9 +223,19 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
         raise ValueError(
             f'{model} does not say what it takes: expected a file that '
             'tools/export.py made, with the ones beside it')
-    shape = json.loads(facts['input_shape'])
-    side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
-    return dict(size_multiple=int(facts['size_multiple']),
-                image_size=int(facts['image_size']),
-                fixed_size=None if None in side else tuple(side),
-                domain=json.loads(facts['domains'])[-1])
+    try:
+        shape = json.loads(facts['input_shape'])
+        side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
+        meta = dict(size_multiple=int(facts['size_multiple']),
+                    image_size=int(facts['image_size']),
+                    fixed_size=None if None in side else tuple(side),
+                    domain=json.loads(facts['domains'])[-1])
+        sides = (meta['size_multiple'], meta['image_size'],
+                 *(meta['fixed_size'] or (1, 1)))
+        if len(sides) != 4 or not all(
+                type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
+            raise ValueError(f'sides of {sides} pixels')
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f'{model} is damaged or was changed: what it says '
+                         f'of its images cannot be used ({error})') from error
+    return meta

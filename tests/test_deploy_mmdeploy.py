@@ -10,7 +10,7 @@ from students import REPO, expected, make_student
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.runtimes import open_model
 from mmgan_compress.deploy.targets import read_target
-from mmgan_compress.student import student_info
+from mmgan_compress.student import read_test_config
 
 pytest.importorskip('mmdeploy')
 CONFIGS = REPO / 'configs' / 'deploy'
@@ -25,7 +25,7 @@ def students(tmp_path_factory):
     for kind in ('unet', 'separable'):
         path = folder / f'{kind}.pth'
         host = make_student(path, kind)
-        config = Config.fromstring(student_info(path)['cfg'], '.py')
+        config = read_test_config(path)
         made[kind] = (path, host, config)
     return folder / 'a.png', made
 

@@ -92,9 +92,13 @@ def test_download_goes_on_after_a_broken_connection(server, tmp_path):
 
 def test_download_takes_the_next_mirror(server, tmp_path):
     urls = [f'{server.url}/missing', f'{server.url}/x']
-    assert download(urls, tmp_path / 'x').read_bytes() == PAYLOAD
+    assert download(urls, tmp_path / 'x',
+                    PAYLOAD_SHA256).read_bytes() == PAYLOAD
+    with pytest.raises(FetchError, match='plain http, and no checksum'):
+        download(urls[1:], tmp_path / 'z')
+    assert not (tmp_path / 'z.part').exists()
     with pytest.raises(FetchError, match='404'):
-        download(urls[:1], tmp_path / 'y')
+        download(urls[:1], tmp_path / 'y', PAYLOAD_SHA256)
 
 
 def test_wrong_checksum_is_refused(server, tmp_path):

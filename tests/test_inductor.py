@@ -98,7 +98,7 @@ def test_computes_in_integers(int8, net, scales, images, tmp_path):
         name).transposed]
     assert len(transposed) == 2  # which compute in floats
     assert integer_convolutions(int8) == len(scales) - 2 > 0
-    model, same = open_model(int8), onnx_int8(net, scales, tmp_path)
+    model, same = open_model(int8, trust=True), onnx_int8(net, scales, tmp_path)
     assert model.runtime == 'inductor'
     assert model.facts['made_by'] == '"a" \\ b'
     for x in images:
@@ -118,10 +118,11 @@ def test_native_code_is_opened_by_name_only(int8, tmp_path):
     renamed = tmp_path / 'end2end.pt2'
     renamed.write_bytes(int8.read_bytes())
     with pytest.raises(ValueError, match="runtime='inductor'"):
-        open_model(renamed)
-    assert open_model(renamed, 'inductor').runtime == 'inductor'
+        open_model(renamed, trust=True)
+    assert open_model(renamed, 'inductor',
+                      trust=True).runtime == 'inductor'
     with pytest.raises(ValueError, match='does not say what it takes'):
-        Translator(int8)  # its facts are two only
+        Translator(int8, trust=True)  # its facts are two only
 
 
 # --- not compiled -----------------------------------------------------------
@@ -228,7 +229,7 @@ def test_missing_scales(student, tmp_path):
 def test_another_file(tmp_path):
     (tmp_path / f'a{SUFFIX}').write_text('no zip')
     with pytest.raises(ValueError, match='no native code'):
-        open_model(tmp_path / f'a{SUFFIX}')
+        open_model(tmp_path / f'a{SUFFIX}', trust=True)
 
 
 # --- whole exports ----------------------------------------------------------
@@ -248,13 +249,14 @@ def test_single_precision(kind, form, uint8, size, student, tmp_path):
     assert report['max_abs'] < (1.01 / 127.5 if uint8 else 1e-4)
     assert report['runtime'].startswith('inductor')
     pixels = np.asarray(Image.open(photos / '0.png').resize((size, size)))
-    found, right = (np.asarray(Translator(model)(pixels)[0])
+    found, right = (np.asarray(Translator(model, trust=True)(pixels)[0])
                     for model in (out, file))
     assert np.abs(found.astype(int) - right).max() <= 1
     if form == 'dynamic':
         pixels = np.random.default_rng(0).integers(
             0, 256, (3, size, 3 * size, 3), np.uint8)
-        found, right = (Translator(model).run(pixels) for model in (out, file))
+        found, right = (Translator(model, trust=True).run(pixels)
+                        for model in (out, file))
         assert np.abs(found.astype(int) - right).max() <= 1
 
 

@@ -21,7 +21,9 @@ def change(path, **changes):
     content = torch.load(path, weights_only=True)
     if 'state_dict' in changes:
         content['state_dict'] = changes.pop('state_dict')
-    content['meta']['mmgan_compress'].update(changes)
+    info = content['meta']['mmgan_compress']
+    info.pop('sha256', None)  # as in files of earlier versions
+    info.update(changes)
     torch.save(content, path)
 
 
@@ -32,7 +34,7 @@ def runner_checkpoint(history):
 
 @pytest.mark.parametrize('content, message', [
     (runner_checkpoint({}), 'a training checkpoint .iteration 500'),
-    (runner_checkpoint({'loss': HistoryBuffer()}), 'A training checkpoint'),
+    (runner_checkpoint({'loss': HistoryBuffer()}), 'a training checkpoint'),
     ({'model.0.weight': torch.zeros(1)}, 'bare weights'),
     (dict(meta=dict(mmgan_compress=dict(format=1))), r"a dict with \['meta'"),
     (dict(a=1, b=2), r"a dict with \['a', 'b'\]"),
@@ -75,17 +77,17 @@ def test_keys_are_strict(student):
     state = torch.load(student, weights_only=True)['state_dict']
     key = 'generators.zebra.model.0.conv.weight'
     change(student, state_dict={k: v for k, v in state.items() if k != key})
-    with pytest.raises(ValueError, match='(?s)Missing.*model.0.conv.weight'):
+    with pytest.raises(ValueError, match='1 tensors differ.*model.0.conv.weight'):
         load_student(student)
     extra = 'generators.zebra.model.99.weight'
     change(student, state_dict={**state, extra: torch.zeros(1)})
-    with pytest.raises(ValueError, match='(?s)Unexpected.*model.99.weight'):
+    with pytest.raises(ValueError, match=r'model.99.weight .config: None'):
         load_student(student)
     change(student, state_dict={**state, 'discriminators.a': torch.zeros(1)})
     with pytest.raises(ValueError, match="unexpected 'discriminators.a'"):
         load_student(student)
     change(student, state_dict={**state, key: torch.zeros(4, 3, 5, 5)})
-    with pytest.raises(ValueError, match='(?s)damaged.*size mismatch'):
+    with pytest.raises(ValueError, match=r'(?s)damaged.*weights: .4, 3, 5, 5.'):
         load_student(student)
 
 
@@ -93,5 +95,6 @@ def test_unknown_domain_and_generator(student):
     with pytest.raises(ValueError, match=r"no generator for 'cat'.*zebra"):
         load_student(student, 'cat')
     change(student, generator=dict(type='MyGenerator'), module='my.package')
-    with pytest.raises(ValueError, match='Import my.package first'):
+    with pytest.raises(ValueError, match=r'not registered here. Import the module .defined in '
+                       "'my.package'"):
         load_student(student)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmgan_compress.core.tensor_files import state_digest
 from mmgan_compress.data import weights
 from mmgan_compress.data.fetch import ChecksumError, FetchError
+from mmgan_compress.models.perceptual import VGG16Features
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,9 +71,17 @@ def test_vgg16_from_a_local_file(tmp_path, capsys):
     assert all(torch.equal(loaded[k], state[k]) for k in state)
     weights.prepare_weights('vgg16')
     assert 'already prepared' in capsys.readouterr().out
-    path.write_bytes(b'damaged')
-    with pytest.raises(ChecksumError):
-        weights.prepare_weights('vgg16')
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ChecksumError, match='prepare_weights.py vgg16'):
+        weights.weights_path('vgg16')
+    with pytest.raises(ChecksumError, match=str(path)):
+        VGG16Features()
+    weights.prepare_weights('vgg16', tmp_path / 'mine.pth')  # mends it
+    assert weights.weights_path('vgg16') == path
+    path.with_suffix('.json').unlink()  # put there by hand
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=f'{path} is damaged'):
+        VGG16Features()
 
 
 def test_unfit_weights_are_refused(tmp_path):
@@ -89,6 +99,11 @@ def test_unfit_weights_are_refused(tmp_path):
         weights.prepare_weights('vgg16', 'somewhere')
     with pytest.raises(FileNotFoundError):
         weights.weights_path('inception')
+    place = weights.cache_dir() / 'weights/inception.pt'
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b'a program, run by torch.jit.load')
+    with pytest.raises(ChecksumError, match='prepare_weights.py inception'):
+        weights.weights_path('inception')
 
 
 @pytest.mark.slow
@@ -98,4 +113,4 @@ def test_vgg16_is_really_fetched(home):
     record = json.loads((home / 'weights' / 'vgg16.json').read_text())
     assert record['digest'] == weights.VGG16_DIGEST and record['imagenet']
     state = torch.load(weights.weights_path('vgg16'), weights_only=True)
-    assert weights.state_digest(state) == weights.VGG16_DIGEST
+    assert state_digest(state) == weights.VGG16_DIGEST

@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -49,6 +50,7 @@ def parse_args() -> argparse.Namespace:
                         help='folder for benchmark.json, .md and .png')
     parser.add_argument('--keep', action='store_true',
                         help='keep the converted models in the out folder')
+    add_import(parser)
     args = parser.parse_args()
     for name in ('threads', 'size', 'rounds'):
         if getattr(args, name) < 1:
@@ -133,7 +135,7 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
                                args.precisions, args.size, folder, args.images,
                                args.skip)
     results, gemm = workers.measure(found, args.threads, args.size,
-                                    args.rounds)
+                                    args.rounds, args.imports)
     figures = report.build(found, results, gemm, networks, baseline, machine,
                            notes)
     if earlier:

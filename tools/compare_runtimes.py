@@ -21,6 +21,7 @@ PREFIX = 'image-translation_'
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('students', nargs='+', metavar='NAME=FILE')
@@ -34,6 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', type=int, help='side of the images '
                         '(default: that of the training images)')
     parser.add_argument('--out', default='work_dirs/compare_runtimes')
+    add_import(parser)
     return parser.parse_args()
 
 

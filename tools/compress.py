@@ -14,7 +14,6 @@ takes here, latency@openvino=8ms a time.
 import argparse
 import contextlib
 import copy
-import importlib
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ DENSE = 'dense.pth'
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('source', help='student.pth, or a config (.py) whose '
@@ -53,9 +53,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--finetune', metavar='RECIPE', help='whose data, '
                         'losses and schedule finetune.py has\n(default: '
                         "OMGD's, for paired or unpaired images)")
-    parser.add_argument('--import', nargs='+', default=[], dest='imports',
-                        metavar='MODULE', help='modules that register your '
-                        'own networks or pruners')
     parser.add_argument('--demo', action='store_true', help='both recipes '
                         'with the data and schedule of their demo')
     parser.add_argument('--data-root', help='both with your own images')
@@ -63,6 +60,7 @@ def parse_args() -> argparse.Namespace:
                         help='of new weights (default: %(default)s)')
     parser.add_argument('--out', help='folder to write into (default: '
                         'work_dirs/<source>-<pruner>)')
+    add_import(parser)
     return parser.parse_args()
 
 
@@ -93,8 +91,6 @@ def compress(args: argparse.Namespace) -> str:
     from mmgan_compress.compressors import sources, students
     from mmgan_compress.engine import finetune
     from mmgan_compress.engine.launch import load_config
-    for module in args.imports:
-        importlib.import_module(module)
     students.refuse_overwriting(Path(args.out), [
         *students.FILES, finetune.NAME,
         *([DENSE] if is_config(args.source) else [])])

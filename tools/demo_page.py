@@ -16,6 +16,7 @@ LOCAL = ('127.0.0.1', 'localhost')
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -26,12 +27,17 @@ def parse_args() -> argparse.Namespace:
                         'files that have two')
     parser.add_argument('--threads', type=int, help='CPU threads of a model '
                         '(default: all cores)')
+    parser.add_argument(
+        '--trust', action='store_true',
+        help='open .pt2, .aoti.pt2 and .pt, which are programs: whoever made '
+        'one can run anything here')
     parser.add_argument('--examples', metavar='FOLDER', help='pictures to '
                         "choose from, at most 8 (default: the demo's)")
     parser.add_argument('--host', default=LOCAL[0],
                         help='address to listen on (default: %(default)s)')
     parser.add_argument('--port', type=int, default=7860,
                         help='port to listen on (default: %(default)s)')
+    add_import(parser)
     return parser.parse_args()
 
 
@@ -44,7 +50,8 @@ def main() -> None:
     from mmgan_compress.try_page import TryPage, serve
     files = dict(teacher=args.teacher, student=args.student)
     try:
-        models = {title: Translator(file, args.domain, threads=args.threads)
+        models = {title: Translator(file, args.domain, threads=args.threads,
+                                    trust=args.trust)
                   for title, file in files.items() if file}
         jobs = pictures.collect(args.examples or DATA / 'flat2emoji/testA')
         page = TryPage(models, [job.image for job in jobs[:8]],

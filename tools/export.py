@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('student', help='student file of a run')
     parser.add_argument('--out', required=True, help='folder to write into')
@@ -54,6 +55,7 @@ def parse_args() -> argparse.Namespace:
         'fp16 5e-2, int8 any, which is stated)')
     parser.add_argument(
         '--domain', help='domain to generate, of a student that has two')
+    add_import(parser)
     return parser.parse_args()
 
 

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', help='config (.py) or student.pth')
     parser.add_argument(
@@ -19,6 +20,7 @@ def parse_args() -> argparse.Namespace:
         '--json', action='store_true', help='JSON on standard output')
     parser.add_argument(
         '--layers', action='store_true', help='also a row per layer')
+    add_import(parser)
     return parser.parse_args()
 
 

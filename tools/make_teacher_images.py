@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'teacher',
@@ -28,6 +29,7 @@ def parse_args() -> argparse.Namespace:
         help='the images are pairs: half that the teacher translates')
     parser.add_argument(
         '--domain', help='domain to generate, of a student that has two')
+    add_import(parser)
     return parser.parse_args()
 
 

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('student', help='student file of a run')
@@ -63,6 +64,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help='both with your own images')
     parser.add_argument('--domain', help='domain to generate, of a student '
                         'that has two')
+    add_import(parser)
     return parser.parse_args()
 
 

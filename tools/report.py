@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('config', help='recipe whose test split and metrics '
@@ -25,6 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--demo', action='store_true',
                         help='the students were made with --demo')
     parser.add_argument('--data-root', help='your own images')
+    add_import(parser)
     return parser.parse_args()
 
 

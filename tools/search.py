@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('config', help='recipe of the super-net')
@@ -73,6 +74,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--demo', action='store_true',
                         help='the super-net was trained with --demo')
     parser.add_argument('--data-root', help='your own images')
+    add_import(parser)
     args = parser.parse_args()
     for name in ('workers', 'top', 'trials', 'rank', 'calibration_images',
                  'size', 'threads'):

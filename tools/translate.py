@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
+    from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -30,11 +31,16 @@ def parse_args() -> argparse.Namespace:
         "(default: the file's own)")
     parser.add_argument(
         '--threads', type=int, help='CPU threads (default: all cores)')
+    parser.add_argument(
+        '--trust', action='store_true',
+        help='open .pt2, .aoti.pt2 and .pt, which are programs: whoever made '
+        'one can run anything here')
     parser.add_argument('--overwrite', action='store_true',
                         help='replace results that are there')
     parser.add_argument(
         '--batch', type=int, default=1, metavar='N',
         help='images at once (default: %(default)s)')
+    add_import(parser)
     return parser.parse_args()
 
 
@@ -45,7 +51,8 @@ def main() -> None:
     from mmgan_compress.translator import Translator
     from mmgan_compress.video import is_video
     try:
-        run = Translator(args.model, args.domain, args.runtime, args.threads)
+        run = Translator(args.model, args.domain, args.runtime, args.threads,
+                         args.trust)
         files = run(args.input, args.out, args.batch, args.overwrite)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))

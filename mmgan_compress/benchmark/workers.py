@@ -7,7 +7,7 @@ of the machine hits all of them.
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Optional
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..core.extensions import import_modules
 from ..deploy.runtimes import open_model
 from ..deploy.timing import Timing
 from ..translator import Translator
@@ -33,7 +34,8 @@ Runs = dict[str, Callable[[], Any]]
 
 
 def measure(candidates: list[Candidate], threads: int, size: int,
-            rounds: int) -> tuple[list[dict], Timing]:
+            rounds: int, imports: Sequence[str] = ()
+            ) -> tuple[list[dict], Timing]:
     """Time candidates and this machine's matrix product, in one run.
 
     Args:
@@ -42,6 +44,7 @@ def measure(candidates: list[Candidate], threads: int, size: int,
         size (int): Side of the images.
         rounds (int): Turns of each that are timed, of one call at least and
             of ``TURN`` seconds.
+        imports (Sequence[str]): Modules that register the networks.
 
     Returns:
         tuple: A dict for each candidate: ``picture`` and ``network``
@@ -54,7 +57,7 @@ def measure(candidates: list[Candidate], threads: int, size: int,
     with contextlib.ExitStack() as stack:
         gemm = stack.enter_context(_Worker(_gemm, threads))
         workers = [None if candidate.reason else stack.enter_context(
-            _Worker(_model, candidate, threads, size))
+            _Worker(_model, candidate, threads, size, imports))
             for candidate in candidates]
         timed = [gemm, *filter(None, workers)]
         for worker in timed:  # all are ready, and quiet, before any runs
@@ -145,18 +148,20 @@ def _seconds(run: Callable[[], Any]) -> list[float]:
     return seconds
 
 
-def _model(candidate: Candidate, threads: int,
-           size: int) -> tuple[Runs, Optional[int]]:
+def _model(candidate: Candidate, threads: int, size: int,
+           imports: Sequence[str]) -> tuple[Runs, Optional[int]]:
+    import_modules(imports)
     torch.set_num_threads(threads)
     pixels = np.random.default_rng(0).integers(
         0, 256, (1, size, size, 3), np.uint8)
     memory = _Memory()
     runtime = candidate.runtime if candidate.runtime == EAGER else None
     translate = Translator(candidate.pictures, runtime=runtime,
-                           threads=threads).run
+                           threads=threads, trust=True).run
     translate(pixels), translate(pixels)
     grown = memory.growth()
-    network = open_model(candidate.model, runtime, threads).run
+    network = open_model(candidate.model, runtime, threads,
+                         trust=True).run
     values = np.random.default_rng(0).uniform(
         -1, 1, (1, 3, size, size)).astype(np.float32)
     return dict(picture=lambda: translate(pixels),

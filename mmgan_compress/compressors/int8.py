@@ -161,13 +161,13 @@ class RuntimeNetwork(nn.Module):
     """A model in its runtime, in the place of a network.
 
     Args:
-        path (str | Path): Model that was exported.
+        path (str | Path): Model that was exported here: it is trusted.
         uint8 (bool): Whether it takes 8-bit pictures.
     """
 
     def __init__(self, path: Union[str, Path], uint8: bool = False):
         super().__init__()
-        run = open_model(path).run
+        run = open_model(path, trust=True).run
         self.run = (lambda x: from_levels(run(to_levels(x)))) \
             if uint8 else run
 

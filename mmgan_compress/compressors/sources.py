@@ -10,8 +10,7 @@ from ..core.recipes import find_config, read_config
 from ..models.frozen_teacher import brings_weights
 from ..models.quantization import KEY
 from ..student import load_student, student_info
-from ..student_config import (build_generator, domain_config,
-                              foreign_modules)
+from ..student_config import build_generator, domain_config
 from .base import init_weights
 
 
@@ -26,7 +25,7 @@ class Source:
         default_domain (str): Domain that is generated.
         image_size (int): Side of the images that they were trained with.
         made_by (list[str]): Methods that made them.
-        imports (list[str]): Modules that register them.
+        imports (list[str]): Modules that a config imports for them.
         quantized (str | None): What trained them in 8 bits.
         drawn (list[str]): Domains whose weights are random.
     """
@@ -59,7 +58,7 @@ def read_source(path: str) -> Source:
                       {d: domain_config(info, d) for d in reachable},
                       info['domains'], info['default_domain'],
                       info['image_size'], [info['source']],
-                      foreign_modules(info), _quantized_by(info))
+                      quantized=_quantized_by(info))
     cfg = read_config(find_config(path)).to_dict()
     model = cfg.get('model') or {}
     missing = {'generator', 'related_domains', 'reachable_domains',

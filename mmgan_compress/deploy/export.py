@@ -203,7 +203,7 @@ def _proved(job: Job, backend: Backend, samples: list, allowed: Limits,
     """Write a model and compare it with the network."""
     backend.write(job)
     model = open_model(job.file(backend.suffixes[0]), backend.runtime,
-                       torch.get_num_threads())
+                       torch.get_num_threads(), trust=True)
     return compare(net, model.run, samples, allowed,
                    f'{model.runtime} {model.version} CPU', job.target.uint8)
 

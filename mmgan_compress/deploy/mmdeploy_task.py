@@ -6,8 +6,8 @@ Importing this registers it; a deploy config asks for that itself::
                            module=['mmgan_compress.deploy.mmdeploy_task'])
 
 ``mmdeploy.apis.torch2onnx``, ``to_backend`` and ``inference_model`` then take
-the files of ``configs/deploy`` with a student's own test config (``'cfg'`` of
-``student_info``) and the student file as checkpoint.
+the files of ``configs/deploy`` with a student's own test config
+(``student.read_test_config``) and the student file as checkpoint.
 """
 from collections.abc import Callable, Sequence
 from pathlib import Path

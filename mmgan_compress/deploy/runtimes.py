@@ -41,19 +41,21 @@ class OpenModel(NamedTuple):
 
 def open_model(path: StrPath,
                runtime: Optional[str] = None,
-               threads: Optional[int] = None) -> OpenModel:
+               threads: Optional[int] = None,
+               trust: bool = False) -> OpenModel:
     """Open an exported model, or a student file, to run it on the CPU.
 
     Args:
         path (str | Path): ``.onnx``, ``.xml`` (OpenVINO), ``.param`` (ncnn),
             ``.pt2`` (torch.export), ``.aoti.pt2`` (inductor), ``.pt``
             (TorchScript), ``.pth`` (student) or the folder of an export.
-            A file of inductor is native code: opening it runs it, as a
-            program does. It is opened under that suffix or with
-            ``runtime='inductor'``, and never taken for another file.
+            torch's ``.pt2``, ``.aoti.pt2`` and ``.pt`` are programs: whoever
+            made one can run anything where it is opened.
         runtime (str | None): Of ``RUNTIMES``; by the suffix if None.
             ``'openvino'`` reads ``.onnx`` too.
         threads (int | None): How many it may use; its own choice if None.
+        trust (bool): Whether to open programs, since you made the file or
+            trust whoever did.
 
     Returns:
         OpenModel: Its ``run`` takes several images at once, whatever the
@@ -62,7 +64,8 @@ def open_model(path: StrPath,
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If no runtime is known for the suffix, the runtime
-            cannot read the file, it was made for another processor, or
+            cannot read the file, it was made for another processor, it is a
+            program that is not trusted, or
             there are less than one thread.
         ImportError: If the runtime is not installed.
     """
@@ -74,6 +77,11 @@ def open_model(path: StrPath,
             f'no runtime {runtime!r} for {path}: expected a file of '
             f'{", ".join(_SUFFIXES)}, and runtime one of {list(RUNTIMES)}')
     check_threads(threads)
+    if runtime in PROGRAMS and not trust:
+        raise ValueError(
+            f'{path} is a program of {runtime}, which can run anything when '
+            'it is opened: if you made it, or trust whoever did, say '
+            'trust=True or --trust. An ONNX file or a student is data')
     try:
         model = RUNTIMES[runtime](path, threads)
     except (ImportError, ValueError):
@@ -186,10 +194,9 @@ def _ncnn(path: Path, threads: Optional[int]) -> OpenModel:
 
 
 def _torch_export(path: Path, threads: Optional[int]) -> OpenModel:
-    if holds_native_code(path):  # torch.export.load would run it
-        raise ValueError(
-            f'{path} holds native code: open it with runtime=\'inductor\', '
-            'if you trust whoever made it')
+    if holds_native_code(path):
+        raise ValueError(f'{path} holds native code of inductor: open it '
+                         "with runtime='inductor'")
     texts = {'facts.json': ''}
     program = torch.export.load(str(path), extra_files=texts)
     facts = json.loads(texts['facts.json'] or '{}')
@@ -249,6 +256,9 @@ RUNTIMES = {
     'torchscript': _torchscript,
     'eager': _eager
 }
+# opening runs what is in the file: torch.export's names any function of
+# torch, TorchScript's reads and writes files, inductor's is native code
+PROGRAMS = ('torch.export', 'inductor', 'torchscript')
 _SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.param': 'ncnn',
              SUFFIX: 'inductor',  # also ends with the next one
              '.pt2': 'torch.export', '.pt': 'torchscript',

@@ -15,6 +15,7 @@ from ..compat import require
 from ..core.logs import quiet
 from ..core.processors import ANY, WEIGHT_BITS
 from ..core.resources import count_params
+from ..core.tensor_files import load_tensors
 from ..models.quantization import (KEY, SENSITIVE, grid_scales,
                                    layers_to_quantize, nni_scales,
                                    nni_settings)
@@ -39,7 +40,7 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
         scales (dict[str, dict]): By domain, as in
             ``models/quantization.py``.
     """
-    content = torch.load(path, map_location='cpu', weights_only=True)
+    content = load_tensors(path)
     info = content['meta']['mmgan_compress']
     info[KEY] = scales
     # without what NNI learns beside the weights

@@ -21,7 +21,7 @@ from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
 from ..registry import HOOKS
-from ..student import load_student, save_student
+from ..student import check_model, load_student, save_student
 from .state import preserved_rng, unwrap
 
 BEST, LAST = 'student_best.pth', 'student.pth'
@@ -66,6 +66,7 @@ class StudentHook(Hook):
         self._best: dict[str, dict] = {}  # weights by domain
 
     def before_train(self, runner):
+        check_model(unwrap(runner.model))
         if self.metric is None or runner.val_loop is None:
             return
         evaluator = runner.val_loop.evaluator

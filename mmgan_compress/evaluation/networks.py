@@ -114,9 +114,10 @@ def shared_lpips() -> nn.Module:
     # torchmetrics' public classes download the weights in their constructor.
     from torchmetrics.functional.image.lpips import _NoTrainLpips
 
+    from ..core.tensor_files import load_tensors
     from ..data.weights import weights_path
     path = weights_path('vgg16')
-    state = torch.load(path, map_location='cpu', weights_only=True)
+    state = load_tensors(path)
     with torch.random.fork_rng(devices=[]):  # it draws random weights first
         lpips = _NoTrainLpips(net='vgg', pnet_rand=True)
     missing = []

@@ -3,7 +3,6 @@ import hashlib
 import json
 import logging
 import os
-import pickle
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..core.tensor_files import load_tensors
 from ..data.fetch import cache_dir
 from ..data.images import (check_images, has_halves, list_images,
                            missing_data, side_folder)
@@ -168,12 +168,11 @@ def _read(path: Path, shape: tuple) -> Tensor | None:
     if not path.exists():
         return None
     try:
-        features = torch.load(path, map_location='cpu', weights_only=True)
+        features = load_tensors(path)
         if tuple(features.shape) != shape or not features.isfinite().all():
             raise ValueError(f'shape {tuple(features.shape)}, '
                              f'expected {shape} finite numbers')
-    except (AttributeError, EOFError, OSError, RuntimeError, TypeError,
-            ValueError, pickle.UnpicklingError) as error:
+    except (AttributeError, OSError, ValueError) as error:
         print_log(f'{path} is damaged ({error}): computing it again',
                   'current', logging.WARNING)
         return None

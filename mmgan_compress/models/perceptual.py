@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..core.tensor_files import load_tensors
 from ..data.weights import weights_path
 from ..registry import MODELS
 
@@ -38,6 +39,7 @@ class VGG16Features(nn.Module):
 
     Raises:
         FileNotFoundError: If the weights are not there; names the command.
+        ChecksumError: If they are damaged; names the command.
     """
 
     def __init__(self, weights: str = 'imagenet'):
@@ -66,7 +68,7 @@ class VGG16Features(nn.Module):
     @staticmethod
     def _read(weights: str) -> dict:
         path = weights_path('vgg16') if weights == 'imagenet' else weights
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return load_tensors(path)
 
     @staticmethod
     def _random() -> dict:

@@ -1,8 +1,6 @@
 """How good a sub-network is: a metric on images that nothing learnt from."""
 import itertools
 import os
-import pickle
-import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
@@ -17,6 +15,7 @@ from ..compressors.sources import Source
 from ..core.domains import per_domain
 from ..core.narrow import recalibrate
 from ..core.spaces import Configuration
+from ..core.tensor_files import load_tensors
 from ..data.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
 from ..models.host import DistilledTranslator
@@ -47,8 +46,7 @@ def read_host(cfg: Config, path: str) -> DistilledTranslator:
         state = content['state_dict']
     else:
         info = student_info(path)
-        state = torch.load(path, map_location='cpu',
-                           weights_only=True)['state_dict']
+        state = load_tensors(path)['state_dict']
         cfg.model.generator = {domain: domain_config(info, domain)
                                for domain in info['reachable']}
         if list(info['domains']) != list(cfg.model.related_domains):
@@ -72,12 +70,10 @@ def read_host(cfg: Config, path: str) -> DistilledTranslator:
 
 def _checkpoint(path: str) -> Optional[dict]:
     """Return what a run's checkpoint holds; None if it is none."""
-    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
-        return None  # student_info says what is wrong with it
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError):
-        return None
+        content = load_tensors(path)
+    except (OSError, ValueError):
+        return None  # student_info says what is wrong with it
     return content if isinstance(content, dict) and \
         'mmgan_compress' in content else None
 
