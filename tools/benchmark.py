@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -49,6 +51,8 @@ def parse_args() -> argparse.Namespace:
                         help='folder for benchmark.json, .md and .png')
     parser.add_argument('--keep', action='store_true',
                         help='keep the converted models in the out folder')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     args = parser.parse_args()
     for name in ('threads', 'size', 'rounds'):
         if getattr(args, name) < 1:
@@ -114,8 +118,9 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     """Convert, measure and return the report."""
     from mmgan_compress.benchmark import candidates, report, workers
     from mmgan_compress.benchmark.machine import check_same, machine_facts
-    from mmgan_compress.compressors.students import refuse_overwriting
-    refuse_overwriting(args.out, report.FILES)
+    from mmgan_compress.core.files import refuse_taken
+    refuse_taken([args.out / name for name in report.FILES],
+                 [args.compare] if args.compare else [], args.overwrite)
     machine = machine_facts(args.threads, args.size)
     earlier = report.read(args.compare) if args.compare else None
     if earlier:  # before an hour of work, not after
@@ -141,6 +146,7 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     return figures
 
 
+@one_line_errors()
 def main() -> None:
     """Measure, print the table and write the files."""
     args = parse_args()
@@ -149,10 +155,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = args.out / 'models' if args.keep else stack.enter_context(
             tempfile.TemporaryDirectory())
-        try:
-            figures = benchmark(args, Path(folder))
-        except (ValueError, OSError, ImportError) as error:
-            sys.exit(f'error: {error}')
+        figures = benchmark(args, Path(folder))
         paths = save(figures, args.out)
     print(to_markdown(figures))
     print(*paths, sep='\n')

@@ -14,6 +14,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -56,6 +58,7 @@ def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
     return next(r for r in rows if r['name'] == 'student')['metrics']
 
 
+@one_line_errors()
 def main():
     """Train all pairs and write the table."""
     args = parse_args()

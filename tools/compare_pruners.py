@@ -17,6 +17,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 METRIC = 'FD-VGG16'
 RUNTIMES = ('eager', 'onnxruntime')
 # Gradients need a loss that is not at its least: that of the teacher's
@@ -53,6 +55,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main():
     """Prune, score, fine-tune, and write the table."""
     args = parse_args()

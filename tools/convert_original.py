@@ -13,6 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -45,6 +47,7 @@ def network_config(model: dict, path: str) -> dict:
     return {key: model[key] for key in model if key != 'init_cfg'}
 
 
+@one_line_errors()
 def main() -> None:
     """Build the network, load into it strictly, write its state dict."""
     args = parse_args()

@@ -11,6 +11,8 @@ from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 SIZE = 64
 SETS = ('flat2emoji', 'edges2emoji')
 SPLITS = ('train', 'val', 'test')
@@ -143,6 +145,7 @@ def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
     return chosen
 
 
+@one_line_errors()
 def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)

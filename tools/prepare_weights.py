@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 CARTOONGAN = 'cartoongan-'
 STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 
@@ -44,19 +46,16 @@ def prepare_teacher(args: argparse.Namespace) -> None:
     print(f'{args.name}: {out}\n{LICENCE}')
 
 
+@one_line_errors()
 def main() -> None:
     """Prepare the weights, or say why not."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.data.fetch import FetchError
-    try:
-        if args.name.startswith(CARTOONGAN):
-            prepare_teacher(args)
-        else:
-            from mmgan_compress.data.weights import prepare_weights
-            prepare_weights(args.name, args.source)
-    except (FetchError, OSError) as error:
-        sys.exit(str(error))
+    if args.name.startswith(CARTOONGAN):
+        prepare_teacher(args)
+    else:
+        from mmgan_compress.data.weights import prepare_weights
+        prepare_weights(args.name, args.source)
 
 
 if __name__ == '__main__':

@@ -4,8 +4,15 @@ python tools/save_teachers.py work_dirs/RUN/iter_N.pth teachers.pth
 The file goes into a recipe as `model.distiller.teacher_checkpoints`.
 """
 import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
+@one_line_errors()
 def main():
     """Write the distiller's part of a checkpoint as one small file."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.files import write_text
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.parity import (difference, from_levels, real_inputs, similarity,
                              to_levels)
@@ -95,7 +96,7 @@ def write_record(out_dir: Union[str, Path], record: dict):
         out_dir (str | Path): Folder of the export.
         record (dict): Of :func:`quantize_student`, with what was added.
     """
-    Path(out_dir, LOSS).write_text(json.dumps(record, indent=2) + '\n')
+    write_text(Path(out_dir, LOSS), json.dumps(record, indent=2) + '\n')
 
 
 def loss_on(net: nn.Module, model: nn.Module,

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import pickle
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..core.files import write_tensors
 from ..data.fetch import cache_dir
 from ..data.images import (check_images, has_halves, list_images,
                            missing_data, side_folder)
@@ -139,7 +139,7 @@ class Reference:
             print_log(f'computing {network.name} features of '
                       f'{self.describe(len(files))}', 'current')
             features = self._compute(files, network)
-            _write(path, features)
+            write_tensors(path, features.clone())
         return features
 
     def check(self):
@@ -178,12 +178,3 @@ def _read(path: Path, shape: tuple) -> Tensor | None:
                   'current', logging.WARNING)
         return None
     return features
-
-
-def _write(path: Path, features: Tensor):
-    """Write the cache so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    with os.fdopen(handle, 'wb') as stream:
-        torch.save(features.clone(), stream)
-    os.replace(part, path)
