@@ -35,6 +35,7 @@ import torch.nn as nn
 
 from . import __version__
 from .core.domains import per_domain
+from .core.files import write_tensors
 from .student_config import (build_generator, check_twin, config_text,
                              domain_config, generator_config, plain,
                              size_multiple)
@@ -97,7 +98,7 @@ def save_student(path: StrPath,
     if len(kinds) > 1:
         info['generators'] = configs
     meta = dict(mmgan_compress=info, cfg=config_text(info))
-    write_plain(Path(path), dict(meta=meta, state_dict=state))
+    write_tensors(path, dict(meta=meta, state_dict=state))
     return str(path)
 
 
@@ -172,18 +173,6 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
                          f'with save_student. {error}') from error
     net.meta = dict(info, domain=domain)
     return net.eval()
-
-
-def write_plain(path: Path, content: dict) -> None:
-    """Write plain values and tensors; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        with open(part, 'wb') as file:  # a name would go into the bytes
-            torch.save(content, file)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read(path: StrPath) -> tuple[dict, dict]:

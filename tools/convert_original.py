@@ -29,6 +29,8 @@ def parse_args() -> argparse.Namespace:
         default='generator',
         help='where cfg.model holds the config of the network, e.g. '
         'distiller.teachers.wide (default: generator, the student)')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace a file that is there')
     return parser.parse_args()
 
 
@@ -52,22 +54,19 @@ def main() -> None:
     """Build the network, load into it strictly, write its state dict."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from mmgan_compress.core.files import refuse_taken, write_tensors
     from mmgan_compress.core.recipes import find_config
     from mmgan_compress.models.original import load_original
     from mmgan_compress.registry import MODELS
+    refuse_taken([args.target], [args.source, args.config], args.overwrite)
     cfg = Config.fromfile(find_config(args.config))
     init_default_scope(cfg.get('default_scope', 'mmagic'))
-    try:
-        network = MODELS.build(
-            network_config(cfg.model.to_dict(), args.network))
-        load_original(network, args.source)
-    except (KeyError, ValueError, OSError) as error:
-        sys.exit(f'{args.source}: {error.args[-1]}')
-    torch.save(network.state_dict(), args.target)
+    network = MODELS.build(network_config(cfg.model.to_dict(), args.network))
+    load_original(network, args.source)
+    write_tensors(args.target, network.state_dict())
     print(f'{args.target}: {type(network).__name__}, '
           f'{len(network.state_dict())} tensors')
 

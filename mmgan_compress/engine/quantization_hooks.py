@@ -12,13 +12,14 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ..compat import require
+from ..core.files import write_tensors
 from ..core.logs import quiet
 from ..core.resources import count_params
 from ..models.quantization import (KEY, SENSITIVE, grid_scales,
                                    layers_to_quantize, nni_scales,
                                    nni_settings)
 from ..registry import HOOKS
-from ..student import load_student, write_plain
+from ..student import load_student
 from .host_run import wrapper_of
 from .results import BEST, LAST
 from .state import unwrap
@@ -43,7 +44,7 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
     info[KEY] = scales
     # without what NNI learns beside the weights
     info['resources']['params'] = count_params(load_student(path))
-    write_plain(Path(path), content)
+    write_tensors(path, content)
 
 
 @HOOKS.register_module()
