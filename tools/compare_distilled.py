@@ -23,6 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', help='recipes to compare')
     parser.add_argument('--out', default='work_dirs/compare_distilled')
     parser.add_argument('--seed', type=int, default=233)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace tables that are there')
     return parser.parse_args()
 
 
@@ -62,7 +64,10 @@ def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
 def main():
     """Train all pairs and write the table."""
     args = parse_args()
+    from mmgan_compress.core.files import refuse_taken, write_text
     out = Path(args.out)
+    files = [out / 'comparison.md', out / 'comparison.json']
+    refuse_taken(files, overwrite=args.overwrite)
     lines, results = [], {}
     for config in args.configs:
         name = Path(config).stem
@@ -85,8 +90,8 @@ def main():
             lines.append(f'| {row} | ' + ' | '.join(
                 f'{figures[k]:.4g}' for k in columns) + ' |')
     text = '\n'.join(lines) + '\n'
-    (out / 'comparison.md').write_text(text)
-    (out / 'comparison.json').write_text(json.dumps(results, indent=1))
+    write_text(files[0], text)
+    write_text(files[1], json.dumps(results, indent=1))
     print(text)
 
 

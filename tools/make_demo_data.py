@@ -150,8 +150,14 @@ def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', default='mmgan_compress/data/demo')
-    out = Path(parser.parse_args().out)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace sets that are there')
+    args = parser.parse_args()
+    from mmgan_compress.core.files import refuse_taken
     from mmgan_compress.data.recipes import prepare_data
+    out = Path(args.out)
+    refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],
+                 overwrite=args.overwrite)
     total = 0
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)

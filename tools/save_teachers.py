@@ -34,8 +34,10 @@ def main():
     try:
         state = torch.load(args.checkpoint, map_location='cpu',
                            weights_only=True)['state_dict']
-    except (EOFError, KeyError, RuntimeError, TypeError,
-            pickle.UnpicklingError) as error:
+    except FileNotFoundError:
+        raise
+    except (EOFError, KeyError, OSError, RuntimeError, TypeError,
+            pickle.UnpicklingError) as error:  # torch has no one kind
         raise ValueError(f'{args.checkpoint} is no checkpoint of a run, or '
                          'only a part of one: expected iter_N.pth') from error
     inside = {k.removeprefix('distiller.'): v for k, v in state.items()

@@ -323,8 +323,7 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
     cfg = load_config(args)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     if is_first_process():  # it writes, maybe before the others look
-        refuse_taken([Path(cfg.work_dir, name) for name in
-                      (*REPORT, PICTURE, Path(args.config).name)],
+        refuse_taken(_taken(cfg.work_dir, args.config),
                      [args.checkpoint, args.config], args.overwrite)
     cfg.launcher = args.launcher
     checkpoint = torch.load(args.checkpoint, map_location='cpu',

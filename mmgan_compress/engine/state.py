@@ -1,14 +1,17 @@
 """Checkpoints from which a run continues bit-equal, in plain types."""
 import contextlib
 import random
-from typing import Any
+from pathlib import Path
+from typing import Any, Union
 
 import numpy as np
 import torch
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 
+from ..core.files import atomic_write
 from ..core.training import held_gradients, hold_gradients
 from ..registry import HOOKS
 
@@ -77,6 +80,22 @@ def from_plain(value: Any) -> Any:
             return HistoryBuffer(history, counts, length)
         return {k: from_plain(v) for k, v in value.items()}
     return value
+
+
+class AtomicBackend(LocalBackend):
+    """Files of mmengine's that appear whole or not at all.
+
+    Of mmengine's hooks by ``backend_args=dict(backend='atomic')``: else a
+    full disk or the end of the process leaves a part of a checkpoint.
+    """
+
+    def put(self, obj: bytes, filepath: Union[str, Path]):
+        """Write bytes."""
+        with atomic_write(filepath) as part:
+            part.write_bytes(obj)
+
+
+register_backend('atomic', AtomicBackend)
 
 
 @HOOKS.register_module()
