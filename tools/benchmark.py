@@ -118,7 +118,9 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     """Convert, measure and return the report."""
     from mmgan_compress.benchmark import candidates, report, workers
     from mmgan_compress.benchmark.machine import check_same, machine_facts
+    from mmgan_compress.compat import require
     from mmgan_compress.core.files import refuse_taken
+    require('matplotlib.figure', 'The picture of the times')
     refuse_taken([args.out / name for name in report.FILES],
                  [args.compare] if args.compare else [], args.overwrite)
     machine = machine_facts(args.threads, args.size)

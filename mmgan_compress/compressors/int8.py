@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..compat import require
 from ..core.files import write_text
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.parity import (difference, from_levels, real_inputs, similarity,
@@ -134,6 +135,7 @@ def build_quantizer(config: dict) -> Any:
     Raises:
         ValueError: If there is none of that name.
         TypeError: If it does not know a setting.
+        ImportError: If what it needs is not installed.
     """
     with QUANTIZERS.switch_scope_and_registry('mmgan_compress') as registry:
         kind = registry.get(config['type'])
@@ -142,6 +144,8 @@ def build_quantizer(config: dict) -> Any:
                            if hasattr(one, 'plan'))
             raise ValueError(f'no quantizer {config["type"]!r}; registered '
                              f'are {known}')
+        for module in ('onnx', *getattr(kind, 'needs', ())):
+            require(module, config['type'])  # before the work, not in it
         return registry.build(dict(config))
 
 

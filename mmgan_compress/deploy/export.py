@@ -76,7 +76,7 @@ def export_student(student: StrPath,
     """
     backend = check_target(target)
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
-        require(module, 'export', 'Export')
+        require(module, 'Export')
     net = load_student(student, domain)
     size = checked_size(size or target.size, net.meta)
     multiple = net.meta['size_multiple']

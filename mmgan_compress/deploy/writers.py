@@ -80,7 +80,7 @@ def write_onnxruntime(job: Job) -> None:
 
 def write_openvino(job: Job) -> None:
     """Write OpenVINO's IR, weights in single precision unless int8."""
-    openvino = require('openvino', 'openvino', 'Conversion to OpenVINO')
+    openvino = require('openvino', 'Conversion to OpenVINO')
     write_onnxruntime(job)
     model = openvino.convert_model(str(job.file('.onnx')))
     model.set_rt_info(job.facts, [FACTS])
@@ -93,7 +93,7 @@ def write_ncnn(job: Job) -> None:
 
     What is written runs at any size; of an image at a time.
     """
-    pnnx = require('pnnx', 'ncnn', 'Conversion to ncnn')
+    pnnx = require('pnnx', 'Conversion to ncnn')
     script = job.folder / 'traced.pt'
     net, image, _ = traceable(job.net, job.size)
     with silenced():

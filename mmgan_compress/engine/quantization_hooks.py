@@ -232,8 +232,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         return quantizer
 
     def _quantizer(self, network: nn.Module, settings: list[dict]) -> Any:
-        nni = require('nni.compression.quantization', 'nni',
-                      'QuantizationAwareHook')
+        nni = require('nni.compression.quantization', 'QuantizationAwareHook')
         with quiet(logging.getLogger('nni'), logging.ERROR):
             if self.algorithm == 'qat':
                 return nni.QATQuantizer(network, settings, None, self.start)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
+from ..compat import require
 from ..compressors.budget import LATENCY
 from ..compressors.students import RESULT
 from ..core.files import atomic_write
@@ -50,6 +51,7 @@ def run_search(args: Namespace):
     warnings.filterwarnings('ignore', message='Unnecessary conv bias')
     cfg = load_config(Namespace(config=args.config, demo=args.demo,
                                 data_root=args.data_root, cfg_options=None))
+    require('matplotlib.figure', 'The picture of the front')
     searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)
     host = read_host(cfg, args.checkpoint)
