@@ -170,6 +170,15 @@ def test_reports_replace_nothing(tmp_path, refused):
     assert left(tmp_path) == ['report.md']
 
 
+@pytest.mark.parametrize('name', ['search.md', 'front.png', 'student.pth'])
+def test_searches_replace_nothing(tmp_path, name):
+    pytest.importorskip('optuna')
+    from mmgan_compress.search.prepare import check_folder
+    (tmp_path / name).write_text('mine')
+    with pytest.raises(FileExistsError, match=f'{name} exists already'):
+        check_folder(tmp_path, 'search', {})
+
+
 @pytest.mark.parametrize('link', [os.symlink, os.link])
 def test_no_link_leads_from_a_result_to_its_input(student, tmp_path, link,
                                                   refused):

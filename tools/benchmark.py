@@ -121,7 +121,8 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     from mmgan_compress.compat import require
     from mmgan_compress.core.files import refuse_taken
     require('matplotlib.figure', 'The picture of the times')
-    refuse_taken([args.out / name for name in report.FILES],
+    refuse_taken([*(args.out / name for name in report.FILES),
+                  *([folder] if args.keep else [])],
                  [args.compare] if args.compare else [], args.overwrite)
     machine = machine_facts(args.threads, args.size)
     earlier = report.read(args.compare) if args.compare else None

@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument('--overwrite', action='store_true',
                         help='replace sets that are there')
     args = parser.parse_args()
-    from mmgan_compress.core.files import refuse_taken
+    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.data.recipes import prepare_data
     out = Path(args.out)
     refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],
@@ -170,7 +170,7 @@ def main() -> None:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(data)
                     total += len(data)
-    (out / 'LICENSE.md').write_text(LICENCE)
+    write_text(out / 'LICENSE.md', LICENCE)
     print(f'{out}: {total:,} bytes')
     if total > MAX_BYTES:
         sys.exit(f'Expected at most {MAX_BYTES:,} bytes: lower GROUPS.')
