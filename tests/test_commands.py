@@ -253,9 +253,11 @@ def test_train_and_test_refuse_the_files_of_others(recipe, name):
     mine.parent.mkdir()
     mine.write_text('mine')
     Path('student.pth').touch()
-    for build, keys in ((launch.make_runner, {}), (
-            launch.make_tester,
-            dict(checkpoint='student.pth', overwrite=False))):
+    for build, keys in (
+            (launch.make_runner, {}),
+            (launch.make_runner, dict(resume='student.pth')),
+            (launch.make_tester,
+             dict(checkpoint='student.pth', overwrite=False))):
         with pytest.raises(SystemExit, match=f'{name} exists already'):
             build(arguments(recipe, work_dir='notes', **keys), ExitStack())
     assert left('notes') == [name] and mine.read_text() == 'mine'

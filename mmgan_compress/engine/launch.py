@@ -89,7 +89,11 @@ def choose_work_dir(args: Namespace) -> str:
     if args.resume not in (None, 'auto'):
         if not os.path.isfile(args.resume):
             raise FileNotFoundError(f'no checkpoint {args.resume!r}')
-        return args.work_dir or str(Path(args.resume).parent)
+        folder = args.work_dir or str(Path(args.resume).parent)
+        if not has_run(folder):
+            refuse_taken(_taken(folder, args.config), [args.config],
+                         instead='name another --work-dir')
+        return folder
     if args.work_dir:
         if args.resume is None and has_run(args.work_dir):
             raise FileExistsError(
