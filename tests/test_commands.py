@@ -212,10 +212,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         'A': Image.effect_noise((64, 64), 99)})
     with pytest.raises(OSError, match=f'cannot write {tmp_path}/d: File'), \
             full_disk(100), layout.building(tmp_path / 'd', {}) as work:
-        layout.write_samples([sample], work, False)
+        layout.write_samples([sample], work, False, '.png')
     assert os.listdir(tmp_path) == ['d.unfinished'] and left(other) == kept
     with layout.building(tmp_path / 'd', {}) as work:
-        layout.write_samples([sample], work, False)
+        layout.write_samples([sample], work, False, '.png')
     assert left(tmp_path / 'd') == ['.prepared.json', 'x.png']
     assert (tmp_path / 'd').stat().st_mode == other.stat().st_mode
     with pytest.raises(FileExistsError, match='is no empty folder'), \
