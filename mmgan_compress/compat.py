@@ -28,12 +28,21 @@ OTHER_MODELS = ('diffusers transformers mediapipe face_alignment facexlib '
 MMAGIC_PARTS = ('models', 'datasets', 'engine', 'evaluation', 'visualization')
 
 
-def require(module: str, extra: str, feature: str):
+# Optional packages, and which extra of ours (setup.cfg) installs them.
+EXTRAS = {
+    'resvg_py': 'data', 'onnx': 'export', 'onnx_ir': 'export',
+    'onnxscript': 'export', 'onnxruntime': 'export', 'openvino': 'openvino',
+    'ncnn': 'ncnn', 'pnnx': 'ncnn', 'nni': 'nni', 'torch_pruning': 'pruning',
+    'neural_compressor': 'quant', 'optuna': 'search',
+    'psycopg': 'postgresql', 'tensorboard': 'tensorboard',
+    'werkzeug': 'page'}
+
+
+def require(module: str, feature: str):
     """Import an optional package or say how to get it.
 
     Args:
         module (str): Name to import.
-        extra (str): Extra of this package that installs it.
         feature (str): What needs it, for the message.
 
     Returns:
@@ -47,8 +56,20 @@ def require(module: str, extra: str, feature: str):
     except ImportError as error:
         raise ImportError(
             f'{feature} needs {module!r}, which could not be imported '
-            f'({error}). Install it with: '
-            f'pip install "mmgan_compress[{extra}]"') from error
+            f'({error}). Install it with: {how_to_install(module)}'
+        ) from error
+
+
+def how_to_install(module: str) -> str:
+    """Return the command that installs an optional package.
+
+    Args:
+        module (str): Name to import.
+    """
+    package = module.split('.')[0]
+    extra = EXTRAS.get(package)
+    return 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra
+                             else package)
 
 
 class _PlaceholderType(type):

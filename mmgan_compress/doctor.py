@@ -5,13 +5,15 @@ python -m mmgan_compress.doctor
 import importlib.metadata
 import platform
 
+from .compat import EXTRAS, how_to_install
+
 FEATURES = {
-    'training and scoring': ('', ['torch', 'torchvision', 'mmengine',
-                                  'mmcv', 'mmagic', 'torchmetrics', 'cv2']),
-    'export to ONNX': ('export', ['onnx', 'onnxscript', 'onnxruntime']),
-    'pruning by dependencies': ('pruning', ['torch_pruning']),
-    'data sets drawn from SVG': ('data', ['resvg_py']),
-    'TensorBoard': ('tensorboard', ['tensorboard'])
+    'training and scoring': ['torch', 'torchvision', 'mmengine', 'mmcv',
+                             'mmagic', 'torchmetrics', 'cv2'],
+    'export to ONNX': ['onnx', 'onnxscript', 'onnxruntime'],
+    'pruning by dependencies': ['torch_pruning'],
+    'data sets drawn from SVG': ['resvg_py'],
+    'TensorBoard': ['tensorboard']
 }
 # names to import and names to install differ
 PACKAGES = {'cv2': ('opencv-python-headless', 'opencv-python'),
@@ -34,14 +36,15 @@ def report() -> tuple[list[str], bool]:
     lines = [f'Python {platform.python_version()}, {platform.machine()}, '
              f'{platform.system()}']
     healthy = True
-    for feature, (extra, modules) in FEATURES.items():
+    for feature, modules in FEATURES.items():
+        optional = modules[0] in EXTRAS
         missing = [m for m in modules if not version(m)]
         lines.append(f'\n{feature}: ' + ('ready' if not missing else
                                          f'missing {", ".join(missing)}'))
         lines += [f'  {m} {version(m)}' for m in modules if version(m)]
-        if missing and extra:
-            lines.append(f'  pip install "mmgan_compress[{extra}]"')
-        healthy &= bool(extra or not missing)
+        if missing and optional:
+            lines.append(f'  {how_to_install(modules[0])}')
+        healthy &= optional or not missing
     if healthy:
         lines += _shims() + _weights() + _device()
     return lines, healthy

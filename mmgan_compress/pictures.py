@@ -1,6 +1,6 @@
 """From image files to the tensors of a generator and back."""
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .core.files import refuse_taken
 from .data.images import MIN_SIDE, check_images, list_images, no_images
 
 
@@ -113,30 +114,16 @@ def destinations(jobs: Sequence[Job], out: Union[str, Path],
     if folder and root.is_relative_to(Path(folder).resolve()):
         raise ValueError(f'out is {out}, which lies in the folder of the '
                          f'inputs, {folder}: choose a folder beside it')
-    inputs = {Path(job.image).resolve(): job.image
-              for job in jobs if isinstance(job.image, str)}
     taken: dict[Path, Job] = {}
     for job in jobs:
         target = root / f'{job.name}.png'
-        if target in inputs:
-            raise ValueError(f'the result would replace the input '
-                             f'{inputs[target]}: choose another out folder')
         if target in taken:
             raise ValueError(f'{taken[target].image} and {job.image} would '
                              f'both become {target}: rename one')
         taken[target] = job
-    if not overwrite:
-        refuse_existing(taken)
+    refuse_taken(taken, [job.image for job in jobs
+                         if isinstance(job.image, str)], overwrite)
     return list(taken)
-
-
-def refuse_existing(targets: Iterable[Path]) -> None:
-    """Raise FileExistsError if a result would replace a file."""
-    there = [target for target in targets if target.exists()]
-    if there:
-        raise FileExistsError(
-            f'{len(there)} of the results would replace a file, the first is '
-            f'{there[0]}: choose another out folder, or say overwrite')
 
 
 def as_rgb(image: Union[str, Image.Image]) -> Image.Image:

@@ -43,6 +43,7 @@ from torch import Tensor
 from . import __version__
 from .core.domains import per_domain
 from .core.extensions import import_modules
+from .core.files import write_tensors
 from .core.tensor_files import load_tensors, state_digest
 from .student_config import (LARGEST_SIDE, build_generator, check_generator,
                              check_info, check_twin, domain_config,
@@ -113,7 +114,7 @@ def save_student(path: StrPath,
     own = info['module'].split('.')[0] in ('mmagic', 'mmgan_compress')
     config = make_test_config(info, [] if own else [info['module']])
     meta = dict(mmgan_compress=info, cfg=config.pretty_text)
-    write_plain(Path(path), dict(meta=meta, state_dict=state))
+    write_tensors(path, dict(meta=meta, state_dict=state))
     return str(path)
 
 
@@ -225,18 +226,6 @@ def load_student(path: StrPath, domain: Optional[str] = None,
     net.load_state_dict(_weights(state, domain))
     net.meta = dict(info, domain=domain)
     return net.eval()
-
-
-def write_plain(path: Path, content: dict) -> None:
-    """Write plain values and tensors; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        with open(part, 'wb') as file:  # a name would go into the bytes
-            torch.save(content, file)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:

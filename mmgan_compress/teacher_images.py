@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import pictures
+from .core.files import atomic_folder, refuse_filled
 from .data.images import check_images
 from .models.image_teachers import CallableTeacher, OnnxTeacher
 from .student import load_student
@@ -54,19 +55,18 @@ def make_teacher_images(teacher: str,
                          f'{paired_side!r}')
     jobs = pictures.collect(folder)
     check_images([job.image for job in jobs], paired=paired_side is not None)
-    # what is there counts below: images of other teachers would mix with it
-    targets = pictures.destinations(jobs, out, overwrite=True)
-    if os.path.isdir(out) and os.listdir(out):
-        raise FileExistsError(f'{out} is not empty: name a new folder, or '
-                              'empty it if its images are of no use')
+    refuse_filled(out)  # images of other teachers would mix with it
+    targets = pictures.destinations(jobs, out)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     run, own_size = open_teacher(teacher, domain, device)
-    for job, target in zip(tqdm(jobs), targets):
-        source = _source(job.image, size or own_size, paired_side)
-        with torch.no_grad():
-            image = run(pictures.to_tensor(source).to(device))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pictures.to_picture(image).save(target)
+    with atomic_folder(out) as part:
+        for job, target in zip(tqdm(jobs), targets):
+            source = _source(job.image, size or own_size, paired_side)
+            with torch.no_grad():
+                image = run(pictures.to_tensor(source).to(device))
+            file = part / target.relative_to(Path(out).resolve())
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pictures.to_picture(image).save(file)
     return [str(target) for target in targets]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import pictures, video
+from .core.files import atomic_write
 from .deploy.runtimes import check_threads, on_arrays, open_model
 from .student import load_student
 from .student_config import LARGEST_SIDE
@@ -125,8 +126,8 @@ class Translator:
             if targets is None:
                 results.append(picture)
                 continue
-            targets[index].parent.mkdir(parents=True, exist_ok=True)
-            picture.save(targets[index])
+            with atomic_write(targets[index]) as part:
+                picture.save(part)
             results.append(str(targets[index]))
         return results
 

@@ -6,8 +6,10 @@ new PNG data inside the page: nothing is written to disk, and what was sent
 never goes out again as it came.
 """
 import base64
+import contextlib
 import html
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +26,11 @@ from .translator import Translator
 LIMIT = 16 * 2**20  # bytes of an upload
 MAX_SIDE = 1024  # px; larger pictures are made smaller
 MAX_PIXELS = 50_000_000  # of a picture that is decoded
+MAX_EDGE = 20_000  # px of it: a decoder works row by row
+# Of those who send slowly: they are cut off, and wait for no one else.
+PAUSE = 10  # seconds without a byte
+RECEIVING = 60  # seconds until a request has arrived
+CONNECTIONS = 32  # at once; a browser opens 6 of its own
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
 THUMBNAIL = 96
 # no script, nothing from elsewhere, whatever a picture or a name may hold
@@ -52,7 +59,7 @@ class TryPage:
     def __init__(self, models: Mapping[str, Translator],
                  examples: Sequence[str] = (),
                  hosts: Optional[Sequence[str]] = None):
-        self.wrappers = require('werkzeug.wrappers', 'page', 'The page')
+        self.wrappers = require('werkzeug.wrappers', 'The page')
         self.models = dict(models)
         self.examples = [_small(pictures.as_rgb(str(path)))
                          for path in examples]
@@ -66,7 +73,7 @@ class TryPage:
         request = self.wrappers.Request(environ)
         request.max_content_length = LIMIT
         request.trusted_hosts = self.hosts
-        errors = require('werkzeug.exceptions', 'page', 'The page')
+        errors = require('werkzeug.exceptions', 'The page')
         try:
             request.host  # raises where it is not trusted
             status, body = self._answer(request)
@@ -95,6 +102,7 @@ class TryPage:
     def _picture(self, request) -> Image.Image:
         """Return the picture that was chosen or sent."""
         chosen = request.form.get('example', '')
+        request.environ.get(_RECEIVED, bool)()  # now it is all here
         if chosen:
             if chosen.isdecimal() and int(chosen) < len(self.examples):
                 return self.examples[int(chosen)]
@@ -145,18 +153,62 @@ def serve(page: TryPage, host: str, port: int) -> None:
         host (str): Address to listen on; 127.0.0.1 is this machine alone.
         port (int): Port to listen on.
     """
-    serving = require('werkzeug.serving', 'page', 'The page')
+    serving = require('werkzeug.serving', 'The page')
     # browsers open connections in advance: one at a time would wait for them
-    serving.run_simple(host, port, page, threaded=True)
+    serving.run_simple(host, port, page, threaded=True,
+                       request_handler=bounded_handler())
+
+
+_RECEIVED = 'mmgan_compress.received'  # of a request: to call when it is here
+
+
+def bounded_handler(pause: float = PAUSE, receiving: float = RECEIVING,
+                    connections: int = CONNECTIONS) -> type:
+    """Return Werkzeug's handler with bounds on what a client may hold.
+
+    Args:
+        pause (float): Seconds without a byte.
+        receiving (float): Seconds until a request has arrived.
+        connections (int): At once; further ones get status 503.
+    """
+    serving = require('werkzeug.serving', 'The page')
+    places = threading.BoundedSemaphore(connections)
+
+    class Handler(serving.WSGIRequestHandler):
+        timeout = pause
+
+        def handle(self):
+            if not places.acquire(blocking=False):
+                self.wfile.write(b'HTTP/1.1 503 Service Unavailable\r\n'
+                                 b'Retry-After: 5\r\n\r\n')
+                return
+            self.deadline = threading.Timer(receiving, self._cut_off)
+            self.deadline.start()
+            try:
+                super().handle()
+            finally:
+                self.deadline.cancel()
+                places.release()
+
+        def make_environ(self):
+            return {**super().make_environ(), _RECEIVED: self.deadline.cancel}
+
+        def _cut_off(self):
+            with contextlib.suppress(OSError):  # it may be gone already
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    return Handler
 
 
 def _decoded(stream) -> Image.Image:
     """Decode a picture that somebody sent; refuse what is none."""
     try:
         with Image.open(stream, formats=FORMATS) as file:
-            if file.width * file.height > MAX_PIXELS:
+            if file.width * file.height > MAX_PIXELS or \
+                    max(file.size) > MAX_EDGE:
                 raise ValueError(f'The picture is {file.width}x{file.height}:'
-                                 f' expected at most {MAX_PIXELS} pixels.')
+                                 f' expected at most {MAX_PIXELS} pixels, and '
+                                 f'{MAX_EDGE} at an edge.')
             return _small(pictures.as_rgb(file))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError('This is no picture that can be read: expected one '

@@ -1,6 +1,5 @@
 """Videos, frame by frame; their sound is not read."""
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple, Optional, Union
 import cv2
 import numpy as np
 
-from .pictures import refuse_existing
+from .core.files import atomic_write, refuse_taken
 
 EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg',
               '.mpeg')
@@ -57,11 +56,7 @@ def destination(source: Path, out: Optional[Union[str, Path]],
         raise ValueError(f'{source} is a video: give a folder for the result '
                          '(out)')
     target = Path(out).resolve() / f'{source.stem}.mp4'
-    if target == source.resolve():
-        raise ValueError(f'the result would replace the input {source}: '
-                         'choose another out folder')
-    if not overwrite:
-        refuse_existing([target])
+    refuse_taken([target], [source], overwrite)
     return target
 
 
@@ -106,20 +101,21 @@ def writing(target: Path, about: About) -> Iterator[Callable]:
     Raises:
         OSError: If OpenCV cannot write there.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'.{target.stem}.{os.getpid()}.part.mp4')
-    writer = cv2.VideoWriter(str(part), CODEC, about.fps,
-                             (about.width, about.height))
-    try:
-        if not writer.isOpened():
-            raise OSError(f'OpenCV cannot write a video to {target}')
-        yield lambda frame: writer.write(
-            cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        writer.release()
-        os.replace(part, target)
-    finally:
-        writer.release()
-        part.unlink(missing_ok=True)
+    with atomic_write(target) as part:
+        writer = cv2.VideoWriter(str(part), CODEC, about.fps,
+                                 (about.width, about.height))
+        try:
+            if not writer.isOpened():
+                raise OSError(f'OpenCV cannot write a video to {target}')
+            yield lambda frame: writer.write(
+                cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        finally:
+            writer.release()
+        try:
+            probe(part)  # OpenCV does not say that a write has failed
+        except ValueError as error:
+            raise OSError(f'OpenCV could not write {target}: is there room '
+                          'on the disk?') from error
 
 
 @contextlib.contextmanager

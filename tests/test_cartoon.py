@@ -177,7 +177,7 @@ def test_student_file(local, tmp_path):
     assert info['domains'] == ['photo', 'cartoon']
     assert 'research only' in info['source']
     assert load_student(out)(torch.zeros(1, 3, 16, 16)).shape[-1] == 16
-    with pytest.raises(FileExistsError, match='name another file'):
+    with pytest.raises(FileExistsError, match='name another output'):
         cartoongan.prepare_cartoongan('hayao', out, local)
     (tmp_path / 'bad.tgz').write_bytes(b'another file')
     with pytest.raises(ChecksumError):

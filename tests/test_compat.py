@@ -1,5 +1,7 @@
 """Each shim acts where its defect is, and only there."""
+import configparser
 import importlib
+import re
 import subprocess
 import sys
 import time
@@ -132,12 +134,41 @@ def test_plain_runner_checkpoints_load_inside_runner_only(tmp_path):
 
 
 def test_missing_package_names_its_extra():
-    with pytest.raises(ImportError, match=r'NNIPruner needs .nowhere.*'
+    with pytest.raises(ImportError, match=r'NNIPruner needs .nni.nowhere.*'
                                           r'mmgan_compress\[nni\]'):
-        compat.require('nowhere', 'nni', 'NNIPruner')
+        compat.require('nni.nowhere', 'NNIPruner')
 
 
 def test_doctor():
     out = python('from mmgan_compress.doctor import main; main()')
     assert 'training and scoring: ready' in out
     assert 'shims at work:' in out and 'prepared weights:' in out
+
+
+def test_every_extra_that_is_named_exists():
+    """Also of packages that a later call of ``require`` is about."""
+    setup = configparser.ConfigParser()
+    setup.read(REPO / 'setup.cfg')
+    extras = setup['options.extras_require']
+    assert set(compat.EXTRAS.values()) <= set(extras)
+    optional = {match for path in (REPO / 'mmgan_compress').rglob('*.py')
+                for match in re.findall(r"require\(\s*'(\w+)",
+                                        path.read_text())}
+    assert len(optional) > 10
+    assert optional - set(compat.EXTRAS) == {'matplotlib'}  # mmengine's own
+    for package, extra in compat.EXTRAS.items():
+        if package != 'onnx_ir':  # comes with onnxscript
+            assert package.replace('_', '-') in \
+                extras[extra].replace('_', '-')
+
+
+@pytest.mark.parametrize('package,quantizer,extra', [
+    ('onnx', 'ORTStatic', 'export'), ('nni', 'NNIPTQ', 'nni'),
+    ('neural_compressor', 'INCStatic', 'quant')])
+def test_a_missing_extra_is_named_before_the_work(package, quantizer, extra,
+                                                  monkeypatch):
+    from mmgan_compress.compressors.int8 import build_quantizer
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf'{quantizer} needs .*'
+                                          rf'mmgan_compress\[{extra}\]'):
+        build_quantizer(dict(type=quantizer))

@@ -32,7 +32,7 @@ def test_refusals(students, tmp_path, monkeypatch):
     norm = ('--pruner', 'NormWidths', *out)
     for args, budget, message in [
         (('--pruner', 'NormWidths', '--out', students / 'small'), 'macs=0.5',
-         'small/student.pth exists: name another folder'),
+         'small/student.pth exists already: name another'),
         (('--pruner', 'Norms', *out), 'macs=0.5',
          "no pruner 'Norms'; registered are ['GCCWidths', 'MaskExtraction', "),
         (('--pruner', 'ScaleWidths', *out), 'macs=0.5',
@@ -82,7 +82,7 @@ def test_nothing_is_overwritten(name, students, tmp_path, monkeypatch):
     (tmp_path / name).write_text('mine')
     message = refused(students, '--pruner', 'NormWidths', '--out', tmp_path,
                       monkeypatch=monkeypatch)
-    assert f'{name} exists: name another folder with --out' in message
+    assert f'{name} exists already: name another output' in message
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == 'mine'
 

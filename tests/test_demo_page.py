@@ -1,12 +1,16 @@
 """The page to try a student on: by requests, and in a real browser."""
 import base64
+import contextlib
 import io
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -126,6 +130,65 @@ def test_pictures_are_made_anew(client):
 def test_what_is_no_picture(client, content, words):
     response = send(client, io.BytesIO(content))
     assert response.status_code == 400 and words in response.text
+
+
+def test_a_huge_edge_is_refused_before_decoding(client):
+    """An image of one column has a row for each pixel: six seconds of work
+    on a megabyte."""
+    header = struct.pack('>IIBBBBB', 1, 50_000_000, 8, 0, 0, 0, 0)
+    chunk = b'IHDR' + header
+    png = b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + chunk + \
+        struct.pack('>I', zlib.crc32(chunk))
+    data = zlib.compress(bytes(100_000), 9)
+    png += struct.pack('>I', len(data)) + b'IDAT' + data + \
+        struct.pack('>I', zlib.crc32(b'IDAT' + data))
+    response = send(client, io.BytesIO(png))
+    assert response.status_code == 400
+    assert '1x50000000: expected' in response.text
+
+
+@pytest.fixture
+def server():
+    """Return the address of a server with tight bounds."""
+    from werkzeug.serving import make_server
+
+    from mmgan_compress.try_page import bounded_handler
+
+    def page(environ, start_response):
+        start_response('200 OK', [])
+        return [b'here']
+
+    server = make_server('127.0.0.1', 0, page, threaded=True,
+                         request_handler=bounded_handler(0.4, 0.8, 2))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address
+    server.shutdown()
+    server.server_close()
+
+
+def gone(connection):
+    """Tell whether the server has ended a connection, within seconds."""
+    connection.settimeout(5)
+    try:
+        return connection.recv(1) == b''
+    except ConnectionError:
+        return True
+
+
+def test_slow_clients_are_cut_off(server):
+    url = 'http://{}:{}/'.format(*server)
+    assert requests.get(url).text == 'here'
+    with socket.create_connection(server) as silent, \
+            socket.create_connection(server) as slow:
+        slow.sendall(b'GET / HTTP/1.1\r\n')
+        time.sleep(0.2)
+        assert requests.get(url).status_code == 503  # there are two already
+        with contextlib.suppress(ConnectionError):  # a byte now and then
+            for _ in range(20):
+                time.sleep(0.1)
+                slow.sendall(b'X')
+        assert gone(silent) and gone(slow)
+    assert requests.get(url).text == 'here'
 
 
 def test_refused_requests(client):

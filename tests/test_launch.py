@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def arguments(config, **changes):
 def refused(*args, **changes):
     """Return the message that a command line ends with."""
     with pytest.raises(SystemExit) as caught:
-        launch.make_runner(arguments(*args, **changes))
+        launch.make_runner(arguments(*args, **changes), ExitStack())
     return caught.value.code
 
 
@@ -73,7 +74,7 @@ def test_missing_perceptual_weights(recipe, tmp_path, monkeypatch):
 
 def test_random_perceptual_weights_are_stated(recipe):
     runner = launch.make_runner(arguments(recipe, cfg_options=[
-        'model.distiller.perceptual.weights=random']))
+        'model.distiller.perceptual.weights=random']), ExitStack())
     notes = runner.model.distiller.notes()
     assert notes == ['perceptual network: RANDOM weights']
 
@@ -105,7 +106,7 @@ def test_resumed_checkpoint_keeps_its_folder(recipe):
 def test_own_data_without_test_images(recipe, tmp_path):
     write_images(tmp_path / 'mine', {'trainA': 2, 'trainB': 2})
     runner = launch.make_runner(arguments(
-        recipe, data_root=str(tmp_path / 'mine')))
+        recipe, data_root=str(tmp_path / 'mine')), ExitStack())
     assert runner.cfg.test_dataloader is None
     runner.train()
     assert (Path(runner.work_dir) / 'student.pth').is_file()
@@ -116,7 +117,8 @@ def test_own_data_without_test_images(recipe, tmp_path):
      "no metric 'zebra/FID'; computed are"),
 ])
 def test_unknown_metric_is_refused_before_training(recipe, option, words):
-    runner = launch.make_runner(arguments(recipe, cfg_options=[option]))
+    runner = launch.make_runner(arguments(recipe, cfg_options=[option]),
+                                ExitStack())
     with pytest.raises(KeyError, match=words):
         runner.train()
 
@@ -190,7 +192,7 @@ def test_data_root_needs_nothing_else(recipe, tmp_path):
     write_images(tmp_path / 'mine', {f'{s}{d}': 2 for s in ('train', 'test')
                                      for d in 'AB'})
     runner = launch.make_runner(arguments(
-        recipe, data_root=str(tmp_path / 'mine')))
+        recipe, data_root=str(tmp_path / 'mine')), ExitStack())
     for loader in (runner.train_dataloader, runner._val_dataloader):
         data = runner.build_dataloader(loader, seed=0).dataset
         assert len(data) == 2

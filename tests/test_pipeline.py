@@ -130,7 +130,7 @@ def test_lost_and_foreign_results_are_refused():
     Path('work/3_c/run/student.pth').unlink()
     assert 'work/3_c/run/student.pth is gone' in refused()
     Path('work/pipeline.json').unlink()
-    assert 'work/1_a/run holds results that this pipeline has not made' in \
+    assert 'work/1_a holds files that this pipeline has not made' in \
         refused()
     Path('work/pipeline.json').write_text('{')
     assert 'work/pipeline.json cannot be read' in refused()
@@ -200,7 +200,7 @@ def test_left_out_stages(capsys):
     Path('work/2_b/run/student.pth').write_text('mine;')
     run(from_stage='c')
     assert result('3_c') == 'mine;c;' and calls('2_b') == 0
-    assert 'work/2_b/run holds results' in refused()
+    assert 'work/2_b holds files' in refused()
 
 
 def test_a_skipped_stage_passes_its_source_on(capsys):

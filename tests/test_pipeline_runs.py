@@ -18,7 +18,8 @@ from toy import REPO, build_host, toy_config
 from mmgan_compress import save_student
 from mmgan_compress.core.recipes import find_config
 from mmgan_compress.engine import stages
-from mmgan_compress.engine.jobs import interruptible, locked, run_logged
+from mmgan_compress.core.commands import interruptible
+from mmgan_compress.engine.jobs import locked, run_logged
 
 
 def dead(pid):

@@ -265,7 +265,7 @@ def test_the_tool_refuses(unpaired, paired, tmp_path, monkeypatch):
                                monkeypatch=monkeypatch)
 
     source, new = unpaired / 'testA', tmp_path / 'new'
-    assert 'is not empty' in refused(f'{HERE}:invert', source, paired)
+    assert 'is no empty folder' in refused(f'{HERE}:invert', source, paired)
     assert 'lies in the folder' in refused(f'{HERE}:invert', source,
                                            source / 'made')
     assert 'no student file' in refused(tmp_path / 'none.pth', source, new)

@@ -5,6 +5,7 @@ One start of the processes serves them all.
 """
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
 
@@ -44,7 +45,7 @@ def main():
             runner = launch.make_runner(Namespace(
                 config=config, work_dir=str(Path(config).with_suffix('')),
                 launcher='pytorch', demo=False, data_root=None, resume=None,
-                amp=False, seed=None, cfg_options=None))
+                amp=False, seed=None, cfg_options=None), ExitStack())
             runner.register_hook(keeper_of_scored())
             runner.train()
     launch.finish_distributed()

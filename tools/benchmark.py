@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -51,6 +53,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--keep', action='store_true',
                         help='keep the converted models in the out folder')
     add_import(parser)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     args = parser.parse_args()
     for name in ('threads', 'size', 'rounds'):
         if getattr(args, name) < 1:
@@ -116,8 +120,12 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     """Convert, measure and return the report."""
     from mmgan_compress.benchmark import candidates, report, workers
     from mmgan_compress.benchmark.machine import check_same, machine_facts
-    from mmgan_compress.compressors.students import refuse_overwriting
-    refuse_overwriting(args.out, report.FILES)
+    from mmgan_compress.compat import require
+    from mmgan_compress.core.files import refuse_taken
+    require('matplotlib.figure', 'The picture of the times')
+    refuse_taken([*(args.out / name for name in report.FILES),
+                  *([folder] if args.keep else [])],
+                 [args.compare] if args.compare else [], args.overwrite)
     machine = machine_facts(args.threads, args.size)
     earlier = report.read(args.compare) if args.compare else None
     if earlier:  # before an hour of work, not after
@@ -143,6 +151,7 @@ def benchmark(args: argparse.Namespace, folder: Path) -> dict:
     return figures
 
 
+@one_line_errors()
 def main() -> None:
     """Measure, print the table and write the files."""
     args = parse_args()
@@ -151,10 +160,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = args.out / 'models' if args.keep else stack.enter_context(
             tempfile.TemporaryDirectory())
-        try:
-            figures = benchmark(args, Path(folder))
-        except (ValueError, OSError, ImportError) as error:
-            sys.exit(f'error: {error}')
+        figures = benchmark(args, Path(folder))
         paths = save(figures, args.out)
     print(to_markdown(figures))
     print(*paths, sep='\n')

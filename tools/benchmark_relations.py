@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 PARTS = ('rows', 'columns', 'patches', 'all')
 FORMS = ('naive', 'ours')
 PATCH = 32  # CRD's
@@ -139,6 +141,7 @@ def table(results: dict) -> str:
     return '\n'.join(lines)
 
 
+@one_line_errors()
 def main() -> None:
     """Measure and print."""
     args = parse_args()

@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 PHASES = ('teacher', 'student', 'joint')
 
 
@@ -135,15 +137,13 @@ def table(rows: list[dict]) -> str:
     return '\n'.join(lines)
 
 
+@one_line_errors()
 def main() -> None:
     """Measure recipe by recipe and print."""
     args = parse_args()
     from mmgan_compress.core.recipes import find_config
-    try:
-        configs = [find_config(config) for config in args.configs] or sorted(
-            map(str, ROOT.glob('configs/*.py')))
-    except FileNotFoundError as error:
-        sys.exit(f'error: {error}')
+    configs = [find_config(config) for config in args.configs] or sorted(
+        map(str, ROOT.glob('configs/*.py')))
     if args.steps < 1:
         sys.exit(f'error: --steps {args.steps}: expected 1 or more')
     # libraries log to standard output; only the result may stand there

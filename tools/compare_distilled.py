@@ -14,6 +14,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -21,6 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', help='recipes to compare')
     parser.add_argument('--out', default='work_dirs/compare_distilled')
     parser.add_argument('--seed', type=int, default=233)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace tables that are there')
     return parser.parse_args()
 
 
@@ -56,10 +60,14 @@ def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
     return next(r for r in rows if r['name'] == 'student')['metrics']
 
 
+@one_line_errors()
 def main():
     """Train all pairs and write the table."""
     args = parse_args()
+    from mmgan_compress.core.files import refuse_taken, write_text
     out = Path(args.out)
+    files = [out / 'comparison.md', out / 'comparison.json']
+    refuse_taken(files, overwrite=args.overwrite)
     lines, results = [], {}
     for config in args.configs:
         name = Path(config).stem
@@ -82,8 +90,8 @@ def main():
             lines.append(f'| {row} | ' + ' | '.join(
                 f'{figures[k]:.4g}' for k in columns) + ' |')
     text = '\n'.join(lines) + '\n'
-    (out / 'comparison.md').write_text(text)
-    (out / 'comparison.json').write_text(json.dumps(results, indent=1))
+    write_text(files[0], text)
+    write_text(files[1], json.dumps(results, indent=1))
     print(text)
 
 

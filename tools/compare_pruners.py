@@ -17,6 +17,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 METRIC = 'FD-VGG16'
 RUNTIMES = ('eager', 'onnxruntime')
 # Gradients need a loss that is not at its least: that of the teacher's
@@ -50,13 +52,19 @@ def parse_args() -> argparse.Namespace:
                         help='where time is measured (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=233)
     parser.add_argument('--out', default='work_dirs/compare_pruners')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace tables that are there')
     return parser.parse_args()
 
 
+@one_line_errors()
 def main():
     """Prune, score, fine-tune, and write the table."""
     args = parse_args()
+    from mmgan_compress.core.files import refuse_taken
     out = Path(args.out)
+    refuse_taken([out / f'comparison.{suffix}' for suffix in
+                  ('json', 'md', 'png')], overwrite=args.overwrite)
     jobs = {name: PRUNERS.get(name) or name.split(',')
             for name in args.pruners}
     # libraries log to standard output; only the result may stand there
@@ -139,6 +147,7 @@ def figures(path: Path, name: str) -> dict:
 
 def write(out: Path, folders: dict[str, Path], args: argparse.Namespace):
     """Write comparison.md, .json and .png."""
+    from mmgan_compress.core.files import write_text
     results = {}
     for name, folder in folders.items():
         after = figures(folder / 'finetuned/report.json', 'student')
@@ -155,11 +164,11 @@ def write(out: Path, folders: dict[str, Path], args: argparse.Namespace):
         name: folder / 'finetuned/student.pth'
         for name, folder in folders.items()}}
     versions = measure(students, results, args.threads)
-    (out / 'comparison.json').write_text(json.dumps(dict(
+    write_text(out / 'comparison.json', json.dumps(dict(
         budget=args.budget, steps=args.steps, seed=args.seed,
         threads=args.threads, versions=versions, results=results),
         indent=1) + '\n')
-    (out / 'comparison.md').write_text(table(results, args, versions))
+    write_text(out / 'comparison.md', table(results, args, versions))
     picture(out, students, next(iter(folders.values())) / 'finetune.py')
 
 

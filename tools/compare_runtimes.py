@@ -16,7 +16,10 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 PREFIX = 'image-translation_'
+FILES = ('runtimes.json', 'runtimes.md')
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,32 +39,34 @@ def parse_args() -> argparse.Namespace:
                         '(default: that of the training images)')
     parser.add_argument('--out', default='work_dirs/compare_runtimes')
     add_import(parser)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     return parser.parse_args()
 
 
+@one_line_errors()
 def main():
     """Export, compare, score, and write the tables."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
+    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.deploy.targets import read_target
     out = Path(args.out)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            students = read_students(args.students)
-            out.mkdir(parents=True, exist_ok=True)
-            configs = {Path(name).stem.removeprefix(PREFIX): name
-                       for name in find_configs(args.configs)}
-            rows = {config: {} for config in configs}
-            for config, name in progress(configs, students):
-                rows[config][name] = compare(
-                    students[name], read_target(configs[config]),
-                    out / name / config, args)
-            add_scores(rows, students, args)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f'error: {error}')
-    (out / 'runtimes.json').write_text(json.dumps(rows, indent=2) + '\n')
-    (out / 'runtimes.md').write_text(tables(rows, list(students), args))
-    print((out / 'runtimes.md').read_text())
+    with contextlib.redirect_stdout(sys.stderr):
+        students = read_students(args.students)
+        refuse_taken([out / name for name in FILES], overwrite=args.overwrite)
+        configs = {Path(name).stem.removeprefix(PREFIX): name
+                   for name in find_configs(args.configs)}
+        rows = {config: {} for config in configs}
+        for config, name in progress(configs, students):
+            rows[config][name] = compare(
+                students[name], read_target(configs[config]),
+                out / name / config, args)
+        add_scores(rows, students, args)
+    text = tables(rows, list(students), args)
+    write_text(out / FILES[0], json.dumps(rows, indent=2) + '\n')
+    write_text(out / FILES[1], text)
+    print(text)
     if wrong := [f'{name} by {config}' for config, row in rows.items()
                  for name, cell in row.items() if 'differs' in cell]:
         sys.exit(f'error: {", ".join(wrong)} is not the same model')

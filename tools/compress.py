@@ -19,6 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 DENSE = 'dense.pth'
 
 
@@ -61,6 +63,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='folder to write into (default: '
                         'work_dirs/<source>-<pruner>)')
     add_import(parser)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     return parser.parse_args()
 
 
@@ -89,11 +93,14 @@ def compress(args: argparse.Namespace) -> str:
     import torch
 
     from mmgan_compress.compressors import sources, students
+    from mmgan_compress.core.files import refuse_taken
     from mmgan_compress.engine import finetune
     from mmgan_compress.engine.launch import load_config
-    students.refuse_overwriting(Path(args.out), [
-        *students.FILES, finetune.NAME,
-        *([DENSE] if is_config(args.source) else [])])
+    refuse_taken(
+        [Path(args.out, name) for name in (
+            *students.FILES, finetune.NAME,
+            *([DENSE] if is_config(args.source) else []))],
+        [args.source], args.overwrite)
     options = students.read_options(args.options)
     if 'budget' in options:
         raise ValueError('a budget is no option: give it by --budget')
@@ -112,7 +119,8 @@ def compress(args: argparse.Namespace) -> str:
     torch.manual_seed(args.seed)
     results = students.compress_source(source, args.pruner, budgets, options)
     table = students.write_results(Path(args.out), source, results,
-                                   args.pruner, size, args.threads)
+                                   args.pruner, size, args.threads,
+                                   args.overwrite)
     if is_config(args.source):  # its weights as a file, for the teacher
         students.save_dense(Path(args.out, DENSE), source)
     if recipe is not None:
@@ -171,18 +179,15 @@ def fit(recipe, args: argparse.Namespace, students: dict,
         finetune.beside(out, dense))
 
 
+@one_line_errors()
 def main() -> None:
     """Compress and say where the result is."""
     args = parse_args()
     if args.out is None:
         args.out = f'work_dirs/{Path(args.source).stem}-{args.pruner}'
-    try:
-        # libraries log to standard output; only the result may stand there
-        with contextlib.redirect_stdout(sys.stderr):
-            text = compress(args)
-    except (KeyError, ValueError, TypeError, OSError, ImportError) as error:
-        from mmgan_compress.core.logs import message_of
-        sys.exit(f'error: {message_of(error)}')
+    # libraries log to standard output; only the result may stand there
+    with contextlib.redirect_stdout(sys.stderr):
+        text = compress(args)
     print(text)
     print(f'{args.out}/student.pth')
 

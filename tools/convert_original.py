@@ -13,6 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -32,6 +34,8 @@ def parse_args() -> argparse.Namespace:
         help='which network of the source, where it holds several: a key '
         '(netG, params_ema), the beginning of its names (model.netG), or '
         'both (state_dict.model.netG)')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace a file that is there')
     return parser.parse_args()
 
 
@@ -50,28 +54,24 @@ def network_config(model: dict, path: str) -> dict:
     return {key: model[key] for key in model if key != 'init_cfg'}
 
 
+@one_line_errors()
 def main() -> None:
     """Build the network, load into it strictly, write its state dict."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from mmgan_compress.core.files import refuse_taken, write_tensors
     from mmgan_compress.core.recipes import find_config
     from mmgan_compress.models.original import load_original
     from mmgan_compress.registry import MODELS
+    refuse_taken([args.target], [args.source, args.config], args.overwrite)
     cfg = Config.fromfile(find_config(args.config))
     init_default_scope(cfg.get('default_scope', 'mmagic'))
-    try:
-        network = MODELS.build(
-            network_config(cfg.model.to_dict(), args.network))
-        load_original(network, args.source, args.part)
-    except (KeyError, ValueError, OSError) as error:
-        message = str(error.args[-1])
-        sys.exit(message if args.source in message
-                 else f'{args.source}: {message}')
-    torch.save(network.state_dict(), args.target)
+    network = MODELS.build(network_config(cfg.model.to_dict(), args.network))
+    load_original(network, args.source, args.part)
+    write_tensors(args.target, network.state_dict())
     print(f'{args.target}: {type(network).__name__}, '
           f'{len(network.state_dict())} tensors')
 

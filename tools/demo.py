@@ -9,6 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 TOOLS = Path(__file__).parent
 
 
@@ -27,6 +29,7 @@ def run(*command: str):
         sys.exit(code)
 
 
+@one_line_errors()
 def main():
     """Train into the next free folder, then export to ONNX."""
     config = parse_args().config

@@ -11,6 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 LOCAL = ('127.0.0.1', 'localhost')
 
 
@@ -41,6 +43,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     """Open the models and serve the page."""
     args = parse_args()
@@ -49,16 +52,13 @@ def main() -> None:
     from mmgan_compress.demo import DATA
     from mmgan_compress.try_page import TryPage, serve
     files = dict(teacher=args.teacher, student=args.student)
-    try:
-        models = {title: Translator(file, args.domain, threads=args.threads,
-                                    trust=args.trust)
-                  for title, file in files.items() if file}
-        jobs = pictures.collect(args.examples or DATA / 'flat2emoji/testA')
-        page = TryPage(models, [job.image for job in jobs[:8]],
-                       LOCAL if args.host in LOCAL else None)
-        serve(page, args.host, args.port)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    models = {title: Translator(file, args.domain, threads=args.threads,
+                                trust=args.trust)
+              for title, file in files.items() if file}
+    jobs = pictures.collect(args.examples or DATA / 'flat2emoji/testA')
+    page = TryPage(models, [job.image for job in jobs[:8]],
+                   LOCAL if args.host in LOCAL else None)
+    serve(page, args.host, args.port)
 
 
 if __name__ == '__main__':

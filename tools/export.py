@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -135,6 +137,7 @@ def print_summary(report: dict, target, out: str) -> None:
               f'{report["runtime"]}')
 
 
+@one_line_errors()
 def main() -> None:
     """Export and report."""
     args = parse_args()
@@ -147,9 +150,7 @@ def main() -> None:
                                 args.tolerance, *images_of(args), args.domain)
     except ParityError as error:
         print_table(error.report)
-        sys.exit(str(error))
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(str(error))
+        sys.exit(f'error: {error}')
     print_table(report)
     print_summary(report, target, args.out)
 

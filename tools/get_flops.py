@@ -8,6 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -115,15 +117,13 @@ def table(networks: dict, size: int) -> str:
     return '\n'.join(rows)
 
 
+@one_line_errors()
 def main() -> None:
     """Count and print."""
     args = parse_args()
     # Libraries log to standard output; only the result may stand there.
     with contextlib.redirect_stdout(sys.stderr):
-        try:
-            networks = load_networks(args.source)
-        except (FileNotFoundError, ValueError) as error:
-            sys.exit(f'error: {error}')
+        networks = load_networks(args.source)
         networks = {
             name: measure(network, args.size, args.layers)
             for name, network in networks.items()

@@ -11,6 +11,8 @@ from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 SIZE = 64
 SETS = ('flat2emoji', 'edges2emoji')
 SPLITS = ('train', 'val', 'test')
@@ -143,12 +145,19 @@ def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
     return chosen
 
 
+@one_line_errors()
 def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', default='mmgan_compress/data/demo')
-    out = Path(parser.parse_args().out)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace sets that are there')
+    args = parser.parse_args()
+    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.data.recipes import prepare_data
+    out = Path(args.out)
+    refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],
+                 overwrite=args.overwrite)
     total = 0
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
@@ -161,7 +170,7 @@ def main() -> None:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(data)
                     total += len(data)
-    (out / 'LICENSE.md').write_text(LICENCE)
+    write_text(out / 'LICENSE.md', LICENCE)
     print(f'{out}: {total:,} bytes')
     if total > MAX_BYTES:
         sys.exit(f'Expected at most {MAX_BYTES:,} bytes: lower GROUPS.')

@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -33,16 +35,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     """Make the images and say how a recipe uses them."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
     from mmgan_compress.teacher_images import make_teacher_images
-    try:
-        files = make_teacher_images(args.teacher, args.input, args.out,
-                                    args.size, args.paired_side, args.domain)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(str(error))
+    files = make_teacher_images(args.teacher, args.input, args.out,
+                                args.size, args.paired_side, args.domain)
     print(f'{len(files)} image(s) in {args.out}; train on them with '
           'train_dataloader.dataset.teacher_images='
           f"dict(DOMAIN='{args.out}')")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -28,17 +30,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     """Prepare the data set and say what came out."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.data.fetch import FetchError
-    from mmgan_compress.data.layout import DataError
     from mmgan_compress.data.recipes import prepare_data
-    try:
-        manifest = prepare_data(args.name, args.out, args.size, args.archive)
-    except (DataError, FetchError) as error:
-        sys.exit(str(error))
+    manifest = prepare_data(args.name, args.out, args.size, args.archive)
     for folder, count in manifest['counts'].items():
         print(f'  {folder}: {count} images')
     print(f'Licence: {manifest["licence"]}')

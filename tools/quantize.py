@@ -21,6 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
@@ -176,18 +178,13 @@ def decibels(psnr) -> str:
     return 'no difference' if psnr is None else f'{psnr:.2f} dB'
 
 
+@one_line_errors()
 def main() -> None:
     """Quantize, print what was lost."""
     args = parse_args()
-    try:
-        # libraries log to standard output; only the result may stand there
-        with contextlib.redirect_stdout(sys.stderr):
-            record = quantize(args)
-    except KeyError as error:  # which would show its message in quotes
-        sys.exit(f'error: {error.args[0]}')
-    except (ValueError, TypeError, OSError, ImportError,
-            RuntimeError) as error:
-        sys.exit(f'error: {error}')
+    # libraries log to standard output; only the result may stand there
+    with contextlib.redirect_stdout(sys.stderr):
+        record = quantize(args)
     print_record(record, args.out)
     if record['floor_met'] is False:
         sys.exit(f'error: --psnr-floor {args.psnr_floor:g} was found on the '

@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
@@ -27,17 +29,19 @@ def parse_args() -> argparse.Namespace:
                         help='the students were made with --demo')
     parser.add_argument('--data-root', help='your own images')
     add_import(parser)
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     return parser.parse_args()
 
 
 def report(args: argparse.Namespace):
     """Score all students; return the report."""
+    from mmgan_compress.core.files import refuse_taken
     from mmgan_compress.engine.quality import read_recipe, score_networks
-    from mmgan_compress.evaluation.report import STUDENT, build_report
+    from mmgan_compress.evaluation.report import FILES, STUDENT, build_report
     from mmgan_compress.student import load_student
     out, networks = Path(args.out), {}
-    if (out / 'report.json').exists():
-        raise FileExistsError(f'{out} holds a report: name another --out')
+    refuse_taken([out / name for name in FILES], overwrite=args.overwrite)
     for text in args.students:
         name, mark, file = text.partition('=')
         if not mark or name in networks:
@@ -63,17 +67,13 @@ def report(args: argparse.Namespace):
     return result
 
 
+@one_line_errors()
 def main() -> None:
     """Score, write and print."""
     args = parse_args()
-    try:
-        # libraries log to standard output; only the result may stand there
-        with contextlib.redirect_stdout(sys.stderr):
-            result = report(args)
-    except KeyError as error:  # which would show its message in quotes
-        sys.exit(f'error: {error.args[0]}')
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    # libraries log to standard output; only the result may stand there
+    with contextlib.redirect_stdout(sys.stderr):
+        result = report(args)
     result.print()
 
 

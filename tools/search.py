@@ -18,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import AGAIN, one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
@@ -87,20 +89,12 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@one_line_errors(stopped=AGAIN)
 def main() -> None:
     """Search, or say what is wrong."""
     args = parse_args()
     from mmgan_compress.search.run import run_search
-    try:
-        run_search(args)
-    except KeyboardInterrupt:
-        print('stopped; to continue, run the same command again',
-              file=sys.stderr)
-        sys.exit(130)  # as a shell reports Ctrl-C
-    except KeyError as error:  # which would show its message in quotes
-        sys.exit(f'error: {error.args[0]}')
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f'error: {error}')
+    run_search(args)
 
 
 if __name__ == '__main__':

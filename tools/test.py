@@ -7,9 +7,12 @@ and comparison.png.
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,6 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help='your own images')
     parser.add_argument('--work-dir',
                         help='default: folder "test" beside the checkpoint')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace results that are there')
     parser.add_argument('--launcher', default='none',
                         choices=['none', 'pytorch', 'slurm', 'mpi'])
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
@@ -41,8 +46,9 @@ def main():
     args = parse_args()
     from mmgan_compress.engine.launch import finish_distributed, make_tester
     from mmgan_compress.engine.results import report_run
-    report_run(make_tester(args))
-    finish_distributed()
+    with one_line_errors(OSError), ExitStack() as held:
+        report_run(make_tester(args, held))
+        finish_distributed()
 
 
 if __name__ == '__main__':

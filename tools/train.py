@@ -2,9 +2,12 @@
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,9 +39,14 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Refuse what cannot work, then hand over to Runner."""
     args = parse_args()
-    from mmgan_compress.engine.launch import finish_distributed, make_runner
-    make_runner(args).train()
-    finish_distributed()
+    from mmgan_compress.engine.launch import (finish_distributed, make_runner,
+                                              resumable)
+    # a ValueError in training is no mistake of the user: with its traceback
+    with one_line_errors(OSError), ExitStack() as held:
+        runner = make_runner(args, held)
+        with resumable(runner):
+            runner.train()
+        finish_distributed()
 
 
 if __name__ == '__main__':

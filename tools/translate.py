@@ -11,6 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -44,18 +46,16 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     """Translate and say where the results are."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
     from mmgan_compress.translator import Translator
     from mmgan_compress.video import is_video
-    try:
-        run = Translator(args.model, args.domain, args.runtime, args.threads,
-                         args.trust)
-        files = run(args.input, args.out, args.batch, args.overwrite)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(str(error))
+    run = Translator(args.model, args.domain, args.runtime, args.threads,
+                     args.trust)
+    files = run(args.input, args.out, args.batch, args.overwrite)
     if is_video(args.input):
         print(f'{files[0]}, without sound')
     else:

@@ -39,7 +39,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     checkpoint=dict(
         type='CheckpointHook', interval=5000, by_epoch=False,
-        max_keep_ckpts=2, save_param_scheduler=False),
+        max_keep_ckpts=2, save_param_scheduler=False,
+        backend_args=dict(backend='atomic')),
     state=dict(type='mmgan_compress.TrainingStateHook'),
     rate=dict(type='mmgan_compress.ScheduledLRHook'),
     student=dict(type='mmgan_compress.StudentHook'),

@@ -1,9 +1,9 @@
 """The figures of a benchmark: JSON, Markdown and a bar chart."""
 import json
-import os
 from pathlib import Path
 from typing import Any, Optional
 
+from ..core.files import atomic_write, write_text
 from ..deploy.timing import Timing
 from .candidates import EAGER, Candidate
 from .machine import check_same
@@ -175,11 +175,9 @@ def _lines(report: dict) -> list[str]:
 
 def save(report: dict, out: Path) -> list[Path]:
     """Write ``benchmark.json``, ``.md`` and ``.png``; return their paths."""
-    out.mkdir(parents=True, exist_ok=True)
     paths = [out / name for name in FILES]
-    paths[0].write_text(json.dumps(report, indent=2, allow_nan=False) + '\n',
-                        encoding='utf-8')
-    paths[1].write_text(to_markdown(report), encoding='utf-8')
+    write_text(paths[0], json.dumps(report, indent=2, allow_nan=False) + '\n')
+    write_text(paths[1], to_markdown(report))
     _draw(report, paths[2])
     return paths
 
@@ -208,6 +206,5 @@ def _draw(report: dict, path: Path) -> None:
     machine = report['machine']
     axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
                     f'{machine["threads"]} threads\nblack: arithmetic floor')
-    part = path.with_name(f'{path.name}.part')
-    figure.savefig(part, format='png', dpi=120)
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        figure.savefig(part, dpi=120)

@@ -223,7 +223,7 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
         ImportError: If Torch-Pruning is not installed.
     """
     check_layers(module)
-    tp = require('torch_pruning', 'pruning', 'Pruning by channels')
+    tp = require('torch_pruning', 'Pruning by channels')
     image = torch.empty_like(image, device='meta')
     dense = meta_copy(module)
     shape = _output_shape(dense, image)

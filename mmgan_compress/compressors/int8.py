@@ -10,6 +10,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..compat import require
+from ..core.files import write_text
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.parity import (difference, from_levels, real_inputs, similarity,
                              to_levels)
@@ -97,7 +99,7 @@ def write_record(out_dir: Union[str, Path], record: dict):
         out_dir (str | Path): Folder of the export.
         record (dict): Of :func:`quantize_student`, with what was added.
     """
-    Path(out_dir, LOSS).write_text(json.dumps(record, indent=2) + '\n')
+    write_text(Path(out_dir, LOSS), json.dumps(record, indent=2) + '\n')
 
 
 def loss_on(net: nn.Module, model: nn.Module,
@@ -135,6 +137,7 @@ def build_quantizer(config: dict) -> Any:
     Raises:
         ValueError: If there is none of that name.
         TypeError: If it does not know a setting.
+        ImportError: If what it needs is not installed.
     """
     with QUANTIZERS.switch_scope_and_registry('mmgan_compress') as registry:
         kind = registry.get(config['type'])
@@ -143,6 +146,8 @@ def build_quantizer(config: dict) -> Any:
                            if hasattr(one, 'plan'))
             raise ValueError(f'no quantizer {config["type"]!r}; registered '
                              f'are {known}')
+        for module in ('onnx', *getattr(kind, 'needs', ())):
+            require(module, config['type'])  # before the work, not in it
         return registry.build(dict(config))
 
 

@@ -228,7 +228,7 @@ def _following(pruner: str, network: nn.Module,
 
     It keeps its last scores as ``scores``.
     """
-    generate = require('nni.compression.pruning.tools', 'nni',
+    generate = require('nni.compression.pruning.tools',
                        'NNIPruner').generate_sparsity
 
     class Following(getattr(_pruning(), pruner)):
@@ -245,4 +245,4 @@ def _following(pruner: str, network: nn.Module,
 
 
 def _pruning():
-    return require('nni.compression.pruning', 'nni', 'NNIPruner')
+    return require('nni.compression.pruning', 'NNIPruner')

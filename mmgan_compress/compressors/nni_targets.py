@@ -192,7 +192,7 @@ def _parameters(module: nn.Module, member: Member) -> list[str]:
 
 def _register(layer: nn.Module) -> None:
     """Make a kind of layer known to NNI, which lists some kinds only."""
-    setting = require('nni.compression.base.setting', 'nni',
+    setting = require('nni.compression.base.setting',
                       'NNIPruner').PruningSetting
     if type(layer).__name__ not in setting.registry:
         setting.register(type(layer).__name__, setting.default_setting)

@@ -97,7 +97,7 @@ class ORTStatic:
         """
         if self.psnr_floor is None and not self.sensitivity:
             return Plan(self.settings, {})
-        onnx = require('onnx', 'export', 'Quantization')
+        onnx = require('onnx', 'Quantization')
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, 'fp32.onnx')
             write_onnx(net, path, inputs[0].shape[-1], {})
@@ -170,12 +170,14 @@ class NNIPTQ(_Scales):
         outputs (bool): Quantize what convolutions give, too.
     """
 
+    needs = ('nni', )
+
     def __init__(self, skip: Sequence[str] = SENSITIVE, outputs: bool = False):
         super().__init__(skip)
         self.outputs = outputs
 
     def scales(self, net, layers, inputs):
-        nni = require('nni.compression.quantization', 'nni', 'NNIPTQ')
+        nni = require('nni.compression.quantization', 'NNIPTQ')
         with quiet(logging.getLogger('nni'), logging.ERROR):
             quantizer = nni.PtqQuantizer(net, nni_settings(
                 net, layers, symmetric=False, outputs=self.outputs), None)
@@ -199,6 +201,7 @@ class INCStatic(_Scales):
     Args:
         skip (Sequence[str]): Layers that stay float.
     """
+    needs = ('neural_compressor', )
 
     def scales(self, net, layers, inputs):
         return pt2e_scales(self._converted(net, layers, inputs))
@@ -222,10 +225,9 @@ class INCStatic(_Scales):
     def _converted(net: nn.Module, layers: Sequence[str],
                    inputs: Sequence[torch.Tensor]) -> nn.Module:
         with quiet(logging.getLogger('neural_compressor'), logging.ERROR):
-            tools = require('neural_compressor.torch.quantization', 'inc',
+            tools = require('neural_compressor.torch.quantization',
                             'INCStatic')
-            trace = require('neural_compressor.torch.export', 'inc',
-                            'INCStatic')
+            trace = require('neural_compressor.torch.export', 'INCStatic')
             config = tools.StaticQuantConfig()
             for name, layer in net.named_modules():
                 if isinstance(layer, nn.Conv2d) and name not in layers:

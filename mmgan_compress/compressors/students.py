@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from ..core.channels import image_channels
+from ..core.files import refuse_taken, write_text
 from ..core.logs import message_of
 from ..core.resources import count_macs, count_params
 from ..models.host import DistilledTranslator
@@ -210,22 +211,9 @@ def save_dense(path: Path, source: Source):
     _save(path, source, {}, None)
 
 
-def refuse_overwriting(out: Path, names: Sequence[str] = FILES) -> None:
-    """Raise FileExistsError if a folder holds a file that would be written.
-
-    Args:
-        out (Path): The folder.
-        names (Sequence[str]): Of the files.
-    """
-    for name in names:
-        if (out / name).exists():
-            raise FileExistsError(f'{out / name} exists: name another folder '
-                                  'with --out, or remove it')
-
-
 def write_results(out: Path, source: Source, results: dict[str, Compressed],
-                  pruner: str, size: int,
-                  threads: Optional[int] = None) -> str:
+                  pruner: str, size: int, threads: Optional[int] = None,
+                  overwrite: bool = False) -> str:
     """Write the smaller student, what changed and how it was found.
 
     Args:
@@ -236,6 +224,7 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         pruner (str): Name of the method.
         size (int): Side of the image that MACs are counted at.
         threads (int | None): That the networks are timed with.
+        overwrite (bool): Whether files that are there may be replaced.
 
     Returns:
         str: Content of ``compress.md``.
@@ -243,8 +232,7 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
     Raises:
         FileExistsError: If the folder holds one of these.
     """
-    refuse_overwriting(out)
-    out.mkdir(parents=True, exist_ok=True)
+    refuse_taken([out / name for name in FILES], overwrite=overwrite)
     times = {domain: measure(source.networks[domain], result.network, size,
                              threads)
              for domain, result in results.items()}
@@ -253,8 +241,8 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         comparison(source.networks[domain], result.network, size,
                    times[domain])
         for domain, result in results.items())
-    (out / TABLE).write_text(text)
-    (out / FACTS).write_text(json.dumps(dict(
+    write_text(out / TABLE, text)
+    write_text(out / FACTS, json.dumps(dict(
         pruner=pruner,
         domains={domain: dict(result.summary, config=result.config,
                               times=dataclasses.asdict(times[domain]))

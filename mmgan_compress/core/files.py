@@ -1,16 +1,21 @@
 """Files of the user: none is overwritten unasked, none is left half-written.
 
-Every command writes its results through these two functions::
+Every command writes its results through these functions::
 
     refuse_taken([target], inputs=[source], overwrite=args.overwrite)
     with atomic_write(target) as part:
         picture.save(part)
+
+``atomic_folder`` does the same for a whole folder; ``write_text`` and
+``write_tensors`` are short for the two most common kinds of files.
 """
 import contextlib
+import io
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Union
+from typing import Any, Optional, Union
 
 StrPath = Union[str, Path]
 
@@ -53,6 +58,32 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
+def naming(path: StrPath, part: Optional[StrPath] = None) -> Iterator[None]:
+    """Name the path in errors of writing inside the block; errors of reading
+    other files pass as they are.
+
+    Args:
+        path (str | Path): File or folder that the user knows.
+        part (str | Path | None): Where its content is collected, if not
+            there.
+
+    Raises:
+        OSError: With the path.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None and \
+                not str(error.filename).startswith(str(part or path)):
+            raise
+        cause = error.__cause__ or error  # of the innermost path
+        raise OSError(
+            error.errno, f'cannot write {os.path.abspath(path)}: '
+            f'{cause.strerror}. What was there before is unchanged'
+        ) from cause
+
+
+@contextlib.contextmanager
 def atomic_write(path: StrPath) -> Iterator[Path]:
     """Write a file that appears whole or not at all.
 
@@ -70,13 +101,73 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
     path = Path(path)
     part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(
-            error.errno, f'cannot write {os.path.abspath(path)}: '
-            f'{error.strerror or error}. What was there before is unchanged'
-        ) from error
+        with naming(path, part):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there may be nothing to remove
+            part.unlink()
+
+
+@contextlib.contextmanager
+def atomic_folder(path: StrPath) -> Iterator[Path]:
+    """Fill a folder that appears whole or not at all.
+
+    Args:
+        path (str | Path): Folder to make: absent or empty.
+
+    Yields:
+        Path: An empty folder beside it, which takes its place when the block
+        ends, and goes when the block fails.
+
+    Raises:
+        FileExistsError: If it holds something.
+        OSError: As of :func:`atomic_write`.
+    """
+    path = Path(path)
+    refuse_filled(path)
+    with naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(
+            prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
+    with beside, naming(path, beside.name):
+        part = Path(beside.name, path.name)  # with ordinary permissions
+        part.mkdir()
+        yield part
+        if path.exists():
+            path.rmdir()  # not on every system by the next line
+        os.replace(part, path)
+
+
+def refuse_filled(path: StrPath):
+    """Raise FileExistsError unless a folder is absent or empty.
+
+    Args:
+        path (str | Path): Of the folder; a file in its place is refused.
+    """
+    if os.path.lexists(path) and (
+            not os.path.isdir(path) or os.listdir(path)):
+        raise FileExistsError(f'{path} exists already and is no empty '
+                              'folder: name a new one, or empty it')
+
+
+def write_text(path: StrPath, text: str):
+    """Write a text by :func:`atomic_write`, in UTF-8."""
+    with atomic_write(path) as part:
+        part.write_text(text, encoding='utf-8')
+
+
+def write_tensors(path: StrPath, content: Any):
+    """Write what ``torch.save`` takes by :func:`atomic_write`.
+
+    Args:
+        path (str | Path): File to write. Its name does not go into its
+            bytes, which are those of any other name.
+        content (Any): Plain values and tensors.
+    """
+    import torch  # slow to import, and not needed by the other functions
+    buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
+    torch.save(content, buffer)
+    with atomic_write(path) as part:
+        part.write_bytes(buffer.getbuffer())

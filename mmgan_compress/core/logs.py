@@ -18,6 +18,7 @@ def quiet(logger: logging.Logger,
 
 
 def message_of(error: Exception) -> str:
-    """Return what an error says, without the registry's words before it."""
+    """Return what an error says: a KeyError without quotes, an OSError
+    without its number, and all without the registry's words before it."""
     text = str(error.args[0] if isinstance(error, KeyError) else error)
-    return re.sub('^(class `.*?` in .*?: )+', '', text)
+    return re.sub(r'^((class `.*?` in .*?: )+|\[Errno \d+\] )', '', text)

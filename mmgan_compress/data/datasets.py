@@ -5,7 +5,6 @@ in the run, augmentation included. So a run that is resumed at iteration k
 starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
-import os
 from collections.abc import Iterator, Sequence
 from typing import Optional
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..compat import require
 from .archive import members
 from .fetch import fetch_package
 from .layout import DataError, Sample, side_by_side, split_of
@@ -29,6 +30,7 @@ FLUENT_FLAT = (
 OPENMOJI = (
     'npm', 'openmoji@17.0.0', 'openmoji-17.0.0.tgz',
     '55ee7d13485dec86e9f38c1f3a645a13382d33ff97c0cd845ee824b0aef45e68')
+_DRAWING = 'Drawing SVG files'  # what needs resvg_py
 
 
 def fetch_fluent_3d() -> List[Path]:
@@ -38,11 +40,13 @@ def fetch_fluent_3d() -> List[Path]:
 
 def fetch_fluent() -> List[Path]:
     """Fetch what ``flat2emoji`` is made of."""
+    require('resvg_py', _DRAWING)  # before the download, not after
     return [fetch_package(*FLUENT_FLAT), fetch_package(*FLUENT_3D)]
 
 
 def fetch_openmoji() -> List[Path]:
     """Fetch what ``outline2emoji`` is made of."""
+    require('resvg_py', _DRAWING)
     return [fetch_package(*OPENMOJI)]
 
 
@@ -144,12 +148,7 @@ def render_webp(data: bytes) -> Image.Image:
 
 def render_svg(data: bytes, size: int = SOURCE_SIZE) -> Image.Image:
     """Render a vector emoji onto white."""
-    try:
-        import resvg_py
-    except ImportError as error:
-        raise DataError('resvg_py, which renders SVG files, is not installed. '
-                        'Run `pip install mmgan_compress[data]`.') from error
-    png = resvg_py.svg_to_bytes(
+    png = require('resvg_py', _DRAWING).svg_to_bytes(
         svg_string=data.decode(),
         background='white',
         width=size,

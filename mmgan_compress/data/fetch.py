@@ -12,12 +12,14 @@ from typing import Optional, Sequence, Union
 import requests
 from tqdm import tqdm
 
+from ..core.files import naming
+
 PathLike = Union[str, Path]
 CHUNK = 1 << 16  # small: what is read of it is lost when a line breaks
 ATTEMPTS = 3
 
 
-class FetchError(RuntimeError):
+class FetchError(ValueError):
     """Something could not be fetched, or is not what it should be."""
 
 
@@ -146,9 +148,9 @@ def _append(url: str, part: Path, https: bool) -> bool:
         reply.raise_for_status()
         if reply.status_code != 206:  # the server ignored the range
             have = 0
-        with open(part, 'ab' if have else 'wb') as stream, tqdm(
-                total=total, initial=have, unit='B', unit_scale=True,
-                desc=part.name[:-len('.part')], disable=None) as bar:
+        with naming(part), open(part, 'ab' if have else 'wb') as stream, \
+                tqdm(total=total, initial=have, unit='B', unit_scale=True,
+                     desc=part.name[:-len('.part')], disable=None) as bar:
             for block in reply.iter_content(CHUNK):
                 stream.write(block)
                 bar.update(len(block))

@@ -6,8 +6,6 @@ mmagic's data sets read. ``.prepared.json`` says where the images are from.
 """
 import hashlib
 import json
-import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,13 @@ from typing import Dict, Iterable, Iterator
 
 from PIL import Image
 
+from ..core.files import atomic_folder, write_text
 from .images import list_images
 
 MANIFEST = '.prepared.json'
 
 
-class DataError(RuntimeError):
+class DataError(ValueError):
     """A data set cannot be prepared as asked."""
 
 
@@ -107,18 +106,10 @@ def building(out: Path, manifest: Dict) -> Iterator[Path]:
     Yields:
         Path: The empty folder to fill.
     """
-    work = out.with_name(f'{out.name}.unfinished')
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
+    with atomic_folder(out) as work:
         yield work
         manifest['counts'] = count_images(work)
         if not any(manifest['counts'].values()):
             raise DataError(f'No image came out for {out}: the archives do '
                             'not hold what this recipe reads.')
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n')
-        if out.exists():
-            out.rmdir()
-        os.replace(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        write_text(work / MANIFEST, json.dumps(manifest, indent=2) + '\n')

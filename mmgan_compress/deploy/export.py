@@ -12,6 +12,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.files import naming
 from ..data.fetch import sha256_of
 from ..data.images import MIN_SIDE
 from ..student import load_student
@@ -76,7 +77,7 @@ def export_student(student: StrPath,
     """
     backend = check_target(target)
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
-        require(module, 'export', 'Export')
+        require(module, 'Export')
     net = load_student(student, domain)
     size = checked_size(size or target.size, net.meta)
     multiple = net.meta['size_multiple']
@@ -111,7 +112,8 @@ def _work_folder(out: Path) -> Iterator[Path]:
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
+        with naming(out), tempfile.TemporaryDirectory(
+                prefix='.export-', dir=out) as work:
             yield Path(work)
     except BaseException:
         if made:

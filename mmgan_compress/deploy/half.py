@@ -18,9 +18,8 @@ def to_half(path: Path) -> None:
     Args:
         path (Path): File; it is replaced.
     """
-    onnx = require('onnx', 'export', 'Half precision')
-    float16 = require('onnxruntime.transformers.float16', 'export',
-                      'Half precision')
+    onnx = require('onnx', 'Half precision')
+    float16 = require('onnxruntime.transformers.float16', 'Half precision')
     model = float16.convert_float_to_float16(
         onnx.load(str(path)), keep_io_types=True, op_block_list=SINGLE)
     # what several of these nodes read is cast once for each, by one name
@@ -41,8 +40,8 @@ def _without_detours(model):
     Returns:
         onnx.ModelProto: The same, in an order in which it can be run.
     """
-    ir = require('onnx_ir', 'export', 'Half precision')
-    passes = require('onnx_ir.passes.common', 'export', 'Half precision')
+    ir = require('onnx_ir', 'Half precision')
+    passes = require('onnx_ir.passes.common', 'Half precision')
     model = ir.from_proto(model)
     for node in model.graph:
         inner = node.inputs[0].producer() if node.op_type == 'Cast' else None

@@ -146,7 +146,7 @@ def calibrated_scales(net: nn.Module, size: int, uint8: bool,
     if NORMS not in settings['skip']:
         raise ValueError(f'skip={list(settings["skip"])}: inductor has no '
                          f"norms in 8 bits, add '{NORMS}'")
-    onnx = require('onnx', 'export', 'Quantization')
+    onnx = require('onnx', 'Quantization')
     with tempfile.TemporaryDirectory() as folder:
         fp32, int8 = Path(folder, 'fp32.onnx'), Path(folder, 'int8.onnx')
         write_onnx(net, fp32, size, {}, uint8=uint8)

@@ -59,7 +59,7 @@ def limits(precision: str, uint8: bool = False,
     return chosen if tolerance is None else Limits(tolerance)
 
 
-class ParityError(RuntimeError):
+class ParityError(ValueError):
     """A converted model is not the model that it was made from.
 
     Args:

@@ -48,7 +48,7 @@ def quantize(onnx_path: Path, out_path: Path,
             left to quantize, or a name to skip is not there.
     """
     settings = check_settings(settings)
-    onnx = require('onnx', 'export', 'Quantization')
+    onnx = require('onnx', 'Quantization')
     model = onnx.load(str(onnx_path))
     if settings['scales'] is not None:
         insert_scales(model, for_processor(settings['scales'],
@@ -118,8 +118,8 @@ class Static:
         Returns:
             ModelProto: With the model's metadata.
         """
-        onnx = require('onnx', 'export', 'Quantization')
-        tools = require('onnxruntime.quantization', 'export', 'Quantization')
+        onnx = require('onnx', 'Quantization')
+        tools = require('onnxruntime.quantization', 'Quantization')
         out = Path(self._folder.name, 'int8.onnx')
         copy = onnx.ModelProto()
         copy.CopyFrom(self.model)  # it is changed

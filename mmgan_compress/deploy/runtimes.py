@@ -132,7 +132,7 @@ def _one_by_one(run: Run) -> Run:
 
 
 def _onnxruntime(path: Path, threads: Optional[int]) -> OpenModel:
-    onnxruntime = require('onnxruntime', 'export', 'Running an ONNX file')
+    onnxruntime = require('onnxruntime', 'Running an ONNX file')
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     if threads:
@@ -146,7 +146,7 @@ def _onnxruntime(path: Path, threads: Optional[int]) -> OpenModel:
 
 
 def _openvino(path: Path, threads: Optional[int]) -> OpenModel:
-    openvino = require('openvino', 'openvino', 'Running with OpenVINO')
+    openvino = require('openvino', 'Running with OpenVINO')
     core = openvino.Core()
     model = core.read_model(str(path))
     # processors that have bfloat16 would use it for float32 models
@@ -164,7 +164,7 @@ def _openvino(path: Path, threads: Optional[int]) -> OpenModel:
 
 
 def _ncnn(path: Path, threads: Optional[int]) -> OpenModel:
-    ncnn = require('ncnn', 'ncnn', 'Running with ncnn')
+    ncnn = require('ncnn', 'Running with ncnn')
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     # on ARM they are on by default, where the processor has half precision

@@ -104,7 +104,7 @@ def insert_scales(model: Any, scales: Mapping[str, dict]) -> None:
     Raises:
         ValueError: If a layer is not there or has another number of filters.
     """
-    require('onnx', 'export', 'Quantization')
+    require('onnx', 'Quantization')
     names = layer_names(model)
     unknown = sorted(set(scales) - set(names.values()))
     if unknown:

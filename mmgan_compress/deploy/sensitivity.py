@@ -103,7 +103,7 @@ class _Trial:
             span**2 / worst) if worst else math.inf)
 
     def _run(self, model: Any) -> list[np.ndarray]:
-        runtime = require('onnxruntime', 'export', 'Quantization')
+        runtime = require('onnxruntime', 'Quantization')
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors only
         session = runtime.InferenceSession(
@@ -137,8 +137,8 @@ def _spread(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _macs(model: Any, image: np.ndarray) -> dict[str, int]:
     """Return the true multiply-accumulates of the convolutions by node."""
-    onnx = require('onnx', 'export', 'Quantization')
-    runtime = require('onnxruntime', 'export', 'Quantization')
+    onnx = require('onnx', 'Quantization')
+    runtime = require('onnxruntime', 'Quantization')
     convs = [n for n in model.graph.node if n.op_type in LAYERS]
     sizes = {t.name: math.prod(t.dims) for t in model.graph.initializer}
     # a transposed convolution multiplies at each position of its input

@@ -96,7 +96,7 @@ def convert_for_timing(net: nn.Module, size: int, runtime: str,
     if runtime not in ('onnxruntime', 'openvino'):
         raise ValueError(f'runtime is {runtime!r}: expected eager, '
                          'onnxruntime or openvino')
-    require('onnxscript', 'export', 'Conversion to ONNX')
+    require('onnxscript', 'Conversion to ONNX')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'timed.onnx')
         write_onnx(net, path, size, {}, phases=True)

@@ -4,6 +4,7 @@ A new runtime is a function and an entry of ``BACKENDS`` here, one in
 ``runtimes.py`` that opens its files, and a base config in
 ``configs/deploy/_base_/backends``.
 """
+import io
 import json
 import subprocess
 from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ def write_onnxruntime(job: Job) -> None:
 
 def write_openvino(job: Job) -> None:
     """Write OpenVINO's IR, weights in single precision unless int8."""
-    openvino = require('openvino', 'openvino', 'Conversion to OpenVINO')
+    openvino = require('openvino', 'Conversion to OpenVINO')
     write_onnxruntime(job)
     model = openvino.convert_model(str(job.file('.onnx')))
     model.set_rt_info(job.facts, [FACTS])
@@ -98,7 +99,7 @@ def write_ncnn(job: Job) -> None:
 
     What is written runs at any size; of an image at a time.
     """
-    pnnx = require('pnnx', 'ncnn', 'Conversion to ncnn')
+    pnnx = require('pnnx', 'Conversion to ncnn')
     script = job.folder / 'traced.pt'
     net, image, _ = traceable(job.net, job.size)
     with silenced():
@@ -144,8 +145,10 @@ def write_torchscript(job: Job) -> None:
                               job.phases)
     with silenced(), torch.inference_mode():
         script = torch.jit.freeze(torch.jit.trace(net, image).eval())
-        torch.jit.save(script, str(job.file('.pt')),
+        buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
+        torch.jit.save(script, buffer,
                        _extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt').write_bytes(buffer.getbuffer())
 
 
 def write_torch_export(job: Job) -> None:
@@ -154,8 +157,10 @@ def write_torch_export(job: Job) -> None:
                                  job.target.uint8, job.phases)
     with silenced():
         program = torch.export.export(net, (image, ), dynamic_shapes=free)
-        torch.export.save(program, str(job.file('.pt2')),
+        buffer = io.BytesIO()  # as above
+        torch.export.save(program, buffer,
                           extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt2').write_bytes(buffer.getbuffer())
 
 
 def write_inductor(job: Job) -> None:

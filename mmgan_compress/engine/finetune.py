@@ -23,6 +23,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
+from ..core.files import write_text
 from ..core.logs import message_of, quiet
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
@@ -275,7 +276,8 @@ def write_finetune(out: Path, cfg: Config, title: str,
         if root.is_relative_to(Path.cwd()):
             node.data_root = str(root.relative_to(Path.cwd()))
     head = [title, f'Run: python tools/train.py {out / NAME}', *notes]
-    (out / NAME).write_text(
+    write_text(
+        out / NAME,
         ''.join(f'# {line}\n' for line in head) + cfg.pretty_text)
 
 

@@ -1,4 +1,4 @@
-"""Processes of a pipeline: one at a time in a folder, none left behind."""
+"""Processes: one run at a time in a folder, none left behind."""
 import contextlib
 import ctypes
 import os
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-_LOCK = 'in_use.lock'
+from filelock import lock_descriptor
+
+LOCK = 'in_use.lock'
 # Seconds. Workers of data loaders look every 5 s whether their parent lives
 # (MP_STATUS_CHECK_INTERVAL of torch).
 _PATIENCE = 10
@@ -34,7 +36,7 @@ def locked(folder: Path, instead: str = 'name another --work-dir'
         ValueError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / _LOCK, 'a+') as lock:
+    with open(folder / LOCK, 'a+') as lock:
         _take(lock, folder, instead)
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -44,25 +46,16 @@ def locked(folder: Path, instead: str = 'name another --work-dir'
 
 def is_locked(folder: Path) -> bool:
     """Tell whether a process works in a folder, without touching it."""
-    if not (folder / _LOCK).is_file():
+    if not (folder / LOCK).is_file():
         return False
-    with open(folder / _LOCK, 'r+') as lock:
-        return not _try(lock)
-
-
-def _try(lock: IO) -> bool:
-    import fcntl  # POSIX only, and every engine module is always imported
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    with open(folder / LOCK, 'r+') as lock:
+        return not lock_descriptor(lock.fileno(), blocking=False)
 
 
 def _take(lock: IO, folder: Path, instead: str):
     """Lock; wait a moment where only orphans of a killed process do."""
     end = time.monotonic() + _PATIENCE
-    while not _try(lock):
+    while not lock_descriptor(lock.fileno(), blocking=False):
         lock.seek(0)
         owner = lock.read()
         alive = owner.isdigit() and _alive(int(owner))
@@ -82,24 +75,6 @@ def _alive(pid: int) -> bool:
     except PermissionError:  # somebody else's
         pass
     return True
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn requests to end into ``KeyboardInterrupt`` inside the block."""
-
-    def stop(signum, frame):
-        raise KeyboardInterrupt
-
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_logged(command: list[str], log: Path, lock: IO) -> int:

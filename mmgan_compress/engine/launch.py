@@ -1,10 +1,11 @@
 """From the command line to a Runner: overrides, and what is refused."""
-import functools
+import contextlib
 import os
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -14,13 +15,18 @@ from torch.utils.data import Dataset
 
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 refuse, run_file, weights_in)
+from ..core.commands import one_line_errors
+from ..core.files import refuse_taken
 from ..core.logs import message_of
 from ..core.recipes import find_config, read_config
 from ..data.datasets import TranslationImages
 from ..data.weights import weights_path
+from ..evaluation.comparison import PICTURE, VAL_PICTURE
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
+from ..evaluation.report import FILES as REPORT
 from ..registry import DATASETS, MODELS
+from .jobs import LOCK, locked
 from .state import resume_faults, start_faults, unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -85,12 +91,19 @@ def choose_work_dir(args: Namespace) -> str:
     if args.resume not in (None, 'auto'):
         if not os.path.isfile(args.resume):
             raise FileNotFoundError(f'no checkpoint {args.resume!r}')
-        return args.work_dir or str(Path(args.resume).parent)
+        folder = args.work_dir or str(Path(args.resume).parent)
+        if not has_run(folder):
+            refuse_taken(_taken(folder, args.config), [args.config],
+                         instead='name another --work-dir')
+        return folder
     if args.work_dir:
         if args.resume is None and has_run(args.work_dir):
             raise FileExistsError(
                 f'{args.work_dir} holds a run already: add --resume to '
                 'continue it, or name another --work-dir')
+        if args.resume is None:
+            refuse_taken(_taken(args.work_dir, args.config), [args.config],
+                         instead='name another --work-dir')
         if args.resume and not has_run(args.work_dir):
             raise FileNotFoundError(f'no run to resume in {args.work_dir}')
         return args.work_dir
@@ -114,9 +127,30 @@ def _work_dirs(config: str, demo: bool) -> list[str]:
 
 
 def next_work_dir(config: str, demo: bool) -> str:
-    """Return the first numbered folder of a recipe that holds no run."""
-    names = _work_dirs(config, demo)
-    return next(name for name in names if not has_run(name))
+    """Return the first numbered folder of a recipe that holds neither a run
+    nor a file that one would replace."""
+    return next(name for name in _work_dirs(config, demo)
+                if not has_run(name) and not _taken(name, config))
+
+
+def _taken(folder: str, config: str) -> list[Path]:
+    """Return what is in a folder that a new run would replace.
+
+    A run that stopped before its first checkpoint may be started again: the
+    lock tells that what it writes at the start is its own.
+    """
+    early = () if Path(folder, LOCK).is_file() else \
+        (VAL_PICTURE, Path(config).name)
+    files = [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
+    return [file for file in files if os.path.lexists(file)]
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the first of its launcher, or the only
+    one; known before they are connected."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return next((os.environ[name] for name in names if name in os.environ),
+                '0') == '0'
 
 
 def has_run(folder: str) -> bool:
@@ -297,20 +331,17 @@ def start_distributed(args: Namespace):
         torch.distributed.init_process_group('gloo')
 
 
-def explained(build: Callable[[Namespace], Runner]) -> Callable:
-    """End the program with one message for what the user can mend."""
-
-    @functools.wraps(build)
-    def wrapper(args: Namespace) -> Runner:
-        # mmagic gives convolutions before instance norm a bias on purpose
-        warnings.filterwarnings('ignore', message='Unnecessary conv bias')
-        try:
-            return build(args)
-        except (FileNotFoundError, FileExistsError, KeyError,
-                ValueError) as error:
-            sys.exit(f'error: {message_of(error)}')
-
-    return wrapper
+@contextlib.contextmanager
+def resumable(runner: Runner) -> Iterator[None]:
+    """Say how to go on after an error of the disk inside the block."""
+    try:
+        yield
+    except OSError as error:
+        folder = runner.work_dir
+        how = f'Continue with --resume --work-dir {folder}' if \
+            has_run(folder) else f'Start again; {folder} holds no checkpoint'
+        raise OSError(f'{message_of(error)}. The run has stopped. {how}'
+                      ) from error
 
 
 def finish_distributed():
@@ -320,9 +351,15 @@ def finish_distributed():
         torch.distributed.destroy_process_group()
 
 
-@explained
-def make_runner(args: Namespace) -> Runner:
-    """Build the Runner that a command line of ``tools/train.py`` asks for."""
+@one_line_errors()
+def make_runner(args: Namespace, held: ExitStack) -> Runner:
+    """Build the Runner that a command line of ``tools/train.py`` asks for.
+
+    Args:
+        args (Namespace): The command line.
+        held (ExitStack): Takes the lock of the work dir; one run at a time
+            writes there.
+    """
     cfg = load_config(args)
     cfg.work_dir = choose_work_dir(args)
     cfg.launcher = args.launcher
@@ -334,27 +371,43 @@ def make_runner(args: Namespace) -> Runner:
         cfg.resume = True
         cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
     check_inputs(cfg)
+    return _build(cfg, args, held)
+
+
+def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
+    """Lock the work dir, then build what writes into it."""
+    # mmagic gives convolutions before instance norm a bias on purpose
+    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
+    if is_first_process():
+        held.enter_context(locked(Path(cfg.work_dir)))
     start_distributed(args)
     runner = Runner.from_cfg(cfg)
     check_weights(runner)
     return runner
 
 
-@explained
-def make_tester(args: Namespace) -> Runner:
-    """Build the Runner of ``tools/test.py`` and load what is scored."""
+@one_line_errors()
+def make_tester(args: Namespace, held: ExitStack) -> Runner:
+    """Build the Runner of ``tools/test.py`` and load what is scored.
+
+    Args:
+        args (Namespace): The command line.
+        held (ExitStack): As of :func:`make_runner`.
+    """
     if not os.path.isfile(args.checkpoint):
         raise FileNotFoundError(f'no checkpoint {args.checkpoint!r}')
     cfg = load_config(args)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
+    if is_first_process():  # it writes, maybe before the others look
+        refuse_taken(_taken(cfg.work_dir, args.config),
+                     [args.checkpoint, args.config], args.overwrite)
     cfg.launcher = args.launcher
     checkpoint = read_checkpoint(args.checkpoint)
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None
     check_inputs(cfg, loaders=['test_dataloader'])
-    start_distributed(args)
-    runner = Runner.from_cfg(cfg)
+    runner = _build(cfg, args, held)
     host = unwrap(runner.model)
     state = weights_in(checkpoint)
     differs = mismatch(host.state_dict(), state)

@@ -216,7 +216,7 @@ def runner_evaluator(training: Union[str, Config], generator: nn.Module,
         FileNotFoundError: If recipe, data or weights are missing.
         ImportError: If NNI is not installed.
     """
-    base = require('nni.compression.utils.evaluator', 'nni',
+    base = require('nni.compression.utils.evaluator',
                    'RunnerEvaluator').Evaluator
     cfg, domain = recipe_for(training, config, domain, demo, data_root)
     kind = type('RunnerEvaluator', (RunnerVerbs, base), {})

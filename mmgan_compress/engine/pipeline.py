@@ -30,8 +30,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from .jobs import interruptible, is_locked, locked, run_logged
-from .launch import explained
+from ..core.commands import AGAIN, one_line_errors
+from ..core.files import write_text
+from .jobs import is_locked, locked, run_logged
 from .plan import MISTAKES, Step, read_pipeline, told
 
 
@@ -73,12 +74,11 @@ class Progress:
     def update(self, step: Step, **values):
         """Change a stage's entry; the file is replaced as a whole."""
         self.stages[step.name] = dict(self.of(step), **values)
-        part = self.path.with_name(f'{self.path.name}.{os.getpid()}.part')
-        part.write_text(json.dumps(dict(stages=self.stages), indent=2) + '\n')
-        os.replace(part, self.path)
+        write_text(self.path,
+                   json.dumps(dict(stages=self.stages), indent=2) + '\n')
 
 
-@explained
+@one_line_errors(stopped=AGAIN)
 def run_pipeline(args: Namespace):
     """Run or show a pipeline.
 
@@ -95,19 +95,14 @@ def run_pipeline(args: Namespace):
         print_status(steps, Progress(work), chosen, is_locked(work))
         return
     _check(steps, chosen, Progress(work))  # writes nothing
-    try:
-        with interruptible(), locked(work) as lock:
-            progress = Progress(work)
-            for step in steps:
-                if step in chosen:
-                    _run(step, progress, lock)
-                elif step.passes:
-                    print(f'== {step.name}: {_passing(step)}')
-            print_status(steps, progress, chosen)
-    except KeyboardInterrupt:
-        print('stopped; to continue, run the same command again',
-              file=sys.stderr)
-        sys.exit(130)  # as a shell reports Ctrl-C
+    with locked(work) as lock:
+        progress = Progress(work)
+        for step in steps:
+            if step in chosen:
+                _run(step, progress, lock)
+            elif step.passes:
+                print(f'== {step.name}: {_passing(step)}')
+        print_status(steps, progress, chosen)
 
 
 def _choose(steps: list[Step], args: Namespace) -> list[Step]:
@@ -151,12 +146,14 @@ def _check_unchanged(step: Step, progress: Progress):
     """Refuse to go on from results that were made of something else."""
     entry = progress.of(step)
     done = entry['status'] == 'done'
+    if 'inputs' not in entry and step.folder.is_dir() and \
+            os.listdir(step.folder):
+        raise ValueError(
+            f'{step.folder} holds files that this pipeline has not made: '
+            f'leave stage {step.name!r} out (--skip, --from), or move them '
+            'away')
     if not done and not step.has_results():
         return
-    if 'inputs' not in entry:
-        raise ValueError(
-            f'{step.out} holds results that this pipeline has not made: leave '
-            f'stage {step.name!r} out (--skip, --from), or move them away')
     old, new = entry['inputs'], step.inputs()
     changes = [_change(key, old.get(key), new.get(key))
                for key in {**old, **new} if old.get(key) != new.get(key)]

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ..compat import require
+from ..core.files import write_tensors
 from ..core.logs import quiet
 from ..core.processors import ANY, WEIGHT_BITS
 from ..core.resources import count_params
@@ -20,7 +21,7 @@ from ..models.quantization import (KEY, SENSITIVE, grid_scales,
                                    layers_to_quantize, nni_scales,
                                    nni_settings)
 from ..registry import HOOKS
-from ..student import load_student, write_plain
+from ..student import load_student
 from .host_run import wrapper_of
 from .results import BEST, LAST
 from .state import unwrap
@@ -45,7 +46,7 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
     info[KEY] = scales
     # without what NNI learns beside the weights
     info['resources']['params'] = count_params(load_student(path))
-    write_plain(Path(path), content)
+    write_tensors(path, content)
 
 
 @HOOKS.register_module()
@@ -245,8 +246,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         return quantizer
 
     def _quantizer(self, network: nn.Module, settings: list[dict]) -> Any:
-        nni = require('nni.compression.quantization', 'nni',
-                      'QuantizationAwareHook')
+        nni = require('nni.compression.quantization', 'QuantizationAwareHook')
         with quiet(logging.getLogger('nni'), logging.ERROR):
             if self.algorithm == 'qat':
                 return nni.QATQuantizer(network, settings, None, self.start)

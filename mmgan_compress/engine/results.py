@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 
 from ..core.resources import count_macs, count_params
 from ..data.images import origin_of
-from ..evaluation.comparison import save_comparison
+from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
+                                     save_comparison)
 from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
@@ -160,7 +161,7 @@ class ReportHook(Hook):
         """Show the state of affairs in the visualizer's backends."""
         if is_main_process():
             host = unwrap(runner.model)
-            path = os.path.join(runner.work_dir, 'comparison_val.png')
+            path = os.path.join(runner.work_dir, VAL_PICTURE)
             save_comparison(path, *comparison(
                 host, runner.val_dataloader.dataset, self.pictures))
             with Image.open(path) as picture:
@@ -206,7 +207,7 @@ def report_run(runner, pictures: int = 6):
         host.generators[domain], metrics, protocols, size,
         host.distiller.notes() if host.distiller else [])
     report.save(runner.work_dir)
-    path = os.path.join(runner.work_dir, 'comparison.png')
+    path = os.path.join(runner.work_dir, PICTURE)
     save_comparison(path, *comparison(host, loader.dataset, pictures))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Optional
 
 from mmengine.config import ConfigDict
 
+from ..core.files import write_text
 from ..data.fetch import sha256_of
 from ..registry import find_pruner
 from ..student import student_info
@@ -66,8 +67,8 @@ class Train(RecipeStage):
     def prepare(self):
         if self.generator:
             self._cfg.model.generator = self._taken_over()
-        self._recipe.parent.mkdir(parents=True, exist_ok=True)
-        self._recipe.write_text(
+        write_text(
+            self._recipe,
             f'# Made of {self.config} by tools/pipeline.py, which writes it '
             f'again:\n# copy it to change it.\n{self._cfg.pretty_text}')
 

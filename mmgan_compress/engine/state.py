@@ -1,17 +1,20 @@
 """Checkpoints from which a run continues bit-equal, in plain types."""
 import contextlib
 import random
-from typing import Any, Optional
+from pathlib import Path
+from typing import Any, Optional, Union
 
 import numpy as np
 import torch
 import torch.nn as nn
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..core.checkpoints import mismatch, refuse, weights_in
+from ..core.files import atomic_write
 from ..core.training import held_gradients, hold_gradients
 from ..registry import HOOKS
 
@@ -141,6 +144,20 @@ def _optimizers(wrappers: Any) -> Optional[list[str]]:
 
 def _method(host: nn.Module) -> str:
     return type(host.distiller).__name__
+class AtomicBackend(LocalBackend):
+    """Files of mmengine's that appear whole or not at all.
+
+    Of mmengine's hooks by ``backend_args=dict(backend='atomic')``: else a
+    full disk or the end of the process leaves a part of a checkpoint.
+    """
+
+    def put(self, obj: bytes, filepath: Union[str, Path]):
+        """Write bytes."""
+        with atomic_write(filepath) as part:
+            part.write_bytes(obj)
+
+
+register_backend('atomic', AtomicBackend)
 
 
 @HOOKS.register_module()

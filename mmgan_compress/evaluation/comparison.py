@@ -1,14 +1,15 @@
 """A picture of inputs, teachers, student and targets side by side."""
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..core.files import atomic_write
 from .metrics import to_8_bit
 
+PICTURE, VAL_PICTURE = 'comparison.png', 'comparison_val.png'
 CELL = 192  # px at least: images of 64 px are too small to judge
 GAP = 8
 FONT_SIZE = 17
@@ -48,11 +49,8 @@ def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
             if factor > 1:
                 picture = picture.resize(cell, Image.Resampling.BICUBIC)
             canvas.paste(picture, (left, top + down * (cell[1] + GAP)))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
-    canvas.save(part, format='PNG')
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        canvas.save(part, format='PNG')
 
 
 def _check(rows: Sequence[Sequence[Tensor]], columns: Sequence[str]):

@@ -3,7 +3,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..core.files import write_tensors
 from ..core.tensor_files import load_tensors
 from ..data.fetch import cache_dir
 from ..data.images import (check_images, has_halves, list_images,
@@ -139,7 +139,7 @@ class Reference:
             print_log(f'computing {network.name} features of '
                       f'{self.describe(len(files))}', 'current')
             features = self._compute(files, network)
-            _write(path, features)
+            write_tensors(path, features.clone())
         return features
 
     def check(self):
@@ -177,12 +177,3 @@ def _read(path: Path, shape: tuple) -> Tensor | None:
                   'current', logging.WARNING)
         return None
     return features
-
-
-def _write(path: Path, features: Tensor):
-    """Write the cache so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    with os.fdopen(handle, 'wb') as stream:
-        torch.save(features.clone(), stream)
-    os.replace(part, path)

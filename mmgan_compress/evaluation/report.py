@@ -12,9 +12,11 @@ import torch
 import torch.nn as nn
 from mmengine.evaluator import Evaluator
 
+from ..core.files import write_text
 from ..core.resources import count_macs, count_params, measure_latency
 
 STUDENT = 'student'
+FILES = ('report.json', 'report.md')
 COLUMNS = {
     'params': 'parameters',
     'macs': 'MACs',
@@ -134,11 +136,9 @@ class Report:
 
     def save(self, work_dir: str | os.PathLike):
         """Write ``report.json`` and ``report.md`` in ``work_dir``."""
-        folder = Path(work_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + '\n'
-        _write(folder / 'report.json', text)
-        _write(folder / 'report.md', self.to_markdown())
+        for name, content in zip(FILES, (text, self.to_markdown())):
+            write_text(Path(work_dir, name), content)
 
 
 @torch.no_grad()
@@ -285,9 +285,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _write(path: Path, text: str):
-    part = path.with_name(path.name + '.part')
-    part.write_text(text, encoding='utf-8')
-    os.replace(part, path)

@@ -148,7 +148,7 @@ class OnnxTeacher(ImageTeacher):
         return f'{self.path}, {self.output_name}'
 
     def open(self):
-        runtime = require('onnxruntime', 'export', 'OnnxTeacher')
+        runtime = require('onnxruntime', 'OnnxTeacher')
         available = runtime.get_available_providers()
         wanted = list(self.providers or
                       [p for p in _PROVIDERS if p in available])

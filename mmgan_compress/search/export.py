@@ -1,5 +1,4 @@
 """Sub-networks of a search as students."""
-import os
 import shutil
 from pathlib import Path
 from typing import Optional
@@ -8,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..compressors.students import RESULT, compress_source, write_results
+from ..core.files import atomic_folder, atomic_write
 from ..core.spaces import Configuration, name_of
 from ..data.fetch import sha256_of
 from ..models.supernet import SuperNet
@@ -35,12 +35,11 @@ def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
     results = compress_source(
         source, 'SubNet', {source.default_domain: None},
         dict(configuration=name_of(configuration)))
-    part = folder.with_name(f'{folder.name}.part')
-    shutil.rmtree(part, ignore_errors=True)
-    write_results(part, source, results, 'SubNet', source.image_size,
-                  threads)
-    check_slice(scorer.net, configuration, part / RESULT, source.image_size)
-    os.replace(part, folder)
+    with atomic_folder(folder) as part:
+        write_results(part, source, results, 'SubNet', source.image_size,
+                      threads)
+        check_slice(scorer.net, configuration, part / RESULT,
+                    source.image_size)
 
 
 @torch.no_grad()
@@ -80,6 +79,5 @@ def choose(out: Path, configuration: Configuration):
     source = out / 'subnets' / name_of(configuration) / RESULT
     if target.is_file() and sha256_of(target) != sha256_of(source):
         print(f'{target} was another sub-network before')
-    part = target.with_name(f'{target.name}.part')
-    shutil.copyfile(source, part)
-    os.replace(part, target)
+    with atomic_write(target) as part:
+        shutil.copyfile(source, part)

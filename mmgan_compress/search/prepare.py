@@ -8,16 +8,16 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from ..compressors.budget import LATENCY
-from ..compressors.students import (RESULT, read_options,
-                                    refuse_overwriting)
+from ..compressors.students import RESULT, read_options
 from ..compressors.subnets import subnet
+from ..core.files import refuse_taken
 from ..core.spaces import read_configuration
 from ..data.fetch import sha256_of
 from ..deploy.timing import convert_for_timing
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, Limit, check_kind
 from .predictor import draw_to_measure
-from .results import FRONT
+from .results import FRONT, PICTURE, TABLE
 from .scoring import SubnetScorer
 from .searchers import Searcher, build_searcher
 
@@ -44,7 +44,7 @@ def searcher_of(args: Namespace) -> Searcher:
         raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
                          'macs=0.5')
     if args.rank:
-        refuse_overwriting(Path(args.out), [RANKING])
+        refuse_taken([Path(args.out, RANKING)], instead='name another --out')
     return searcher
 
 
@@ -116,7 +116,8 @@ def check_folder(out: Path, study: str, settings: dict[str, Any]):
             return
         raise FileExistsError(f'{out} holds the results of another search: '
                               'name another --out, or remove it')
-    refuse_overwriting(out, [RESULT])
+    refuse_taken([out / name for name in (TABLE, PICTURE, RESULT)],
+                 instead='name another --out, or move it away')
 
 
 def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:

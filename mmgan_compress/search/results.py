@@ -1,11 +1,11 @@
 """What a search leaves behind: the front as picture, table and JSON."""
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..compressors.budget import LATENCY
+from ..core.files import atomic_write, write_text
 from ..core.spaces import name_of
 from .study import Found, Problem, front
 
@@ -58,8 +58,8 @@ def save(out: Path, found: Sequence[Found], problem: Problem,
         space=len(problem.candidates.space),
         front=[_plain(row, measured) for row in rows],
         others=[_plain(row, measured) for row in found if row not in rows])
-    _write(out / FRONT, json.dumps(content, indent=2) + '\n')
-    _write(out / TABLE, to_markdown(found, problem, facts, measured))
+    write_text(out / FRONT, json.dumps(content, indent=2) + '\n')
+    write_text(out / TABLE, to_markdown(found, problem, facts, measured))
     _draw(out / PICTURE, found, problem)
 
 
@@ -128,12 +128,5 @@ def _draw(path: Path, found: Sequence[Found], problem: Problem):
     axes.set_ylabel(problem.metric + (' (more is better)' if problem.higher
                                       else ' (less is better)'))
     axes.legend()
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    figure.savefig(part, format='png', dpi=120)
-    os.replace(part, path)
-
-
-def _write(path: Path, text: str):
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    part.write_text(text, encoding='utf-8')
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        figure.savefig(part, dpi=120)

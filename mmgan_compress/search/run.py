@@ -14,10 +14,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
+from ..compat import require
 from ..compressors.budget import LATENCY
 from ..compressors.students import RESULT
+from ..core.files import atomic_write
 from ..core.spaces import Configuration, name_of
-from ..engine.jobs import end_with_parent, interruptible, locked
+from ..engine.jobs import end_with_parent, locked
 from ..engine.launch import check_inputs, load_config
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, rank
@@ -49,6 +51,7 @@ def run_search(args: Namespace):
     warnings.filterwarnings('ignore', message='Unnecessary conv bias')
     cfg = load_config(Namespace(config=args.config, demo=args.demo,
                                 data_root=args.data_root, cfg_options=None))
+    require('matplotlib.figure', 'The picture of the front')
     searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)
     host = read_host(cfg, args.checkpoint)
@@ -122,8 +125,8 @@ def _rank(candidates: Candidates, args: Namespace):
     began = time.perf_counter()
     rows, costs = rank(candidates, args.objective, args.rank)
     taken = time.perf_counter() - began
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / RANKING, 'w', newline='') as file:
+    with atomic_write(out / RANKING) as part, \
+            open(part, 'w', newline='') as file:
         table = csv.writer(file)
         table.writerow(['configuration', *costs])
         table.writerows([name_of(row), *(costs[kind][i] for kind in costs)]
@@ -164,7 +167,7 @@ def _work_together(study, searcher: Searcher, problem: Problem,
                    args: Namespace) -> list[Found]:
     """Evaluate with all workers; show the state of the study."""
     trials = args.trials or searcher.trials(problem.candidates)
-    with interruptible(), _helpers(args), tqdm(
+    with _helpers(args), tqdm(
             total=min(trials, len(problem.candidates)), desc=args.study,
             unit=' sub-networks') as bar:
 

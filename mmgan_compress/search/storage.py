@@ -100,7 +100,7 @@ def open_storage(url: str, beat: int = BEAT):
             f'cannot read the storage {url!r}: expected sqlite:///FILE, '
             'journal:FILE or postgresql://USER@HOST/DATABASE')
     if kind == 'postgresql':
-        require('psycopg', 'postgresql', 'A study in PostgreSQL')
+        require('psycopg', 'A study in PostgreSQL')
     # SQLite gives up after 5 s by default, where others write meanwhile
     sqlite = dict(connect_args=dict(timeout=60)) \
         if kind.startswith('sqlite') else None

@@ -72,7 +72,7 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
         ValueError: If the study was made with other settings, or for
             something else.
     """
-    optuna = require('optuna', 'search', 'The search')
+    optuna = require('optuna', 'The search')
     from .storage import open_storage, without_password
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     directions = ['minimize'] * searcher.front + [
