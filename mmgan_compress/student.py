@@ -10,6 +10,7 @@ The file holds all that is needed to run it::
             'generator': {'type': 'ResnetGenerator', ...},
             'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
             'image_size': 256, 'size_multiple': 4,
+            'channels': {'horse': 3, 'zebra': 3},  # of the images
             'resources': {'params': 137312, ...},
             # of super-nets, whose search must not see what they learnt from:
             'data': {'folder': 'horse2zebra', 'hold_out': 120},
@@ -34,10 +35,11 @@ import torch
 import torch.nn as nn
 
 from . import __version__
+from .core.channels import check_image_channels
 from .core.domains import per_domain
-from .student_config import (build_generator, check_twin, config_text,
-                             domain_config, generator_config, plain,
-                             size_multiple)
+from .student_config import (build_generator, channels_by_domain, check_twin,
+                             config_text, domain_config, generator_config,
+                             plain, size_multiple)
 
 FORMAT = 1
 StrPath = Union[str, Path]
@@ -68,7 +70,8 @@ def save_student(path: StrPath,
         str: The path.
 
     Raises:
-        ValueError: If the model's config does not rebuild its generators.
+        ValueError: If the model's config does not rebuild its generators,
+            or its images are neither grey, RGB nor RGBA.
         TypeError: If config or resources hold more than plain values.
     """
     generators = model.get_module(model.generators)
@@ -91,6 +94,8 @@ def save_student(path: StrPath,
         image_size=image_size,
         size_multiple=math.lcm(*(size_multiple(twins[kind], image_size)
                                  for kind in kinds)),
+        channels=channels_by_domain(twins, model._related_domains,
+                                    image_size),
         resources=plain(resources or {}, 'resources'))
     if data:
         info['data'] = plain(data, 'data')
@@ -140,8 +145,9 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
         domain (str | None): Domain to generate; the default one if None.
 
     Returns:
-        nn.Module: Maps (N, 3, H, W), RGB in [-1, 1], to the same shape and
-        range; H and W are multiples of ``net.meta['size_multiple']``.
+        nn.Module: Maps images (N, C, H, W) in [-1, 1] (grey, RGB or RGBA:
+        ``net.meta['channels']`` by domain) to the same range; H and W are
+        multiples of ``net.meta['size_multiple']``.
         ``net.meta`` is :func:`student_info` with the ``'domain'`` added.
 
     Raises:
@@ -170,6 +176,7 @@ def load_student(path: StrPath, domain: Optional[str] = None) -> nn.Module:
     except RuntimeError as error:
         raise ValueError(f'{path} is damaged or was changed, write it again '
                          f'with save_student. {error}') from error
+    check_image_channels(*info.get('channels', {}).values())
     net.meta = dict(info, domain=domain)
     return net.eval()
 

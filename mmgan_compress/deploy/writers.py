@@ -16,6 +16,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.channels import image_channels
 from .facts import FACTS
 from .half import to_half
 from .inductor import (SUFFIX, calibrated_scales, compile_network,
@@ -129,7 +130,7 @@ def write_tensorrt(job: Job) -> None:
     from .tensorrt import build_engine
     write_onnxruntime(job)
     build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size,
-                 job.multiple)
+                 job.multiple, image_channels(job.net))
 
 
 def write_torchscript(job: Job) -> None:

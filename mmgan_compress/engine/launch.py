@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,25 +13,16 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from ..core.logs import message_of
-from ..core.recipes import find_config, read_config
+from ..core.recipes import find_config, read_config, walk
 from ..data.datasets import TranslationImages
 from ..data.weights import weights_path
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..registry import DATASETS, MODELS
+from .channels import fit_channels
 from .state import unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def walk(node) -> Iterator[ConfigDict]:
-    """Yield every dict inside a config."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from walk(child)
 
 
 def set_everywhere(cfg, key: str, value):
@@ -46,7 +37,8 @@ def load_config(args: Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If options contradict each other or the machine.
+        ValueError: If options contradict each other or the machine, or the
+            generator is for images that are neither grey, RGB nor RGBA.
     """
     args.config = find_config(args.config)
     cfg = read_config(args.config)
@@ -68,6 +60,7 @@ def load_config(args: Namespace) -> Config:
         options = Namespace()
         action(None, options, args.cfg_options)
         cfg.merge_from_dict(options.options)
+    fit_channels(cfg)
     for loader in _LOADERS:  # torch refuses the two together
         if cfg.get(loader) and cfg[loader].num_workers == 0:
             cfg[loader].persistent_workers = False
