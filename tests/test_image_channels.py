@@ -11,6 +11,7 @@ from toy import SIZE, toy_config, train
 
 from mmgan_compress import (Translator, load_student, save_student,
                             translate)
+from mmgan_compress.data.datasets import PairedImages
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.engine.channels import fit_channels
@@ -18,6 +19,7 @@ from mmgan_compress.engine.launch import load_config
 from mmgan_compress.evaluation.metrics import PairedQuality
 from mmgan_compress.models.perceptual import VGG16Features
 from mmgan_compress.student import student_info
+from mmgan_compress.teacher_images import make_teacher_images
 from mmgan_compress.video import About, writing
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
@@ -148,3 +150,29 @@ def test_a_file_of_an_older_version_is_of_rgb_images(tmp_path):
     report = export_student(tmp_path / 'old.pth', tmp_path / 'out')
     assert json.loads((tmp_path / 'out/parity.json').read_text())[
         'channels'] == [3, 3] == list(report['channels'])
+
+
+def test_pairs_in_two_folders_may_be_of_two_kinds(tmp_path):
+    draw = np.random.default_rng(0)
+    for side, channels in (('A', 1), ('B', 4)):
+        (tmp_path / 'train' / side).mkdir(parents=True)
+        pixels = draw.integers(0, 256, (SIZE, SIZE, channels), np.uint8)
+        Image.fromarray(pixels.squeeze()).save(tmp_path / 'train' / side
+                                               / 'a.png')
+    data = PairedImages(str(tmp_path), ['a', 'b'], size=SIZE, load_size=36,
+                        channels=dict(a=1, b=4))
+    images = data[0]['inputs']
+    assert images['img_a'].shape == (1, SIZE, SIZE)
+    assert images['img_b'].shape == (4, SIZE, SIZE)
+
+
+def test_a_teacher_of_grey_images_writes_grey_images(tmp_path):
+    make_student(tmp_path / 'grey.pth', in_channels=1, out_channels=1)
+    (tmp_path / 'a').mkdir()
+    Image.new('RGB', (SIZE, SIZE), 'red').save(tmp_path / 'a/a.png')
+    path, = make_teacher_images(str(tmp_path / 'grey.pth'), tmp_path / 'a',
+                                tmp_path / 'out', size=64)
+    want, = translate(tmp_path / 'grey.pth',
+                      Image.new('L', (64, 64), 76))  # ITU-R 601's red
+    with Image.open(path) as made:
+        assert made.mode == 'L' and made.tobytes() == want.tobytes()

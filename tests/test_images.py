@@ -1,5 +1,6 @@
 """One function reads images, for whatever they are used."""
 import io
+import shutil
 
 import cv2
 import numpy as np
@@ -81,6 +82,7 @@ def test_training_scoring_and_translating_see_the_same(
     for side in 'AB':
         (tmp_path / f'train{side}').mkdir()
         file = write(tmp_path / f'train{side}', name)
+        shutil.copy(file, tmp_path / f'train{side}/same{name}')
     trained = UnpairedImages(
         str(tmp_path), ['a', 'b'], size=SIDE, flip=False,
         channels=dict(a=channels, b=channels))[0]['inputs']['img_a']
@@ -193,3 +195,15 @@ def test_size_is_that_of_the_upright_image(tmp_path):
     Image.new('RGB', (64, 33)).save(tmp_path / 'pair.jpg', exif=exif)
     with pytest.raises(ValueError, match='is 33x64: a pair is two images'):
         check_images([str(tmp_path / 'pair.jpg')], paired=True)
+
+
+def test_a_file_that_would_fill_the_memory_is_refused_in_one_line(
+        tmp_path, monkeypatch, recwarn):
+    colours().save(tmp_path / 'large.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', SIDE * SIDE - 1)
+    check_images([str(tmp_path / 'large.png')])
+    assert not recwarn.list
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', SIDE)
+    with pytest.raises(ValueError, match='large.png cannot be read .Image '
+                                         'size .*exceeds limit'):
+        check_images([str(tmp_path / 'large.png')], trains=False)
