@@ -7,11 +7,13 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
+from .core.channels import IMAGE_MODES
 from .core.files import refuse_taken
-from .data.images import MIN_SIDE, check_images, list_images, no_images
+from .data.images import (MIN_SIDE, check_images, list_images, no_images,
+                          of_array, to_array)
 
 
 class Job(NamedTuple):
@@ -33,8 +35,8 @@ def collect(images: Any) -> list[Job]:
 
     Args:
         images (str | Path | Image | ndarray | Sequence): A file, a folder,
-            an open image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8,
-            or a sequence of files, open images and arrays.
+            an open image, an array (H, W) or (H, W, channels) of uint8, or a
+            sequence of files, open images and arrays.
 
     Returns:
         list[Job]: In the order given; a folder's in alphabetical order.
@@ -70,7 +72,7 @@ def _of_folder(folder: str) -> list[Job]:
 
 def _job(image: Any, index: int) -> Job:
     if isinstance(image, np.ndarray):
-        image = _of_array(image)
+        image = _opened(image)
     if isinstance(image, Image.Image):
         return Job(image, f'{index:05d}')
     if not isinstance(image, (str, Path)):
@@ -81,13 +83,15 @@ def _job(image: Any, index: int) -> Job:
     return Job(str(image), Path(image).stem)
 
 
-def _of_array(array: np.ndarray) -> Image.Image:
-    grey = array.ndim == 2
-    if array.dtype != np.uint8 or not (
-            grey or array.ndim == 3 and array.shape[2] in (3, 4)):
-        raise TypeError(f'got an array of {array.dtype}, {array.shape}: '
-                        'expected uint8 and (H, W), (H, W, 3) or (H, W, 4)')
-    return Image.fromarray(array)
+def _opened(array: np.ndarray) -> Image.Image:
+    shape = array.shape
+    pixels = array[..., None] if array.ndim == 2 else array
+    if array.dtype != np.uint8 or pixels.ndim != 3 \
+            or pixels.shape[2] not in IMAGE_MODES:
+        raise TypeError(f'got an array of {array.dtype}, {shape}: expected '
+                        'uint8 and (H, W), or (H, W, 1), (H, W, 3) or (H, W, '
+                        '4)')
+    return of_array(pixels)
 
 
 def destinations(jobs: Sequence[Job], out: Union[str, Path],
@@ -126,45 +130,28 @@ def destinations(jobs: Sequence[Job], out: Union[str, Path],
     return list(taken)
 
 
-def as_rgb(image: Union[str, Image.Image]) -> Image.Image:
-    """Open an image as 8-bit RGB, upright, transparency laid on white."""
-    if isinstance(image, str):
-        with Image.open(image) as file:
-            file.load()
-            return as_rgb(file)
-    image = ImageOps.exif_transpose(image)
-    if image.mode == 'F':  # Pillow would cut its values off
-        raise ValueError(f'{getattr(image, "filename", "an image")} holds '
-                         'floating-point values, whose range nothing tells: '
-                         'save it with 8 or 16 bits')
-    if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert('RGBA')
-        white = Image.new('RGBA', image.size, 'white')
-        image = Image.alpha_composite(white, image)
-    return image.convert('RGB')
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """Turn an RGB image into (1, 3, H, W) in [-1, 1]."""
-    return to_values(np.array(image)[None])
+    """Turn an image, as ``read_image`` gives it, into (1, C, H, W) in
+    [-1, 1]."""
+    return to_values(to_array(image)[None])
 
 
 def to_picture(x: Tensor) -> Image.Image:
-    """Turn (1, 3, H, W) in [-1, 1] into an RGB image."""
-    return Image.fromarray(to_pixels(x)[0])
+    """Turn (1, C, H, W) in [-1, 1] into an image: L, RGB or RGBA."""
+    return of_array(to_pixels(x)[0])
 
 
 def to_values(pixels: np.ndarray) -> Tensor:
-    """Turn (N, H, W, 3), uint8 into (N, 3, H, W), float32 in [-1, 1]."""
+    """Turn (N, H, W, C), uint8 into (N, C, H, W), float32 in [-1, 1]."""
     x = torch.from_numpy(pixels.transpose(0, 3, 1, 2))
     # mean and deviation of mmagic's DataPreprocessor, in its order
     return (x.float() - 127.5) / 127.5
 
 
 def to_pixels(x: Tensor) -> np.ndarray:
-    """Turn (N, 3, H, W) in [-1, 1] into (N, H, W, 3), uint8."""
+    """Turn (N, C, H, W) in [-1, 1] into (N, H, W, C), uint8."""
     levels = ((x.float() + 1) * 127.5).clamp(0, 255).round().byte()
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
@@ -192,12 +179,12 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
 
     Args:
         net (Callable): Generator in eval mode, or what stands for one.
-        x (Tensor): (N, 3, H, W) in [-1, 1].
+        x (Tensor): (N, C, H, W) in [-1, 1].
         meta (dict): ``size_multiple`` and ``image_size`` of the student;
             ``fixed_size``, height and width, where it takes one size only.
 
     Returns:
-        Tensor: (N, 3, H, W) in [-1, 1].
+        Tensor: (N, C, H, W) in [-1, 1]; C may be another one.
     """
     height, width = x.shape[-2:]
     if fits(height, width, meta):

@@ -10,6 +10,7 @@ The file holds all that is needed to run it::
             'generator': {'type': 'ResnetGenerator', ...},
             'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
             'image_size': 256, 'size_multiple': 4,
+            'channels': {'horse': 3, 'zebra': 3},  # of the images
             'sha256': '9c1d...',                # of the tensors
             'resources': {'params': 137312, ...},
             # of super-nets, whose search must not see what they learnt from:
@@ -41,14 +42,15 @@ from mmengine import Config
 from torch import Tensor
 
 from . import __version__
+from .core.channels import check_image_channels
 from .core.domains import per_domain
 from .core.extensions import import_modules
 from .core.files import write_tensors
 from .core.tensor_files import load_tensors, state_digest
-from .student_config import (LARGEST_SIDE, build_generator, check_generator,
-                             check_info, check_twin, domain_config,
-                             generator_config, make_test_config, plain,
-                             size_multiple)
+from .student_config import (LARGEST_SIDE, build_generator,
+                             channels_by_domain, check_generator, check_info,
+                             check_twin, domain_config, generator_config,
+                             make_test_config, plain, size_multiple)
 
 FORMAT = 1
 StrPath = Union[str, Path]
@@ -83,8 +85,9 @@ def save_student(path: StrPath,
 
     Raises:
         ValueError: If the model's config does not rebuild its generators, a
-            weight is not finite, or the file could not be loaded: a type
-            that is not registered, a path in the config.
+            weight is not finite, its images are neither grey, RGB nor RGBA,
+            or the file could not be loaded: a type that is not registered,
+            a path in the config.
         TypeError: If config or resources hold more than plain values.
     """
     generators = model.get_module(model.generators)
@@ -104,6 +107,8 @@ def save_student(path: StrPath,
         image_size=image_size,
         size_multiple=math.lcm(*(size_multiple(twins[kind], image_size)
                                  for kind in kinds)),
+        channels=channels_by_domain(twins, model._related_domains,
+                                    image_size),
         resources=plain(resources or {}, 'resources'),
         sha256=state_digest(state))
     if data:
@@ -207,8 +212,9 @@ def load_student(path: StrPath, domain: Optional[str] = None,
             package; they are imported first.
 
     Returns:
-        nn.Module: Maps (N, 3, H, W), RGB in [-1, 1], to the same shape and
-        range; H and W are multiples of ``net.meta['size_multiple']``.
+        nn.Module: Maps images (N, C, H, W) in [-1, 1] (grey, RGB or RGBA:
+        ``net.meta['channels']`` by domain) to the same range; H and W are
+        multiples of ``net.meta['size_multiple']``.
         ``net.meta`` is :func:`student_info` with the ``'domain'`` added.
 
     Raises:
@@ -224,6 +230,7 @@ def load_student(path: StrPath, domain: Optional[str] = None,
                          f'one of {info["reachable"]}')
     net = build_generator(domain_config(info, domain))
     net.load_state_dict(_weights(state, domain))
+    check_image_channels(*info.get('channels', {}).values())
     net.meta = dict(info, domain=domain)
     return net.eval()
 

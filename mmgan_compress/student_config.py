@@ -17,7 +17,8 @@ from mmengine import Config
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor
 
-from .core.channels import image_channels
+from .core.channels import (check_image_channels, image_channels,
+                            output_channels)
 from .core.logs import message_of
 from .models.quantization import KEY
 from .models.slim import slim_network
@@ -346,6 +347,48 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
     return image_size
 
 
+def channels_by_domain(twins: dict[str, nn.Module], domains: Sequence[str],
+                       side: int) -> dict[str, int]:
+    """Return the channels of a translation model's images.
+
+    Args:
+        twins (dict[str, nn.Module]): Generators by the domain that they
+            generate, on the meta device.
+        domains (Sequence[str]): Both domains.
+        side (int): Side of an image that they take, in pixels.
+
+    Returns:
+        dict[str, int]: 1, 3 or 4 by domain.
+
+    Raises:
+        ValueError: If it is another number, or two generators disagree.
+    """
+    found: dict[str, int] = {}
+    for target, twin in twins.items():
+        source = next(d for d in domains if d != target)
+        for domain, count in ((source, image_channels(twin)),
+                              (target, output_channels(twin, side))):
+            check_image_channels(count)
+            if found.setdefault(domain, count) != count:
+                raise ValueError(
+                    f'one generator is for {domain} images of '
+                    f'{found[domain]} channels, the other for {count}: give '
+                    'them the same number')
+    return found
+
+
+def channels_of(meta: dict) -> tuple[int, int]:
+    """Return the channels of what a student takes and of what it gives.
+
+    Args:
+        meta (dict): ``net.meta`` of ``load_student``. Files of older
+            versions do not say it: they are of RGB images.
+    """
+    known, target = meta.get('channels', {}), meta['domain']
+    source = next((d for d in known if d != target), None)
+    return known.get(source, 3), known.get(target, 3)
+
+
 def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     """Make the config that tests a student with mmengine's Runner.
 
@@ -377,7 +420,8 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
         test_dataloader=dict(
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=_dataset(key, info['image_size'])),
+            dataset=_dataset(key, info['image_size'],
+                             info['channels'][source])),
         test_cfg=dict(),
         test_evaluator=[],
         visualizer=dict(
@@ -389,14 +433,14 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     ))
 
 
-def _dataset(key: str, size: int) -> dict:
+def _dataset(key: str, size: int, channels: int) -> dict:
     return dict(
         type='BasicImageDataset',
         data_root='data/images',
         data_prefix={key: ''},
         pipeline=[
-            dict(type='LoadImageFromFile', key=key, channel_order='rgb',
-                 color_type='color'),
+            dict(type='mmgan_compress.ReadImage', key=key,
+                 channels=channels),
             dict(type='Resize', keys=[key], scale=(size, size),
                  interpolation='bicubic', backend='pillow'),
             # PackInputs would take a single image out of its dict

@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from . import pictures
 from .core.files import atomic_folder, refuse_filled
-from .data.images import check_images
+from .data.images import check_images, read_image
 from .models.image_teachers import CallableTeacher, OnnxTeacher
 from .student import load_student
+from .student_config import channels_of
 
 StrPath = Union[str, Path]
 SIZE = 256  # of the recipes, where a teacher has no size of its own
@@ -54,14 +55,16 @@ def make_teacher_images(teacher: str,
         raise ValueError("paired_side must be 'A' or 'B', got "
                          f'{paired_side!r}')
     jobs = pictures.collect(folder)
-    check_images([job.image for job in jobs], paired=paired_side is not None)
     refuse_filled(out)  # images of other teachers would mix with it
     targets = pictures.destinations(jobs, out)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    run, own_size = open_teacher(teacher, domain, device)
+    run, own_size, channels = open_teacher(teacher, domain, device)
+    check_images([job.image for job in jobs], paired_side is not None,
+                 channels=channels)
     with atomic_folder(out) as part:
         for job, target in zip(tqdm(jobs), targets):
-            source = _source(job.image, size or own_size, paired_side)
+            source = _source(job.image, size or own_size, paired_side,
+                             channels)
             with torch.no_grad():
                 image = run(pictures.to_tensor(source).to(device))
             file = part / target.relative_to(Path(out).resolve())
@@ -80,8 +83,8 @@ def open_teacher(teacher: str, domain: Optional[str] = None,
         device (str): Where a student runs.
 
     Returns:
-        tuple[Callable, int]: Maps (1, 3, H, W) in [-1, 1] to the same; side
-        of the images that suit it.
+        tuple[Callable, int, int]: Maps (1, C, H, W) in [-1, 1] to an image;
+        side and channels of the images that suit it.
 
     Raises:
         ValueError: If it is unusable, or has no domain to choose.
@@ -89,23 +92,25 @@ def open_teacher(teacher: str, domain: Optional[str] = None,
     is_onnx = teacher.endswith('.onnx')
     if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
         net = load_student(teacher, domain).to(device)
-        return _runner(net), net.meta['image_size']
+        return (_runner(net), net.meta['image_size'],
+                channels_of(net.meta)[0])
     if domain:
         raise ValueError(f'only a student file has domains: leave out '
                          f'{domain!r} for the teacher {teacher}')
     if not is_onnx:
-        return CallableTeacher(teacher), SIZE
+        return CallableTeacher(teacher), SIZE, 3
     network = OnnxTeacher(teacher)
-    return network, network.size[0] or SIZE
+    return network, network.size[0] or SIZE, network.channels or 3
 
 
 def _runner(net) -> Callable[[Tensor], Tensor]:
     return lambda x: pictures.run(net, x, net.meta)
 
 
-def _source(path: str, size: int, paired_side: Optional[str]) -> Image.Image:
+def _source(path: str, size: int, paired_side: Optional[str],
+            channels: int) -> Image.Image:
     """Open an image as a training step would see it."""
-    image = pictures.as_rgb(path)
+    image = read_image(path, channels)
     if paired_side:
         half = image.width // 2
         left = 0 if paired_side == 'A' else half

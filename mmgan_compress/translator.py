@@ -13,10 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import pictures, video
+from .core.channels import check_image_channels
 from .core.files import atomic_write
+from .data.images import of_array, read_image, to_array
 from .deploy.runtimes import check_threads, on_arrays, open_model
 from .student import load_student
-from .student_config import LARGEST_SIDE
+from .student_config import LARGEST_SIDE, channels_of
 
 StrPath = Union[str, Path]
 STUDENT_SUFFIX = '.pth'
@@ -30,9 +32,9 @@ class Translator:
     mirrored at its right and lower edge and cropped back where that is a
     small part of it (ResNets: at most 3 pixels). Where it is not (U-Nets,
     images below 16 pixels) the image is resized to the size of the training
-    images and back; for a file that takes one size only, to that size. Grey
-    images become RGB, transparent ones are laid on white, EXIF rotation is
-    applied.
+    images and back; for a file that takes one size only, to that size. How
+    files become grey, RGB or RGBA, as the model takes them, says
+    :func:`~mmgan_compress.data.images.read_image`.
 
     Args:
         model (str | Path | nn.Module): Student file (``.pth``), exported
@@ -50,6 +52,8 @@ class Translator:
     Attributes:
         runtime (str): Name of the runtime.
         domain (str): What it generates.
+        channels (tuple[int, int]): Of what it takes, and of what it gives:
+            1 (grey), 3 (RGB) or 4 (RGBA).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -77,6 +81,7 @@ class Translator:
             raise ValueError(f'the model generates {self.domain!r}, not '
                              f'{domain!r}: give the student file, or an '
                              'export of that domain')
+        self.channels = channels_of(self._meta)
         self._takes_pixels = layout == 'NHWC'
 
     def __call__(self, images: Any, out: Optional[StrPath] = None,
@@ -86,8 +91,9 @@ class Translator:
 
         Args:
             images (str | Path | Image | ndarray | list): An image file, a
-                folder (with its sub-folders), an open image, an array (H, W,
-                3), RGB, uint8, a list of them, or a video file.
+                folder (with its sub-folders), an open image, an array (H,
+                W) or (H, W, channels) of uint8, a list of them, or, for a
+                model of RGB images, a video file.
             out (str | Path | None): Folder for PNG files that keep the names
                 of their inputs, sub-folders included; a video becomes
                 ``NAME.mp4`` with its size and frame rate, without its
@@ -98,31 +104,38 @@ class Translator:
                 as those of an earlier call; inputs never are.
 
         Returns:
-            list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs)
-            or, with ``out``, the paths of the files.
+            list: Pictures (``PIL.Image``, of mode L, RGB or RGBA, in the
+            sizes of the inputs) or, with ``out``, the paths of the files.
 
         Raises:
             FileNotFoundError: If a file is missing or a folder has no image.
             FileExistsError: If a result would replace a file.
-            ValueError: If a file cannot be read, if two inputs would make
-                one file, or if ``out`` lies in the folder of the inputs.
+            ValueError: If a file cannot be read, if it is a video and the
+                model not of RGB images, if two inputs would make one file,
+                or if ``out`` lies in the folder of the inputs.
             TypeError: If an input is neither a file nor an image.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size is {batch_size}: expected at '
                              'least 1')
         if video.is_video(images):
+            if self.channels != (3, 3):
+                raise ValueError(
+                    f'{images} is a video, whose frames have 3 channels: '
+                    f'this model maps {self.channels[0]} to '
+                    f'{self.channels[1]}, give it images')
             target = video.destination(Path(images), out, overwrite)
             return [self._video(Path(images), target, batch_size)]
         jobs = pictures.collect(images)
         targets = pictures.destinations(jobs, out, overwrite) if out \
             else None
-        frames = (np.array(pictures.as_rgb(job.image)) for job in jobs)
+        frames = (to_array(read_image(job.image, self.channels[0]))
+                  for job in jobs)
         results = []
         for index, pixels in enumerate(tqdm(self.stream(frames, batch_size),
                                             total=len(jobs),
                                             disable=len(jobs) == 1)):
-            picture = Image.fromarray(pixels)
+            picture = of_array(pixels)
             if targets is None:
                 results.append(picture)
                 continue
@@ -136,11 +149,11 @@ class Translator:
         """Translate pictures one after the other, as they come.
 
         Args:
-            frames (Iterable[ndarray]): (H, W, 3), RGB, uint8.
+            frames (Iterable[ndarray]): (H, W, channels), uint8.
             batch_size (int): How many of one size are taken at once.
 
         Yields:
-            ndarray: (H, W, 3), RGB, uint8, in the order of the frames.
+            ndarray: (H, W, channels), uint8, in the order of the frames.
         """
         for _, same in itertools.groupby(frames, key=np.shape):
             while batch := list(itertools.islice(same, batch_size)):
@@ -150,11 +163,17 @@ class Translator:
         """Translate a batch.
 
         Args:
-            pixels (ndarray): (N, H, W, 3), RGB, uint8, of any size.
+            pixels (ndarray): (N, H, W, channels), uint8, of any size.
 
         Returns:
-            ndarray: (N, H, W, 3), RGB, uint8.
+            ndarray: (N, H, W, channels), uint8.
+
+        Raises:
+            ValueError: If the model takes another number of channels.
         """
+        if pixels.shape[-1] != self.channels[0]:
+            raise ValueError(f'got pixels of shape {pixels.shape}: this model '
+                             f'takes {self.channels[0]} channels, at the end')
         if self._takes_pixels and pictures.fits(*pixels.shape[1:3],
                                                 self._meta):
             return self._run(pixels)
@@ -162,7 +181,7 @@ class Translator:
         return pictures.to_pixels(pictures.run(self._network, x, self._meta))
 
     def _network(self, x: Tensor) -> Tensor:
-        """Run the model on (N, 3, H, W) in [-1, 1], whatever it takes."""
+        """Run the model on (N, C, H, W) in [-1, 1], whatever it takes."""
         if self._takes_pixels:
             return pictures.to_values(self._run(pictures.to_pixels(x)))
         return torch.from_numpy(self._run(x.numpy()))
@@ -192,8 +211,8 @@ def translate(
         trust: As for :class:`Translator`.
 
     Returns:
-        list: Pictures (``PIL.Image``, RGB, in the sizes of the inputs) or,
-        with ``out``, the paths of the files.
+        list: Pictures (``PIL.Image``, in the sizes of the inputs) or, with
+        ``out``, the paths of the files.
     """
     return Translator(student, trust=trust)(images, out,
                                             overwrite=overwrite)
@@ -227,10 +246,14 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
     try:
         shape = json.loads(facts['input_shape'])
         side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
+        domains = json.loads(facts['domains'])
         meta = dict(size_multiple=int(facts['size_multiple']),
                     image_size=int(facts['image_size']),
                     fixed_size=None if None in side else tuple(side),
-                    domain=json.loads(facts['domains'])[-1])
+                    channels=dict(zip(domains, json.loads(
+                        facts.get('channels', '[3, 3]')))),
+                    domain=domains[-1])
+        check_image_channels(*meta['channels'].values())
         sides = (meta['size_multiple'], meta['image_size'],
                  *(meta['fixed_size'] or (1, 1)))
         if len(sides) != 4 or not all(

@@ -19,8 +19,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
-from . import pictures
 from .compat import require
+from .data.images import UnusableImage, of_array, read_image, to_array
 from .translator import Translator
 
 LIMIT = 16 * 2**20  # bytes of an upload
@@ -54,6 +54,7 @@ class TryPage:
 
     Raises:
         ImportError: If Werkzeug is not installed.
+        ValueError: If the models take different numbers of channels.
     """
 
     def __init__(self, models: Mapping[str, Translator],
@@ -61,7 +62,12 @@ class TryPage:
                  hosts: Optional[Sequence[str]] = None):
         self.wrappers = require('werkzeug.wrappers', 'The page')
         self.models = dict(models)
-        self.examples = [_small(pictures.as_rgb(str(path)))
+        kinds = {model.channels[0] for model in self.models.values()}
+        if len(kinds) > 1:
+            raise ValueError(f'the models take {sorted(kinds)} channels: '
+                             'expected models of one kind of image')
+        self.channels = kinds.pop()
+        self.examples = [_small(read_image(path, self.channels))
                          for path in examples]
         self.hosts = list(hosts) if hosts else None
         self.turn = threading.Lock()  # times mean nothing in parallel
@@ -110,7 +116,7 @@ class TryPage:
         file = request.files.get('image')
         if file is None or not file.filename:
             raise ValueError('No picture was chosen.')
-        return _decoded(file.stream)
+        return _decoded(file.stream, self.channels)
 
     def _translate(self, image: Image.Image) -> str:
         figures = [_figure('input', image, f'{image.width}x{image.height}')]
@@ -119,13 +125,13 @@ class TryPage:
             self._warm_up((image.height, image.width))
             for title, model in self.models.items():
                 begin = time.perf_counter()
-                pixels = model.run(np.array(image)[None])[0]
+                pixels = model.run(to_array(image)[None])[0]
                 seconds = time.perf_counter() - begin
                 first = first or seconds
                 text = f'{1e3 * seconds:.1f} ms in {model.runtime}'
                 if len(figures) > 1:
                     text += f', {first / seconds:.1f} times as fast'
-                figures.append(_figure(title, Image.fromarray(pixels), text))
+                figures.append(_figure(title, of_array(pixels), text))
         return f'<div id="results">{"".join(figures)}</div>'
 
     def _warm_up(self, size: tuple[int, int]):
@@ -133,7 +139,7 @@ class TryPage:
         if size in self.warm:
             return
         for model in self.models.values():
-            model.run(np.zeros((1, *size, 3), np.uint8))
+            model.run(np.zeros((1, *size, self.channels), np.uint8))
         self.warm = {size}  # runtimes keep the last one, or more
 
     def _page(self, body: str) -> str:
@@ -200,7 +206,7 @@ def bounded_handler(pause: float = PAUSE, receiving: float = RECEIVING,
     return Handler
 
 
-def _decoded(stream) -> Image.Image:
+def _decoded(stream, channels: int) -> Image.Image:
     """Decode a picture that somebody sent; refuse what is none."""
     try:
         with Image.open(stream, formats=FORMATS) as file:
@@ -209,7 +215,9 @@ def _decoded(stream) -> Image.Image:
                 raise ValueError(f'The picture is {file.width}x{file.height}:'
                                  f' expected at most {MAX_PIXELS} pixels, and '
                                  f'{MAX_EDGE} at an edge.')
-            return _small(pictures.as_rgb(file))
+            return _small(read_image(file, channels))
+    except UnusableImage as error:
+        raise ValueError(f'This picture cannot be used: {error}.') from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError('This is no picture that can be read: expected one '
                          f'of {", ".join(FORMATS)}.') from error

@@ -10,6 +10,7 @@ from students import expected, make_student, refused_by_tool, run_tool
 from toy import write_images
 
 from mmgan_compress import pictures
+from mmgan_compress.data.images import read_image
 from mmgan_compress.data.datasets import (PairedImages, PositionSampler,
                                           UnpairedImages)
 from mmgan_compress.teacher_images import make_teacher_images
@@ -233,7 +234,7 @@ def test_the_tool_runs_a_student(unpaired, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"6 image(s) in {tmp_path / 'made'}" in done.stdout
     for file in sorted(folder.iterdir()):  # they are 32 pixels wide
-        x = pictures.to_tensor(pictures.as_rgb(str(file)))
+        x = pictures.to_tensor(read_image(file))
         with Image.open(tmp_path / 'made' / file.name) as image:
             assert np.array_equal(image, pictures.to_picture(
                 expected(host, x)))

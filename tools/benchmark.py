@@ -99,7 +99,9 @@ def recipe_networks(source: str, name: str, folder: Path,
 
     from mmgan_compress.benchmark.candidates import student_of_config
     from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.engine.channels import fit_channels
     cfg = Config.fromfile(find_config(source))
+    fit_channels(cfg)
     if 'generator' not in (cfg.get('model') or {}):
         raise ValueError(f'cfg.model of {source} has no generator: expected '
                          'the config of a model')

@@ -64,14 +64,16 @@ def random_inputs(cfg, host, size: int, device: str) -> dict:
     domains, those of a stored teacher, and the further streams."""
     import torch
     loader = cfg.train_dataloader
-    names = list(cfg.model.related_domains) + [
+    channels = {domain: 3 for domain in cfg.model.related_domains}
+    channels.update(loader.dataset.get('channels') or {})
+    names = list(channels) + [
         f'teacher_{domain}'
         for domain in loader.dataset.get('teacher_images') or {}]
 
     def images() -> dict:
-        shape = (loader.batch_size, 3, size, size)
-        return {f'img_{name}': torch.rand(shape, device=device) * 2 - 1
-                for name in names}
+        return {f'img_{name}': 2 * torch.rand(
+            loader.batch_size, channels[name.removeprefix('teacher_')], size,
+            size, device=device) - 1 for name in names}
 
     return {**images(), **{s: images() for s in host.distiller.streams}}
 
@@ -114,6 +116,8 @@ def measure(config: str, args: argparse.Namespace, device: str) -> dict:
     if args.demo:
         from mmgan_compress.demo import apply_demo
         apply_demo(cfg)
+    from mmgan_compress.engine.channels import fit_channels
+    fit_channels(cfg)
     size = args.size or cfg.train_dataloader.dataset.size
     host, wrappers = build(cfg, device)
     inputs = random_inputs(cfg, host, size, device)

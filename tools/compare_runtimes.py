@@ -146,8 +146,7 @@ def recipe_of(student: Path, loader: str, args: argparse.Namespace):
     from mmgan_compress.student import student_info
     info = student_info(student)
     domain = info['default_domain']
-    cfg = read_recipe(args.recipe, loader, info['domains'], args.demo,
-                      args.data_root)
+    cfg = read_recipe(args.recipe, loader, info, args.demo, args.data_root)
     return cfg, source_of(info, domain), domain
 
 

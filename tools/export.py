@@ -124,7 +124,7 @@ def print_summary(report: dict, target, out: str) -> None:
         print('TensorRT is not installed here; the ONNX is ready for it. On '
               'the machine with the GPU:\n  '
               + how_to_build(target, report['size'], report['size_multiple'],
-                             model))
+                             model, report['channels'][0]))
     if report['tolerance'] is None:
         print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
               f'from torch on the worst input, in {report["runtime"]}; '

@@ -74,8 +74,10 @@ def load_networks(source: str) -> dict:
     from mmengine.registry import init_default_scope
 
     from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.engine.channels import fit_channels
     from mmgan_compress.registry import MODELS
     cfg = Config.fromfile(find_config(source))
+    fit_channels(cfg)
     model = cfg.get('model') or {}
     if 'generator' not in model:
         raise ValueError(f'cfg.model of {source} has no generator, got '

@@ -104,8 +104,7 @@ def quantize(args: argparse.Namespace) -> dict:
     data = dict(demo=args.demo, data_root=args.data_root)
     test, tested = None, None
     if args.test:
-        test = read_recipe(args.test, 'test_dataloader', info['domains'],
-                           **data)
+        test = read_recipe(args.test, 'test_dataloader', info, **data)
         check_size(args, test, target, info)
         tested = recipe_images(test, 'test_dataloader', source)
     calibration = named_images(args.calibration, 'train_dataloader', info,

@@ -54,7 +54,7 @@ def report(args: argparse.Namespace):
     if other is not None:
         raise ValueError(f'the students generate {domain!r} and '
                          f'{other["domain"]!r}: expected one domain')
-    cfg = read_recipe(args.config, 'test_dataloader', domains, args.demo,
+    cfg = read_recipe(args.config, 'test_dataloader', infos[0], args.demo,
                       args.data_root)
     figures, protocols = score_networks(cfg, networks, domains, domain)
     *before, last = networks

@@ -8,11 +8,7 @@ keys = [f'img_{_base_.domain_a}', f'img_{_base_.domain_b}']
 default_hooks = dict(slimming=dict(shrink_shifts=False))
 train_dataloader = dict(
     dataset=dict(pipeline=[
-        *(dict(
-            type='LoadImageFromFile',
-            key=key,
-            channel_order='rgb',
-            color_type='color') for key in keys),
+        *(dict(type='mmgan_compress.ReadImage', key=key) for key in keys),
         dict(
             type='Resize',
             keys=keys,

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from tqdm import tqdm
 
 from .. import pictures
+from ..core.channels import image_channels
 from ..core.resources import count_macs, count_params
 from ..deploy.export import checked_size, export_student
 from ..deploy.parity import DEMO
@@ -84,7 +85,8 @@ def network_facts(student: str, size: int) -> dict[str, int]:
     except ValueError as error:
         raise ValueError(f'{student}: {error}') from None
     return dict(params=count_params(net),
-                macs=count_macs(net, (1, 3, size, size)).macs)
+                macs=count_macs(net, (1, image_channels(net), size,
+                                      size)).macs)
 
 
 def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],

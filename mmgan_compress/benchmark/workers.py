@@ -152,18 +152,19 @@ def _model(candidate: Candidate, threads: int, size: int,
            imports: Sequence[str]) -> tuple[Runs, Optional[int]]:
     import_modules(imports)
     torch.set_num_threads(threads)
-    pixels = np.random.default_rng(0).integers(
-        0, 256, (1, size, size, 3), np.uint8)
     memory = _Memory()
     runtime = candidate.runtime if candidate.runtime == EAGER else None
-    translate = Translator(candidate.pictures, runtime=runtime,
-                           threads=threads, trust=True).run
+    translator = Translator(candidate.pictures, runtime=runtime,
+                            threads=threads, trust=True)
+    translate, channels = translator.run, translator.channels[0]
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (1, size, size, channels), np.uint8)
     translate(pixels), translate(pixels)
     grown = memory.growth()
     network = open_model(candidate.model, runtime, threads,
                          trust=True).run
     values = np.random.default_rng(0).uniform(
-        -1, 1, (1, 3, size, size)).astype(np.float32)
+        -1, 1, (1, channels, size, size)).astype(np.float32)
     return dict(picture=lambda: translate(pixels),
                 network=lambda: network(values)), grown
 

@@ -20,6 +20,7 @@ from ..deploy.targets import Target
 from ..deploy.writers import check_target
 from ..registry import QUANTIZERS
 from ..student import load_student
+from ..student_config import channels_of
 
 LOWERED = Target(precision='int8')
 # inputs of export_student that are no real images
@@ -64,7 +65,7 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or target.size or net.meta['image_size']
-    inputs = _inputs(method, size, calibration)
+    inputs = _inputs(method, size, calibration, channels_of(net.meta)[0])
     plan = method.plan(net, inputs, target.processor)
     target = dataclasses.replace(target, settings=dict(
         target.settings, quantization_config=plan.settings))
@@ -80,16 +81,18 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     return record
 
 
-def _inputs(method: Any, size: int, calibration: Any) -> list[np.ndarray]:
+def _inputs(method: Any, size: int, calibration: Any,
+            channels: int) -> list[np.ndarray]:
     """Return what a quantizer looks at."""
-    if not method.calibrates:
-        return [np.zeros((1, 3, size, size), np.float32)]  # its size alone
+    if not method.calibrates:  # the shape alone counts
+        return [np.zeros((1, channels, size, size), np.float32)]
     if not calibration:
         raise ValueError(
             f'{type(method).__name__} needs images to calibrate on: give a '
             "folder of training images of the student's source domain "
             '(--calibration FOLDER), or a recipe')
-    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES)]
+    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES,
+                                      channels)]
 
 
 def write_record(out_dir: Union[str, Path], record: dict):

@@ -17,6 +17,7 @@ These are plain numbers: they go into a config, a student file or JSON.
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+import torch
 import torch.nn as nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -24,6 +25,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from .layers import find_layer
 
 ChannelMap = dict[str, list[int]]
+IMAGE_MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}  # Pillow's names, by channels
 
 
 def channel_map(module: nn.Module) -> ChannelMap:
@@ -53,6 +55,39 @@ def channel_map(module: nn.Module) -> ChannelMap:
 def image_channels(module: nn.Module) -> int:
     """Return the channels of a network's image, 3 where none can be read."""
     return next(iter(channel_map(module).values()), [3])[0]
+
+
+def output_channels(module: nn.Module, side: int) -> int:
+    """Return the channels of the image that a network gives.
+
+    Args:
+        module (nn.Module): On the meta device, where nothing is computed.
+        side (int): Side of an image that it takes, in pixels.
+
+    Returns:
+        int: Those of its input where it does not run so.
+    """
+    channels = image_channels(module)
+    try:
+        with torch.no_grad():
+            return module(torch.empty(1, channels, side, side,
+                                      device='meta')).shape[1]
+    except (RuntimeError, ValueError):
+        return channels
+
+
+def check_image_channels(*channels: int):
+    """Refuse images of other kinds than grey, RGB and RGBA.
+
+    Raises:
+        ValueError: If one of the numbers is none of 1, 3 and 4.
+    """
+    for count in channels:
+        if count not in IMAGE_MODES:
+            raise ValueError(
+                f'the generator is for images of {count} channels: expected '
+                '1 (grey), 3 (RGB) or 4 (RGBA), as its in_channels and '
+                'out_channels')
 
 
 def changed(channels: Mapping[str, Sequence[int]],

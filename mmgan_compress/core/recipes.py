@@ -1,8 +1,9 @@
 """Where the configs of this package are."""
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 # links in the source tree, files in a wheel; mim looks here too
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
@@ -42,3 +43,13 @@ def read_config(path: str) -> Config:
     except SyntaxError as error:
         raise ValueError(f'{path}, or a base of it, is no Python: '
                          f'{error.msg}: {error.text}') from error
+
+
+def walk(node) -> Iterator[ConfigDict]:
+    """Yield every dict inside a config."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from walk(child)

@@ -13,15 +13,15 @@ from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
+from ..core.channels import check_image_channels
 from ..registry import DATA_SAMPLERS, DATASETS
 from . import images
 from .seeding import seeded
 
 
-def load_step(key: str) -> dict:
+def load_step(key: str, channels: int = 3) -> dict:
     """Return the transform that loads one image."""
-    return dict(type='LoadImageFromFile', key=key, channel_order='rgb',
-                color_type='color')
+    return dict(type='mmgan_compress.ReadImage', key=key, channels=channels)
 
 
 class TranslationImages(Dataset):
@@ -51,6 +51,9 @@ class TranslationImages(Dataset):
             A val folder wins: nothing is held out then.
         val_folder (bool): False where a val folder is the test split, as in
             Cityscapes, and so is not taken for val.
+        channels (dict[str, int] | None): Channels of the images by domain:
+            1 (grey), 3 (RGB) or 4 (RGBA); 3 of both if None. Where a recipe
+            is read, they follow from its generator.
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or images of a
@@ -73,12 +76,16 @@ class TranslationImages(Dataset):
                  pipeline: Optional[list] = None,
                  teacher_images: Optional[dict[str, str]] = None,
                  hold_out: int = 0,
-                 val_folder: bool = True):
+                 val_folder: bool = True,
+                 channels: Optional[dict[str, int]] = None):
         if split not in ('train', 'val', 'test'):
             raise ValueError("split must be 'train', 'val' or 'test', got "
                              f'{split!r}')
         self.data_root, self.split, self.size = data_root, split, size
         self.domains = tuple(domains)
+        self.channels = {domain: (channels or {}).get(domain, 3)
+                         for domain in self.domains}
+        check_image_channels(*self.channels.values())
         self.load_size = load_size or size
         if self.load_size < size:
             raise ValueError(f'load_size {load_size} is less than size {size}')
@@ -108,7 +115,13 @@ class TranslationImages(Dataset):
         """Return the checked image files of one side of the split."""
         return images.split_images(
             self.data_root, self.split, side, self.hold_out, self.val_folder,
-            self.max_images)
+            self.max_images, max(self._channels_at(side)))
+
+    def _channels_at(self, side: str) -> list[int]:
+        """Return the channels of a side's images; of both sides for a pair's
+        file."""
+        counts = list(self.channels.values())
+        return [counts['AB'.index(side)]] if side else counts
 
     def _source_of(self, domain: str) -> str:
         if domain not in self.domains:
@@ -126,7 +139,7 @@ class TranslationImages(Dataset):
         return images.match_teacher_images(
             root, self.files_by_side()[side], folder,
             f'python tools/make_teacher_images.py TEACHER {root} --out '
-            f'{folder}{option}')
+            f'{folder}{option}', self.channels[domain])
 
     def load_files(self):
         """Fill ``self`` with the files of the split."""
@@ -156,7 +169,8 @@ class TranslationImages(Dataset):
             groups[self._source_of(domain)].append(f'img_teacher_{domain}')
         keys = sum(groups.values(), [])
         steps = self.loading() + [
-            load_step(f'img_teacher_{d}') for d in self.teacher_files]
+            load_step(f'img_teacher_{d}', self.channels[d])
+            for d in self.teacher_files]
         load = self.load_size if self.split == 'train' else self.size
         # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
         # not
@@ -237,7 +251,8 @@ class UnpairedImages(TranslationImages):
                                  f'known are {list(self.domains)}')
             if self.split == 'train':
                 side = self.domains.index(domain)
-                self.files[side] += images.extra_images(folder)
+                self.files[side] += images.extra_images(
+                    folder, self.channels[domain])
 
     def files_by_side(self):
         return tuple(self.files)
@@ -254,7 +269,7 @@ class UnpairedImages(TranslationImages):
         return {f'img_{d}_path': n for d, n in zip(self.domains, names)}
 
     def loading(self):
-        return [load_step(f'img_{d}') for d in self.domains]
+        return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
 
 
 @DATASETS.register_module()
@@ -297,7 +312,7 @@ class PairedImages(TranslationImages):
         else:
             self.partners = images.match_sides(*(
                 images.split_folder(root, self.split, side, self.val_folder)
-                for side in 'AB'), self.files)
+                for side in 'AB'), self.files, *self._channels_at('B'))
 
     def files_by_side(self):
         return self.files, [self.partners[file] for file in self.files]
@@ -314,12 +329,9 @@ class PairedImages(TranslationImages):
 
     def loading(self):
         if not self.halved:
-            return [load_step(f'img_{d}') for d in self.domains]
-        a, b = self.domains
-        return [
-            dict(type='LoadPairedImageFromFile', key='pair', domain_a=a,
-                 domain_b=b, channel_order='rgb', color_type='color')
-        ]
+            return [load_step(f'img_{d}', self.channels[d])
+                    for d in self.domains]
+        return [dict(type='mmgan_compress.ReadPair', channels=self.channels)]
 
 
 @DATA_SAMPLERS.register_module()

@@ -1,13 +1,17 @@
-"""Finding and checking image files."""
+"""Finding, checking and reading image files."""
 import functools
 import os
+import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional, Union
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
+
+from ..core.channels import IMAGE_MODES
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
               '.webp')
@@ -19,6 +23,119 @@ LAYOUTS = ('trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
            'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
            'recipe (paired)')
 StrPath = Union[str, os.PathLike]
+# 16 bits often hold 10, 12 or 14: below, nothing tells which
+_FULL_RANGE = 2**14
+# Pillow's error at twice this size is what refuses a file, in one line
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+
+
+class UnusableImage(ValueError):
+    """An image that cannot be read rightly; its text says why."""
+
+
+def read_image(image: Union[str, os.PathLike, Image.Image],
+               channels: int = 3) -> Image.Image:
+    """Read an image, the same way for training, scoring and translating.
+
+    8 bits are taken as they are; 16 bits without a sign by their upper
+    byte, if the largest value shows that they are in use (16384 at least,
+    or 0) or the format tells the range (PPM). The image is turned as its
+    EXIF data say. Colours become grey by ITU-R 601, grey is repeated.
+
+    Args:
+        image (str | PathLike | Image): File, or open image.
+        channels (int): 1 (grey), 3 (RGB) or 4 (RGBA). For 1 and 3,
+            transparent parts are laid on white.
+
+    Returns:
+        Image: Mode L, RGB or RGBA.
+
+    Raises:
+        UnusableImage: If it has values of no known range (signed, 32-bit,
+            floating-point), or is an animation or has several pages.
+        OSError: If it cannot be decoded.
+    """
+    return with_channels(open_image(image), channels)
+
+
+def open_image(image: Union[str, os.PathLike, Image.Image]) -> Image.Image:
+    """Open an image upright, in 8 bits, its channels as they are.
+
+    Args, Raises: As of :func:`read_image`.
+    """
+    if not isinstance(image, Image.Image):
+        with Image.open(image) as file:
+            return open_image(file)
+    try:
+        return ImageOps.exif_transpose(_in_8_bits(image))
+    except UnusableImage as error:
+        name = getattr(image, 'filename', '') or 'the image'
+        raise UnusableImage(f'{name} {error}') from None
+
+
+def with_channels(image: Image.Image, channels: int) -> Image.Image:
+    """Convert what :func:`open_image` returned, as :func:`read_image` says."""
+    if image.mode == 'LAB':  # Pillow converts it to colours only
+        image = image.convert('RGB')
+    if channels < 4 and image.has_transparency_data:
+        image = image.convert('RGBA')
+        white = Image.new('RGBA', image.size, 'white')
+        image = Image.alpha_composite(white, image)
+    return image.convert(IMAGE_MODES[channels])
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """Return the pixels of an image, (H, W, channels), uint8."""
+    return np.atleast_3d(np.array(image))
+
+
+def of_array(pixels: np.ndarray) -> Image.Image:
+    """Make an image of pixels, (H, W, channels), uint8."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1
+                           else pixels)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Decode an image; refuse what has no known range, and several."""
+    count = getattr(image, 'n_frames', 1)
+    if count > 1 and image.format != 'MPO':  # a photo with its preview
+        raise UnusableImage(f'holds {count} pictures: save each as a file of '
+                            'its own')
+    stored = _stored_as(image)
+    deep = re.search(r'(?<!BGR);16[BLN]?$', stored)  # of BMP: 5 bits each
+    convert = 'convert it to 8 bits, with the range that is meant'
+    if image.mode == 'F':
+        raise UnusableImage('holds floating-point values, whose range '
+                            f'nothing tells: {convert}')
+    if image.mode == 'I' and not deep and image.format != 'PPM':
+        kind = 'signed' if stored.endswith('S') else '32-bit'
+        raise UnusableImage(f'holds {kind} integers, whose range nothing '
+                            f'tells: {convert}')
+    image.load()
+    if image.mode.startswith('I'):
+        values = np.asarray(image)
+        top = int(values.max()) or None  # black is black in any range
+        exif = image.getexif()
+        small = Image.fromarray((values >> 8).astype(np.uint8))
+        small.getexif().update(exif)
+    elif deep:  # Pillow has taken the upper bytes already
+        small = image
+        top = 256 * max(high for _, high in image.convert('RGB').getextrema())
+    else:
+        return image
+    if top is not None and top < _FULL_RANGE and image.format != 'PPM':
+        raise UnusableImage(
+            f'has 16 bits, but no value above {top | 255} of 65535, so that '
+            f'nothing tells its range: {convert}')
+    return small
+
+
+def _stored_as(image: Image.Image) -> str:
+    """Return the raw mode of an image that is not decoded yet, or its mode;
+    Pillow gives its decoders this, or this and more."""
+    tiles = getattr(image, 'tile', None)
+    stored = tiles[0][3] if tiles else image.mode
+    return str(stored if isinstance(stored, str) or not stored else stored[0])
 
 
 def _is_shown(name: str) -> bool:
@@ -169,7 +286,8 @@ def split_folder(root: StrPath, split: str, side: str = '',
 
 def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
                  val_folder: bool = True,
-                 most: Optional[int] = None) -> list[str]:
+                 most: Optional[int] = None,
+                 channels: int = 3) -> list[str]:
     """Return the checked image files of a split; val may be a part of train.
 
     Args:
@@ -182,6 +300,7 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
         val_folder (bool): As of :func:`split_folder`. Nothing is held out
             where there is one.
         most (int | None): Return at most so many, evenly spaced.
+        channels (int): As of :func:`check_images`.
 
     Raises:
         FileNotFoundError: If there are none; names the folder.
@@ -208,11 +327,15 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
         most = most or LENT
     if most and len(files) > most:
         files = evenly_spaced(files, most)
-    return _checked(files, paired=not side)
+    return _checked(files, not side, channels)
 
 
-def extra_images(folder: str) -> list[str]:
+def extra_images(folder: str, channels: int = 3) -> list[str]:
     """Return the checked image files of a folder that is no split.
+
+    Args:
+        folder (str): Folder of images.
+        channels (int): As of :func:`check_images`.
 
     Raises:
         FileNotFoundError: If there are none.
@@ -221,18 +344,24 @@ def extra_images(folder: str) -> list[str]:
     files = list_images(folder)
     if not files:
         raise FileNotFoundError(f'{no_images(folder)}; extra_images names it')
-    return _checked(files)
+    return _checked(files, channels=channels)
 
 
-def _problem(path: str, paired: bool, trains: bool) -> Optional[str]:
+def _problem(path: str, paired: bool, trains: bool,
+             alpha: bool) -> Optional[str]:
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            image.draft('RGB', (8, 8))  # JPEG: read all, decode little
-            image.load()
-            if trains and image.has_transparency_data and \
+        with Image.open(path) as file:
+            width, height = file.size
+            file.draft('RGB', (8, 8))  # JPEG: read all, decode little
+            image = _in_8_bits(file)
+            if _turned(file):
+                width, height = height, width
+            if trains and not alpha and image.has_transparency_data and \
                     image.convert('RGBA').getextrema()[3][0] < 255:
-                return 'is transparent: lay it onto a background first'
+                return ('is transparent: lay it onto a background first, or '
+                        'let the generator take 4 channels')
+    except UnusableImage as error:
+        return str(error)
     except Exception as error:
         return f'cannot be read ({error})'
     if not trains:
@@ -245,7 +374,8 @@ def _problem(path: str, paired: bool, trains: bool) -> Optional[str]:
 
 
 def check_images(paths: Sequence[str], paired: bool = False,
-                 map_: Callable = map, trains: bool = True):
+                 map_: Callable = map, trains: bool = True,
+                 channels: int = 3):
     """Refuse corrupt, tiny or unpaired images, naming the files.
 
     Args:
@@ -254,11 +384,12 @@ def check_images(paths: Sequence[str], paired: bool = False,
         map_ (Callable): ``map``, or that of a thread pool.
         trains (bool): Whether networks learn from them; else it is enough
             that they can be read.
+        channels (int): That networks learn from; transparent images need 4.
 
     Raises:
         ValueError: With up to five files and what is wrong with each.
     """
-    kind = (paired, trains)
+    kind = (paired, trains, channels == 4)
     paths = [path for path in paths if (path, *kind) not in _CHECKED]
     found = map_(lambda path: (path, _problem(path, *kind)), paths)
     bad = [f'{path} {problem}' for path, problem in found if problem]
@@ -269,9 +400,10 @@ def check_images(paths: Sequence[str], paired: bool = False,
     _CHECKED.update((path, *kind) for path in paths)
 
 
-def _checked(files: Sequence[str], paired: bool = False) -> list[str]:
+def _checked(files: Sequence[str], paired: bool = False,
+             channels: int = 3) -> list[str]:
     with ThreadPoolExecutor(4) as pool:
-        check_images(files, paired, pool.map)
+        check_images(files, paired, pool.map, channels=channels)
     return list(files)
 
 
@@ -289,7 +421,7 @@ def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
 
 
 def match_teacher_images(root: str, files: Sequence[str], folder: str,
-                         command: str) -> dict[str, str]:
+                         command: str, channels: int = 3) -> dict[str, str]:
     """Find and check a teacher's image of every training image.
 
     Args:
@@ -298,6 +430,7 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
         folder (str): Folder of the teacher's images: the same names and
             sub-folders, any supported extension.
         command (str): What makes them, for the message.
+        channels (int): As of :func:`check_images`.
 
     Returns:
         dict[str, str]: Path of the teacher's image by training image.
@@ -314,7 +447,7 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
             f"{len(missing)} of {len(files)} training images have no "
             f"teacher's image in {os.path.abspath(folder)}, the first is "
             f'{missing[0]}\n  make them, into an empty folder:   {command}')
-    _checked([made[name] for name in sources])
+    _checked([made[name] for name in sources], channels=channels)
     return {file: made[name] for name, file in sources.items()}
 
 
@@ -345,8 +478,8 @@ def check_halves(files: Sequence[str]):
             f'  if they are not:    give the folder {LAYOUTS}')
 
 
-def match_sides(folder_a: str, folder_b: str,
-                files: Sequence[str]) -> dict[str, str]:
+def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
+                channels: int = 3) -> dict[str, str]:
     """Find and check B of every A of a paired set in two folders.
 
     Args:
@@ -354,6 +487,7 @@ def match_sides(folder_a: str, folder_b: str,
         folder_b (str): Those of B: the same names and sub-folders but for
             the extension.
         files (Sequence[str]): Those of A that are in use, checked.
+        channels (int): Of B, as of :func:`check_images`.
 
     Returns:
         dict[str, str]: File of B by file of A.
@@ -377,7 +511,7 @@ def match_sides(folder_a: str, folder_b: str,
             'CycleGAN recipe')
     wanted = set(files)
     pairs = {a[name]: b[name] for name in a if a[name] in wanted}
-    _checked(list(pairs.values()))
+    _checked(list(pairs.values()), channels=channels)
     unequal = [pair for pair in pairs.items()
                if _size(pair[0]) != _size(pair[1])]
     if unequal:
@@ -393,6 +527,9 @@ def match_sides(folder_a: str, folder_b: str,
 def _size(file: str) -> tuple[int, int]:
     """Return width and height as shown; nothing is decoded."""
     with Image.open(file) as image:
-        # Exif 2.32, Orientation: from 5 on, rows are shown as columns
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return image.size[::-1] if turned else image.size
+        return image.size[::-1] if _turned(image) else image.size
+
+
+def _turned(image: Image.Image) -> bool:
+    # Exif 2.32, Orientation: from 5 on, rows are shown as columns
+    return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5

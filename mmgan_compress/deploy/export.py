@@ -16,6 +16,7 @@ from ..core.files import naming
 from ..data.fetch import sha256_of
 from ..data.images import MIN_SIDE
 from ..student import load_student
+from ..student_config import channels_of
 from .facts import student_facts
 from .norms import has_instance_norms, stage_norms
 from .parity import (Limits, ParityError, compare, limits, real_inputs,
@@ -87,10 +88,11 @@ def export_student(student: StrPath,
             f'the size multiple of this network, {multiple}, got {size}: '
             'name a larger size, or a static config')
     target = _with_own_scales(target, net, size, calibration)
-    samples = sample_inputs(size, multiple, target.dynamic, images)
+    channels = channels_of(net.meta)[0]
+    samples = sample_inputs(size, multiple, target.dynamic, images, channels)
     facts = student_facts(student, net.meta, None if target.dynamic else size,
                           target.precision, target.uint8, target.processor)
-    calibrate = _calibration(target, size, calibration)
+    calibrate = _calibration(target, size, calibration, channels)
     out = Path(out_dir)
     replaced = _other_student(out, backend, facts['student_sha256'])
     with _work_folder(out) as work:
@@ -135,7 +137,8 @@ def _with_own_scales(target: Target, net: nn.Module, size: int,
             settings, scales=scales)))
 
 
-def _calibration(target: Target, size: int, images: Any) -> list:
+def _calibration(target: Target, size: int, images: Any,
+                 channels: int) -> list:
     """Return inputs of the model to calibrate on, if any are needed."""
     settings = target.settings.get('quantization_config', {})
     if target.precision != 'int8' or settings.get('scales'):
@@ -147,7 +150,8 @@ def _calibration(target: Target, size: int, images: Any) -> list:
             'learn in 8 bits: give a folder of training '
             "images of the student's source domain (--calibration FOLDER, or "
             'backend_config.quantization_config.images)')
-    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES)]
+    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES,
+                                        channels)]
     return [to_levels(x) for x in inputs] if target.uint8 else inputs
 
 
@@ -184,6 +188,7 @@ def _write_proved(job: Job, backend: Backend, samples: list,
                 size_multiple=job.multiple, dynamic=target.dynamic,
                 uint8=target.uint8, opset=target.opset,
                 processor=job.facts.get('processor'),
+                channels=list(channels_of(job.net.meta)),
                 domain=job.net.meta['domain'])
 
 

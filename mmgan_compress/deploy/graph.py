@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..core.channels import image_channels
 from .phases import phased
 
 
@@ -17,8 +18,8 @@ def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
     """Copy a network for export: batch norms folded, no dropout, plain names.
 
     Args:
-        net (nn.Module): Generator of RGB images in eval mode, on the CPU; it
-            stays as it is.
+        net (nn.Module): Generator in eval mode, on the CPU; it stays as it
+            is.
         side (int): Side of images that it takes.
         phases (bool): Lay convolutions to few channels out for processors
             (see ``phases.py``). Images of odd sides are then wrong.
@@ -63,7 +64,7 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
                 for module in net.modules()
                 if isinstance(module, _BatchNorm)]
     with torch.inference_mode():
-        net(torch.zeros(1, 3, side, side))
+        net(torch.zeros(1, image_channels(net), side, side))
     for handle in handles:
         handle.remove()
     folded = {}
@@ -106,7 +107,7 @@ class Pictures(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, H, W, 3), uint8 to the same.
+        """Map (N, H, W, C), uint8 to the same.
 
         The formulas are those of ``pictures.to_tensor`` and
         ``pictures.to_picture``.

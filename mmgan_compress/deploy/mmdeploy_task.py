@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pictures
+from ..data.images import read_image
 from ..student import load_student
 from .graph import prepare
 from .norms import stage_norms
@@ -57,7 +58,7 @@ class TestForm(nn.Module):
 
     def forward(self, inputs: Tensor, data_samples: Any = None,
                 mode: str = 'predict') -> Tensor:
-        """Map (N, 3, H, W), RGB in [-1, 1] to the same."""
+        """Map (N, C, H, W) in [-1, 1] to the same."""
         return self.net(inputs)
 
     def test_step(self, data: dict) -> Tensor:
@@ -85,7 +86,7 @@ class BackendForm(BaseBackendModel):
 
     def forward(self, inputs: Tensor, data_samples: Any = None,
                 mode: str = 'predict') -> Tensor:
-        """Map (N, 3, H, W), RGB in [-1, 1] to the same."""
+        """Map (N, C, H, W) in [-1, 1] to the same."""
         output = self.wrapper({self.input_name: inputs.to(self.device)})
         return output[self.output_names[0]]
 
@@ -152,8 +153,8 @@ class ImageTranslation(BaseTask):
         """Turn images into the input of a generator.
 
         Args:
-            imgs (str | ndarray | Sequence): Files, or (H, W, 3), BGR as
-                OpenCV reads them.
+            imgs (str | ndarray | Sequence): Files, or (H, W), (H, W, 3) or
+                (H, W, 4), BGR as OpenCV reads them.
             input_shape (Sequence[int] | None): Width and height to resize
                 to.
             data_preprocessor (Any): Not used.
@@ -162,11 +163,16 @@ class ImageTranslation(BaseTask):
             tuple: What ``test_step`` takes, and the input in it.
         """
         images = imgs if isinstance(imgs, (list, tuple)) else [imgs]
+        channels = next(step['channels'] for step in self.model_cfg
+                        .test_dataloader.dataset.pipeline
+                        if 'channels' in step)
         tensors = []
         for image in images:
             if isinstance(image, np.ndarray):
-                image = Image.fromarray(image[..., ::-1])
-            image = pictures.as_rgb(image)
+                if image.ndim == 3:
+                    image = image[..., [2, 1, 0, 3][:image.shape[2]]]
+                image = Image.fromarray(image)
+            image = read_image(image, channels)
             if input_shape is not None:
                 image = image.resize(tuple(input_shape))
             tensors.append(pictures.to_tensor(image))

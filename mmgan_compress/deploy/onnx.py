@@ -35,7 +35,7 @@ def write_onnx(net: nn.Module,
         facts (dict[str, str]): Metadata for the file.
         multiple (int | None): Size multiple of the network, to leave batch,
             height and width free.
-        uint8 (bool): Take and give (N, H, W, 3), uint8.
+        uint8 (bool): Take and give (N, H, W, C), uint8.
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
         phases (bool): Lay convolutions to few channels out for processors,
@@ -74,7 +74,7 @@ def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
         batch, side = 2, max(size, 2 * multiple)
         free = (_free_dims(multiple, first=1 if uint8 else 2), )
     if uint8:
-        image = torch.zeros(batch, side, side, 3, dtype=torch.uint8)
+        image = torch.zeros(batch, side, side, channels, dtype=torch.uint8)
         return Pictures(net).eval(), image, free
     return net, torch.zeros(batch, channels, side, side), free
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 
 from .. import pictures
+from ..data.images import read_image
 
 DEMO = Path(__file__).resolve().parents[1] / 'data/demo/flat2emoji/testA'
 MAX_IMAGES = 8
@@ -81,7 +82,8 @@ class ParityError(ValueError):
 
 
 def sample_inputs(size: int, multiple: int, dynamic: bool,
-                  images: Any = None) -> list[tuple[str, np.ndarray]]:
+                  images: Any = None,
+                  channels: int = 3) -> list[tuple[str, np.ndarray]]:
     """Gather random, flat and real inputs to compare on.
 
     Args:
@@ -90,13 +92,14 @@ def sample_inputs(size: int, multiple: int, dynamic: bool,
         dynamic (bool): Add a batch of two of another size, not square.
         images (Any): What ``mmgan_compress.translate`` takes; the demo's
             unpaired test images by default. At most 8 are used.
+        channels (int): Of the images.
 
     Returns:
-        list[tuple[str, ndarray]]: Name and (N, 3, H, W) in [-1, 1], float32.
+        list[tuple[str, ndarray]]: Name and (N, C, H, W) in [-1, 1], float32.
     """
-    shapes = [(1, 3, size, size)]
+    shapes = [(1, channels, size, size)]
     if dynamic:
-        shapes.append((2, 3, size + multiple, size + 2 * multiple))
+        shapes.append((2, channels, size + multiple, size + 2 * multiple))
     draw = np.random.default_rng(0)
     samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32))
                for shape in shapes]
@@ -106,26 +109,27 @@ def sample_inputs(size: int, multiple: int, dynamic: bool,
     samples.append(('flat', flat))
     if images is None:
         images = DEMO if DEMO.is_dir() else None
-    return samples + real_inputs(size, images, MAX_IMAGES)
+    return samples + real_inputs(size, images, MAX_IMAGES, channels)
 
 
-def real_inputs(size: int, images: Any,
-                most: int) -> list[tuple[str, np.ndarray]]:
+def real_inputs(size: int, images: Any, most: int,
+                channels: int = 3) -> list[tuple[str, np.ndarray]]:
     """Read images as inputs of a network.
 
     Args:
         size (int): Side that they are resized to.
         images (Any): What ``mmgan_compress.translate`` takes.
         most (int): How many at most, evenly chosen.
+        channels (int): As of ``read_image``.
 
     Returns:
-        list[tuple[str, ndarray]]: Name and (1, 3, size, size) in [-1, 1].
+        list[tuple[str, ndarray]]: Name and (1, C, size, size) in [-1, 1].
     """
     jobs = pictures.collect(images) if images else []
     chosen = np.unique(np.linspace(0, len(jobs) - 1, most).astype(int))
     inputs = []
     for job in [jobs[i] for i in chosen] if jobs else []:
-        image = pictures.as_rgb(job.image).resize((size, size))
+        image = read_image(job.image, channels).resize((size, size))
         inputs.append((job.name, pictures.to_tensor(image).numpy()))
     return inputs
 
@@ -191,13 +195,13 @@ def compare(net: nn.Module, other: Callable[[np.ndarray], np.ndarray],
 
 
 def to_levels(x: np.ndarray) -> np.ndarray:
-    """Turn (N, 3, H, W) in [-1, 1] into (N, H, W, 3), uint8."""
+    """Turn (N, C, H, W) in [-1, 1] into (N, H, W, C), uint8."""
     levels = np.rint(np.clip((x + 1) * 127.5, 0, 255)).astype(np.uint8)
     return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
 
 
 def from_levels(levels: np.ndarray) -> np.ndarray:
-    """Turn (N, H, W, 3), uint8 into (N, 3, H, W) in [-1, 1]."""
+    """Turn (N, H, W, C), uint8 into (N, C, H, W) in [-1, 1]."""
     return (levels.transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 127.5
 
 

@@ -4,6 +4,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.channels import image_channels
 from ..core.layers import meta_copy
 
 # Runtimes compute 16 output channels at once (float32 in AVX-512). Of three,
@@ -79,6 +80,6 @@ def phased(net: nn.Module, side: int) -> dict[nn.Module, nn.Module]:
             lambda _, __, output, name=name: sizes[name].add(
                 tuple(output.shape[2:])))
     with torch.no_grad():
-        twin(torch.empty(1, 3, side, side, device='meta'))
+        twin(torch.empty(1, image_channels(net), side, side, device='meta'))
     return {module: PhasedConv(module) for name, module in found.items()
             if sizes[name] == {(side, side)}}

@@ -29,9 +29,9 @@ class OpenModel(NamedTuple):
         version (str): Version of the runtime.
         facts (dict[str, str]): What the file says of itself (see
             ``deploy/facts.py``); empty if it was not made by this package.
-        run (Callable): Maps (N, 3, H, W), RGB, float32 in [-1, 1] to the
+        run (Callable): Maps (N, C, H, W), float32 in [-1, 1] to the
             same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
-            gives (N, H, W, 3), RGB, uint8.
+            gives (N, H, W, C), uint8.
     """
     runtime: str
     version: str

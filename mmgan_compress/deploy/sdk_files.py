@@ -3,6 +3,7 @@ from pathlib import Path
 
 import mmagic
 
+from ..student_config import channels_of
 from .targets import TASK, Target, deploy_config
 
 # whose layout this is: mmdeploy/backend/sdk/export_info.py
@@ -53,12 +54,14 @@ def _pipeline(name: str, meta: dict, target: Target, size: int) -> dict:
     else:
         fit = dict(type='Resize', size=[size, size], keep_ratio=False,
                    interpolation='bicubic')
+    channels = channels_of(meta)[0]
+    kind = {1: 'grayscale', 3: 'color', 4: 'unchanged'}[channels]
     transforms = [
-        dict(type='LoadImageFromFile'), fit,
+        dict(type='LoadImageFromFile', color_type=kind), fit,
         # 8-bit models normalise by themselves
         *([] if target.uint8 else [
-            dict(type='Normalize', mean=[127.5] * 3, std=[127.5] * 3,
-                 to_rgb=True),
+            dict(type='Normalize', mean=[127.5] * channels,
+                 std=[127.5] * channels, to_rgb=channels > 1),
             dict(type='ImageToTensor', keys=['img'])]),
         dict(type='Collect', keys=['img'],
              meta_keys=['ori_shape', 'img_shape', 'img_norm_cfg'])

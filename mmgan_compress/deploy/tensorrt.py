@@ -11,7 +11,7 @@ COMMAND = 'trtexec --onnx={onnx} --saveEngine={engine} --stronglyTyped'
 
 
 def how_to_build(target: Target, size: int, multiple: int = 1,
-                 onnx: str = 'end2end.onnx') -> str:
+                 onnx: str = 'end2end.onnx', channels: int = 3) -> str:
     """Return the command that builds an engine from an ONNX file.
 
     Args:
@@ -19,30 +19,31 @@ def how_to_build(target: Target, size: int, multiple: int = 1,
         size (int): Side of the images.
         multiple (int): Size multiple of the network.
         onnx (str): The file.
+        channels (int): Of the images that it takes.
     """
     command = COMMAND.format(onnx=onnx,
                              engine=str(Path(onnx).with_suffix('.engine')))
     if target.dynamic:
-        shapes = _shapes(target, size, multiple)
+        shapes = _shapes(target, size, multiple, channels)
         command += ''.join(
             f' --{word}Shapes={target.names[0]}:{"x".join(map(str, shape))}'
             for word, shape in shapes.items())
     return command
 
 
-def _shapes(target: Target, size: int,
-            multiple: int) -> dict[str, tuple[int, ...]]:
+def _shapes(target: Target, size: int, multiple: int,
+            channels: int) -> dict[str, tuple[int, ...]]:
     """Return least, usual and largest shape of a dynamic input.
 
-    Those of the deploy config, (N, C, H, W); sides that the network does not
-    take go up to the next ones that it does.
+    Those of the deploy config, (N, C, H, W), but for the channels; sides
+    that the network does not take go up to the next ones that it does.
     """
     given = target.settings.get('model_inputs') or [{}]
     ranges = given[0].get('input_shapes', {}).get(target.names[0], {})
     shapes = {}
     for word, side in (('min', size // 2), ('opt', size), ('max', 2 * size)):
-        batch, channels, *sides = ranges.get(f'{word}_shape',
-                                             (1, 3, side, side))
+        batch, _, *sides = ranges.get(f'{word}_shape',
+                                      (1, channels, side, side))
         sides = [-(-side // multiple) * multiple for side in sides]
         shapes[word] = (batch, *sides, channels) if target.uint8 else (
             batch, channels, *sides)
@@ -50,7 +51,7 @@ def _shapes(target: Target, size: int,
 
 
 def build_engine(onnx: Path, engine: Path, target: Target, size: int,
-                 multiple: int = 1) -> Optional[Path]:
+                 multiple: int = 1, channels: int = 3) -> Optional[Path]:
     """Build an engine for the GPU of this machine, if TensorRT is there.
 
     Args:
@@ -59,6 +60,7 @@ def build_engine(onnx: Path, engine: Path, target: Target, size: int,
         target (Target): What the ONNX file was written for.
         size (int): Side of the images.
         multiple (int): Size multiple of the network.
+        channels (int): Of the images that it takes.
 
     Returns:
         Path | None: The engine; None where the package is not installed.
@@ -82,7 +84,7 @@ def build_engine(onnx: Path, engine: Path, target: Target, size: int,
     if target.dynamic:
         profile = builder.create_optimization_profile()
         profile.set_shape(target.names[0],
-                          *_shapes(target, size, multiple).values())
+                          *_shapes(target, size, multiple, channels).values())
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

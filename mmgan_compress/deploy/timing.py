@@ -83,7 +83,7 @@ def convert_for_timing(net: nn.Module, size: int, runtime: str,
         threads (int | None): How many it may use.
 
     Returns:
-        OpenModel: Runs (1, 3, size, size), float32.
+        OpenModel: Runs (1, C, size, size), float32.
 
     Raises:
         ValueError: If the runtime is another one.

@@ -17,6 +17,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.channels import image_channels
 from ..core.processors import check_processor, for_processor
 from .facts import FACTS
 from .half import to_half
@@ -136,7 +137,7 @@ def write_tensorrt(job: Job) -> None:
     from .tensorrt import build_engine
     write_onnxruntime(job)
     build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size,
-                 job.multiple)
+                 job.multiple, image_channels(job.net))
 
 
 def write_torchscript(job: Job) -> None:

@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.channels import image_channels
 from ..core.schedule import TrainSchedule
 from ..core.taps import disable_inplace, forward_with_taps
 from ..core.training import frozen
@@ -18,7 +19,7 @@ from .teachers import (check_teachers, check_term, load_teachers,
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.
-_PROBE_SHAPE = (1, 3, 256, 256)
+_PROBE_SIDE = 256
 
 
 class BaseDistiller(nn.Module):
@@ -117,8 +118,9 @@ class BaseDistiller(nn.Module):
         for name in term.teachers if term.needs_teacher else []:
             check_term(term, name, known[name],
                        self.discriminator_of(name, domain))
-        term.connect(self.host.generators[domain],
-                     {t: known[t] for t in term.teachers}, _PROBE_SHAPE)
+        student = self.host.generators[domain]
+        term.connect(student, {t: known[t] for t in term.teachers},
+                     (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
         return term
 
     def init_weights(self):
@@ -246,7 +248,7 @@ class BaseDistiller(nn.Module):
 
         Args:
             domain (str): What is generated.
-            source (Tensor): Input images, (N, 3, H, W) in [-1, 1].
+            source (Tensor): Input images, (N, C, H, W) in [-1, 1].
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
         with wrapper.optim_context(self.host):
@@ -266,7 +268,7 @@ class BaseDistiller(nn.Module):
 
         Args:
             domain (str): What is generated.
-            source (Tensor): Input images, (N, 3, H, W) in [-1, 1].
+            source (Tensor): Input images, (N, C, H, W) in [-1, 1].
             image (Tensor): The student's.
             features (dict): Its features by layer.
             targets (dict): Image and features by teacher, as returned by

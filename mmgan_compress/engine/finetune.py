@@ -30,6 +30,7 @@ from ..models.frozen_teacher import FrozenTeacher
 from ..models.roles import is_unet
 from ..models.slim import SLIM
 from ..registry import MODELS
+from .channels import fit_channels
 from .finetune_terms import fit_taps, leave_out_judged
 from .launch import load_config, set_everywhere, walk
 
@@ -201,6 +202,7 @@ def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
             type=f'mmgan_compress.{FrozenTeacher.__name__}',
             generators=dense)
     notes = leave_out_judged(cfg)
+    fit_channels(cfg)
     domain = next(iter(students))
     for node in walk(distiller):
         if node.get('layers'):

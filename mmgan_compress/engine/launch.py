@@ -18,7 +18,7 @@ from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
 from ..core.commands import one_line_errors
 from ..core.files import refuse_taken
 from ..core.logs import message_of
-from ..core.recipes import find_config, read_config
+from ..core.recipes import find_config, read_config, walk
 from ..data.datasets import TranslationImages
 from ..data.weights import weights_path
 from ..evaluation.comparison import PICTURE, VAL_PICTURE
@@ -26,20 +26,11 @@ from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
 from ..registry import DATASETS, MODELS
+from .channels import fit_channels
 from .jobs import LOCK, locked
 from .state import resume_faults, start_faults, unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def walk(node) -> Iterator[ConfigDict]:
-    """Yield every dict inside a config."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from walk(child)
 
 
 def set_everywhere(cfg, key: str, value):
@@ -54,7 +45,8 @@ def load_config(args: Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If options contradict each other or the machine.
+        ValueError: If options contradict each other or the machine, or the
+            generator is for images that are neither grey, RGB nor RGBA.
     """
     args.config = find_config(args.config)
     cfg = read_config(args.config)
@@ -76,6 +68,7 @@ def load_config(args: Namespace) -> Config:
         options = Namespace()
         action(None, options, args.cfg_options)
         cfg.merge_from_dict(options.options)
+    fit_channels(cfg)
     for loader in _LOADERS:  # torch refuses the two together
         if cfg.get(loader) and cfg[loader].num_workers == 0:
             cfg[loader].persistent_workers = False

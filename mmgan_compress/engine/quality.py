@@ -13,19 +13,20 @@ from mmengine.runner import Runner
 from ..evaluation.report import evaluate, protocols_of
 from ..models.host import DistilledTranslator
 from ..registry import DATASETS, EVALUATORS, MODELS
+from .channels import set_channels
 from .launch import check_inputs, load_config
 from .state import preserved_rng
 
 
-def read_recipe(path: str, loader: str, domains: list[str],
-                demo: bool = False,
+def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
                 data_root: Optional[str] = None) -> Config:
     """Read a recipe and refuse one that has not the data.
 
     Args:
         path (str): Recipe.
         loader (str): Loader that is made use of, ``'test_dataloader'``.
-        domains (list[str]): Those of the student, source first.
+        student (dict): Of ``student_info``: its domains, and the channels
+            that images are read with.
         demo (bool): Take the recipe's demo.
         data_root (str | None): Folder of images in place of the recipe's.
 
@@ -35,12 +36,14 @@ def read_recipe(path: str, loader: str, domains: list[str],
     """
     cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root,
                                 cfg_options=None))
-    own = cfg.model.related_domains
+    own, domains = cfg.model.related_domains, student['domains']
     if set(own) != set(domains):
         raise ValueError(f'{path} is for the domains {own} and the student '
                          f'for {domains}: name another recipe')
     if not cfg.get(loader):
         raise ValueError(f'{path} has no {loader}')
+    if 'channels' in student:
+        set_channels(cfg, student['channels'])
     check_inputs(cfg, [loader])
     return cfg
 
@@ -56,7 +59,7 @@ def recipe_images(cfg: Config, loader: str, source: str,
         most (int | None): How many at most, evenly chosen; all if None.
 
     Returns:
-        list[ndarray]: (H, W, 3), RGB, uint8.
+        list[ndarray]: (H, W, channels), uint8.
     """
     with preserved_rng():
         data = DATASETS.build(copy.deepcopy(cfg[loader].dataset))
@@ -84,7 +87,7 @@ def named_images(name: Optional[str], loader: str, student: dict,
     """
     if not name or not name.endswith('.py'):
         return name
-    cfg = read_recipe(name, loader, student['domains'], **read)
+    cfg = read_recipe(name, loader, student, **read)
     return recipe_images(cfg, loader, source_of(student, domain), most)
 
 

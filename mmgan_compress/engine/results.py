@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from PIL import Image
 from torch.utils.data import Dataset
 
+from ..core.channels import image_channels
 from ..core.resources import count_macs, count_params
 from ..data.images import origin_of
 from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
@@ -32,7 +33,7 @@ _BEST_ROW = 'student, best(val)'
 def write_student(host, path: str, trained_on: Dataset) -> str:
     """Write the host's student with its resources as a student file."""
     net, size = host.generators[host._default_domain], trained_on.size
-    macs = count_macs(net, (1, 3, size, size))
+    macs = count_macs(net, (1, image_channels(net), size, size))
     source = type(host.distiller).__name__ if host.distiller else 'none'
     return save_student(
         path, host, source=source, image_size=size,

@@ -6,8 +6,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..core.channels import IMAGE_MODES
 from ..core.files import atomic_write
-from .metrics import to_8_bit
+from .pixels import to_8_bit, to_rgb
 
 PICTURE, VAL_PICTURE = 'comparison.png', 'comparison_val.png'
 CELL = 192  # px at least: images of 64 px are too small to judge
@@ -26,7 +27,8 @@ def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
     Args:
         path (str | PathLike): PNG file to write.
         rows (Sequence[Sequence[Tensor]]): Per row a picture per column, all
-            (3, H, W), RGB in 0..255, of one size.
+            (C, H, W), grey, RGB or RGBA in 0..255, of one size. RGBA is laid
+            on white.
         columns (Sequence[str]): Titles, such as input, teacher, student,
             target. A newline starts a second, smaller line.
 
@@ -61,14 +63,16 @@ def _check(rows: Sequence[Sequence[Tensor]], columns: Sequence[str]):
             raise ValueError(f'a row of {len(row)} pictures under '
                              f'{len(columns)} titles {list(columns)}')
         for picture in row:
-            if picture.shape != rows[0][0].shape or picture.shape[0] != 3:
+            if picture.ndim != 3 or picture.shape[0] not in IMAGE_MODES \
+                    or picture.shape[1:] != rows[0][0].shape[1:]:
                 raise ValueError(
                     f'a picture is {tuple(picture.shape)}, expected all '
-                    f'(3, H, W) as the first, {tuple(rows[0][0].shape)}')
+                    f'(C, H, W), C one of {list(IMAGE_MODES)}, of the size '
+                    f'of the first, {tuple(rows[0][0].shape)}')
 
 
 def _picture(image: Tensor) -> Image.Image:
-    pixels = to_8_bit(image.detach().cpu()).to(torch.uint8)
+    pixels = to_rgb(to_8_bit(image.detach().cpu())).to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 

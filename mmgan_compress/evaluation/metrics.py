@@ -19,8 +19,11 @@ from ..registry import METRICS
 from .distances import (KID_SUBSETS, MIN_IMAGES, frechet_distance,
                         kernel_distance)
 from .networks import shared_lpips, shared_network
+from .pixels import to_8_bit, to_rgb
 from .reference import Reference
 
+# what protocols say of images of so many channels
+KINDS = {1: '; grey, repeated', 3: '', 4: '; RGBA, laid on white'}
 KID_SUBSET_SIZE = 50  # a test split may hold no more than 120 images
 Figures = tuple[dict[str, float], dict[str, str]]
 
@@ -42,14 +45,14 @@ class TranslationMetric(BaseMetric):
         self.domain = domain
         self.protocol: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._mode = ''
+        self._mode = self._kind = ''
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return what is kept of one image, a 1-d tensor.
 
         Args:
             fake (Tensor): (3, H, W), RGB, float, whole numbers 0..255, on
-                the accelerator if there is one.
+                the accelerator if there is one (see `to_rgb`).
             sample (dict): The data sample of the image.
         """
         raise NotImplementedError
@@ -68,8 +71,8 @@ class TranslationMetric(BaseMetric):
 
         Args:
             data_batch (Any): Unused.
-            data_samples (Sequence[dict]): With ``fake_<domain>`` (3, H, W) in
-                0..255, ``img_<source>_path`` and, for the protocol,
+            data_samples (Sequence[dict]): With ``fake_<domain>`` (C, H, W) in
+                0..255, grey, RGB or RGBA, ``img_<source>_path`` and, for the protocol,
                 ``generator_mode`` ('eval' or 'train').
 
         Raises:
@@ -84,6 +87,7 @@ class TranslationMetric(BaseMetric):
                 self._seen.add(path)
                 self._mode = sample.get('generator_mode', 'unstated')
                 fake = self._image(sample, f'fake_{self.domain}')
+                self._kind = KINDS[len(sample[f'fake_{self.domain}'])]
                 measured = self.measure(fake, sample).cpu()
             # Repeats keep their place: mmengine interleaves what the ranks
             # hold and would cut all of them to the shortest list.
@@ -116,19 +120,21 @@ class TranslationMetric(BaseMetric):
         return figures
 
     def _about(self, count: int, what: str) -> str:
-        return f'{count} {what} (generator mode: {self._mode}; 8 bit)'
+        return (f'{count} {what} (generator mode: {self._mode}; 8 bit'
+                f'{self._kind})')
 
     def _image(self, sample: dict, key: str) -> Tensor:
         if key not in sample:
             raise KeyError(f'no {key!r} in the data sample, there are '
                            f'{sorted(sample)}; check the domain of the metric')
         image = sample[key]
-        if (image.ndim != 3 or image.shape[0] != 3
+        if (image.ndim != 3 or image.shape[0] not in KINDS
                 or not image.float().sum().isfinite()):
             raise ValueError(f'{key} is {tuple(image.shape)} with values in '
                              f'{image.min():.3g}..{image.max():.3g}, expected '
-                             'finite (3, H, W) RGB in 0..255')
-        return to_8_bit(image.to(get_device()))
+                             'finite (C, H, W) in 0..255, C one of '
+                             f'{list(KINDS)}')
+        return to_rgb(to_8_bit(image.to(get_device())))
 
     def _source_path(self, sample: dict) -> str:
         own = f'img_{self.domain}_path'
@@ -270,8 +276,3 @@ class PairedQuality(TranslationMetric):
         means = measured.double().mean(dim=0).tolist()
         figures = dict(zip(protocols, means))
         return figures, {name: protocols[name] for name in figures}
-
-
-def to_8_bit(image: Tensor) -> Tensor:
-    """Round an image in 0..255 as saving it would; stays float."""
-    return image.float().clamp(0, 255).round()

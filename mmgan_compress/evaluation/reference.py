@@ -7,20 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import mmcv
 import torch
 import torch.nn as nn
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from PIL import Image
 from torch import Tensor
 
 from ..core.files import write_tensors
 from ..core.tensor_files import load_tensors
 from ..data.fetch import cache_dir
 from ..data.images import (check_images, has_halves, list_images,
-                           missing_data, side_folder)
+                           missing_data, read_image, side_folder, to_array)
 from .distances import MIN_IMAGES
 from .networks import fingerprint
+from .pixels import to_rgb
 
 BATCH_SIZE = 16
 
@@ -39,6 +40,7 @@ class Reference:
             (``test/`` of side-by-side images, or A and B in two folders).
         size (int): Side in pixels to which images are resized, as the
             generator's are (PIL bicubic).
+        channels (int): 1, 3 or 4, as the generator's images have.
 
     Raises:
         ValueError: If side, split or layout is none of these, or there are
@@ -50,6 +52,7 @@ class Reference:
     split: str = 'test'
     layout: str = 'unpaired'
     size: int = 256
+    channels: int = 3
 
     def __post_init__(self):
         for name, allowed in (('side', ('A', 'B')),
@@ -91,16 +94,17 @@ class Reference:
             path (str): Image file; of a pair, the half of ``side`` is taken.
 
         Returns:
-            Tensor: (3, size, size), RGB, float, whole numbers 0..255.
+            Tensor: (3, size, size), RGB, float, whole numbers 0..255; grey
+            and RGBA as `pixels.to_rgb` turns them.
         """
-        image = mmcv.imread(path, channel_order='rgb')
+        image = read_image(path, self.channels)
         if self._halved():
-            half = image.shape[1] // 2
-            image = image[:, :half] if self.side == 'A' else image[:, half:]
-        image = mmcv.imresize(
-            image, (self.size, self.size), interpolation='bicubic',
-            backend='pillow')
-        return torch.from_numpy(image.copy()).permute(2, 0, 1).float()
+            half = image.width // 2
+            left = 0 if self.side == 'A' else half
+            image = image.crop((left, 0, left + half, image.height))
+        image = image.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(to_array(image)).permute(2, 0, 1)
+        return to_rgb(pixels.float())
 
     def describe(self, count: int) -> str:
         """Say in words what the reference is."""
@@ -112,7 +116,8 @@ class Reference:
         """Return the cache's file, named by all that features depend on."""
         stats = [os.stat(path) for path in files]
         key = json.dumps([
-            self._halved(), self.side, self.size, 'PIL', fingerprint(network),
+            self._halved(), self.side, self.size, self.channels, 'PIL',
+            fingerprint(network),
             [(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
              for path, stat in zip(files, stats)]
         ])
@@ -149,7 +154,8 @@ class Reference:
             ValueError: If one is corrupt or tiny; names the files.
         """
         with ThreadPoolExecutor(4) as pool:
-            check_images(self.files(), self._halved(), pool.map)
+            check_images(self.files(), self._halved(), pool.map,
+                         channels=self.channels)
 
     @torch.no_grad()
     def _compute(self, files: list[str], network: nn.Module) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn as nn
 from mmengine.evaluator import Evaluator
 
+from ..core.channels import image_channels
 from ..core.files import write_text
 from ..core.resources import count_macs, count_params, measure_latency
 
@@ -239,7 +240,7 @@ def build_report(teachers: Mapping[str, nn.Module],
 
 def _measure(name: str, network: nn.Module, size: int,
              metrics: Mapping[str, float]) -> Row:
-    shape = (1, 3, size, size)
+    shape = (1, image_channels(network), size, size)
     macs = count_macs(network, shape)
     latency = measure_latency(network, shape)
     return Row(

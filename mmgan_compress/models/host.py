@@ -149,7 +149,7 @@ class DistilledTranslator(BaseTranslationModel):
 
         Returns:
             list[DataSample]: Per image ``img_<domain>`` and, for each
-            domain, ``fake_<domain>``: (3, H, W), RGB, whole numbers in
+            domain, ``fake_<domain>``: (C, H, W), whole numbers in
             0..255 as an image file would hold them.
         """
         batch = self.data_preprocessor(data)

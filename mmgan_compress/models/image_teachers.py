@@ -16,6 +16,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..compat import require
+from ..core.channels import IMAGE_MODES
 from ..registry import MODELS
 
 _SLACK = 1 / 127.5  # one grey level: rounding of half precision stays within
@@ -55,10 +56,11 @@ class ImageTeacher(nn.Module):
         """Translate images.
 
         Args:
-            x (Tensor): (N, 3, H, W) in [-1, 1].
+            x (Tensor): (N, C, H, W) in [-1, 1].
 
         Returns:
-            Tensor: The same shape, range and device; float32, no graph.
+            Tensor: The same size, range and device, of 1, 3 or 4 channels;
+            float32, no graph.
 
         Raises:
             ValueError: If the teacher gives anything else.
@@ -69,7 +71,7 @@ class ImageTeacher(nn.Module):
         if problem:
             raise ValueError(
                 f'{self} gave {problem}: expected finite numbers in [-1, 1] '
-                'and the shape of its input. Mend the teacher, or wrap it '
+                'and the size of its input, grey, RGB or RGBA. Mend the teacher, or wrap it '
                 'in a function that does so')
         if image.is_inference():  # autograd refuses those, even as targets
             image = image.clone()
@@ -80,7 +82,8 @@ def _problem(image: Any, x: Tensor) -> Optional[str]:
     """Say what is wrong with a teacher's image, if anything is."""
     if not isinstance(image, Tensor):
         return f'a {type(image).__name__}, no tensor'
-    if image.shape != x.shape:
+    if image.ndim != 4 or image.shape[1] not in IMAGE_MODES or \
+            (*image.shape[:1], *image.shape[2:]) != (len(x), *x.shape[2:]):
         return f'shape {tuple(image.shape)} for shape {tuple(x.shape)}'
     if not image.is_floating_point():
         return f'a tensor of {image.dtype}'
@@ -97,7 +100,7 @@ class OnnxTeacher(ImageTeacher):
     """An ONNX file with one image as input.
 
     Args:
-        path (str): File that maps (N, 3, H, W), RGB in [-1, 1], to the same,
+        path (str): File that maps (N, C, H, W) in [-1, 1] to the same size,
             such as ``tools/export.py`` writes; N is free or 1, which makes
             it run image by image. Single or half precision.
         output_name (str | None): The image, where there are more outputs.
@@ -135,13 +138,16 @@ class OnnxTeacher(ImageTeacher):
         """Keep name, precision and the fixed sizes of the input."""
         shape = [d if isinstance(d, int) else None for d in entry.shape]
         if entry.type not in _PRECISIONS or len(shape) != 4 or \
-                shape[0] not in (1, None) or shape[1] not in (3, None):
+                shape[0] not in (1, None) or \
+                shape[1] not in (None, *IMAGE_MODES):
             raise ValueError(
                 f'{self.path} takes {entry.type} of shape {entry.shape}: '
-                'expected floats of shape [N, 3, H, W], N free or 1')
+                'expected floats of shape [N, C, H, W], N free or 1, C one '
+                f'of {list(IMAGE_MODES)}')
         self.input_name = entry.name
         self.precision = _PRECISIONS[entry.type]
         self.one_by_one = shape[0] == 1
+        self.channels = shape[1]  # None where it is free
         self.size = tuple(shape[2:])  # (H, W), None where it is free
 
     def extra_repr(self) -> str:
@@ -195,7 +201,7 @@ class CallableTeacher(ImageTeacher):
 
     Args:
         function (str): ``'package.module:name'`` of a callable that maps a
-            tensor (N, 3, H, W), RGB in [-1, 1], to the same.
+            tensor (N, C, H, W) in [-1, 1] to the same size.
         arguments (dict | None): Where given, the object of that name is a
             class or a factory, which makes the callable of them:
             ``dict(device='cuda')``, or ``dict()`` for none.

@@ -28,7 +28,7 @@ class VGG16Features(nn.Module):
 
     Input is mapped to [0, 1] and, as in OMGD, CRD and GAN Slimming, *not*
     normalised with ImageNet's mean and deviation: their loss weights are
-    tuned to that. The weights are buffers that no checkpoint of the model
+    tuned to that. A grey image is repeated, of RGBA it sees RGB. The weights are buffers that no checkpoint of the model
     holds, since they never change.
 
     Args:
@@ -84,9 +84,9 @@ class VGG16Features(nn.Module):
         return state
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, 3, H, W) in
+        """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, C, H, W) in
         [-1, 1]."""
-        x, taps = (image + 1) / 2, []
+        x, taps = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
         for index in _WIDTHS:
             if index in _POOL_BEFORE:
                 x = F.max_pool2d(x, 2)

@@ -29,7 +29,7 @@ class CycleGANStep:
         """Translate and reconstruct both domains.
 
         Args:
-            inputs (dict[str, Tensor]): ``img_<domain>`` (N, 3, H, W).
+            inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W).
             layers (dict[str, list[str]]): What to tap by domain in the pass
                 from real to fake; given as ``features_<domain>``.
         """
@@ -126,7 +126,7 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
         """Train on one preprocessed batch.
 
         Args:
-            inputs (dict[str, Tensor]): ``img_<domain>`` (N, 3, H, W).
+            inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W).
             generators (OptimWrapper): Optimizer of both generators.
             discriminators (OptimWrapper): Optimizer of both others.
             layers (dict | None): Of the generators, to tap, by domain.

@@ -25,7 +25,7 @@ class DistillBatch:
                      perceptual=VGG16Features(),
                      judge=lambda teacher, image: (logits, {'model.1': ...}))
 
-    Images are (N, 3, H, W) in [-1, 1]; targets carry no graph. ``judge``
+    Images are (N, C, H, W) in [-1, 1]; targets carry no graph. ``judge``
     shows an image to a teacher's discriminator.
     """
     source: Tensor

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..compressors.students import RESULT, compress_source, write_results
+from ..core.channels import image_channels
 from ..core.files import atomic_folder, atomic_write
 from ..core.spaces import Configuration, name_of
 from ..data.fetch import sha256_of
@@ -57,7 +58,8 @@ def check_slice(net: SuperNet, configuration: Configuration, path: Path,
         RuntimeError: If their images differ by more than the order of sums.
     """
     device = next(net.parameters()).device
-    image = torch.rand(1, 3, size, size, device=device) * 2 - 1
+    image = torch.rand(1, image_channels(net), size, size,
+                       device=device) * 2 - 1
     small = load_student(path).to(device)
     try:
         net.set_channels(configuration)

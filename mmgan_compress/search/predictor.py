@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ..compressors.latency import LEAST, MOST
 from ..compressors.subnets import subnet
+from ..core.channels import image_channels
 from ..core.spaces import Configuration
 from ..deploy.timing import Timing, convert_for_timing, side_by_side
 from ..models.supernet import SuperNet
@@ -173,7 +174,7 @@ def measure_subnets(supernet: SuperNet,
                                  threads)
               for c in tqdm(configurations, desc=f'open in {runtime}',
                             unit=' networks')]
-    image = np.zeros((1, 3, size, size), np.float32)
+    image = np.zeros((1, image_channels(supernet), size, size), np.float32)
     runs = {str(i): lambda model=model: model.run(image)
             for i, model in enumerate(models)}
     look = side_by_side(runs, warmup=1, repeats=1)
