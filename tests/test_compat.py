@@ -120,7 +120,9 @@ def test_plain_runner_checkpoints_load_inside_runner_only(tmp_path):
     seen = {}
 
     def load(self):
-        seen['hub'] = torch.load(path, weights_only=True)['message_hub']
+        content = torch.load(path, weights_only=True)
+        seen['hub'] = content['message_hub']
+        return content
 
     original, Runner.load_checkpoint = Runner.load_checkpoint, load
     try:

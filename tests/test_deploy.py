@@ -197,7 +197,7 @@ def test_pictures_in_and_out(name, student, tmp_path):
     report = export_student(folder / 'unet.pth', tmp_path,
                             Target(name, uint8=True), images=[])
     assert report['uint8'] and report['max_abs'] < 1.01 / 127.5
-    model = open_model(tmp_path)
+    model = open_model(tmp_path, trust=True)
     assert model.facts['layout'] == 'NHWC'
     assert json.loads(model.facts['input_shape']) == [1, 64, 64, 3]
     image = Image.open(folder / 'photos' / '0.png')
