@@ -252,7 +252,7 @@ def test_tensorrt_up_to_the_onnx(student, tmp_path):
                     '--size', 64, '--images', folder / 'photos')
     assert done.returncode == 0, done.stderr
     assert 'trtexec --onnx=' in done.stdout
-    assert '--maxShapes=input:4x3x128x128' in done.stdout
+    assert '--maxShapes=input:4x3x512x512' in done.stdout
     assert not (tmp_path / 'end2end.engine').exists()
     assert (tmp_path / 'end2end.onnx').is_file()
 

@@ -137,7 +137,8 @@ def test_stage_norms():
     torch.testing.assert_close(staged(x), plain(x))
 
 
-@pytest.mark.parametrize('kind', ['resnet', 'unet', 'separable'])
+@pytest.mark.parametrize('kind', [
+    pytest.param('resnet', marks=pytest.mark.slow), 'unet', 'separable'])
 def test_dynamic_export(kind, tmp_path):
     host = make_student(tmp_path / 's.pth', kind)
     report = export_student(tmp_path / 's.pth', tmp_path / 'out',
