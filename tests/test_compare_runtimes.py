@@ -14,7 +14,7 @@ def test_table(tmp_path, monkeypatch, capsys):
     make_student(tmp_path / 'a.pth', 'separable')
     tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
     # none, where a recipe would give some
-    monkeypatch.setitem(tool['main'].__globals__, 'images_of',
+    monkeypatch.setitem(tool['images_of'].__globals__, 'images_of',
                         lambda *_: [])
     monkeypatch.setattr('sys.argv', [
         'compare_runtimes', f'a={tmp_path}/a.pth', '--recipe',
@@ -35,7 +35,7 @@ def test_what_differs_is_an_error(tmp_path, monkeypatch):
     make_student(tmp_path / 'a.pth', 'separable')
     tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
     monkeypatch.setitem(
-        tool['main'].__globals__, 'compare',
+        tool['images_of'].__globals__, 'compare',
         lambda *_: dict(differs='the outputs differ by 0.3'))
     monkeypatch.setattr('sys.argv', [
         'compare_runtimes', f'a={tmp_path}/a.pth', '--recipe',
