@@ -4,8 +4,9 @@ import importlib
 __version__ = '0.1.0'
 # Public functions and where they live. They load on first use, because
 # `import mmgan_compress` must not import torch or mmagic.
-_API = {'load_student': 'student', 'save_student': 'student',
-        'Translator': 'translator', 'translate': 'translator'}
+_API = {'load_student': 'models.student', 'save_student': 'models.student',
+        'Translator': 'inference.translator',
+        'translate': 'inference.translator'}
 
 
 def __getattr__(name: str):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
-DATA = Path(__file__).parent / 'data' / 'demo'
+DATA = Path(__file__).parent / 'datasets' / 'demo'
 SIZE = 64
 # The demo's settings: chosen by trying on 2 cores, for a student that
 # visibly does the task after some 4 minutes.

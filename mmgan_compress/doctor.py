@@ -58,7 +58,7 @@ def _shims() -> list[str]:
 
 
 def _weights() -> list[str]:
-    from .data.weights import weights_path
+    from .datasets.weights import weights_path
     lines = ['\nprepared weights:']
     for name, use in (('vgg16', 'perceptual losses, LPIPS'),
                       ('inception', 'FID')):

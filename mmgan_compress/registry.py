@@ -56,17 +56,18 @@ def _child(parent: Registry, *locations: str) -> Registry:
         locations=[f'mmgan_compress.{name}' for name in locations])
 
 
-MODELS = _child(mmagic_registry.MODELS, 'models', 'distillers')
+MODELS = _child(mmagic_registry.MODELS, 'models', 'losses',
+                'distillers')
 MODEL_WRAPPERS = _child(MMENGINE_WRAPPERS, 'engine')
-DATASETS = _child(mmagic_registry.DATASETS, 'data.datasets')
-DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS, 'data.datasets')
+DATASETS = _child(mmagic_registry.DATASETS, 'datasets')
+DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS, 'datasets')
 TRANSFORMS = _child(mmagic_registry.TRANSFORMS, 'data.transforms')
 HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
 EVALUATORS = _child(mmagic_registry.EVALUATORS, 'evaluation')
 METRICS = _child(mmagic_registry.METRICS, 'evaluation')
-TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'compressors',
-                    'search')
+TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'pruning',
+                    'quantization', 'integrations', 'search')
 
 # A distiller is a module of the model: one registry, two names. The other
 # verbs of compression are tools, built the way TASK_UTILS are.

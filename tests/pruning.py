@@ -7,10 +7,10 @@ import torch
 import torch.nn as nn
 from golden import build
 
-from mmgan_compress.compressors.dependencies import channel_groups
-from mmgan_compress.compressors.slicing import difference, masked
-from mmgan_compress.compressors.students import (Source, compress_source,
-                                                 write_results)
+from mmgan_compress.pruning.dependencies import channel_groups
+from mmgan_compress.pruning.slicing import difference, masked
+from mmgan_compress.pruning.workflow import (Source, compress_source,
+                                             write_results)
 from mmgan_compress.core.channels import channel_map
 
 RGB = dict(in_channels=3, out_channels=3)

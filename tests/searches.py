@@ -6,7 +6,7 @@ from pathlib import Path
 from golden import build
 from supernets import SMALL
 
-from mmgan_compress.core.spaces import name_of
+from mmgan_compress.core.search_space import name_of
 from mmgan_compress.search.candidates import Candidates, Costs, Limit
 from mmgan_compress.search.searchers import build_searcher
 from mmgan_compress.search.study import (Problem, open_study, results,

@@ -169,7 +169,7 @@ def test_every_extra_that_is_named_exists():
     ('neural_compressor', 'INCStatic', 'quant')])
 def test_a_missing_extra_is_named_before_the_work(package, quantizer, extra,
                                                   monkeypatch):
-    from mmgan_compress.compressors.int8 import build_quantizer
+    from mmgan_compress.quantization.workflow import build_quantizer
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf'{quantizer} needs .*'
                                           rf'mmgan_compress\[{extra}\]'):

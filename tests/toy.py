@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmengine.runner.priority import get_priority
 from PIL import Image
 
-from mmgan_compress.engine.launch import set_everywhere, walk
+from mmgan_compress.engine.runner_builder import set_everywhere, walk
 from mmgan_compress.models.perceptual import _WIDTHS
 from mmgan_compress.registry import MODELS
 

@@ -34,7 +34,7 @@ def main():
     """Train on several processes, by gloo where there is no GPU."""
     import torch
 
-    from mmgan_compress.engine import launch
+    from mmgan_compress.engine import runner_builder as launch
     torch.set_num_threads(1)
     launch.start_distributed(Namespace(launcher='pytorch'))
     # as in toy.train, the layout of a config's text takes half of the time

@@ -98,7 +98,7 @@ def recipe_networks(source: str, name: str, folder: Path,
     from mmengine.registry import init_default_scope
 
     from mmgan_compress.benchmark.candidates import student_of_config
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.core.configs import find_config
     from mmgan_compress.engine.channels import fit_channels
     cfg = Config.fromfile(find_config(source))
     fit_channels(cfg)

@@ -64,7 +64,7 @@ def naive_relations(student, teacher):
 
 def naive_losses(student, teacher, parts):
     """Sum the naive loss over parts of (1, 3, H, W) images."""
-    from mmgan_compress.models.relations import cut_patches
+    from mmgan_compress.losses.relational import cut_patches
     samples = dict(
         rows=lambda image: image[0].transpose(0, 1).flatten(1),
         columns=lambda image: image[0].permute(2, 0, 1).flatten(1),
@@ -84,8 +84,8 @@ def measure(form: str, part: str, args: argparse.Namespace) -> dict:
     """Measure one form in this process."""
     import torch
 
-    from mmgan_compress.models.relations import RelationTerm
-    from mmgan_compress.models.terms import DistillBatch
+    from mmgan_compress.losses.relational import RelationTerm
+    from mmgan_compress.losses.base import DistillBatch
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     parts = PARTS[:-1] if part == 'all' else (part, )

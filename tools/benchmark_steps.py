@@ -145,7 +145,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     """Measure recipe by recipe and print."""
     args = parse_args()
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.core.configs import find_config
     configs = [find_config(config) for config in args.configs] or sorted(
         map(str, ROOT.glob('configs/*.py')))
     if args.steps < 1:

@@ -33,7 +33,7 @@ def baseline_of(config: str) -> tuple[str, int, str]:
     it generates."""
     from mmengine.config import Config
 
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.core.configs import find_config
     from mmgan_compress.core.schedule import TrainSchedule
     from mmgan_compress.demo import apply_demo
     cfg = Config.fromfile(find_config(config))

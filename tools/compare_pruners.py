@@ -92,12 +92,12 @@ def save_teacher(path: Path):
         return
     from mmengine.config import Config
 
-    from mmgan_compress.compressors.base import init_weights
-    from mmgan_compress.compressors.sources import Source
-    from mmgan_compress.compressors.students import save_dense
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.pruning.base import init_weights
+    from mmgan_compress.pruning.student_io import Source
+    from mmgan_compress.pruning.workflow import save_dense
+    from mmgan_compress.core.configs import find_config
     from mmgan_compress.demo import DATA, SIZE
-    from mmgan_compress.student_config import build_generator
+    from mmgan_compress.models.student_config import build_generator
     cfg = Config.fromfile(find_config('teacher_flat2emoji.py'))
     config = cfg.model.distiller.teacher.generator.to_dict()
     config['init_cfg'] = dict(
@@ -179,7 +179,7 @@ def measure(students: dict[str, Path], results: dict[str, dict],
 
     from mmgan_compress.demo import SIZE
     from mmgan_compress.deploy.timing import convert_for_timing, side_by_side
-    from mmgan_compress.student import load_student
+    from mmgan_compress.models.student import load_student
     models = {
         (name, runtime): convert_for_timing(load_student(path), SIZE,
                                             runtime, threads)
@@ -229,9 +229,9 @@ def picture(out: Path, students: dict[str, Path], recipe: Path):
     from mmengine.config import Config
 
     from mmgan_compress.evaluation.comparison import save_comparison
-    from mmgan_compress.models.host import DistilledTranslator
+    from mmgan_compress.models.distillation_model import DistilledTranslator
     from mmgan_compress.registry import DATASETS
-    from mmgan_compress.student import load_student
+    from mmgan_compress.models.student import load_student
     cfg = Config.fromfile(recipe)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     at = np.linspace(0, len(dataset) - 1, 6).astype(int)

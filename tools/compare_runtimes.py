@@ -86,7 +86,7 @@ def read_students(words: list[str]) -> dict[str, Path]:
 
 def find_configs(names) -> list[str]:
     """Return the paths of deploy configs, of all if none is named."""
-    from mmgan_compress.core.recipes import CONFIGS, find_config
+    from mmgan_compress.core.configs import CONFIGS, find_config
     if names:
         return [find_config(name) for name in names]
     return sorted(map(str, (CONFIGS / 'deploy').glob(f'{PREFIX}*.py')))
@@ -105,8 +105,8 @@ def compare(student: Path, target, folder: Path,
     """Export to a target; return what was measured, or why it was not."""
     from mmgan_compress.deploy.export import (CALIBRATION_IMAGES,
                                               export_student)
-    from mmgan_compress.deploy.parity import MAX_IMAGES, ParityError
-    from mmgan_compress.student import student_info
+    from mmgan_compress.deploy.verify import MAX_IMAGES, ParityError
+    from mmgan_compress.models.student import student_info
     # in place of the config's own: models of 8 bits are scored, too, on
     # images of that size
     size = args.size or student_info(student)['image_size']
@@ -142,8 +142,8 @@ def add_scores(rows: dict, students: dict[str, Path],
 
 def recipe_of(student: Path, loader: str, args: argparse.Namespace):
     """Return the recipe, source and target domain of a student."""
-    from mmgan_compress.engine.quality import read_recipe, source_of
-    from mmgan_compress.student import student_info
+    from mmgan_compress.engine.evaluate import read_recipe, source_of
+    from mmgan_compress.models.student import student_info
     info = student_info(student)
     domain = info['default_domain']
     cfg = read_recipe(args.recipe, loader, info, args.demo, args.data_root)
@@ -153,8 +153,8 @@ def recipe_of(student: Path, loader: str, args: argparse.Namespace):
 def images_of(student: Path, loader: str, most: int,
               args: argparse.Namespace) -> list:
     """Return images of the recipe, to calibrate or to compare on."""
-    from mmgan_compress.engine.quality import named_images
-    from mmgan_compress.student import student_info
+    from mmgan_compress.engine.evaluate import named_images
+    from mmgan_compress.models.student import student_info
     info = student_info(student)
     return named_images(args.recipe, loader, info, info['default_domain'],
                         most, demo=args.demo, data_root=args.data_root)
@@ -163,9 +163,9 @@ def images_of(student: Path, loader: str, most: int,
 def score(student: Path, models: dict[str, str],
           args: argparse.Namespace) -> dict:
     """Return the figures of a student and its models on the test split."""
-    from mmgan_compress.compressors.int8 import RuntimeNetwork
-    from mmgan_compress.engine.quality import score_networks
-    from mmgan_compress.student import load_student
+    from mmgan_compress.quantization.workflow import RuntimeNetwork
+    from mmgan_compress.engine.evaluate import score_networks
+    from mmgan_compress.models.student import load_student
     cfg, source, domain = recipe_of(student, 'test_dataloader', args)
     networks = {key: RuntimeNetwork(path) for key, path in models.items()}
     figures, _ = score_networks(

@@ -92,10 +92,11 @@ def compress(args: argparse.Namespace) -> str:
     """Read, compress, write; return the table."""
     import torch
 
-    from mmgan_compress.compressors import sources, students
+    from mmgan_compress.pruning import (student_io as sources,
+                                        workflow as students)
     from mmgan_compress.core.files import refuse_taken
     from mmgan_compress.engine import finetune
-    from mmgan_compress.engine.launch import load_config
+    from mmgan_compress.engine.runner_builder import load_config
     refuse_taken(
         [Path(args.out, name) for name in (
             *students.FILES, finetune.NAME,

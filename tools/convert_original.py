@@ -63,7 +63,7 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from mmgan_compress.core.files import refuse_taken, write_tensors
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.core.configs import find_config
     from mmgan_compress.models.original import load_original
     from mmgan_compress.registry import MODELS
     refuse_taken([args.target], [args.source, args.config], args.overwrite)

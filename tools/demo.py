@@ -33,7 +33,7 @@ def run(*command: str):
 def main():
     """Train into the next free folder, then export to ONNX."""
     config = parse_args().config
-    from mmgan_compress.engine.launch import next_work_dir
+    from mmgan_compress.engine.runner_builder import next_work_dir
     work_dir = next_work_dir(config, demo=True)
     run(str(TOOLS / 'train.py'), config, '--demo', '--work-dir', work_dir)
     run(str(TOOLS / 'export.py'), f'{work_dir}/student.pth',

@@ -48,9 +48,10 @@ def main() -> None:
     """Open the models and serve the page."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress import Translator, pictures
+    from mmgan_compress import Translator
+    from mmgan_compress.datasets import pictures
     from mmgan_compress.demo import DATA
-    from mmgan_compress.try_page import TryPage, serve
+    from mmgan_compress.inference.page import TryPage, serve
     files = dict(teacher=args.teacher, student=args.student)
     models = {title: Translator(file, args.domain, threads=args.threads,
                                 trust=args.trust)

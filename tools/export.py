@@ -95,9 +95,9 @@ def target_of(args: argparse.Namespace):
 def images_of(args: argparse.Namespace) -> list:
     """Return the images to compare on, and those to calibrate on."""
     from mmgan_compress.deploy.export import CALIBRATION_IMAGES
-    from mmgan_compress.deploy.parity import MAX_IMAGES
-    from mmgan_compress.engine.quality import named_images
-    from mmgan_compress.student import student_info
+    from mmgan_compress.deploy.verify import MAX_IMAGES
+    from mmgan_compress.engine.evaluate import named_images
+    from mmgan_compress.models.student import student_info
     info = student_info(args.student)
     return [named_images(name, loader, info,
                          args.domain or info['default_domain'], most,
@@ -143,7 +143,7 @@ def main() -> None:
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
     from mmgan_compress.deploy.export import export_student
-    from mmgan_compress.deploy.parity import ParityError
+    from mmgan_compress.deploy.verify import ParityError
     try:
         target = target_of(args)
         report = export_student(args.student, args.out, target, args.size,

@@ -68,12 +68,12 @@ def load_networks(source: str) -> dict:
         ValueError: If the config is not that of a model.
     """
     if Path(source).suffix != '.py':
-        from mmgan_compress.student import load_student
+        from mmgan_compress.models.student import load_student
         return {'student': load_student(source)}
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    from mmgan_compress.core.recipes import find_config
+    from mmgan_compress.core.configs import find_config
     from mmgan_compress.engine.channels import fit_channels
     from mmgan_compress.registry import MODELS
     cfg = Config.fromfile(find_config(source))
@@ -94,7 +94,7 @@ def measure(network, size: int, with_layers: bool) -> dict:
     """Return the figures of one network for a square image."""
     import torch.nn as nn
 
-    from mmgan_compress.core.resources import count_macs, count_params
+    from mmgan_compress.core.complexity import count_macs, count_params
     first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     macs = count_macs(network, (1, first.in_channels, size, size))
     figures = dict(

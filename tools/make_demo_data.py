@@ -149,12 +149,12 @@ def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
 def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', default='mmgan_compress/data/demo')
+    parser.add_argument('--out', default='mmgan_compress/datasets/demo')
     parser.add_argument('--overwrite', action='store_true',
                         help='replace sets that are there')
     args = parser.parse_args()
     from mmgan_compress.core.files import refuse_taken, write_text
-    from mmgan_compress.data.recipes import prepare_data
+    from mmgan_compress.datasets.prepare import prepare_data
     out = Path(args.out)
     refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],
                  overwrite=args.overwrite)

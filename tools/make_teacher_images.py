@@ -40,7 +40,7 @@ def main() -> None:
     """Make the images and say how a recipe uses them."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.teacher_images import make_teacher_images
+    from mmgan_compress.inference.teacher_images import make_teacher_images
     files = make_teacher_images(args.teacher, args.input, args.out,
                                 args.size, args.paired_side, args.domain)
     print(f'{len(files)} image(s) in {args.out}; train on them with '

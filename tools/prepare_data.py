@@ -35,7 +35,7 @@ def main() -> None:
     """Prepare the data set and say what came out."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.data.recipes import prepare_data
+    from mmgan_compress.datasets.prepare import prepare_data
     manifest = prepare_data(args.name, args.out, args.size, args.archive)
     for folder, count in manifest['counts'].items():
         print(f'  {folder}: {count} images')

@@ -40,7 +40,7 @@ def parse_args() -> argparse.Namespace:
 
 def prepare_teacher(args: argparse.Namespace) -> None:
     """Write a generator of CartoonGAN."""
-    from mmgan_compress.cartoongan import LICENCE, prepare_cartoongan
+    from mmgan_compress.inference.cartoongan import LICENCE, prepare_cartoongan
     out = prepare_cartoongan(
         args.name.removeprefix(CARTOONGAN),
         args.out or f'teachers/{args.name}.pth',
@@ -56,7 +56,7 @@ def main() -> None:
     if args.name.startswith(CARTOONGAN):
         prepare_teacher(args)
     else:
-        from mmgan_compress.data.weights import prepare_weights
+        from mmgan_compress.datasets.weights import prepare_weights
         prepare_weights(args.name, args.source)
 
 

@@ -72,7 +72,7 @@ def parse_args() -> argparse.Namespace:
 
 def quantizer_of(args: argparse.Namespace, info: dict) -> dict:
     """Return the quantizer's config."""
-    from mmgan_compress.compressors.students import read_options
+    from mmgan_compress.pruning.workflow import read_options
     chosen = dict(skip=args.skip, psnr_floor=args.psnr_floor,
                   sensitivity=args.sensitivity or None)
     options = dict(read_options(args.options), **{
@@ -84,14 +84,14 @@ def quantizer_of(args: argparse.Namespace, info: dict) -> dict:
 
 def quantize(args: argparse.Namespace) -> dict:
     """Quantize and score; return the record."""
-    from mmgan_compress.compressors.int8 import (LOWERED, build_quantizer,
-                                                 quantize_student,
-                                                 write_record)
+    from mmgan_compress.quantization.workflow import (LOWERED, build_quantizer,
+                                                      quantize_student,
+                                                      write_record)
     from mmgan_compress.deploy.export import CALIBRATION_IMAGES
     from mmgan_compress.deploy.targets import read_target
-    from mmgan_compress.engine.quality import (named_images, read_recipe,
-                                               recipe_images, source_of)
-    from mmgan_compress.student import student_info
+    from mmgan_compress.engine.evaluate import (named_images, read_recipe,
+                                                recipe_images, source_of)
+    from mmgan_compress.models.student import student_info
     info = student_info(args.student)
     domain = args.domain or info['default_domain']
     source = source_of(info, domain)
@@ -132,9 +132,9 @@ def check_size(args: argparse.Namespace, cfg, target, info: dict) -> None:
 def score(args: argparse.Namespace, cfg, images: list, domains: list,
           record: dict) -> dict:
     """Return the figures of both models on the test split."""
-    from mmgan_compress.compressors.int8 import RuntimeNetwork, loss_on
-    from mmgan_compress.engine.quality import score_networks
-    from mmgan_compress.student import load_student
+    from mmgan_compress.quantization.workflow import RuntimeNetwork, loss_on
+    from mmgan_compress.engine.evaluate import score_networks
+    from mmgan_compress.models.student import load_student
     model = Path(args.out, next(iter(record['export']['files'])))
     networks = dict(
         fp32=load_student(args.student, domains[1]),
@@ -166,7 +166,7 @@ def print_record(record: dict, out: str) -> None:
           f'{lost["max_abs"]:.3f}) from single precision on the worst of '
           f'{lost["images"]} images; made for processor '
           f'{record["export"]["processor"]}')
-    from mmgan_compress.deploy.parity import VISIBLE
+    from mmgan_compress.deploy.verify import VISIBLE
     if lost['psnr'] is not None and lost['psnr'] < VISIBLE:
         print('That can be seen: more calibration images, --psnr-floor, or '
               'training with quantization (configs/quantization) lose less')

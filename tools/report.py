@@ -37,9 +37,9 @@ def parse_args() -> argparse.Namespace:
 def report(args: argparse.Namespace):
     """Score all students; return the report."""
     from mmgan_compress.core.files import refuse_taken
-    from mmgan_compress.engine.quality import read_recipe, score_networks
+    from mmgan_compress.engine.evaluate import read_recipe, score_networks
     from mmgan_compress.evaluation.report import FILES, STUDENT, build_report
-    from mmgan_compress.student import load_student
+    from mmgan_compress.models.student import load_student
     out, networks = Path(args.out), {}
     refuse_taken([out / name for name in FILES], overwrite=args.overwrite)
     for text in args.students:

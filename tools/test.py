@@ -44,7 +44,8 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Build the runner, load the weights, write the report."""
     args = parse_args()
-    from mmgan_compress.engine.launch import finish_distributed, make_tester
+    from mmgan_compress.engine.runner_builder import (finish_distributed,
+                                                      make_tester)
     from mmgan_compress.engine.results import report_run
     with one_line_errors(OSError), ExitStack() as held:
         report_run(make_tester(args, held))

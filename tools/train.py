@@ -39,8 +39,8 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Refuse what cannot work, then hand over to Runner."""
     args = parse_args()
-    from mmgan_compress.engine.launch import (finish_distributed, make_runner,
-                                              resumable)
+    from mmgan_compress.engine.runner_builder import (finish_distributed,
+                                                      make_runner, resumable)
     # a ValueError in training is no mistake of the user: with its traceback
     with one_line_errors(OSError), ExitStack() as held:
         runner = make_runner(args, held)

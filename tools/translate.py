@@ -51,8 +51,8 @@ def main() -> None:
     """Translate and say where the results are."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.translator import Translator
-    from mmgan_compress.video import is_video
+    from mmgan_compress.inference.translator import Translator
+    from mmgan_compress.inference.video import is_video
     run = Translator(args.model, args.domain, args.runtime, args.threads,
                      args.trust)
     files = run(args.input, args.out, args.batch, args.overwrite)

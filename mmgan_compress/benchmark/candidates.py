@@ -8,15 +8,15 @@ from typing import Any, Optional
 
 from tqdm import tqdm
 
-from .. import pictures
+from ..datasets import pictures
 from ..core.channels import image_channels
-from ..core.resources import count_macs, count_params
+from ..core.complexity import count_macs, count_params
 from ..deploy.export import checked_size, export_student
-from ..deploy.parity import DEMO
+from ..deploy.verify import DEMO
 from ..deploy.targets import Target
-from ..deploy.writers import BACKENDS
+from ..deploy.exporters import BACKENDS
 from ..registry import MODELS
-from ..student import load_student, save_student, student_info
+from ..models.student import load_student, save_student, student_info
 
 EAGER = 'eager'
 # written once more for 8-bit pictures, where the runtime can take them

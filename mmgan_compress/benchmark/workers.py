@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..core.extensions import import_modules
 from ..deploy.runtimes import open_model
 from ..deploy.timing import Timing
-from ..translator import Translator
+from ..inference.translator import Translator
 from .candidates import EAGER, Candidate
 
 GEMM_SIDE = 1024

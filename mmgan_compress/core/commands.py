@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from .logs import message_of
+from .logging import message_of
 
 # what a user can mend; anything else is a fault of ours, with its traceback
 MISTAKES = (OSError, ValueError, KeyError, TypeError, ImportError)

@@ -13,19 +13,19 @@ import torch.nn as nn
 
 from ..compat import require
 from ..core.files import naming
-from ..data.fetch import sha256_of
-from ..data.images import MIN_SIDE
-from ..student import load_student
-from ..student_config import channels_of
-from .facts import student_facts
-from .norms import has_instance_norms, stage_norms
-from .parity import (Limits, ParityError, compare, limits, real_inputs,
+from ..datasets.fetch import sha256_of
+from ..datasets.images import MIN_SIDE
+from ..models.student import load_student
+from ..models.student_config import channels_of
+from .metadata import student_facts
+from .instance_norm import has_instance_norms, stage_norms
+from .verify import (Limits, ParityError, compare, limits, real_inputs,
                      sample_inputs, to_levels)
 from .runtimes import open_model
 from .scales import student_scales
 from .sdk_files import sdk_files
 from .targets import Target
-from .writers import STEM, Backend, Job, check_target
+from .exporters import STEM, Backend, Job, check_target
 
 StrPath = Union[str, Path]
 RECORD = 'parity.json'

@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.channels import image_channels
-from .phases import phased
+from .pixel_shuffle import phased
 
 
 def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:

@@ -23,7 +23,7 @@ from ..compat import require
 from ..core.layers import find_layer
 from ..core.processors import TOPS, VNNI, X86
 from .onnx import silenced, write_onnx
-from .phases import PHASES, PhasedConv
+from .pixel_shuffle import PHASES, PhasedConv
 from .quantize_onnx import NORMS, check_settings, quantize
 from .scales import layer_names
 

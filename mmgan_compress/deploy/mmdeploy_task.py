@@ -24,13 +24,13 @@ from mmengine import Config
 from PIL import Image
 from torch import Tensor
 
-from .. import pictures
-from ..data.images import read_image
-from ..student import load_student
+from ..datasets import pictures
+from ..datasets.images import read_image
+from ..models.student import load_student
 from .graph import prepare
-from .norms import stage_norms
+from .instance_norm import stage_norms
 from .targets import TASK, Target, read_target
-from .writers import BACKENDS
+from .exporters import BACKENDS
 
 if TASK not in [task.value for task in Task]:
     extend_enum(Task, 'IMAGE_TRANSLATION', TASK)

@@ -11,7 +11,7 @@ import torch
 import torch.nn as nn
 
 from ..core.channels import image_channels
-from ..data.images import MIN_SIDE
+from ..datasets.images import MIN_SIDE
 from .graph import Pictures, prepare
 
 OPSET = 18  # the lowest that torch's exporter writes without a conversion

@@ -13,8 +13,8 @@ import torch
 
 from ..compat import require
 from ..core.processors import VNNI, check_processor
-from ..student import load_student
-from .facts import FACTS, student_facts
+from ..models.student import load_student
+from .metadata import FACTS, student_facts
 from .inductor import SUFFIX, holds_native_code, read_facts
 
 StrPath = Union[str, Path]

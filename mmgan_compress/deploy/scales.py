@@ -14,7 +14,7 @@ from ..compat import require
 from ..core.layers import find_layer
 from ..core.processors import TOPS, VNNI
 from .graph import prepare
-from .phases import PHASES
+from .pixel_shuffle import PHASES
 
 LAYERS = ('Conv', 'ConvTranspose')
 _TINY = np.finfo(np.float32).tiny

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import mmagic
 
-from ..student_config import channels_of
+from ..models.student_config import channels_of
 from .targets import TASK, Target, deploy_config
 
 # whose layout this is: mmdeploy/backend/sdk/export_info.py

@@ -6,7 +6,7 @@ from typing import Any, Optional, Union
 from mmengine import Config
 
 from ..core.processors import ANY
-from ..core.recipes import find_config
+from ..core.configs import find_config
 from .onnx import OPSET
 
 TASK = 'ImageTranslation'

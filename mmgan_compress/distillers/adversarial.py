@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 weights_in)
 from ..core.training import frozen, update
-from ..models.gan_loss import gan_loss
+from ..losses.gan import gan_loss
 from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS, MODELS
 from .base import detached

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..core.channels import image_channels
 from ..core.schedule import TrainSchedule
-from ..core.taps import disable_inplace, forward_with_taps
+from ..core.feature_extraction import disable_inplace, forward_with_taps
 from ..core.training import frozen
-from ..models.terms import DistillBatch, DistillTerm
+from ..losses.base import DistillBatch, DistillTerm
 from ..registry import MODELS
-from .stand_ins import StandIns
-from .teachers import (check_teachers, check_term, load_teachers,
-                       teacher_faults)
+from .teacher_snapshots import StandIns
+from .teacher_loading import (check_teachers, check_term, load_teachers,
+                              teacher_faults)
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.spaces import Configuration
+from ..core.search_space import Configuration
 from ..core.training import backward, frozen, step
-from ..models.gan_loss import gan_loss
+from ..losses.gan import gan_loss
 from ..models.supernet import SuperNet, transfer_weights
 from ..registry import DISTILLERS
 from .adversarial import PlayingStudent
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
-from .teachers import check_offline_direction
+from .teacher_loading import check_offline_direction
 
 
 class CompressedStudent(PlayingStudent):

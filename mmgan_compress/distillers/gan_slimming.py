@@ -19,14 +19,14 @@ from torch.nn.modules.batchnorm import _NormBase
 from ..core.layers import find_layer
 from ..core.training import frozen, update
 from ..models.fake_quant import fake_quantize
-from ..models.gan_loss import gan_loss
+from ..losses.gan import gan_loss
 from ..models.slimmable import free_channels
 from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS
 from .adversarial import PlayingStudent
 from .base import detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
-from .teachers import check_offline_direction
+from .teacher_loading import check_offline_direction
 
 
 class ParameterView(nn.Module):

@@ -13,7 +13,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..core.training import frozen, global_mean, update
-from ..models.gan_loss import gan_loss
+from ..losses.gan import gan_loss
 from ..models.gates import GatedPatchDiscriminator
 from ..registry import DISTILLERS
 from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix

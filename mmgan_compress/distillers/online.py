@@ -6,13 +6,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.taps import forward_with_taps
+from ..core.feature_extraction import forward_with_taps
 from ..core.training import backward, frozen, step, update
 from ..models.discriminators import MultiHeadPatchDiscriminator
-from ..models.gan_loss import gan_loss
+from ..losses.gan import gan_loss
 from ..registry import MODELS
 from .base import BaseDistiller, detached
-from .teachers import image_only
+from .teacher_loading import image_only
 
 
 class PairedOnlineDistiller(BaseDistiller):

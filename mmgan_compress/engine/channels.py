@@ -6,9 +6,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
 from ..core.domains import per_domain
-from ..core.recipes import walk
+from ..core.configs import walk
 from ..registry import MODELS
-from ..student_config import build_generator, channels_by_domain
+from ..models.student_config import build_generator, channels_by_domain
 
 _PROBE_SIDE = 512  # suits U-Nets of nine levels; nothing is computed
 _OLD_READERS = ('LoadImageFromFile', 'LoadPairedImageFromFile')

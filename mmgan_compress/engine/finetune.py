@@ -24,15 +24,15 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..core.files import write_text
-from ..core.logs import message_of, quiet
+from ..core.logging import message_of, quiet
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
-from ..models.roles import is_unet
+from ..models.topology import is_unet
 from ..models.slim import SLIM
 from ..registry import MODELS
 from .channels import fit_channels
 from .finetune_terms import fit_taps, leave_out_judged
-from .launch import load_config, set_everywhere, walk
+from .runner_builder import load_config, set_everywhere, walk
 
 NAME = 'finetune.py'
 # OMGD's losses need neither pairs nor a discriminator

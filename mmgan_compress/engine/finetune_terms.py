@@ -7,7 +7,7 @@ import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 
 from ..core.layers import find_layer
-from ..models.roles import is_unet, resnet_chain, unet_convs
+from ..models.topology import is_unet, resnet_chain, unet_convs
 from ..registry import DISTILLERS, MODELS
 
 

@@ -7,7 +7,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from ..core.training import accumulated
 from ..registry import LOOPS
-from .state import preserved_rng, unwrap
+from .resume import preserved_rng, unwrap
 
 
 @LOOPS.register_module()

@@ -26,11 +26,11 @@ from torch import Tensor
 
 from ..compat import require
 from ..core.domains import per_domain
-from ..core.logs import quiet
+from ..core.logging import quiet
 from ..registry import MODELS, TASK_UTILS
-from .host_run import HostRun, StepTasks, StepTasksHook
-from .launch import check_inputs, load_config
-from .state import preserved_rng
+from .isolated_runner import HostRun, StepTasks, StepTasksHook
+from .runner_builder import check_inputs, load_config
+from .resume import preserved_rng
 
 
 class RunnerVerbs:

@@ -10,9 +10,9 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..core.recipes import find_config
-from ..data.fetch import sha256_of
-from .launch import has_run
+from ..core.configs import find_config
+from ..datasets.fetch import sha256_of
+from .runner_builder import has_run
 from .stages import Site, Stage, build_stage
 
 _REFERENCE = re.compile(r'\{(\w+)\}')

@@ -15,16 +15,16 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..core.channels import image_channels
-from ..core.resources import count_macs, count_params
-from ..data.images import origin_of
+from ..core.complexity import count_macs, count_params
+from ..datasets.images import origin_of
 from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
                                      save_comparison)
 from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
 from ..registry import HOOKS
-from ..student import check_model, load_student, save_student
-from .state import preserved_rng, unwrap
+from ..models.student import check_model, load_student, save_student
+from .resume import preserved_rng, unwrap
 
 BEST, LAST = 'student_best.pth', 'student.pth'
 _BEST_ROW = 'student, best(val)'

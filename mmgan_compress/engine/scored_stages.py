@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
-from .launch import check_inputs
+from .runner_builder import check_inputs
 from .stage import RecipeStage, Stage, beside, contents, flags
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Optional
 
 from mmengine.config import Config
 
-from ..core.recipes import find_config
-from .launch import load_config
+from ..core.configs import find_config
+from .runner_builder import load_config
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Optional
 from mmengine.config import ConfigDict
 
 from ..core.files import write_text
-from ..data.fetch import sha256_of
+from ..datasets.fetch import sha256_of
 from ..registry import find_pruner
-from ..student import student_info
-from .launch import check_inputs, starting_files
+from ..models.student import student_info
+from .runner_builder import check_inputs, starting_files
 from .results import BEST, LAST
 from .scored_stages import Quantize, Report, Search
 from .stage import RecipeStage, Site, Stage, beside, contents, flags

@@ -26,7 +26,7 @@ class InceptionFeatures(nn.Module):
 
     def __init__(self):
         super().__init__()
-        from ..data.weights import weights_path
+        from ..datasets.weights import weights_path
         with warnings.catch_warnings():
             # The authors' file exists as TorchScript only, which torch still
             # reads but announces as deprecated.
@@ -115,7 +115,7 @@ def shared_lpips() -> nn.Module:
     from torchmetrics.functional.image.lpips import _NoTrainLpips
 
     from ..core.tensor_files import load_tensors
-    from ..data.weights import weights_path
+    from ..datasets.weights import weights_path
     path = weights_path('vgg16')
     state = load_tensors(path)
     with torch.random.fork_rng(devices=[]):  # it draws random weights first

@@ -14,7 +14,7 @@ from mmengine.evaluator import Evaluator
 
 from ..core.channels import image_channels
 from ..core.files import write_text
-from ..core.resources import count_macs, count_params, measure_latency
+from ..core.complexity import count_macs, count_params, measure_latency
 
 STUDENT = 'student'
 FILES = ('report.json', 'report.md')

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.channels import channel_map
-from ..core.resources import count_macs
+from ..core.complexity import count_macs
 from .supernet import SuperNet
 
 

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..core.tensor_files import load_tensors
-from ..data.weights import weights_path
+from ..datasets.weights import weights_path
 from ..registry import MODELS
 
 # Widths of the convolutions up to relu4_3, by torchvision's `features.N`; a

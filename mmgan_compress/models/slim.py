@@ -8,10 +8,10 @@ import torch.nn as nn
 from mmengine.model import BaseModule, initialize
 
 from ..core.channels import changed, channel_map, resize
-from ..core.spaces import read_configuration
+from ..core.search_space import read_configuration
 from ..registry import MODELS
-from .roles import resnet_channels
-from .wiring import filters_for, kept_channels
+from .topology import resnet_channels
+from .channel_selection import filters_for, kept_channels
 
 SLIM = 'SlimNetwork'
 
@@ -33,7 +33,7 @@ def slim_network(arch: dict,
             that differ from it (see ``core/channels.py``).
         widths (Sequence[int] | None): In its place, for a ResNet generator:
             the filters of each layer, such as GCC's published lists (see
-            :func:`~mmgan_compress.models.roles.resnet_channels`).
+            :func:`~mmgan_compress.models.topology.resnet_channels`).
         configuration (str | Sequence[int] | None): In their place, of a
             ResNet or U-Net generator: base channels by part, such as GAN
             Compression's ``'16_16_32_16_32_32_16_16'`` (see

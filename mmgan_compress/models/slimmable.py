@@ -5,7 +5,7 @@ import torch.nn as nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from .roles import resnet_chain
+from .topology import resnet_chain
 
 
 class FreeChannels(NamedTuple):

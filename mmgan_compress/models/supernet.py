@@ -8,12 +8,13 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..core.channels import channel_map
-from ..core.narrow import Kept, cut, run_narrow
-from ..core.spaces import (Configuration, ConfigurationSpace,
-                           read_configuration)
+from ..core.sliced_forward import Kept, cut, run_narrow
+from ..core.search_space import (Configuration, ConfigurationSpace,
+                                 read_configuration)
 from ..registry import MODELS
 from .slim import slim_network
-from .wiring import filters_for, filters_of, kept_channels, strongest
+from .channel_selection import (filters_for, filters_of, kept_channels,
+                                strongest)
 
 
 @MODELS.register_module()

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from mmagic.models.editors import CycleGAN
 from torch import Tensor
 
-from ..core.taps import forward_with_taps
+from ..core.feature_extraction import forward_with_taps
 from ..core.training import frozen, update
 from ..registry import MODELS
-from .gan_loss import gan_loss
+from ..losses.gan import gan_loss
 
 
 class CycleGANStep:

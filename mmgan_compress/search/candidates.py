@@ -7,9 +7,9 @@ from typing import Optional, Union
 
 import numpy as np
 
-from ..compressors.budget import KINDS, LATENCY, Budget
-from ..compressors.latency import LatencyBudget
-from ..core.spaces import Configuration, ConfigurationSpace, name_of
+from ..pruning.budget import KINDS, LATENCY, Budget
+from ..pruning.latency import LatencyBudget
+from ..core.search_space import Configuration, ConfigurationSpace, name_of
 from ..models.costs import SubnetCosts
 from ..models.supernet import SuperNet
 from .predictor import LatencyPredictor

@@ -6,13 +6,13 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 
-from ..compressors.students import RESULT, compress_source, write_results
+from ..pruning.workflow import RESULT, compress_source, write_results
 from ..core.channels import image_channels
 from ..core.files import atomic_folder, atomic_write
-from ..core.spaces import Configuration, name_of
-from ..data.fetch import sha256_of
+from ..core.search_space import Configuration, name_of
+from ..datasets.fetch import sha256_of
 from ..models.supernet import SuperNet
-from ..student import load_student
+from ..models.student import load_student
 from .scoring import SubnetScorer, source_of
 
 

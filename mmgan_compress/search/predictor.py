@@ -15,10 +15,10 @@ from typing import Any, Optional
 import numpy as np
 from tqdm import tqdm
 
-from ..compressors.latency import LEAST, MOST
-from ..compressors.subnets import subnet
+from ..pruning.latency import LEAST, MOST
+from ..pruning.subnetwork import subnet
 from ..core.channels import image_channels
-from ..core.spaces import Configuration
+from ..core.search_space import Configuration
 from ..deploy.timing import Timing, convert_for_timing, side_by_side
 from ..models.supernet import SuperNet
 

@@ -7,12 +7,12 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..compressors.budget import LATENCY
-from ..compressors.students import RESULT, read_options
-from ..compressors.subnets import subnet
+from ..pruning.budget import LATENCY
+from ..pruning.workflow import RESULT, read_options
+from ..pruning.subnetwork import subnet
 from ..core.files import refuse_taken
-from ..core.spaces import read_configuration
-from ..data.fetch import sha256_of
+from ..core.search_space import read_configuration
+from ..datasets.fetch import sha256_of
 from ..deploy.timing import convert_for_timing
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, Limit, check_kind

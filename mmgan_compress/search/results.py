@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..compressors.budget import LATENCY
+from ..pruning.budget import LATENCY
 from ..core.files import atomic_write, write_text
-from ..core.spaces import name_of
+from ..core.search_space import name_of
 from .study import Found, Problem, front
 
 FRONT, TABLE, PICTURE = 'front.json', 'search.md', 'front.png'

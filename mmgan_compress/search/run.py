@@ -15,12 +15,12 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..compat import require
-from ..compressors.budget import LATENCY
-from ..compressors.students import RESULT
+from ..pruning.budget import LATENCY
+from ..pruning.workflow import RESULT
 from ..core.files import atomic_write
-from ..core.spaces import Configuration, name_of
+from ..core.search_space import Configuration, name_of
 from ..engine.jobs import end_with_parent, locked
-from ..engine.launch import check_inputs, load_config
+from ..engine.runner_builder import check_inputs, load_config
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, rank
 from .export import choose, export

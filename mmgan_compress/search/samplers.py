@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ..core.spaces import Configuration, ConfigurationSpace
+from ..core.search_space import Configuration, ConfigurationSpace
 from .candidates import Candidates
 
 # draws until a child of a small space is taken as it comes

@@ -11,18 +11,18 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from ..compressors.sources import Source
+from ..pruning.student_io import Source
 from ..core.domains import per_domain
-from ..core.narrow import recalibrate
-from ..core.spaces import Configuration
+from ..core.sliced_forward import recalibrate
+from ..core.search_space import Configuration
 from ..core.tensor_files import load_tensors
-from ..data.images import origin_of
+from ..datasets.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
-from ..models.host import DistilledTranslator
+from ..models.distillation_model import DistilledTranslator
 from ..models.supernet import SuperNet
 from ..registry import DATASETS, EVALUATORS, MODELS
-from ..student import student_info
-from ..student_config import domain_config, generator_config
+from ..models.student import student_info
+from ..models.student_config import domain_config, generator_config
 
 # figures of which more is better; all others are distances
 _HIGHER = ('PSNR', 'SSIM')

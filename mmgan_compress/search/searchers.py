@@ -5,7 +5,7 @@ metric, else the best metric alone) and gives Optuna a sampler.
 """
 from typing import Any, ClassVar, Optional
 
-from ..core.spaces import favouring_last
+from ..core.search_space import favouring_last
 from ..registry import SEARCHERS
 from .candidates import Candidates
 

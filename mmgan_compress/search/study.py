@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..compat import require
-from ..core.spaces import Configuration, name_of
+from ..core.search_space import Configuration, name_of
 from .candidates import Candidates
 from .searchers import Searcher
 

@@ -1,0 +1,535 @@
+"""Finding, checking and reading image files."""
+import functools
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Optional, Union
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from ..core.channels import IMAGE_MODES
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
+              '.webp')
+_CHECKED: set[tuple] = set()  # a process reads each file once
+MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
+LENT = 100  # training images that stand for val where nothing is held out
+LAYOUTS = ('trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
+           'for a CycleGAN recipe (unpaired); the same with equal names in A '
+           'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
+           'recipe (paired)')
+StrPath = Union[str, os.PathLike]
+# 16 bits often hold 10, 12 or 14: below, nothing tells which
+_FULL_RANGE = 2**14
+# Pillow's error at twice this size is what refuses a file, in one line
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+
+
+class UnusableImage(ValueError):
+    """An image that cannot be read rightly; its text says why."""
+
+
+def read_image(image: Union[str, os.PathLike, Image.Image],
+               channels: int = 3) -> Image.Image:
+    """Read an image, the same way for training, scoring and translating.
+
+    8 bits are taken as they are; 16 bits without a sign by their upper
+    byte, if the largest value shows that they are in use (16384 at least,
+    or 0) or the format tells the range (PPM). The image is turned as its
+    EXIF data say. Colours become grey by ITU-R 601, grey is repeated.
+
+    Args:
+        image (str | PathLike | Image): File, or open image.
+        channels (int): 1 (grey), 3 (RGB) or 4 (RGBA). For 1 and 3,
+            transparent parts are laid on white.
+
+    Returns:
+        Image: Mode L, RGB or RGBA.
+
+    Raises:
+        UnusableImage: If it has values of no known range (signed, 32-bit,
+            floating-point), or is an animation or has several pages.
+        OSError: If it cannot be decoded.
+    """
+    return with_channels(open_image(image), channels)
+
+
+def open_image(image: Union[str, os.PathLike, Image.Image]) -> Image.Image:
+    """Open an image upright, in 8 bits, its channels as they are.
+
+    Args, Raises: As of :func:`read_image`.
+    """
+    if not isinstance(image, Image.Image):
+        with Image.open(image) as file:
+            return open_image(file)
+    try:
+        return ImageOps.exif_transpose(_in_8_bits(image))
+    except UnusableImage as error:
+        name = getattr(image, 'filename', '') or 'the image'
+        raise UnusableImage(f'{name} {error}') from None
+
+
+def with_channels(image: Image.Image, channels: int) -> Image.Image:
+    """Convert what :func:`open_image` returned, as :func:`read_image` says."""
+    if image.mode == 'LAB':  # Pillow converts it to colours only
+        image = image.convert('RGB')
+    if channels < 4 and image.has_transparency_data:
+        image = image.convert('RGBA')
+        white = Image.new('RGBA', image.size, 'white')
+        image = Image.alpha_composite(white, image)
+    return image.convert(IMAGE_MODES[channels])
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """Return the pixels of an image, (H, W, channels), uint8."""
+    return np.atleast_3d(np.array(image))
+
+
+def of_array(pixels: np.ndarray) -> Image.Image:
+    """Make an image of pixels, (H, W, channels), uint8."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1
+                           else pixels)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Decode an image; refuse what has no known range, and several."""
+    count = getattr(image, 'n_frames', 1)
+    if count > 1 and image.format != 'MPO':  # a photo with its preview
+        raise UnusableImage(f'holds {count} pictures: save each as a file of '
+                            'its own')
+    stored = _stored_as(image)
+    deep = re.search(r'(?<!BGR);16[BLN]?$', stored)  # of BMP: 5 bits each
+    convert = 'convert it to 8 bits, with the range that is meant'
+    if image.mode == 'F':
+        raise UnusableImage('holds floating-point values, whose range '
+                            f'nothing tells: {convert}')
+    if image.mode == 'I' and not deep and image.format != 'PPM':
+        kind = 'signed' if stored.endswith('S') else '32-bit'
+        raise UnusableImage(f'holds {kind} integers, whose range nothing '
+                            f'tells: {convert}')
+    image.load()
+    if image.mode.startswith('I'):
+        values = np.asarray(image)
+        top = int(values.max()) or None  # black is black in any range
+        exif = image.getexif()
+        small = Image.fromarray((values >> 8).astype(np.uint8))
+        small.getexif().update(exif)
+    elif deep:  # Pillow has taken the upper bytes already
+        small = image
+        top = 256 * max(high for _, high in image.convert('RGB').getextrema())
+    else:
+        return image
+    if top is not None and top < _FULL_RANGE and image.format != 'PPM':
+        raise UnusableImage(
+            f'has 16 bits, but no value above {top | 255} of 65535, so that '
+            f'nothing tells its range: {convert}')
+    return small
+
+
+def _stored_as(image: Image.Image) -> str:
+    """Return the raw mode of an image that is not decoded yet, or its mode;
+    Pillow gives its decoders this, or this and more."""
+    tiles = getattr(image, 'tile', None)
+    stored = tiles[0][3] if tiles else image.mode
+    return str(stored if isinstance(stored, str) or not stored else stored[0])
+
+
+def _is_shown(name: str) -> bool:
+    """Tell a user's file or folder from a system's (thumbnails, forks)."""
+    return not name.startswith(('.', '__MACOSX', '@eaDir'))
+
+
+def _walk(folder: StrPath) -> Iterator[str]:
+    """Yield the files below a folder; links are followed, each folder once.
+
+    A link to nothing counts, so that whoever reads it says so; a pipe, which
+    would wait forever, does not.
+    """
+
+    def refuse(error: OSError):
+        raise ValueError(f'{error.filename} cannot be listed '
+                         f'({error.strerror}): make it readable') from error
+
+    seen = {os.path.realpath(folder)}
+    for base, folders, names in os.walk(folder, onerror=refuse,
+                                        followlinks=True):
+        found = sorted(filter(_is_shown, folders))
+        folders.clear()
+        for name in found:
+            real = os.path.realpath(os.path.join(base, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
+        for name in filter(_is_shown, names):
+            path = os.path.join(base, name)
+            if os.path.isfile(path) or not os.path.exists(path):
+                yield path
+
+
+def list_images(folder: StrPath) -> list[str]:
+    """Return the sorted image files of a folder and its sub-folders.
+
+    Regular files of the suffixes in ``EXTENSIONS``; what is hidden does not
+    count. The same for training, scoring, translating and calibration.
+
+    Args:
+        folder (str | Path): Folder.
+
+    Returns:
+        list[str]: Paths; empty if there is no such folder.
+
+    Raises:
+        ValueError: If a folder in it cannot be listed; names it.
+    """
+    if not os.path.isdir(folder):
+        return []
+    return sorted(file for file in _walk(folder)
+                  if file.lower().endswith(EXTENSIONS))
+
+
+def no_images(folder: StrPath) -> str:
+    """Say that a folder has no images, and what it has."""
+    found = 'there is no such folder'
+    if os.path.isdir(folder):
+        kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed'
+                        for file in _walk(folder))
+        found = 'found ' + (', '.join(
+            f'{count} {kind} files' for kind, count in
+            kinds.most_common(5)) or 'no files')
+    return (f'no images in {os.path.abspath(folder)}: {found}, expected '
+            f'{", ".join(EXTENSIONS)}')
+
+
+def side_folder(root: StrPath, split: str, side: str = '') -> str:
+    """Return where a split's images of a side are, or would be.
+
+    Args:
+        root (str | Path): Folder of the data set.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        side (str): ``'A'`` or ``'B'``: ``trainA/``, or ``train/A/`` where
+            there is one; ``''`` for side-by-side pairs, ``train/``.
+    """
+    nested = os.path.join(root, split, side)
+    return nested if side and os.path.isdir(nested) else \
+        os.path.join(root, split + side)
+
+
+def has_halves(root: StrPath, split: str) -> bool:
+    """Tell whether a paired set has A and B side by side in one image.
+
+    Otherwise they are in two folders: ``train/A/ train/B/``, or ``trainA/
+    trainB/``. All splits are as the training images are.
+    """
+    for name in ('train', split):
+        folder = os.path.join(root, name)
+        if os.path.isdir(folder):
+            return not os.path.isdir(os.path.join(folder, 'A'))
+        if os.path.isdir(folder + 'A'):
+            return False
+    return True
+
+
+def missing_data(root: StrPath, folder: str) -> FileNotFoundError:
+    """Return the error for a data set that is not there."""
+    name = os.path.basename(os.path.normpath(root))
+    from .prepare import RECIPES
+    known = name if name in RECIPES else '-h'
+    there = sorted(f'{entry.name}/' for entry in os.scandir(root)
+                   if entry.is_dir() and _is_shown(entry.name)) \
+        if os.path.isdir(root) else []
+    return FileNotFoundError(
+        f'{no_images(folder)}'
+        + (f'\n  {os.path.abspath(root)} has {" ".join(there[:9])}'
+           if there else '') +
+        f'\n  prepare the set:   python tools/prepare_data.py {known}\n'
+        f'  or use your own:   --data-root FOLDER, with {LAYOUTS}\n'
+        '  or just try it:    add --demo, which uses the data shipped here')
+
+
+def origin_of(metainfo: dict) -> dict:
+    """Return which images a run has learnt from, wherever they lie.
+
+    Args:
+        metainfo (dict): Of a training set, as checkpoints have it.
+    """
+    return dict(folder=os.path.basename(os.path.normpath(
+        metainfo.get('data_root') or '')), hold_out=metainfo.get(
+            'hold_out', 0))
+
+
+def evenly_spaced(files: Sequence[str], count: int) -> list[str]:
+    """Return ``count`` of the files, from the first to the last one."""
+    return [files[i] for i in
+            np.linspace(0, len(files) - 1, count).astype(int)]
+
+
+def split_folder(root: StrPath, split: str, side: str = '',
+                 val_folder: bool = True) -> str:
+    """Return the folder of a split's images: without val, the train one.
+
+    Args:
+        root (str | Path): Folder of the data set.
+        split (str): As of :func:`side_folder`.
+        side (str): As there.
+        val_folder (bool): Whether a val folder, if there is one, is the val
+            split.
+    """
+    folder = side_folder(root, split, side)
+    if split == 'val' and not (val_folder and os.path.isdir(folder)):
+        return side_folder(root, 'train', side)
+    return folder
+
+
+def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
+                 val_folder: bool = True,
+                 most: Optional[int] = None,
+                 channels: int = 3) -> list[str]:
+    """Return the checked image files of a split; val may be a part of train.
+
+    Args:
+        root (str): Folder of the data set.
+        split (str): As of :func:`side_folder`.
+        side (str): As there.
+        hold_out (int): Training images that are the val split in place of a
+            folder, and are not in the train split. 0: ``LENT`` of them
+            stand for val, and are in both.
+        val_folder (bool): As of :func:`split_folder`. Nothing is held out
+            where there is one.
+        most (int | None): Return at most so many, evenly spaced.
+        channels (int): As of :func:`check_images`.
+
+    Raises:
+        FileNotFoundError: If there are none; names the folder.
+        ValueError: If more than the half would be held out, or an image is
+            unusable.
+    """
+    folder = split_folder(root, split, side, val_folder)
+    train = side_folder(root, 'train', side)
+    lent = split == 'val' and folder == train
+    files = list_images(folder)
+    if not files:
+        raise missing_data(root, folder)
+    if hold_out and folder == train and (lent or split_folder(
+            root, 'val', side, val_folder) == train):
+        if hold_out > len(files) // 2:
+            raise ValueError(
+                f'hold_out {hold_out} is more than the half of the '
+                f'{len(files)} images in {os.path.abspath(folder)}: give '
+                'the data sets of train and val the same smaller one, or '
+                f'make a folder val{side}')
+        held = evenly_spaced(files, hold_out)
+        files = held if lent else sorted(set(files).difference(held))
+    elif lent:
+        most = most or LENT
+    if most and len(files) > most:
+        files = evenly_spaced(files, most)
+    return _checked(files, not side, channels)
+
+
+def extra_images(folder: str, channels: int = 3) -> list[str]:
+    """Return the checked image files of a folder that is no split.
+
+    Args:
+        folder (str): Folder of images.
+        channels (int): As of :func:`check_images`.
+
+    Raises:
+        FileNotFoundError: If there are none.
+        ValueError: If one is unusable.
+    """
+    files = list_images(folder)
+    if not files:
+        raise FileNotFoundError(f'{no_images(folder)}; extra_images names it')
+    return _checked(files, channels=channels)
+
+
+def _problem(path: str, paired: bool, trains: bool,
+             alpha: bool) -> Optional[str]:
+    try:
+        with Image.open(path) as file:
+            width, height = file.size
+            file.draft('RGB', (8, 8))  # JPEG: read all, decode little
+            image = _in_8_bits(file)
+            if _turned(file):
+                width, height = height, width
+            if trains and not alpha and image.has_transparency_data and \
+                    image.convert('RGBA').getextrema()[3][0] < 255:
+                return ('is transparent: lay it onto a background first, or '
+                        'let the generator take 4 channels')
+    except UnusableImage as error:
+        return str(error)
+    except Exception as error:
+        return f'cannot be read ({error})'
+    if not trains:
+        return None
+    if paired and width % 2:
+        return f'is {width}x{height}: a pair is two images of one width'
+    if min(width // (2 if paired else 1), height) < MIN_SIDE:
+        return f'is {width}x{height}: expected at least {MIN_SIDE} pixels'
+    return None
+
+
+def check_images(paths: Sequence[str], paired: bool = False,
+                 map_: Callable = map, trains: bool = True,
+                 channels: int = 3):
+    """Refuse corrupt, tiny or unpaired images, naming the files.
+
+    Args:
+        paths (Sequence[str]): Image files.
+        paired (bool): Whether each holds two images side by side.
+        map_ (Callable): ``map``, or that of a thread pool.
+        trains (bool): Whether networks learn from them; else it is enough
+            that they can be read.
+        channels (int): That networks learn from; transparent images need 4.
+
+    Raises:
+        ValueError: With up to five files and what is wrong with each.
+    """
+    kind = (paired, trains, channels == 4)
+    paths = [path for path in paths if (path, *kind) not in _CHECKED]
+    found = map_(lambda path: (path, _problem(path, *kind)), paths)
+    bad = [f'{path} {problem}' for path, problem in found if problem]
+    if bad:
+        more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
+        raise ValueError('unusable images, mend or remove them:\n  '
+                         + '\n  '.join(bad[:5]) + more)
+    _CHECKED.update((path, *kind) for path in paths)
+
+
+def _checked(files: Sequence[str], paired: bool = False,
+             channels: int = 3) -> list[str]:
+    with ThreadPoolExecutor(4) as pool:
+        check_images(files, paired, pool.map, channels=channels)
+    return list(files)
+
+
+def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
+    """Index files of a folder by their name in it, without extension."""
+    named: dict[str, str] = {}
+    for file in files:
+        name = os.path.splitext(os.path.relpath(file, folder))[0]
+        if name in named:
+            raise ValueError(f'{named[name]} and {file} have the same name '
+                             'but for the extension, which does not tell '
+                             'whose counterpart is whose: rename one')
+        named[name] = file
+    return named
+
+
+def match_teacher_images(root: str, files: Sequence[str], folder: str,
+                         command: str, channels: int = 3) -> dict[str, str]:
+    """Find and check a teacher's image of every training image.
+
+    Args:
+        root (str): Folder of the training images.
+        files (Sequence[str]): Those in use, sub-folders included.
+        folder (str): Folder of the teacher's images: the same names and
+            sub-folders, any supported extension.
+        command (str): What makes them, for the message.
+        channels (int): As of :func:`check_images`.
+
+    Returns:
+        dict[str, str]: Path of the teacher's image by training image.
+
+    Raises:
+        FileNotFoundError: If any is missing.
+        ValueError: If one is corrupt, or names are ambiguous.
+    """
+    made = _by_name(folder, list_images(folder))
+    sources = _by_name(root, files)
+    missing = [file for name, file in sources.items() if name not in made]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(files)} training images have no "
+            f"teacher's image in {os.path.abspath(folder)}, the first is "
+            f'{missing[0]}\n  make them, into an empty folder:   {command}')
+    _checked([made[name] for name in sources], channels=channels)
+    return {file: made[name] for name, file in sources.items()}
+
+
+def check_halves(files: Sequence[str]):
+    """Refuse images whose shape is not that of A and B side by side.
+
+    Those are about twice as wide as high, or wider. Less is a single image
+    (16:9 is 1.78) or A above B; exactly 3 is a triptych.
+
+    Args:
+        files (Sequence[str]): Readable images.
+
+    Raises:
+        ValueError: With how many, and the first.
+    """
+    odd = [(file, width, height) for file in files
+           for width, height in [_size(file)]
+           if width < 1.8 * height or abs(width - 3 * height) < 0.02 * height]
+    if odd:
+        file, width, height = odd[0]
+        raise ValueError(
+            f'{len(odd)} of {len(files)} images do not look like pairs A|B, '
+            f'the first is {file} ({width}x{height}): expected images about '
+            'twice as wide as high, or wider, but not 3 times, as single '
+            'images, A above B or triptychs are\n'
+            '  if they are pairs:  side_by_side=True in the train, val and '
+            'test data sets says so\n'
+            f'  if they are not:    give the folder {LAYOUTS}')
+
+
+def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
+                channels: int = 3) -> dict[str, str]:
+    """Find and check B of every A of a paired set in two folders.
+
+    Args:
+        folder_a (str): Images of A.
+        folder_b (str): Those of B: the same names and sub-folders but for
+            the extension.
+        files (Sequence[str]): Those of A that are in use, checked.
+        channels (int): Of B, as of :func:`check_images`.
+
+    Returns:
+        dict[str, str]: File of B by file of A.
+
+    Raises:
+        FileNotFoundError: If there is no image of B.
+        ValueError: If an image has no counterpart, or one of another size,
+            or is unusable.
+    """
+    a, b = (_by_name(folder, list_images(folder))
+            for folder in (folder_a, folder_b))
+    if not b:
+        raise FileNotFoundError(no_images(folder_b))
+    lonely = [a.get(name) or b[name] for name in sorted(a.keys() ^ b.keys())]
+    if lonely:
+        raise ValueError(
+            f'{len(lonely)} of {len(a) + len(b)} images in '
+            f'{os.path.abspath(folder_a)} and {os.path.abspath(folder_b)} '
+            f'have no counterpart of the same name, the first is {lonely[0]}: '
+            'a pair has one name in A and B; unpaired images are for a '
+            'CycleGAN recipe')
+    wanted = set(files)
+    pairs = {a[name]: b[name] for name in a if a[name] in wanted}
+    _checked(list(pairs.values()), channels=channels)
+    unequal = [pair for pair in pairs.items()
+               if _size(pair[0]) != _size(pair[1])]
+    if unequal:
+        first = ' and '.join('{} ({}x{})'.format(file, *_size(file))
+                             for file in unequal[0])
+        raise ValueError(
+            f'A and B differ in size in {len(unequal)} of {len(pairs)} '
+            f'pairs, the first is {first}: bring both to one size')
+    return pairs
+
+
+@functools.cache
+def _size(file: str) -> tuple[int, int]:
+    """Return width and height as shown; nothing is decoded."""
+    with Image.open(file) as image:
+        return image.size[::-1] if _turned(image) else image.size
+
+
+def _turned(image: Image.Image) -> bool:
+    # Exif 2.32, Orientation: from 5 on, rows are shown as columns
+    return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5

@@ -1,0 +1,202 @@
+"""From image files to the tensors of a generator and back."""
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..core.channels import IMAGE_MODES
+from ..core.files import refuse_taken
+from .images import (MIN_SIDE, check_images, list_images, no_images, of_array,
+                     to_array)
+
+
+class Job(NamedTuple):
+    """An image to translate.
+
+    Args:
+        image (str | Image): File or open image.
+        name (str): What the result is called, without an extension; with
+            the sub-folder for an image of a folder.
+        folder (str | None): Folder that was given, if one was.
+    """
+    image: Union[str, Image.Image]
+    name: str
+    folder: Optional[str] = None
+
+
+def collect(images: Any) -> list[Job]:
+    """List the images that a caller means, and check the files.
+
+    Args:
+        images (str | Path | Image | ndarray | Sequence): A file, a folder,
+            an open image, an array (H, W) or (H, W, channels) of uint8, or a
+            sequence of files, open images and arrays.
+
+    Returns:
+        list[Job]: In the order given; a folder's in alphabetical order.
+
+    Raises:
+        FileNotFoundError: If a file is missing or a folder has no image.
+        ValueError: If a file cannot be read, with its name, or the
+            sequence is empty.
+        TypeError: If it is something else.
+    """
+    if isinstance(images, (str, Path)) and os.path.isdir(images):
+        jobs = _of_folder(str(images))
+    elif isinstance(images, Sequence) and not isinstance(images, str):
+        jobs = [_job(image, index) for index, image in enumerate(images)]
+    else:
+        jobs = [_job(images, 0)]
+    if not jobs:
+        raise ValueError('no image given: expected at least one')
+    check_images([job.image for job in jobs if isinstance(job.image, str)],
+                 trains=False)
+    return jobs
+
+
+def _of_folder(folder: str) -> list[Job]:
+    files = list_images(folder)
+    if not files:
+        raise FileNotFoundError(no_images(folder))
+    return [
+        Job(file, os.path.splitext(os.path.relpath(file, folder))[0], folder)
+        for file in files
+    ]
+
+
+def _job(image: Any, index: int) -> Job:
+    if isinstance(image, np.ndarray):
+        image = _opened(image)
+    if isinstance(image, Image.Image):
+        return Job(image, f'{index:05d}')
+    if not isinstance(image, (str, Path)):
+        raise TypeError('expected an image file, a folder, a PIL image or an '
+                        f'array, got a {type(image).__name__}')
+    if not os.path.isfile(image):
+        raise FileNotFoundError(f'no image at {os.path.abspath(image)}')
+    return Job(str(image), Path(image).stem)
+
+
+def _opened(array: np.ndarray) -> Image.Image:
+    shape = array.shape
+    pixels = array[..., None] if array.ndim == 2 else array
+    if array.dtype != np.uint8 or pixels.ndim != 3 \
+            or pixels.shape[2] not in IMAGE_MODES:
+        raise TypeError(f'got an array of {array.dtype}, {shape}: expected '
+                        'uint8 and (H, W), or (H, W, 1), (H, W, 3) or (H, W, '
+                        '4)')
+    return of_array(pixels)
+
+
+def destinations(jobs: Sequence[Job], out: Union[str, Path],
+                 overwrite: bool = False) -> list[Path]:
+    """Choose the PNG file that each result goes to.
+
+    Args:
+        jobs (Sequence[Job]): The images.
+        out (str | Path): Folder of the results.
+        overwrite (bool): Whether files that are there may be replaced;
+            inputs never are.
+
+    Returns:
+        list[Path]: One per job.
+
+    Raises:
+        FileExistsError: If a file is there.
+        ValueError: If a result would replace an input, two results would
+            have one name, or a second call would find the results among its
+            inputs.
+    """
+    root = Path(out).resolve()
+    folder = jobs[0].folder
+    if folder and root.is_relative_to(Path(folder).resolve()):
+        raise ValueError(f'out is {out}, which lies in the folder of the '
+                         f'inputs, {folder}: choose a folder beside it')
+    taken: dict[Path, Job] = {}
+    for job in jobs:
+        target = root / f'{job.name}.png'
+        if target in taken:
+            raise ValueError(f'{taken[target].image} and {job.image} would '
+                             f'both become {target}: rename one')
+        taken[target] = job
+    refuse_taken(taken, [job.image for job in jobs
+                         if isinstance(job.image, str)], overwrite)
+    return list(taken)
+
+
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Turn an image, as ``read_image`` gives it, into (1, C, H, W) in
+    [-1, 1]."""
+    return to_values(to_array(image)[None])
+
+
+def to_picture(x: Tensor) -> Image.Image:
+    """Turn (1, C, H, W) in [-1, 1] into an image: L, RGB or RGBA."""
+    return of_array(to_pixels(x)[0])
+
+
+def to_values(pixels: np.ndarray) -> Tensor:
+    """Turn (N, H, W, C), uint8 into (N, C, H, W), float32 in [-1, 1]."""
+    x = torch.from_numpy(pixels.transpose(0, 3, 1, 2))
+    # mean and deviation of mmagic's DataPreprocessor, in its order
+    return (x.float() - 127.5) / 127.5
+
+
+def to_pixels(x: Tensor) -> np.ndarray:
+    """Turn (N, C, H, W) in [-1, 1] into (N, H, W, C), uint8."""
+    levels = ((x.float() + 1) * 127.5).clamp(0, 255).round().byte()
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def fits(height: int, width: int, meta: dict) -> bool:
+    """Tell whether a generator takes images of a size as they are.
+
+    Args:
+        height, width (int): Of the image.
+        meta (dict): As for :func:`run`.
+    """
+    if meta.get('fixed_size'):
+        return (height, width) == tuple(meta['fixed_size'])
+    multiple = meta['size_multiple']
+    return not (height % multiple or width % multiple) and _large(
+        height, width, multiple)
+
+
+def _large(height: int, width: int, multiple: int) -> bool:
+    return min(height, width) >= max(MIN_SIDE, multiple)
+
+
+def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
+    """Run a generator on images of any size.
+
+    Args:
+        net (Callable): Generator in eval mode, or what stands for one.
+        x (Tensor): (N, C, H, W) in [-1, 1].
+        meta (dict): ``size_multiple`` and ``image_size`` of the student;
+            ``fixed_size``, height and width, where it takes one size only.
+
+    Returns:
+        Tensor: (N, C, H, W) in [-1, 1]; C may be another one.
+    """
+    height, width = x.shape[-2:]
+    if fits(height, width, meta):
+        return net(x)
+    multiple, trained = meta['size_multiple'], meta['image_size']
+    fixed = meta.get('fixed_size')
+    if not fixed and _large(height, width, multiple) \
+            and 8 * multiple <= trained:
+        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple),
+                       mode='reflect')
+        return net(padded)[..., :height, :width]
+    resized = F.interpolate(x, fixed or (trained, trained), mode='bicubic',
+                            antialias=True).clamp(-1, 1)
+    return F.interpolate(net(resized), (height, width), mode='bicubic',
+                         antialias=True).clamp(-1, 1)

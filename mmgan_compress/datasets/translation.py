@@ -1,0 +1,362 @@
+"""Data sets of translation tasks, in the layouts that mmagic reads.
+
+Every draw of a training image is a function of the seed and of its position
+in the run, augmentation included. So a run that is resumed at iteration k
+starts its loader at position k and sees what it would have seen; nothing is
+loaded to be thrown away, whatever the number of workers.
+"""
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.dist import get_dist_info
+from torch.utils.data import Dataset, Sampler
+
+from ..core.channels import check_image_channels
+from ..registry import DATA_SAMPLERS, DATASETS
+from . import images
+from ..core.seeding import seeded
+
+
+def load_step(key: str, channels: int = 3) -> dict:
+    """Return the transform that loads one image."""
+    return dict(type='mmgan_compress.ReadImage', key=key, channels=channels)
+
+
+class TranslationImages(Dataset):
+    """Base of both layouts.
+
+    Args:
+        data_root (str): Folder of the data set.
+        domains (Sequence[str]): Names of the domains A and B.
+        split (str): ``'train'`` (shuffled, augmented), ``'val'`` or
+            ``'test'``. Without a val folder, evenly spaced training images
+            stand for it (see ``hold_out``): never the test images.
+        size (int): Side of the square images in pixels.
+        load_size (int | None): Side before the random crop in training.
+        flip (bool): Mirror training images at random.
+        max_images (int | None): Use at most so many, evenly spaced. 100 by
+            default for a val split whose images are in training too.
+        pipeline (list | None): Transforms that replace the standard ones.
+        teacher_images (dict[str, str] | None): Folder by generated domain.
+            For each training image of the other domain (for each pair, in
+            paired sets) it holds a teacher's image of the same name but for
+            the extension: ``tools/make_teacher_images.py`` makes it. In
+            training these are ``img_teacher_<domain>``, cropped and flipped
+            with their sources. Val and test leave them out.
+        hold_out (int): Without a val folder, so many training images (of
+            each side) are the val split and not in the train split; the
+            data sets of both need the same number. With 0 they are in both.
+            A val folder wins: nothing is held out then.
+        val_folder (bool): False where a val folder is the test split, as in
+            Cityscapes, and so is not taken for val.
+        channels (dict[str, int] | None): Channels of the images by domain:
+            1 (grey), 3 (RGB) or 4 (RGBA); 3 of both if None. Where a recipe
+            is read, they follow from its generator.
+
+    Raises:
+        FileNotFoundError: If a folder is missing or empty, or images of a
+            teacher are missing.
+        ValueError: If an image is corrupt, tiny, or no pair,
+            ``teacher_images`` names an unknown domain, or ``hold_out`` is
+            negative or more than the half of the images.
+    """
+    METAINFO: dict = {}
+    halved = False  # whether a file holds A and B
+
+    def __init__(self,
+                 data_root: str,
+                 domains: Sequence[str],
+                 split: str = 'train',
+                 size: int = 256,
+                 load_size: Optional[int] = None,
+                 flip: bool = True,
+                 max_images: Optional[int] = None,
+                 pipeline: Optional[list] = None,
+                 teacher_images: Optional[dict[str, str]] = None,
+                 hold_out: int = 0,
+                 val_folder: bool = True,
+                 channels: Optional[dict[str, int]] = None):
+        if split not in ('train', 'val', 'test'):
+            raise ValueError("split must be 'train', 'val' or 'test', got "
+                             f'{split!r}')
+        self.data_root, self.split, self.size = data_root, split, size
+        self.domains = tuple(domains)
+        self.channels = {domain: (channels or {}).get(domain, 3)
+                         for domain in self.domains}
+        check_image_channels(*self.channels.values())
+        self.load_size = load_size or size
+        if self.load_size < size:
+            raise ValueError(f'load_size {load_size} is less than size {size}')
+        if not isinstance(hold_out, int) or hold_out < 0:
+            raise ValueError('hold_out must be a number of images, 0 or more, '
+                             f'got {hold_out!r}')
+        self.flip, self.max_images = flip, max_images
+        self.hold_out, self.val_folder = hold_out, val_folder
+        self.seed = 0
+        self._order: tuple = (None, None)
+        self.load_files()
+        self.teacher_files = {
+            domain: self._find_teacher_images(domain, folder)
+            for domain, folder in (teacher_images or {}).items()
+            if split == 'train'
+        }
+        self.pipeline = Compose(pipeline or self.standard_pipeline())
+
+    @property
+    def metainfo(self) -> dict:
+        """Plain facts, kept in checkpoints; resuming compares them."""
+        held = dict(hold_out=self.hold_out) if self.hold_out else {}
+        return dict(data_root=self.data_root, split=self.split,
+                    domains=list(self.domains), **held)
+
+    def files_of(self, side: str) -> list[str]:
+        """Return the checked image files of one side of the split."""
+        return images.split_images(
+            self.data_root, self.split, side, self.hold_out, self.val_folder,
+            self.max_images, max(self._channels_at(side)))
+
+    def _channels_at(self, side: str) -> list[int]:
+        """Return the channels of a side's images; of both sides for a pair's
+        file."""
+        counts = list(self.channels.values())
+        return [counts['AB'.index(side)]] if side else counts
+
+    def _source_of(self, domain: str) -> str:
+        if domain not in self.domains:
+            raise ValueError(f'teacher_images or a metric names the domain '
+                             f'{domain!r}; known are {list(self.domains)}')
+        return self.domains[1 - self.domains.index(domain)]
+
+    def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:
+        """Return a teacher's image by the path of its source."""
+        side = self.domains.index(self._source_of(domain))
+        letter = 'AB'[side]
+        root = images.side_folder(self.data_root, 'train',
+                                  '' if self.halved else letter)
+        option = f' --paired-side {letter}' if self.halved else ''
+        return images.match_teacher_images(
+            root, self.files_by_side()[side], folder,
+            f'python tools/make_teacher_images.py TEACHER {root} --out '
+            f'{folder}{option}', self.channels[domain])
+
+    def load_files(self):
+        """Fill ``self`` with the files of the split."""
+        raise NotImplementedError
+
+    def files_by_side(self) -> tuple[list[str], list[str]]:
+        """Return the files of A and those of B."""
+        raise NotImplementedError
+
+    def sources(self, domain: str) -> int:
+        """Return how many images become images of a domain."""
+        side = self.domains.index(self._source_of(domain))
+        return len(self.files_by_side()[side])
+
+    def paths(self, index: int) -> dict:
+        """Return the entry of the pipeline's input for one draw."""
+        raise NotImplementedError
+
+    def loading(self) -> list[dict]:
+        """Return the loading transforms."""
+        raise NotImplementedError
+
+    def standard_pipeline(self) -> list[dict]:
+        """Return mmagic's transforms for the split."""
+        groups = {d: [f'img_{d}'] for d in self.domains}
+        for domain in self.teacher_files:  # moves with its source
+            groups[self._source_of(domain)].append(f'img_teacher_{domain}')
+        keys = sum(groups.values(), [])
+        steps = self.loading() + [
+            load_step(f'img_teacher_{d}', self.channels[d])
+            for d in self.teacher_files]
+        load = self.load_size if self.split == 'train' else self.size
+        # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
+        # not
+        steps.append(dict(type='Resize', keys=keys, scale=(load, load),
+                          interpolation='bicubic', backend='pillow'))
+        moved = [keys] if self.aligned else groups.values()
+        for group in moved if self.split == 'train' else []:
+            if load > self.size:  # one place for all keys, unlike `Crop`
+                steps.append(dict(type='FixedCrop', keys=group,
+                                  crop_size=(self.size, self.size)))
+            if self.flip:
+                steps.append(
+                    dict(type='Flip', keys=group, direction='horizontal'))
+        steps.append(dict(type='PackInputs', keys=keys, data_keys=[],
+                          meta_keys=[f'{k}_path' for k in keys]))
+        return [dict(step, _scope_='mmagic') for step in steps]
+
+    def _shuffled(self, position: int) -> int:
+        epoch, offset = divmod(position, len(self))
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            self._order = (epoch, rng.permutation(len(self)))
+        return int(self._order[1][offset])
+
+    def __getitem__(self, position: int) -> dict:
+        if self.split != 'train':
+            return self._load(position)
+        with seeded(self.seed, position):
+            return self._load(self._shuffled(position))
+
+    def _load(self, index: int) -> dict:
+        paths = self.paths(index)
+        for domain, files in self.teacher_files.items():
+            source = paths[f'img_{self._source_of(domain)}_path']
+            paths[f'img_teacher_{domain}_path'] = files[source]
+        try:
+            return self.pipeline(dict(paths, sample_idx=index))
+        except Exception as error:
+            raise RuntimeError(f'could not load {list(paths.values())}: '
+                               f'{error}') from error
+
+
+@DATASETS.register_module()
+class UnpairedImages(TranslationImages):
+    """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
+
+    Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
+    longer side has images, or those of ``epoch_domain``; in training B is
+    drawn at random beside A.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        extra_images (dict[str, str] | None): Folder by domain of images
+            that the train split has beside its own: unlabelled ones to
+            distil on (UGC, ICCV 2023), say.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        FileNotFoundError: If such a folder has no images.
+        ValueError: If it is of no domain, or there are ``teacher_images``.
+    """
+    aligned = False
+    epoch_domain: Optional[str] = None  # the train loop sets the method's
+
+    def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
+                 **kwargs):
+        if extra_images and kwargs.get('teacher_images'):
+            raise ValueError('teacher_images are of the images in a train '
+                             'folder: copy extra_images into it')
+        self.extra_images = extra_images or {}
+        super().__init__(*args, **kwargs)
+
+    def load_files(self):
+        self.files = [self.files_of('A'), self.files_of('B')]
+        for domain, folder in self.extra_images.items():
+            if domain not in self.domains:
+                raise ValueError(f'extra_images names the domain {domain!r}; '
+                                 f'known are {list(self.domains)}')
+            if self.split == 'train':
+                side = self.domains.index(domain)
+                self.files[side] += images.extra_images(
+                    folder, self.channels[domain])
+
+    def files_by_side(self):
+        return tuple(self.files)
+
+    def __len__(self) -> int:
+        if self.epoch_domain:
+            return len(self.files[self.domains.index(self.epoch_domain)])
+        return max(map(len, self.files))
+
+    def paths(self, index):
+        a, b = self.files
+        at_b = np.random.randint(len(b)) if self.split == 'train' else index
+        names = a[index % len(a)], b[at_b % len(b)]
+        return {f'img_{d}_path': n for d, n in zip(self.domains, names)}
+
+    def loading(self):
+        return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
+
+
+@DATASETS.register_module()
+class PairedImages(TranslationImages):
+    """``train/ [val/] test/`` of images that hold A and B side by side.
+
+    Or A and B in two folders, where files of one name but for the extension
+    are a pair: ``train/A/ train/B/`` and so on, or ``trainA/ trainB/``.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        side_by_side (bool): State that the images are pairs side by side,
+            whatever their shape. Else those that look like a single image,
+            A above B or a triptych are refused.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        ValueError: If an image does not look like a pair, has no
+            counterpart, or one of another size.
+    """
+    aligned = True
+
+    def __init__(self, *args, side_by_side: bool = False,
+                 extra_images: Optional[dict[str, str]] = None, **kwargs):
+        self.side_by_side = side_by_side
+        if extra_images:
+            raise ValueError('PairedImages has no extra_images, which have no '
+                             'labels: leave them out, or distil a CycleGAN '
+                             'with UnpairedImages')
+        super().__init__(*args, **kwargs)
+
+    def load_files(self):
+        root = self.data_root
+        self.halved = images.has_halves(root, self.split)
+        self.files = self.files_of('' if self.halved else 'A')
+        if self.halved:  # the two share the file
+            self.partners = {file: file for file in self.files}
+            if not self.side_by_side:
+                images.check_halves(self.files)
+        else:
+            self.partners = images.match_sides(*(
+                images.split_folder(root, self.split, side, self.val_folder)
+                for side in 'AB'), self.files, *self._channels_at('B'))
+
+    def files_by_side(self):
+        return self.files, [self.partners[file] for file in self.files]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def paths(self, index):
+        # metrics tell images by their path
+        name = self.files[index]
+        return dict(pair_path=name, **{
+            f'img_{d}_path': n for d, n in
+            zip(self.domains, (name, self.partners[name]))})
+
+    def loading(self):
+        if not self.halved:
+            return [load_step(f'img_{d}', self.channels[d])
+                    for d in self.domains]
+        return [dict(type='mmgan_compress.ReadPair', channels=self.channels)]
+
+
+@DATA_SAMPLERS.register_module()
+class PositionSampler(Sampler):
+    """Endless positions 0, 1, 2, ... dealt to the ranks in turn.
+
+    Its whole state is ``start``, so resuming costs nothing. The data set
+    turns positions into shuffled images.
+
+    Args:
+        dataset (TranslationImages): What is drawn from.
+        seed (int | None): Seed of order and augmentation.
+    """
+
+    def __init__(self, dataset: TranslationImages, seed: Optional[int] = None):
+        self.rank, self.world_size = get_dist_info()
+        self.dataset, self.start = dataset, 0
+        dataset.seed = seed or 0
+
+    def __iter__(self) -> Iterator[int]:
+        position = self.start + self.rank
+        while True:
+            yield position
+            position += self.world_size
+
+    def __len__(self) -> int:
+        """Draws per rank in one epoch."""
+        return -(-len(self.dataset) // self.world_size)

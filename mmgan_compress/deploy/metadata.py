@@ -1,0 +1,65 @@
+"""What an exported model says of itself, inside its own file.
+
+Text only, since ONNX and OpenVINO hold nothing else::
+
+    {'student_sha256': '8f3c...', 'made_by': 'mmgan_compress 0.1.0, OMGD...',
+     'domains': '["horse", "zebra"]', 'value_range': '[-1, 1]',
+     'layout': 'NCHW', 'colours': 'RGB', 'channels': '[3, 3]',
+     'size_multiple': '4', 'image_size': '256',
+     'input_shape': '[1, 3, 256, 256]', 'precision': 'int8',
+     'processor': 'any'}
+
+``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
+RGBA) is what the model takes, ``channels`` of input and output. A model of
+8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
+``processor`` says for which ones 8-bit weights are
+(``core/processors.py``); it is there in int8 only.
+"""
+import json
+from pathlib import Path
+from typing import Optional, Union
+
+from ..core.channels import IMAGE_MODES
+from ..core.processors import ANY
+from ..datasets.fetch import sha256_of
+from ..models.student_config import channels_of
+
+FACTS = 'mmgan_compress'  # section of OpenVINO's files
+
+
+def student_facts(student: Union[str, Path], meta: dict,
+                  size: Optional[int] = None, precision: str = 'fp32',
+                  uint8: bool = False,
+                  processor: str = ANY) -> dict[str, str]:
+    """Return what a model made from a student says of itself.
+
+    Args:
+        student (str | Path): Student file.
+        meta (dict): ``net.meta`` of :func:`load_student`.
+        size (int | None): Side of the images; None where batch, height and
+            width are free.
+        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
+        uint8 (bool): Whether it takes and gives 8-bit pictures.
+        processor (str): For which ones int8 is.
+
+    Returns:
+        dict[str, str]: As at the head of this module.
+    """
+    source = next(d for d in meta['domains'] if d != meta['domain'])
+    batch = 1 if size else None
+    channels = channels_of(meta)
+    shape = [batch, size, size, channels[0]] if uint8 else [
+        batch, channels[0], size, size]
+    return dict(
+        student_sha256=sha256_of(student),
+        made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
+        domains=json.dumps([source, meta['domain']]),
+        value_range='[0, 255]' if uint8 else '[-1, 1]',
+        layout='NHWC' if uint8 else 'NCHW',
+        colours=IMAGE_MODES[channels[0]],
+        channels=json.dumps(channels),
+        size_multiple=str(meta['size_multiple']),
+        image_size=str(meta['image_size']),
+        input_shape=json.dumps(shape),
+        precision=precision,
+        **(dict(processor=processor) if precision == 'int8' else {}))

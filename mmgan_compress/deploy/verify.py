@@ -1,0 +1,242 @@
+"""Proof that a runtime gives the same pictures as torch."""
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from ..datasets import pictures
+from ..datasets.images import read_image
+
+DEMO = Path(__file__).resolve().parents[1] / 'datasets/demo/flat2emoji/testA'
+MAX_IMAGES = 8
+
+
+class Limits(NamedTuple):
+    """What still counts as the same model; None allows anything.
+
+    Args:
+        max_abs (float | None): Largest difference of a value in [-1, 1].
+        psnr (float | None): Least PSNR in dB.
+    """
+    max_abs: Optional[float] = None
+    psnr: Optional[float] = None
+
+
+# Half precision: max-abs 2e-3 to 2e-2, PSNR 61 to 86 dB measured on trained
+# and on random networks. What 8 bits lose is stated (40 to 45 dB where they
+# were calibrated well, 11 to 18 on noise with random weights); below the
+# limit it is another picture.
+LIMITS = {'fp32': Limits(1e-4), 'fp16': Limits(5e-2, 50.),
+          'int8': Limits(psnr=10.)}
+VISIBLE = 30.  # dB: below, a loss is worth a warning
+LEVEL = 1 / 127.5  # a grey level
+# values between two levels may fall to either side
+PICTURE = Limits(1.01 * LEVEL, 60.)
+
+
+def limits(precision: str, uint8: bool = False,
+           tolerance: Optional[float] = None) -> Limits:
+    """Return the limits for a precision.
+
+    Args:
+        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
+        uint8 (bool): Whether the model gives 8-bit pictures.
+        tolerance (float | None): ``max_abs``, in place of these limits.
+
+    Raises:
+        ValueError: If the tolerance is not above 0.
+    """
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f'tolerance is {tolerance}: expected the largest '
+                         'difference of a value in [-1, 1], above 0')
+    chosen = LIMITS[precision]
+    if uint8 and precision == 'fp32':
+        chosen = PICTURE
+    return chosen if tolerance is None else Limits(tolerance)
+
+
+class ParityError(ValueError):
+    """A converted model is not the model that it was made from.
+
+    Args:
+        report (dict): What :func:`compare` measured.
+    """
+
+    def __init__(self, report: dict):
+        self.report = report
+        wrong = [f'{check["input"]} {check["shape"]}: max-abs '
+                 f'{check["max_abs"]:.3g}, PSNR {check["psnr"]} dB'
+                 for check in report['checks'] if not check['passed']]
+        super().__init__(
+            f'{report["runtime"]} differs from torch by more than '
+            f'{report["tolerance"]} (PSNR at least {report["least_psnr"]} dB)'
+            f' on {len(wrong)} of {len(report["checks"])} inputs:\n  '
+            + '\n  '.join(wrong)
+            + '\nThe new files were removed, earlier ones are untouched. '
+            'Where the difference is acceptable, raise the tolerance')
+
+
+def sample_inputs(size: int, multiple: int, dynamic: bool,
+                  images: Any = None,
+                  channels: int = 3) -> list[tuple[str, np.ndarray]]:
+    """Gather random, flat and real inputs to compare on.
+
+    Args:
+        size (int): Side of the images.
+        multiple (int): Size multiple of the network.
+        dynamic (bool): Add a batch of two of another size, not square.
+        images (Any): What ``mmgan_compress.translate`` takes; the demo's
+            unpaired test images by default. At most 8 are used.
+        channels (int): Of the images.
+
+    Returns:
+        list[tuple[str, ndarray]]: Name and (N, C, H, W) in [-1, 1], float32.
+    """
+    shapes = [(1, channels, size, size)]
+    if dynamic:
+        shapes.append((2, channels, size + multiple, size + 2 * multiple))
+    draw = np.random.default_rng(0)
+    samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32))
+               for shape in shapes]
+    # one colour around a small thing: the hardest for sums in float32
+    flat = np.ones(shapes[0], np.float32)
+    flat[..., size // 4:size // 2, size // 4:size // 2] = -1
+    samples.append(('flat', flat))
+    if images is None:
+        images = DEMO if DEMO.is_dir() else None
+    return samples + real_inputs(size, images, MAX_IMAGES, channels)
+
+
+def real_inputs(size: int, images: Any, most: int,
+                channels: int = 3) -> list[tuple[str, np.ndarray]]:
+    """Read images as inputs of a network.
+
+    Args:
+        size (int): Side that they are resized to.
+        images (Any): What ``mmgan_compress.translate`` takes.
+        most (int): How many at most, evenly chosen.
+        channels (int): As of ``read_image``.
+
+    Returns:
+        list[tuple[str, ndarray]]: Name and (1, C, size, size) in [-1, 1].
+    """
+    jobs = pictures.collect(images) if images else []
+    chosen = np.unique(np.linspace(0, len(jobs) - 1, most).astype(int))
+    inputs = []
+    for job in [jobs[i] for i in chosen] if jobs else []:
+        image = read_image(job.image, channels).resize((size, size))
+        inputs.append((job.name, pictures.to_tensor(image).numpy()))
+    return inputs
+
+
+def compare(net: nn.Module, other: Callable[[np.ndarray], np.ndarray],
+            samples: list[tuple[str, np.ndarray]], allowed: Limits,
+            runtime: str, uint8: bool = False) -> dict:
+    """Compare a runtime's outputs with those of torch in double precision.
+
+    Double, because torch's own rounding in single precision reaches the
+    tolerance on flat images.
+
+    Args:
+        net (nn.Module): The student as :func:`load_student` returns it.
+        other (Callable): The converted model, on arrays.
+        samples (list): Of :func:`sample_inputs`.
+        allowed (Limits): What still counts as equal.
+        runtime (str): Name for the report.
+        uint8 (bool): Whether it takes and gives 8-bit pictures.
+
+    Returns:
+        dict: ``max_abs``, ``psnr`` (dB, range 2; None if equal) and
+        ``ssim`` of the worst input, and ``checks`` with those of each.
+
+    Raises:
+        ParityError: If a difference is above the limits, is not a number,
+            or a shape is another.
+        ValueError: If a part of the network is in train mode.
+    """
+    if any(module.training for module in net.modules()):
+        raise ValueError('the network is in train mode, or a part of it: '
+                         'expected eval mode, call net.eval() first')
+    exact = copy.deepcopy(net).double()
+    checks = []
+    for name, x in samples:
+        x = from_levels(to_levels(x)) if uint8 else x
+        with torch.inference_mode():
+            expected = exact(torch.from_numpy(x).double()).numpy()
+        if uint8:
+            expected = from_levels(to_levels(expected))
+            got = from_levels(other(to_levels(x)))
+        else:
+            got = other(x)
+        max_abs, psnr = difference(expected, got)
+        same = psnr is None
+        checks.append(dict(
+            input=name, shape='x'.join(map(str, x.shape)), max_abs=max_abs,
+            psnr=psnr, ssim=1. if same else similarity(expected, got),
+            passed=math.isfinite(max_abs)
+            and (allowed.max_abs is None or max_abs <= allowed.max_abs)
+            and (same or allowed.psnr is None or psnr >= allowed.psnr)))
+    report = dict(
+        runtime=runtime, torch=torch.__version__, tolerance=allowed.max_abs,
+        least_psnr=allowed.psnr,
+        max_abs=max(check['max_abs'] for check in checks),
+        psnr=min((check['psnr'] for check in checks
+                  if check['psnr'] is not None), default=None),
+        ssim=min(check['ssim'] for check in checks),
+        checks=checks)
+    if not all(check['passed'] for check in checks):
+        raise ParityError(report)
+    return report
+
+
+def to_levels(x: np.ndarray) -> np.ndarray:
+    """Turn (N, C, H, W) in [-1, 1] into (N, H, W, C), uint8."""
+    levels = np.rint(np.clip((x + 1) * 127.5, 0, 255)).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
+
+
+def from_levels(levels: np.ndarray) -> np.ndarray:
+    """Turn (N, H, W, C), uint8 into (N, C, H, W) in [-1, 1]."""
+    return (levels.transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 127.5
+
+
+def similarity(expected: np.ndarray, got: np.ndarray) -> float:
+    """Return the SSIM of images in [-1, 1]; 0 where they cannot be compared.
+
+    Args:
+        expected (ndarray): (N, 3, H, W).
+        got (ndarray): What is compared with it.
+    """
+    # slow to import, and the command line answers errors before
+    from torchmetrics.functional.image import \
+        structural_similarity_index_measure as ssim
+    if expected.shape != got.shape or not np.isfinite(got).all():
+        return 0.
+    pair = [torch.from_numpy(np.asarray(image, np.float64))
+            for image in (got, expected)]
+    return round(ssim(*pair, data_range=2.).item(), 6)
+
+
+def difference(expected: np.ndarray,
+               got: np.ndarray) -> tuple[float, Optional[float]]:
+    """Return the largest difference and the PSNR in dB (None if equal).
+
+    Args:
+        expected (ndarray): Values in [-1, 1].
+        got (ndarray): What is compared with it.
+
+    Returns:
+        tuple[float, float | None]: Infinity and minus infinity for another
+        shape or values that are no numbers.
+    """
+    if expected.shape != got.shape or not np.isfinite(got).all():
+        return math.inf, -math.inf
+    error = expected.astype(np.float64) - got
+    mse = float(np.mean(error**2))
+    psnr = round(10 * math.log10(4 / mse), 2) if mse else None
+    return float(np.abs(error).max()), psnr

@@ -1,0 +1,163 @@
+"""What a distiller asks of its teachers before training starts."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch.nn as nn
+from torch import Tensor
+
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                weights_in)
+from ..core.layers import find_layer
+from ..models.frozen_teacher import brings_weights
+from ..losses.base import DistillTerm
+
+
+def image_only(network: nn.Module) -> bool:
+    """Tell whether a teacher has no layers to look into nor to train."""
+    return getattr(network, 'image_only', False)
+
+
+def check_teachers(distiller: nn.Module):
+    """Refuse teachers that could not teach.
+
+    Args:
+        distiller (BaseDistiller): With all its teachers.
+
+    Raises:
+        ValueError: If a teacher that only gives images is to be trained, or
+            one that is not trained comes from no checkpoint.
+    """
+    latest = distiller.latest_networks()
+    images = [name for name, networks in latest.items()
+              if any(image_only(net) for net in networks.values())]
+    if images and not distiller.offline:
+        raise ValueError(f'the teacher {images[0]!r} only gives images and '
+                         'cannot be trained: set offline=True')
+    blank = [net for networks in latest.values() for net in networks.values()
+             if not image_only(net) and not brings_weights(net)]
+    if distiller.offline and not distiller.teacher_checkpoints and blank:
+        raise ValueError('offline=True needs trained teachers: give '
+                         'teacher_checkpoints=[...]')
+
+
+def check_offline_direction(distiller: nn.Module, domains: Sequence[str],
+                            method: str):
+    """Refuse settings of a method for one direction and a frozen teacher.
+
+    Args:
+        distiller (BaseDistiller): Of that method.
+        domains (Sequence[str]): What its host generates.
+        method (str): Its name, for messages.
+
+    Raises:
+        ValueError: If there are more directions, or the teacher trains.
+    """
+    if len(domains) != 1:
+        raise ValueError(f'{method} trains one direction, got '
+                         f'reachable_domains={domains}')
+    if not distiller.offline:
+        raise ValueError(f'{method} learns from a teacher that does not '
+                         'train: set offline=True')
+
+
+def check_term(term: DistillTerm, name: str, teacher: nn.Module,
+               discriminator: Optional[nn.Module]):
+    """Refuse a term that asks for what its teacher does not have.
+
+    Raises:
+        ValueError: If it asks for layers or for a discriminator in vain.
+        KeyError: If the discriminator has no layer of that name.
+    """
+    kind = type(term).__name__
+    if term.target_layers and image_only(teacher):
+        raise ValueError(
+            f'{kind} compares layers, but the teacher {name!r} is a '
+            f'{type(teacher).__name__}, which only gives images: take terms '
+            'of images (SSIMTerm, StyleTerm, ...), or a teacher from a '
+            'checkpoint')
+    if term.uses_discriminator and discriminator is None:
+        raise ValueError(
+            f'{kind} asks the discriminator of the teacher {name!r}, which '
+            'has none: leave the term out')
+    for layer in term.discriminator_layers:
+        find_layer(discriminator, layer)
+
+
+def load_teachers(distiller: nn.Module, paths: Sequence[str]):
+    """Load teachers and discriminators from checkpoints.
+
+    Args:
+        distiller (BaseDistiller): Takes the weights.
+        paths (Sequence[str]): Files of ``tools/save_teachers.py``, or
+            checkpoints (as of ``core/checkpoints.run_file``): of a run with
+            such teachers; of a GAN that trained alone and is the teacher now,
+            ours or mmagic's; or its student file. They may hold more.
+    """
+    for path in paths:
+        distiller.load_state_dict(
+            _teachers_in(distiller, read_checkpoint(path)), strict=False)
+
+
+def teacher_faults(distiller: nn.Module, paths: Sequence[str],
+                   needed: Sequence[nn.Module]) -> list[str]:
+    """Say why checkpoints do not hold the teachers of a config.
+
+    Args:
+        distiller (BaseDistiller): That is to take the weights.
+        paths (Sequence[str]): Of :func:`load_teachers`.
+        needed (Sequence[nn.Module]): Networks that the files must hold.
+    """
+    state, faults, held = distiller.state_dict(), [], {}
+
+    def compare(content: dict) -> str:
+        found = _teachers_in(distiller, content)
+        held.update(found)
+        # what a file has of ours must fit; all of it is looked at below
+        return mismatch({k: v for k, v in state.items() if k in found}
+                        or state, found, more=True)
+
+    for path in paths:
+        faults += file_faults(path, f'{path} does not fit the teachers of '
+                              'this config', compare)
+    own = {id(t) for net in needed
+           for t in [*net.parameters(), *net.buffers()]}
+    names = {name for name, t in [*distiller.named_parameters(),
+                                  *distiller.named_buffers()]
+             if id(t) in own}
+    missing = mismatch({k: v for k, v in state.items() if k in names}, held,
+                       more=True)
+    if paths and missing and not faults:
+        faults.append(f'{", ".join(paths)} do not hold the teachers of this '
+                      f'config: {missing}')
+    return faults
+
+
+def _teachers_in(distiller: nn.Module, content: dict) -> dict[str, Tensor]:
+    """Return the tensors of a file by their names in the distiller."""
+    held, alone = weights_in(content), _names_alone(distiller)
+    if any(k.startswith('distiller.teacher') for k in held):
+        held = weights_in(content, 'distiller')  # not its student
+    state = {}
+    for key, value in held.items():
+        prefix = next((p for p in alone if key.startswith(p)), '')
+        state[alone.get(prefix, '') + key[len(prefix):]] = value
+    return state
+
+
+def _names_alone(distiller: nn.Module) -> dict[str, str]:
+    """Return prefixes of a teacher's networks in the distiller, by those in
+    the checkpoint of a GAN that trained alone. Several teachers have none."""
+    latest = distiller.latest_networks()
+    if len(latest) != 1:
+        return {}
+    own = {id(net): f'{name}.' for name, net in distiller.named_modules()}
+    (teacher, networks), = latest.items()
+    names = {}
+    for domain, network in networks.items():
+        names[f'generators.{domain}.'] = own[id(network)]
+        judge = distiller.discriminator_of(teacher, domain)
+        if judge is not None:
+            names[f'discriminators.{domain}.'] = own[id(judge)]
+            names[f'distiller.student_discriminators.{domain}.'] = own[
+                id(judge)]
+    return names

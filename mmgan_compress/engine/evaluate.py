@@ -1,0 +1,135 @@
+"""Figures of a recipe for networks that no run holds."""
+import copy
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from ..evaluation.report import evaluate, protocols_of
+from ..models.distillation_model import DistilledTranslator
+from ..registry import DATASETS, EVALUATORS, MODELS
+from .channels import set_channels
+from .runner_builder import check_inputs, load_config
+from .resume import preserved_rng
+
+
+def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
+                data_root: Optional[str] = None) -> Config:
+    """Read a recipe and refuse one that has not the data.
+
+    Args:
+        path (str): Recipe.
+        loader (str): Loader that is made use of, ``'test_dataloader'``.
+        student (dict): Of ``student_info``: its domains, and the channels
+            that images are read with.
+        demo (bool): Take the recipe's demo.
+        data_root (str | None): Folder of images in place of the recipe's.
+
+    Raises:
+        FileNotFoundError: If recipe, data or weights are missing.
+        ValueError: If it has other domains or no such loader.
+    """
+    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root,
+                                cfg_options=None))
+    own, domains = cfg.model.related_domains, student['domains']
+    if set(own) != set(domains):
+        raise ValueError(f'{path} is for the domains {own} and the student '
+                         f'for {domains}: name another recipe')
+    if not cfg.get(loader):
+        raise ValueError(f'{path} has no {loader}')
+    if 'channels' in student:
+        set_channels(cfg, student['channels'])
+    check_inputs(cfg, [loader])
+    return cfg
+
+
+def recipe_images(cfg: Config, loader: str, source: str,
+                  most: Optional[int] = None) -> list[np.ndarray]:
+    """Return images of a domain as a recipe trains on them, or tests.
+
+    Args:
+        cfg (Config): Recipe.
+        loader (str): ``'train_dataloader'`` or ``'test_dataloader'``.
+        source (str): Domain.
+        most (int | None): How many at most, evenly chosen; all if None.
+
+    Returns:
+        list[ndarray]: (H, W, channels), uint8.
+    """
+    with preserved_rng():
+        data = DATASETS.build(copy.deepcopy(cfg[loader].dataset))
+        at = np.unique(np.linspace(0, len(data) - 1,
+                                   most or len(data)).astype(int))
+        images = [data[int(i)]['inputs'][f'img_{source}'] for i in at]
+    return [image.permute(1, 2, 0).contiguous().byte().numpy()
+            for image in images]
+
+
+def named_images(name: Optional[str], loader: str, student: dict,
+                 domain: str, most: int, **read) -> Any:
+    """Return the images that a command line names.
+
+    Args:
+        name (str | None): Image, folder, or recipe (``.py``).
+        loader (str): Loader of a recipe that is meant.
+        student (dict): Of ``student_info``.
+        domain (str): What it generates: the images are of the other domain.
+        most (int): How many of a recipe's, at most.
+        read: ``demo`` and ``data_root`` of :func:`read_recipe`.
+
+    Returns:
+        Any: For ``translate``.
+    """
+    if not name or not name.endswith('.py'):
+        return name
+    cfg = read_recipe(name, loader, student, **read)
+    return recipe_images(cfg, loader, source_of(student, domain), most)
+
+
+def source_of(student: dict, domain: str) -> str:
+    """Return the domain whose images become those of another.
+
+    Args:
+        student (dict): Of ``student_info``.
+        domain (str): What is generated.
+    """
+    return next(d for d in student['domains'] if d != domain)
+
+
+def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
+                   domains: list[str],
+                   domain: str) -> tuple[dict[str, dict], dict[str, str]]:
+    """Score networks on a recipe's test split, by its metrics.
+
+    Args:
+        cfg (Config): Of :func:`read_recipe`.
+        networks (Mapping[str, nn.Module]): Generators of images in [-1, 1].
+        domains (list[str]): Both domains, source first.
+        domain (str): What they generate.
+
+    Returns:
+        dict[str, dict]: Figures by network.
+        dict[str, str]: Protocol of each figure.
+    """
+    scope = cfg.get('default_scope') or 'mmagic'
+    scores = {}
+    with preserved_rng(), DefaultScope.overwrite_default_scope(scope):
+        with MODELS.switch_scope_and_registry('mmgan_compress'):
+            host = DistilledTranslator(  # the networks take the place of its
+                generator=dict(type='SeparableResnetGenerator',
+                               base_channels=1),
+                default_domain=domain, reachable_domains=[domain],
+                related_domains=domains)
+        loader = Runner.build_dataloader(cfg.test_dataloader)
+        evaluator = EVALUATORS.build(dict(
+            dict(type='Evaluator'), **cfg.test_evaluator))
+        evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
+        for name, network in networks.items():
+            host.generators[domain] = network
+            scores[name] = evaluate(host, loader, evaluator)
+    return scores, protocols_of(evaluator)

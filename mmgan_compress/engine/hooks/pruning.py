@@ -1,0 +1,200 @@
+"""Pruning while a network trains, in values alone."""
+from typing import Any, Optional
+
+import torch
+import torch.nn as nn
+from mmengine.hooks import Hook
+from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
+
+from ...core.channels import channel_map, image_channels
+from ...core.layers import find_layer
+from ...registry import HOOKS, PRUNERS
+from ..resume import unwrap
+
+_KEY = 'gradual_pruning'
+# how far from its cost a step may lie that is not the last one
+_SLACK = 0.1
+
+
+@HOOKS.register_module()
+class GradualPruningHook(Hook):
+    """Prune the student step by step while it trains.
+
+    At each step a pruner says which channels can go next, at a cost that
+    falls evenly from the dense network's to the budget. They are not cut
+    out, which would orphan the optimizers' state: what makes, passes and
+    reads them is set to zero, and again behind each iteration. Such a
+    channel is zero for whoever reads it. ``MaskExtraction`` cuts the zeros
+    out of the student file afterwards, and the image stays the same.
+
+    Checkpoints hold which channels are dead.
+
+    Args:
+        pruner (dict): One that ranks channels by their weights, with the
+            budget at the end: ``dict(type='mmgan_compress.TorchPruner',
+            budget=dict(macs=0.25))``.
+        begin (float): Share of the training before the first channels go.
+        end (float): Share after which the budget is met; what is left of the
+            training mends the network.
+        steps (int): Steps between the two.
+        domains (list[str] | None): Generators to prune; all of the student's
+            if None.
+
+    Raises:
+        ValueError: If a setting is out of range.
+    """
+    # before those that write students and checkpoints, of the last iteration
+    priority = 'ABOVE_NORMAL'
+    checkpoint_key = _KEY
+
+    def __init__(self, pruner: dict, begin: float = 0.1, end: float = 0.6,
+                 steps: int = 5, domains: Optional[list[str]] = None):
+        if not 0 <= begin < end <= 1 or steps < 1:
+            raise ValueError(
+                f'begin={begin}, end={end}, steps={steps}: expected shares '
+                'of the training, 0 <= begin < end <= 1, and 1 step or more')
+        self.pruner, self.domains = pruner, domains
+        self.begin, self.end, self.steps = begin, end, steps
+        # by domain and layer the channels that stay, as lists [in, out]
+        self.kept: dict[str, dict[str, list[list[int]]]] = {}
+        self._masks: list[tuple[Tensor, Tensor]] = []
+
+    # --- what mmengine calls ------------------------------------------------
+    def before_train(self, runner):
+        self._networks = unwrap(runner.model).generators
+        self.domains = self.domains or list(self._networks)
+        total = runner.max_iters
+        first, last = (round(share * (total - 1))
+                       for share in (self.begin, self.end))
+        self._moments = {
+            first + round((last - first) * step / self.steps): step
+            for step in range(1, self.steps + 1)}
+        # a budget out of reach shows now, not in the middle of the run
+        self._costs = {domain: self._reachable(self._networks[domain])
+                       for domain in self.domains}
+        self._mask()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        step = self._moments.get(runner.iter)
+        if step is None:
+            return
+        for domain in self.domains:
+            kept = self._choose(self._networks[domain],
+                                *self._costs[domain], step)
+            self.kept[domain] = _both(self.kept.get(domain, {}), kept)
+            runner.logger.info(
+                'Pruning step %d of %d, %s: %s', step, self.steps, domain,
+                _count(self._networks[domain], self.kept[domain]))
+        self._mask()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        self._apply()
+
+    def before_save_checkpoint(self, runner, checkpoint: dict):
+        checkpoint[_KEY] = self.kept
+
+    def after_load_checkpoint(self, runner, checkpoint: dict):
+        self.kept = checkpoint.get(_KEY, {})
+
+    # --- choosing -----------------------------------------------------------
+    def _build(self, **changes) -> Any:
+        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
+            pruner = registry.build(dict(self.pruner, **changes))
+        if getattr(pruner, 'budget', None) is None or \
+                not hasattr(pruner, 'prune'):
+            raise ValueError(
+                f'{self.pruner} cannot prune gradually: expected a pruner '
+                'that ranks channels, such as TorchPruner, with a budget')
+        return pruner
+
+    def _reachable(self, network: nn.Module) -> tuple[float, float]:
+        """Return the cost of the dense network and that of the budget."""
+        pruner = self._build()
+        pruner.prune(network, _image(network, pruner.budget.size))
+        dense = pruner.budget.measure(network)
+        return dense, pruner.budget.target(dense)
+
+    def _choose(self, network: nn.Module, dense: float, target: float,
+                step: int) -> dict[str, list[list[int]]]:
+        """Return the channels that stay at a step."""
+        budget = self._build().budget
+        cost = dense - (dense - target) * step / self.steps
+        pruner = self._build(budget={
+            budget.kind: cost, 'size': budget.size,
+            'tolerance': budget.tolerance if step == self.steps
+            else max(budget.tolerance, _SLACK)})
+        return pruner.prune(network, _image(network, budget.size)).kept
+
+    # --- masking ------------------------------------------------------------
+    def _mask(self):
+        """Make masks of what is kept, and apply them."""
+        self._masks = [
+            pair for domain, kept in self.kept.items()
+            for name, sides in kept.items()
+            for pair in masks_of(find_layer(self._networks[domain], name),
+                               sides)]
+        self._apply()
+
+    @torch.no_grad()
+    def _apply(self):
+        for tensor, mask in self._masks:
+            tensor.mul_(mask)
+
+
+def _image(network: nn.Module, size: int) -> Tensor:
+    return torch.empty(1, image_channels(network), size, size, device='meta')
+
+
+def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
+    """Return the channels that both keep; what is dead stays so."""
+    kept = {}
+    for name in {**one, **other}:
+        sides = [held[name] for held in (one, other) if name in held]
+        kept[name] = [sorted(set.intersection(*map(set, side)))
+                      for side in zip(*sides)]
+    return kept
+
+
+def _count(network: nn.Module, kept: dict) -> str:
+    wide = channel_map(network)
+    left = {**{name: sides[-1] for name, sides in wide.items()},
+            **{name: len(sides[-1]) for name, sides in kept.items()}}
+    return f'{sum(left.values())} of ' \
+        f'{sum(sides[-1] for sides in wide.values())} outputs of layers live'
+
+
+def masks_of(layer: nn.Module, sides: list[list[int]]
+             ) -> list[tuple[Tensor, Tensor]]:
+    """Return the tensors of a layer with masks of 0 and 1 for them.
+
+    Args:
+        layer (nn.Module): Convolution, linear layer or norm.
+        sides (list[list[int]]): Channels that stay, ``[in, out]``, of a norm
+            ``[channels]``.
+    """
+
+    def line(count: int, kept: list[int], tensor: Tensor) -> Tensor:
+        mask = torch.zeros(count, device=tensor.device)
+        mask[kept] = 1.
+        return mask
+
+    pairs = []
+    for name in ('weight', 'bias', 'running_mean'):
+        tensor = getattr(layer, name, None)
+        if tensor is None:
+            continue
+        if tensor.dim() < 2 or isinstance(layer, _NormBase):
+            pairs.append((tensor.data, line(len(tensor), sides[-1], tensor)))
+            continue
+        depthwise = getattr(layer, 'groups', 1) > 1
+        dims = (1, 0) if getattr(layer, 'transposed', False) else (0, 1)
+        for dim, kept in zip(dims, (sides[1], sides[0])):
+            if depthwise and dim == 1:
+                continue
+            shape = [1] * tensor.dim()
+            shape[dim] = -1
+            pairs.append((tensor.data, line(
+                tensor.shape[dim], kept, tensor).view(shape)))
+    return pairs

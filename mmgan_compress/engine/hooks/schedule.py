@@ -1,0 +1,118 @@
+"""Schedules as small hooks."""
+from collections.abc import Sequence
+from typing import Optional, Union
+
+from mmengine.hooks import Hook
+
+from ...evaluation.report import check_names, evaluate
+from ...registry import HOOKS
+from ..resume import preserved_rng, unwrap
+
+
+@HOOKS.register_module()
+class ScheduledLRHook(Hook):
+    """Set learning rates to their base times the schedule's factor.
+
+    Args:
+        constant (Sequence[str]): Optimizers whose rate does not decay.
+        steps (dict[str, float] | None): Optimizers whose rate is multiplied
+            by a factor each ``schedule.constant - 1`` epochs instead, as
+            GCC anneals its gates (``--arch_lr_step`` of its scripts).
+    """
+
+    def __init__(self, constant: Sequence[str] = (),
+                 steps: Optional[dict[str, float]] = None):
+        self.constant, self.steps = tuple(constant), dict(steps or {})
+
+    def before_train(self, runner):
+        for name in (*self.constant, *self.steps):
+            if name not in runner.optim_wrapper:
+                raise KeyError(f'no optimizer {name!r}; known are '
+                               f'{list(runner.optim_wrapper.keys())}')
+        for wrapper in runner.optim_wrapper.values():
+            for group in wrapper.param_groups:
+                group.setdefault('initial_lr', group['lr'])
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        schedule = runner.train_loop.schedule
+        every = max(1, schedule.constant - 1)
+        done = (schedule.epoch(runner.iter) - 1) // every
+        for name, wrapper in runner.optim_wrapper.items():
+            factor = schedule.lr_factor(runner.iter)
+            if name in self.constant:
+                factor = 1.
+            elif name in self.steps:
+                factor = self.steps[name]**done
+            for group in wrapper.param_groups:
+                group['lr'] = group['initial_lr'] * factor
+
+
+def need_stand_ins(hook: Hook, runner):
+    """Refuse a distiller that keeps no copies of its teachers."""
+    if not len(unwrap(runner.model).distiller.stand_ins):
+        raise ValueError(
+            f'{type(hook).__name__} needs copies of teachers that train: '
+            'set model.distiller.stand_ins=True (and not offline)')
+
+
+@HOOKS.register_module()
+class TeacherSelectionHook(Hook):
+    """Score teachers at the end of their phase; the best ones teach.
+
+    For distillers with ``stand_ins=True``, the default of the unpaired
+    ones; the teachers' own training goes on from their latest weights.
+
+    Args:
+        metrics (dict[str, Sequence[str]]): By distilled domain the metrics
+            that select its generator: one of its own by default. With those
+            of both directions it is kept when *either* improves, as OMGD
+            published it.
+        evaluator (dict | list | None): Metrics to compute; the run's
+            validation metrics if None.
+        domains (list[str] | None): Directions to generate for them.
+        lower_is_better (bool): Whether the metrics are distances.
+    """
+
+    def __init__(self, metrics: dict[str, Sequence[str]],
+                 evaluator: Optional[Union[dict, list]] = None,
+                 domains: Optional[list[str]] = None,
+                 lower_is_better: bool = True):
+        self.metrics, self.evaluator = dict(metrics), evaluator
+        self.domains, self.lower_is_better = domains, lower_is_better
+
+    def before_train(self, runner):
+        need_stand_ins(self, runner)
+        self.evaluator = runner.val_loop.evaluator if self.evaluator is None \
+            else runner.build_evaluator(self.evaluator)
+        _check_metrics(self.metrics, self.evaluator, runner)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        if runner.train_loop.schedule.ends_teacher_phase(runner.iter):
+            for name in unwrap(runner.model).distiller.reported_teachers:
+                _keep_if_best(self, runner, name)
+
+
+def _check_metrics(metrics: dict, evaluator, runner):
+    """Refuse figures that nobody computes, and domains without any."""
+    domains = unwrap(runner.model).domains
+    if set(metrics) != set(domains):
+        raise KeyError(f'metrics of {list(metrics)} select the teacher, '
+                       f'expected those of {domains}')
+    for names in metrics.values():
+        check_names(names, evaluator)
+
+
+def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
+    """Score a teacher as it is and let it teach what it does best."""
+    host, latest = unwrap(runner.model), f'latest:{teacher}'
+    with preserved_rng(), host.scoring(latest, hook.domains):
+        scores = evaluate(host, runner.val_loop.dataloader, hook.evaluator)
+    for domain, names in hook.metrics.items():
+        kept = host.distiller.stand_ins.keep_if_best(
+            teacher, domain, host.network(latest, domain),
+            [scores[name] for name in names], hook.lower_is_better)
+        runner.logger.info(
+            'Teacher %s of %s on the val split: %s%s', teacher, domain,
+            ', '.join(f'{name} {scores[name]:.4g}' for name in names),
+            ' (best so far, teaches from now on)' if kept else '')

@@ -1,0 +1,142 @@
+"""Who teaches, how strongly, and who learns: hooks for any distiller.
+
+All are functions of the iteration, or leave what they change in the
+checkpoint: a resumed run is where it was.
+"""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.hooks import Hook
+
+from ...core.layers import find_layer
+from ...registry import HOOKS
+from .schedule import TeacherSelectionHook, need_stand_ins
+from ..resume import unwrap
+
+
+@HOOKS.register_module()
+class FreezeHook(Hook):
+    """Freeze parts of the model between two iterations, then thaw them.
+
+    Frozen parts get no gradient and stay in eval mode.
+
+    Args:
+        modules (Sequence[str]): Names inside the model as in
+            ``named_modules``, e.g. ``'distiller.teacher'``.
+        begin (int): First iteration (from 0) in which they are frozen.
+        end (int | None): First one in which they learn again; None: never.
+    """
+
+    def __init__(self, modules: Sequence[str], begin: int = 0,
+                 end: Optional[int] = None):
+        self.modules, self.begin, self.end = list(modules), begin, end
+        self._held = None
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        on = self.begin <= runner.iter and (self.end is None
+                                            or runner.iter < self.end)
+        model = unwrap(runner.model)
+        parts = [find_layer(model, name) for name in self.modules]
+        if on and self._held is None:  # what is free now is thawed later
+            self._held = [p for part in parts for p in part.parameters()
+                          if p.requires_grad]
+        for parameter in self._held or []:
+            parameter.requires_grad_(not on)
+            if on:  # of iterations before, for a step still to come
+                parameter.grad = None
+        for part in parts if on else []:
+            part.eval()
+        if not on:
+            self._held = None
+
+
+@HOOKS.register_module()
+class EMATeacherHook(Hook):
+    """Let a running average of each teacher teach.
+
+    For distillers with ``stand_ins=True``.
+
+    Args:
+        momentum (float): Share of the latest weights at each iteration.
+    """
+
+    def __init__(self, momentum: float = 0.001):
+        if not 0 < momentum <= 1:
+            raise ValueError(f'momentum must lie in (0, 1], got {momentum}')
+        self.momentum = momentum
+
+    def before_train(self, runner):
+        need_stand_ins(self, runner)
+        if any(isinstance(h, TeacherSelectionHook) for h in runner.hooks):
+            raise ValueError('EMATeacherHook and TeacherSelectionHook put '
+                             'weights into the same copies: leave one out')
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        host = unwrap(runner.model)
+        for name in host.distiller.reported_teachers:
+            for domain in host.domains:
+                host.distiller.stand_ins.average(
+                    name, domain, host.network(f'latest:{name}', domain),
+                    self.momentum)
+
+
+@HOOKS.register_module()
+class TermWeightHook(Hook):
+    """Move the weight of a term linearly between two iterations.
+
+    A term of weight 0 costs nothing. Where all are at 0 the student's
+    teachers and GCC's gates stand still, as with StopDistillationHook.
+
+    Args:
+        term (str): Its name as in the log: ``'ssim'``, ``'style'``, ...
+        begin (int): Iteration (from 0) at which it starts to move.
+        end (int): Iteration from which it has its last value.
+        start (float): Factor of the configured weight before ``begin``.
+        stop (float): Factor of it from ``end`` on.
+    """
+
+    def __init__(self, term: str, begin: int, end: int, start: float = 0.,
+                 stop: float = 1.):
+        if end <= begin:
+            raise ValueError(f'end must be after begin={begin}, got {end}')
+        self.term, self.begin, self.end = term, begin, end
+        self.start, self.stop = start, stop
+
+    def before_train(self, runner):
+        groups = unwrap(runner.model).distiller.terms.values()
+        terms = [term for group in groups for term in group]
+        self._base = {t: t.weight for t in terms if t.name == self.term}
+        if not self._base:
+            raise KeyError(f'no term {self.term!r}; known are '
+                           f'{sorted({t.name for t in terms})}')
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        at = (runner.iter - self.begin) / (self.end - self.begin)
+        at = min(max(at, 0.), 1.)
+        for term, weight in self._base.items():
+            term.weight = weight * ((1 - at) * self.start + at * self.stop)
+
+
+@HOOKS.register_module()
+class StopDistillationHook(Hook):
+    """Switch all terms off that ask a teacher, from one iteration on.
+
+    A student that plays the GAN game itself (GCC) goes on by that alone, and
+    the teachers no longer run; one that only imitates (OMGD, CRD) stays as
+    it is while its teachers train on.
+
+    Args:
+        iteration (int): First iteration (from 0) without distillation.
+    """
+    priority = 'BELOW_NORMAL'  # after the hooks that set weights
+
+    def __init__(self, iteration: int):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter < self.iteration:
+            return
+        for group in unwrap(runner.model).distiller.terms.values():
+            for term in group:
+                term.weight = 0. if term.needs_teacher else term.weight

@@ -1,0 +1,414 @@
+"""From the command line to a Runner: overrides, and what is refused."""
+import contextlib
+import os
+import sys
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                refuse, run_file, weights_in)
+from ..core.commands import one_line_errors
+from ..core.files import refuse_taken
+from ..core.logging import message_of
+from ..core.configs import find_config, read_config, walk
+from ..datasets.translation import TranslationImages
+from ..datasets.weights import weights_path
+from ..evaluation.comparison import PICTURE, VAL_PICTURE
+from ..evaluation.distances import MIN_IMAGES
+from ..evaluation.reference import Reference
+from ..evaluation.report import FILES as REPORT
+from ..registry import DATASETS, MODELS
+from .channels import fit_channels
+from .jobs import LOCK, locked
+from .resume import resume_faults, start_faults, unwrap
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def set_everywhere(cfg, key: str, value):
+    """Set ``key`` in every dict of a config that has it."""
+    for node in walk(cfg):
+        if key in node:
+            node[key] = value
+
+
+def load_config(args: Namespace) -> Config:
+    """Read the config and apply the command line to it.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If options contradict each other or the machine, or the
+            generator is for images that are neither grey, RGB nor RGBA.
+    """
+    args.config = find_config(args.config)
+    cfg = read_config(args.config)
+    if args.demo:
+        if args.data_root:
+            raise ValueError('--demo brings its own data: leave out '
+                             '--data-root, or leave out --demo')
+        from ..demo import apply_demo
+        apply_demo(cfg)
+    if args.data_root:
+        set_everywhere(cfg._cfg_dict, 'data_root', args.data_root)
+        if not any(os.path.isdir(os.path.join(args.data_root, name))
+                   for name in ('test', 'testA')):
+            print('no test images in --data-root: there will be no report; '
+                  'see comparison_val.png and the log', file=sys.stderr)
+            cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    if args.cfg_options:
+        action = DictAction([], 'options')
+        options = Namespace()
+        action(None, options, args.cfg_options)
+        cfg.merge_from_dict(options.options)
+    fit_channels(cfg)
+    for loader in _LOADERS:  # torch refuses the two together
+        if cfg.get(loader) and cfg[loader].num_workers == 0:
+            cfg[loader].persistent_workers = False
+    return cfg
+
+
+def choose_work_dir(args: Namespace) -> str:
+    """Return the folder of the run; a run never writes into another's.
+
+    Raises:
+        FileExistsError: If ``--work-dir`` holds a run and is not resumed.
+    """
+    if args.resume not in (None, 'auto'):
+        if not os.path.isfile(args.resume):
+            raise FileNotFoundError(f'no checkpoint {args.resume!r}')
+        folder = args.work_dir or str(Path(args.resume).parent)
+        if not has_run(folder):
+            refuse_taken(_taken(folder, args.config), [args.config],
+                         instead='name another --work-dir')
+        return folder
+    if args.work_dir:
+        if args.resume is None and has_run(args.work_dir):
+            raise FileExistsError(
+                f'{args.work_dir} holds a run already: add --resume to '
+                'continue it, or name another --work-dir')
+        if args.resume is None:
+            refuse_taken(_taken(args.work_dir, args.config), [args.config],
+                         instead='name another --work-dir')
+        if args.resume and not has_run(args.work_dir):
+            raise FileNotFoundError(f'no run to resume in {args.work_dir}')
+        return args.work_dir
+    fresh = next_work_dir(args.config, args.demo)
+    if args.resume != 'auto':
+        return fresh
+    runs = [d for d in _work_dirs(args.config, args.demo) if has_run(d)]
+    if not runs:
+        raise FileNotFoundError(f'no run to resume in {fresh}')
+    return runs[-1]
+
+
+def _work_dirs(config: str, demo: bool) -> list[str]:
+    """Return the numbered folders of a recipe's runs, the next one last."""
+    base = os.path.join('work_dirs',
+                        Path(config).stem + ('-demo' if demo else ''))
+    names = [base]
+    while os.path.isdir(names[-1]):
+        names.append(f'{base}-{len(names) + 1}')
+    return names
+
+
+def next_work_dir(config: str, demo: bool) -> str:
+    """Return the first numbered folder of a recipe that holds neither a run
+    nor a file that one would replace."""
+    return next(name for name in _work_dirs(config, demo)
+                if not has_run(name) and not _taken(name, config))
+
+
+def _taken(folder: str, config: str) -> list[Path]:
+    """Return what is in a folder that a new run would replace.
+
+    A run that stopped before its first checkpoint may be started again: the
+    lock tells that what it writes at the start is its own.
+    """
+    early = () if Path(folder, LOCK).is_file() else \
+        (VAL_PICTURE, Path(config).name)
+    files = [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
+    return [file for file in files if os.path.lexists(file)]
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the first of its launcher, or the only
+    one; known before they are connected."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return next((os.environ[name] for name in names if name in os.environ),
+                '0') == '0'
+
+
+def has_run(folder: str) -> bool:
+    """Tell whether a folder holds checkpoints or a student."""
+    return any(Path(folder).glob('*.pth')) or \
+        os.path.isfile(os.path.join(folder, 'last_checkpoint'))
+
+
+def resumed_checkpoint(resume: str, work_dir: str) -> str:
+    """Return the checkpoint to go on from.
+
+    Args:
+        resume (str): Path, or ``'auto'`` for the newest of ``work_dir``.
+        work_dir (str): Folder of the run.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged; names the one before.
+    """
+    path = Path(resume)
+    if resume == 'auto':
+        path = run_file(Path(work_dir, 'last_checkpoint'))
+    older = sorted((file for file in path.parent.glob('iter_*.pth')
+                    if file != path and file.stem[5:].isdigit()),
+                   key=lambda file: int(file.stem[5:]), reverse=True)
+    try:
+        read_checkpoint(path)
+    except (FileNotFoundError, ValueError) as error:
+        sound = next((file for file in older
+                      if not file_faults(file, '', lambda _: '')), None)
+        raise type(error)(
+            f'cannot resume: {error}. ' + (
+                f'The newest other one is there: --resume {sound}' if sound
+                else f'No other checkpoint is in {path.parent}')) from error
+    return str(path)
+
+
+def check_weights(runner: Runner):
+    """Refuse files of weights that do not fit what a run was built of.
+
+    mmengine loads what has the same name and trains on. This is before the
+    optimizers are built.
+
+    Raises:
+        ValueError: Names each file, its network, and what is missing.
+    """
+    cfg, host, path = runner.cfg, unwrap(runner.model), runner.cfg.load_from
+    faults = host.weight_faults()
+    if path and os.path.isfile(path):
+        faults += file_faults(
+            path, f'{path} does not fit {cfg.filename or "the recipe"}',
+            lambda content: '; '.join(
+                resume_faults(content, runner) if cfg.resume
+                else start_faults(content, host)))
+    refuse(faults)
+
+
+def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
+    """Refuse missing data and weights before anything is built.
+
+    Raises:
+        FileNotFoundError: Naming the path and the command that makes it.
+        ValueError: For images that cannot be used, or too few of them, or for
+            several faults.
+    """
+    faults = []
+    for check in (_check_data, _check_files):
+        try:
+            check(cfg, loaders)
+        except (FileNotFoundError, ValueError) as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise ValueError('\n'.join(map(str, faults)))
+    for error in faults:
+        raise error
+
+
+def _check_data(cfg: Config, loaders: Sequence[str]):
+    for loader in loaders:
+        if cfg.get(loader):
+            _check_numbers(cfg, loader, DATASETS.build(cfg[loader].dataset))
+    held = [cfg[f'{split}_dataloader'].dataset.get('hold_out', 0)
+            for split in ('train', 'val') if cfg.get(f'{split}_dataloader')]
+    if len(set(held)) > 1:
+        raise ValueError(f'hold_out is {held[0]} for training and {held[1]} '
+                         'for val: give both data sets the same')
+
+
+def _check_files(cfg: Config, loaders: Sequence[str]):
+    for name in needed_weights(cfg):
+        weights_path(name)
+    missing = [file for file in starting_files(cfg)
+               if not os.path.isfile(file)]
+    if missing:
+        raise FileNotFoundError(
+            f'no weights {", ".join(map(repr, dict.fromkeys(missing)))}, '
+            'which the student or a teacher starts from')
+
+
+def _check_numbers(cfg: Config, loader: str, dataset: Dataset):
+    """Refuse too few images for a batch, or for the figures of a split."""
+    if not isinstance(dataset, TranslationImages):
+        return  # of another package
+    split = loader.removesuffix('_dataloader')
+    if split == 'train':
+        count = dataset.sources(cfg.model.default_domain)
+        if cfg[loader].get('drop_last') and count < cfg[loader].batch_size:
+            raise ValueError(
+                f'{count} training images make no batch of '
+                f'{cfg[loader].batch_size}: add images to '
+                f'{dataset.data_root}, or lower train_dataloader.batch_size')
+    users = [cfg.get(f'{split}_evaluator')]
+    if split == 'val':
+        users.append(cfg.get('custom_hooks'))
+    for node in walk(users):
+        if 'domain' in node and dataset.sources(node.domain) < MIN_IMAGES:
+            raise ValueError(
+                f'{node.type} of {node.domain!r} needs at least {MIN_IMAGES} '
+                f'images, and the {split} split has '
+                f'{dataset.sources(node.domain)} in {dataset.data_root}: add '
+                'images, or raise max_images or hold_out of the data set')
+        if 'reference' in node:
+            Reference(**node.reference).check()
+
+
+def starting_files(cfg: Config) -> list[str]:
+    """Return the files that a config's networks take their weights from."""
+    files = [node.checkpoint for node in walk(cfg.model)
+             if node.get('type') == 'Pretrained']
+    distiller = cfg.model.get('distiller') or {}
+    judge = distiller.get('discriminator_checkpoint')
+    return [*files, *distiller.get('teacher_checkpoints', []),
+            *([judge] if judge else [])]
+
+
+def needed_weights(cfg: Config) -> list[str]:
+    """Return which prepared networks a config makes use of."""
+    distiller, needed = cfg.model.get('distiller'), set()
+    users = [cfg.get(key) for key in ('val_evaluator', 'test_evaluator',
+                                      'custom_hooks')]
+    for node in walk(users):
+        kind = str(node.get('type', '')).rsplit('.', 1)[-1]
+        if kind == 'FrechetDistance':
+            needed.add(node.get('network', 'inception'))
+        elif kind == 'PairedQuality' and node.get('lpips', True):
+            needed.add('vgg16')
+    if distiller is not None and _asks_perceptual(distiller):
+        perceptual = distiller.get('perceptual') or {}
+        if perceptual.get('weights', 'imagenet') == 'imagenet':
+            needed.add('vgg16')
+    return sorted(needed)
+
+
+def _asks_perceptual(distiller: ConfigDict) -> bool:
+    """Tell whether a term does; without any given, those of the method."""
+    asking = distiller.get('terms') or [distiller]
+    return any(getattr(MODELS.get(node.type), 'uses_perceptual', False)
+               for node in asking)
+
+
+def use_amp(cfg: Config):
+    """Switch every optimizer to mixed precision.
+
+    Raises:
+        ValueError: Without a CUDA device.
+    """
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device and none was found: '
+                         'leave it out')
+    for value in cfg.optim_wrapper.values():
+        if isinstance(value, dict):
+            value.type = 'AmpOptimWrapper'
+
+
+def start_distributed(args: Namespace):
+    """Start the process group on CPUs, where mmengine would ask for CUDA."""
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')
+
+
+@contextlib.contextmanager
+def resumable(runner: Runner) -> Iterator[None]:
+    """Say how to go on after an error of the disk inside the block."""
+    try:
+        yield
+    except OSError as error:
+        folder = runner.work_dir
+        how = f'Continue with --resume --work-dir {folder}' if \
+            has_run(folder) else f'Start again; {folder} holds no checkpoint'
+        raise OSError(f'{message_of(error)}. The run has stopped. {how}'
+                      ) from error
+
+
+def finish_distributed():
+    """Wait for the others before leaving: rank 0 still writes the report."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+@one_line_errors()
+def make_runner(args: Namespace, held: ExitStack) -> Runner:
+    """Build the Runner that a command line of ``tools/train.py`` asks for.
+
+    Args:
+        args (Namespace): The command line.
+        held (ExitStack): Takes the lock of the work dir; one run at a time
+            writes there.
+    """
+    cfg = load_config(args)
+    cfg.work_dir = choose_work_dir(args)
+    cfg.launcher = args.launcher
+    if args.seed is not None:
+        cfg.randomness.seed = args.seed
+    if args.amp:
+        use_amp(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
+    check_inputs(cfg)
+    return _build(cfg, args, held)
+
+
+def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
+    """Lock the work dir, then build what writes into it."""
+    # mmagic gives convolutions before instance norm a bias on purpose
+    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
+    if is_first_process():
+        held.enter_context(locked(Path(cfg.work_dir)))
+    start_distributed(args)
+    runner = Runner.from_cfg(cfg)
+    check_weights(runner)
+    return runner
+
+
+@one_line_errors()
+def make_tester(args: Namespace, held: ExitStack) -> Runner:
+    """Build the Runner of ``tools/test.py`` and load what is scored.
+
+    Args:
+        args (Namespace): The command line.
+        held (ExitStack): As of :func:`make_runner`.
+    """
+    if not os.path.isfile(args.checkpoint):
+        raise FileNotFoundError(f'no checkpoint {args.checkpoint!r}')
+    cfg = load_config(args)
+    cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
+    if is_first_process():  # it writes, maybe before the others look
+        refuse_taken(_taken(cfg.work_dir, args.config),
+                     [args.checkpoint, args.config], args.overwrite)
+    cfg.launcher = args.launcher
+    checkpoint = read_checkpoint(args.checkpoint)
+    is_run = 'mmgan_compress' in checkpoint
+    if not is_run:  # a student: no teacher to build or to fetch weights for
+        cfg.model.distiller = None
+    check_inputs(cfg, loaders=['test_dataloader'])
+    runner = _build(cfg, args, held)
+    host = unwrap(runner.model)
+    state = weights_in(checkpoint)
+    differs = mismatch(host.state_dict(), state)
+    if differs:
+        raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
+                         f'{differs}')
+    host.load_state_dict(state, strict=False)
+    if is_run:
+        host.distiller.load_training_state(
+            checkpoint['mmgan_compress']['distiller'])
+    return runner

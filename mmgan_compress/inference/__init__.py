@@ -1,0 +1,1 @@
+"""Use of a student: files, pictures, videos, a page."""

@@ -1,0 +1,266 @@
+"""Use of a student, whatever it was exported to."""
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+import torch
+import torch.nn as nn
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from ..datasets import pictures
+from . import video
+from ..core.channels import check_image_channels
+from ..core.files import atomic_write
+from ..datasets.images import of_array, read_image, to_array
+from ..deploy.runtimes import check_threads, on_arrays, open_model
+from ..models.student import load_student
+from ..models.student_config import LARGEST_SIDE, channels_of
+
+StrPath = Union[str, Path]
+STUDENT_SUFFIX = '.pth'
+EAGER = 'eager'
+
+
+class Translator:
+    """Translates images, folders and videos, in any runtime.
+
+    An image whose sides are not multiples of the network's size multiple is
+    mirrored at its right and lower edge and cropped back where that is a
+    small part of it (ResNets: at most 3 pixels). Where it is not (U-Nets,
+    images below 16 pixels) the image is resized to the size of the training
+    images and back; for a file that takes one size only, to that size. How
+    files become grey, RGB or RGBA, as the model takes them, says
+    :func:`~mmgan_compress.datasets.images.read_image`.
+
+    Args:
+        model (str | Path | nn.Module): Student file (``.pth``), exported
+            model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.aoti.pt2``,
+            ``.pt``), the folder of an export, or what ``load_student``
+            returned, on any device.
+        domain (str | None): Domain to generate, of a student that has two.
+        runtime (str | None): Of ``deploy.runtimes.RUNTIMES``; by the suffix
+            if None. ``'openvino'`` reads ``.onnx`` too.
+        threads (int | None): How many it may use; the runtime's own choice
+            if None.
+        trust (bool): Whether to open ``.pt2``, ``.aoti.pt2`` and ``.pt``,
+            which are programs: whoever made one can run anything here.
+
+    Attributes:
+        runtime (str): Name of the runtime.
+        domain (str): What it generates.
+        channels (tuple[int, int]): Of what it takes, and of what it gives:
+            1 (grey), 3 (RGB) or 4 (RGBA).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, has no generator for the domain,
+            was not made by this package, or is a program that is not
+            trusted.
+        ImportError: If the runtime is not installed.
+    """
+
+    def __init__(self, model: Union[StrPath, nn.Module],
+                 domain: Optional[str] = None, runtime: Optional[str] = None,
+                 threads: Optional[int] = None, trust: bool = False):
+        check_threads(threads)
+        net = _network_of(model, domain, runtime)
+        if net is not None:
+            self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
+            self._run = _of_network(net, threads)
+        else:
+            opened = open_model(model, runtime, threads, trust)
+            self.runtime, self._run = opened.runtime, opened.run
+            self._meta = _meta(opened.facts, model)
+            layout = opened.facts['layout']
+        self.domain = self._meta['domain']
+        if domain not in (None, self.domain):
+            raise ValueError(f'the model generates {self.domain!r}, not '
+                             f'{domain!r}: give the student file, or an '
+                             'export of that domain')
+        self.channels = channels_of(self._meta)
+        self._takes_pixels = layout == 'NHWC'
+
+    def __call__(self, images: Any, out: Optional[StrPath] = None,
+                 batch_size: int = 1, overwrite: bool = False
+                 ) -> Union[list[Image.Image], list[str]]:
+        """Translate images or a video; a progress bar shows how far it is.
+
+        Args:
+            images (str | Path | Image | ndarray | list): An image file, a
+                folder (with its sub-folders), an open image, an array (H,
+                W) or (H, W, channels) of uint8, a list of them, or, for a
+                model of RGB images, a video file.
+            out (str | Path | None): Folder for PNG files that keep the names
+                of their inputs, sub-folders included; a video becomes
+                ``NAME.mp4`` with its size and frame rate, without its
+                sound. A video needs it.
+            batch_size (int): Images of one size that go through the network
+                at once, where the file takes more than one.
+            overwrite (bool): Whether files in ``out`` may be replaced, such
+                as those of an earlier call; inputs never are.
+
+        Returns:
+            list: Pictures (``PIL.Image``, of mode L, RGB or RGBA, in the
+            sizes of the inputs) or, with ``out``, the paths of the files.
+
+        Raises:
+            FileNotFoundError: If a file is missing or a folder has no image.
+            FileExistsError: If a result would replace a file.
+            ValueError: If a file cannot be read, if it is a video and the
+                model not of RGB images, if two inputs would make one file,
+                or if ``out`` lies in the folder of the inputs.
+            TypeError: If an input is neither a file nor an image.
+        """
+        if batch_size < 1:
+            raise ValueError(f'batch_size is {batch_size}: expected at '
+                             'least 1')
+        if video.is_video(images):
+            if self.channels != (3, 3):
+                raise ValueError(
+                    f'{images} is a video, whose frames have 3 channels: '
+                    f'this model maps {self.channels[0]} to '
+                    f'{self.channels[1]}, give it images')
+            target = video.destination(Path(images), out, overwrite)
+            return [self._video(Path(images), target, batch_size)]
+        jobs = pictures.collect(images)
+        targets = pictures.destinations(jobs, out, overwrite) if out \
+            else None
+        frames = (to_array(read_image(job.image, self.channels[0]))
+                  for job in jobs)
+        results = []
+        for index, pixels in enumerate(tqdm(self.stream(frames, batch_size),
+                                            total=len(jobs),
+                                            disable=len(jobs) == 1)):
+            picture = of_array(pixels)
+            if targets is None:
+                results.append(picture)
+                continue
+            with atomic_write(targets[index]) as part:
+                picture.save(part)
+            results.append(str(targets[index]))
+        return results
+
+    def stream(self, frames: Iterable[np.ndarray],
+               batch_size: int = 1) -> Iterator[np.ndarray]:
+        """Translate pictures one after the other, as they come.
+
+        Args:
+            frames (Iterable[ndarray]): (H, W, channels), uint8.
+            batch_size (int): How many of one size are taken at once.
+
+        Yields:
+            ndarray: (H, W, channels), uint8, in the order of the frames.
+        """
+        for _, same in itertools.groupby(frames, key=np.shape):
+            while batch := list(itertools.islice(same, batch_size)):
+                yield from self.run(np.stack(batch))
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Translate a batch.
+
+        Args:
+            pixels (ndarray): (N, H, W, channels), uint8, of any size.
+
+        Returns:
+            ndarray: (N, H, W, channels), uint8.
+
+        Raises:
+            ValueError: If the model takes another number of channels.
+        """
+        if pixels.shape[-1] != self.channels[0]:
+            raise ValueError(f'got pixels of shape {pixels.shape}: this model '
+                             f'takes {self.channels[0]} channels, at the end')
+        if self._takes_pixels and pictures.fits(*pixels.shape[1:3],
+                                                self._meta):
+            return self._run(pixels)
+        x = pictures.to_values(pixels)
+        return pictures.to_pixels(pictures.run(self._network, x, self._meta))
+
+    def _network(self, x: Tensor) -> Tensor:
+        """Run the model on (N, C, H, W) in [-1, 1], whatever it takes."""
+        if self._takes_pixels:
+            return pictures.to_values(self._run(pictures.to_pixels(x)))
+        return torch.from_numpy(self._run(x.numpy()))
+
+    def _video(self, source: Path, target: Path, batch_size: int) -> str:
+        about = video.probe(source)
+        with video.writing(target, about) as write:
+            frames = self.stream(video.frames(source), batch_size)
+            for frame in tqdm(frames, total=about.frames, unit='frame'):
+                write(frame)
+        return str(target)
+
+
+def translate(
+    student: Union[StrPath, nn.Module],
+    images: Any,
+    out: Optional[StrPath] = None,
+    overwrite: bool = False,
+    trust: bool = False
+) -> Union[list[Image.Image], list[str]]:
+    """Translate images with a student or an exported model.
+
+    Args:
+        student (str | Path | nn.Module): As for :class:`Translator`, which
+            is opened for this one call.
+        images, out, overwrite: As for ``Translator.__call__``.
+        trust: As for :class:`Translator`.
+
+    Returns:
+        list: Pictures (``PIL.Image``, in the sizes of the inputs) or, with
+        ``out``, the paths of the files.
+    """
+    return Translator(student, trust=trust)(images, out,
+                                            overwrite=overwrite)
+
+
+def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
+                runtime: Optional[str]) -> Optional[nn.Module]:
+    """Return the network of a student; None for an exported model."""
+    is_network = isinstance(model, nn.Module)
+    is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
+    if is_student and runtime not in (None, EAGER):
+        raise ValueError(f'a student runs in torch only, not in {runtime}: '
+                         'export it first (tools/export.py)')
+    if is_network:
+        return model
+    return load_student(model, domain) if is_student or runtime == EAGER \
+        else None
+
+
+def _of_network(net: nn.Module, threads: Optional[int]) -> Callable:
+    device = next(net.parameters()).device
+    return on_arrays(lambda x: net(x.to(device)).cpu(), threads)
+
+
+def _meta(facts: dict[str, str], model: StrPath) -> dict:
+    """Return what ``pictures.run`` has to know of an exported model."""
+    if 'size_multiple' not in facts:
+        raise ValueError(
+            f'{model} does not say what it takes: expected a file that '
+            'tools/export.py made, with the ones beside it')
+    try:
+        shape = json.loads(facts['input_shape'])
+        side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
+        domains = json.loads(facts['domains'])
+        meta = dict(size_multiple=int(facts['size_multiple']),
+                    image_size=int(facts['image_size']),
+                    fixed_size=None if None in side else tuple(side),
+                    channels=dict(zip(domains, json.loads(
+                        facts.get('channels', '[3, 3]')))),
+                    domain=domains[-1])
+        check_image_channels(*meta['channels'].values())
+        sides = (meta['size_multiple'], meta['image_size'],
+                 *(meta['fixed_size'] or (1, 1)))
+        if len(sides) != 4 or not all(
+                type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
+            raise ValueError(f'sides of {sides} pixels')
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f'{model} is damaged or was changed: what it says '
+                         f'of its images cannot be used ({error})') from error
+    return meta

@@ -1,0 +1,44 @@
+"""Whole feature maps against a teacher's, through learnt adaptors."""
+import torch.nn as nn
+import torch.nn.functional as F
+
+from ..core.sliced_forward import cut
+from ..registry import MODELS
+from .base import AdaptedTerm
+
+
+@MODELS.register_module()
+class FeatureMapTerm(AdaptedTerm):
+    """Squared distance of feature maps, summed over the layers.
+
+    A 1x1 convolution with bias maps each of the student's features to the
+    width of the teacher's. It is made for the student's full width; of a
+    ``SuperNet`` in a narrow configuration it takes the leading inputs (GAN
+    Compression: resnet_distiller.py and its super-net).
+
+    Args:
+        weight (float): lambda_distill; 1 in the paper's Pix2Pix.
+        layers (Sequence[str]): Taps of the student. In a super-net that is a
+            U-Net their channels must be those of one convolution: not what
+            is behind a skip's concatenation.
+        target_layers (Sequence[str] | None): Taps of the teacher in the same
+            order, of the same spatial sizes; the same names if None.
+
+    Raises:
+        ValueError: If the numbers of layers differ.
+    """
+    name = 'feature_map'
+
+    @staticmethod
+    def adaptor(narrow: int, wide: int) -> nn.Conv2d:
+        conv = nn.Conv2d(narrow, wide, 1)
+        nn.init.normal_(conv.weight, 0, 0.02)
+        nn.init.zeros_(conv.bias)
+        return conv
+
+    def forward(self, batch, teacher):
+        total = 0
+        for adaptor, s, t in self.tapped(batch, teacher):
+            sides = [range(s.shape[1]), range(adaptor.out_channels)]
+            total = total + F.mse_loss(F.conv2d(s, **cut(adaptor, sides)), t)
+        return total

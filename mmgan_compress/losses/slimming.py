@@ -1,0 +1,47 @@
+"""What GAN Slimming's student imitates."""
+import torch.nn.functional as F
+
+from ..registry import MODELS
+from .base import DistillTerm, gram
+
+
+@MODELS.register_module()
+class SlimmingPerceptualTerm(DistillTerm):
+    """L1 of relu1_2 and ``style_weight`` times the MSE of Gram matrices.
+
+    The latter summed over the four VGG taps. OMGD's terms are the same in
+    spirit, but L1 of the matrices and relu2_2.
+
+    Args:
+        weight (float): beta of the paper; published 20.
+        style_weight (float): Hard-coded in the published loss.
+    """
+    name = 'perceptual'
+    uses_perceptual = True
+
+    def __init__(self, weight: float = 20., style_weight: float = 1e5,
+                 **kwargs):
+        super().__init__(weight, **kwargs)
+        self.style_weight = style_weight
+
+    def forward(self, batch, teacher):
+        pairs = list(zip(batch.perceptual_taps(),
+                         batch.perceptual_taps(teacher)))
+        style = sum(F.mse_loss(gram(s), gram(t)) for s, t in pairs)
+        return F.l1_loss(*pairs[0]) + self.style_weight * style
+
+
+@MODELS.register_module()
+class SlimmingPixelTerm(DistillTerm):
+    """MSE of the images, in its place (``--lc mse``).
+
+    Args:
+        weight (float): beta of the paper; published 20.
+    """
+    name = 'pixel'
+
+    def __init__(self, weight: float = 20., **kwargs):
+        super().__init__(weight, **kwargs)
+
+    def forward(self, batch, teacher):
+        return F.mse_loss(batch.image, batch.targets[teacher])

@@ -1,0 +1,268 @@
+"""GCC's pruning: a trained network tells how wide a fresh one is made.
+
+One threshold for the whole network is searched so that a budget is met. The
+weights are not inherited (GCC, arXiv 2110.14439, trains the narrow generator
+from scratch): what is taken over is the number of channels of each layer.
+"""
+import itertools
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn as nn
+from torch import Tensor
+from tqdm import tqdm
+
+from ..core.channels import channel_map, resize
+from ..models.topology import (is_unet, resnet_chain, resnet_channels,
+                               unet_channels, unet_convs)
+from ..models.slim import architecture, slim_config
+from ..registry import PRUNERS
+from ..models.student_config import build_generator
+from .base import Compressed, check_layers, init_weights
+from .budget import Budget, nearest
+from .gcc_rules import (MIN_LEVELS, TRUNK_RULES, count_above, filter_norms,
+                        norm_scales, scale_interval, share_norms,
+                        surviving_levels, unet_filters)
+
+Narrow = tuple[nn.Module, dict]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a threshold makes of one generator.
+
+    Args:
+        scores (list[Tensor]): What is compared with the threshold.
+        interval (tuple[float, float]): Thresholds to search; the upper one
+            is left out.
+        widths (Callable): Maps a threshold to the filters of each layer.
+        narrow (Callable): Maps filters to a network on the meta device and
+            the config of the architecture that it was made from.
+        shape (Callable): Tells which filters make the same architecture.
+    """
+    scores: list[Tensor]
+    interval: tuple[float, float]
+    widths: Callable[[float], list[int]]
+    narrow: Callable[[Sequence[int]], Narrow]
+    shape: Callable[[Sequence[int]], Hashable] = len
+
+    def segments(self) -> list[list[float]]:
+        """Return all thresholds that differ in what they keep, the first of
+        which keeps all; split where levels go, for there the cost may rise:
+        what lies deeper then works on larger maps."""
+        low, high = self.interval
+        values = np.unique(torch.cat(self.scores).cpu().numpy())
+        values = values[(values >= low) & (values < high)]
+        everything = np.nextafter(np.float32(low), np.float32(-np.inf))
+        thresholds = [float(value) for value in (everything, *values)]
+        return [list(group) for _, group in itertools.groupby(
+            thresholds, lambda t: self.shape(self.widths(t)))]
+
+
+def narrow_resnet(config: dict, widths: Sequence[int]) -> Narrow:
+    """Build a narrow ResNet generator on the meta device.
+
+    Args:
+        config (dict): Config of the wide one.
+        widths (Sequence[int]): See
+            :func:`~mmgan_compress.models.topology.resnet_channels`.
+
+    Returns:
+        tuple[nn.Module, dict]: Network and config of its architecture.
+    """
+    arch = architecture(config)
+    net = build_generator(arch, 'meta')
+    return resize(net, resnet_channels(net, widths)), arch
+
+
+def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
+    """Build a narrow U-Net on the meta device.
+
+    Levels without filters on either side are left out; those outside and
+    inside of them are joined.
+
+    Args:
+        config (dict): Config of the wide one.
+        filters (Sequence[int]): As from :func:`unet_filters`.
+
+    Returns:
+        tuple[nn.Module, dict]: Network and config of its architecture.
+
+    Raises:
+        ValueError: If fewer levels are left than mmagic's U-Net has.
+    """
+    levels, last = surviving_levels(filters), len(filters)
+    if len(levels) < MIN_LEVELS:
+        raise ValueError(
+            f'the filters {list(filters)} leave {len(levels)} levels of the '
+            f'U-Net, mmagic builds none of fewer than {MIN_LEVELS}: take a '
+            'lower threshold (scale_interval names the highest) or budget')
+    kept = [*(filters[level] for level in levels),
+            *(filters[last - level] for level in reversed(levels) if level)]
+    arch = dict(architecture(config), num_down=len(levels))
+    net = build_generator(arch, 'meta')
+    return resize(net, unet_channels(net, kept)), arch
+
+
+def norm_plan(generator: nn.Module, config: dict, rule: str,
+              floor: int) -> Plan:
+    """Plan by the L1 norms of the filters of a ResNet generator."""
+    check_layers(generator)
+    chain = resnet_chain(generator)
+    scores = share_norms(filter_norms(generator), list(chain.values()), rule)
+    bounds = torch.stack([torch.stack(score.aminmax()) for score in scores])
+    return Plan(
+        scores, (float(bounds.min()), float(bounds.max())),
+        lambda threshold: count_above(scores, threshold, floor),
+        lambda widths: narrow_resnet(config, widths))
+
+
+def scale_plan(generator: nn.Module, config: dict) -> Plan:
+    """Plan by the norm weights of a U-Net."""
+    check_layers(generator)
+    scores = norm_scales(generator)
+    channels, convs = channel_map(generator), unet_convs(generator)
+    ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]
+    return Plan(
+        scores, scale_interval(scores),
+        lambda threshold: unet_filters(scores, threshold, *ends),
+        lambda filters: narrow_unet(config, filters),
+        lambda filters: tuple(surviving_levels(filters)))
+
+
+def search(plan: Plan, budget: Budget, generator: nn.Module,
+           title: str) -> Compressed:
+    """Find the threshold that meets a budget and build what it gives.
+
+    Args:
+        plan (Plan): Made of the generator.
+        budget (Budget): What the result may cost.
+        generator (nn.Module): The wide network.
+        title (str): Shown beside the progress.
+
+    Raises:
+        ValueError: If no network meets the budget; names the nearest.
+    """
+    dense = budget.measure(generator)
+    target, tried = budget.target(dense), {}
+
+    def cost(threshold: float) -> int:
+        network, _ = plan.narrow(plan.widths(threshold))
+        tried[threshold] = budget.measure(network)
+        bar.set_postfix_str(f'{tried[threshold] / target:.3f} of the budget')
+        bar.update()
+        return tried[threshold]
+
+    with tqdm(desc=title, unit=' networks') as bar:
+        threshold = nearest(plan.segments(), cost, target)
+    widths = plan.widths(threshold)
+    budget.check(tried[threshold], dense, f'with the widths {widths}')
+    config = slim_config(*plan.narrow(widths))
+    network = build_generator(config)
+    init_weights(network)
+    return Compressed(network, config, dict(
+        kind=budget.kind, size=budget.size, dense=dense, target=target,
+        cost=tried[threshold], threshold=threshold, widths=widths,
+        history=[list(trial) for trial in tried.items()]))
+
+
+@PRUNERS.register_module()
+class NormWidths:
+    """Narrow a ResNet generator: filters with a large L1 norm count.
+
+    Depthwise convolutions follow their input, the layer that makes the
+    image stays, and the second down-sampling shares one mask with the
+    outputs of all residual blocks.
+
+    Args:
+        budget (dict): Such as ``dict(macs_paper=2.4e9, size=256)``, see
+            :class:`~mmgan_compress.pruning.budget.Budget`.
+        rule (str): The shared mask comes from the ``'mean'`` norm of its
+            layers (GCC's CycleGAN) or is the ``'union'`` of their masks
+            (its Pix2Pix).
+        floor (int): Filters that every layer keeps, at least 1. GCC's own
+            search ends where the first layer would lose its last; here it
+            goes on, and a small budget can leave layers at the floor.
+    """
+
+    draws_weights = True
+
+    def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
+        if floor < 1:
+            raise ValueError(f'floor is {floor}, expected 1 or more: no '
+                             'layer can do without filters')
+        if rule not in TRUNK_RULES:
+            raise ValueError(f'rule is {rule!r}, expected one of '
+                             f'{", ".join(TRUNK_RULES)}')
+        self.budget = Budget.of(budget)
+        self.rule, self.floor = rule, floor
+
+    def compress(self, generator: nn.Module, config: dict) -> Compressed:
+        """Make a narrower generator with new weights.
+
+        Args:
+            generator (nn.Module): Trained network; it is left as it is.
+            config (dict): Config that builds it.
+
+        Returns:
+            Compressed: Its network is drawn from torch's random state;
+            ``summary`` holds ``kind``, ``size``, ``dense``, ``target``,
+            ``cost``, ``threshold``, ``widths`` and ``history``: one
+            ``[threshold, cost]`` for each network tried.
+
+        Raises:
+            TypeError: If it is no ResNet generator, or quantized.
+            ValueError: If no network meets the budget; names the nearest.
+        """
+        plan = norm_plan(generator, config, self.rule, self.floor)
+        return search(plan, self.budget, generator, type(self).__name__)
+
+
+@PRUNERS.register_module()
+class ScaleWidths:
+    """Narrow a U-Net: channels with a large norm weight count.
+
+    The weight itself counts, not its absolute value. The outermost level
+    keeps its filters, and so does the innermost convolution, which has no
+    norm. A level that loses all channels on either side is left out: the
+    result is a U-Net of fewer levels, at least five.
+
+    Args:
+        budget (dict): As for :class:`NormWidths`.
+    """
+
+    draws_weights = True
+
+    def __init__(self, budget: dict):
+        self.budget = Budget.of(budget)
+
+    def compress(self, generator: nn.Module, config: dict) -> Compressed:
+        """Make a narrower U-Net with new weights.
+
+        Arguments, result and errors are those of
+        :meth:`NormWidths.compress`, for mmagic's ``UnetGenerator`` with
+        norms that have weights.
+        """
+        plan = scale_plan(generator, config)
+        return search(plan, self.budget, generator, type(self).__name__)
+
+
+@PRUNERS.register_module()
+class GCCWidths(NormWidths):
+    """:class:`ScaleWidths` for a U-Net, :class:`NormWidths` for others.
+
+    Args:
+        budget (dict): As for :class:`NormWidths`.
+        rule (str): As for :class:`NormWidths`. A U-Net has no use for it,
+            nor for the next.
+        floor (int): As for :class:`NormWidths`.
+    """
+
+    def compress(self, generator: nn.Module, config: dict) -> Compressed:
+        """See :meth:`NormWidths.compress`."""
+        if not is_unet(generator):
+            return super().compress(generator, config)
+        return search(scale_plan(generator, config), self.budget, generator,
+                      type(self).__name__)

@@ -1,0 +1,173 @@
+"""Two generators side by side, layer by layer."""
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from ..core.channels import channel_map, image_channels
+from ..core.complexity import count_macs, count_params
+from ..deploy.timing import convert_for_timing, side_by_side
+
+HEAD = ('channels', 'params (k)', 'MACs (M)', "MACs, papers' (M)", 'ms')
+REST = 'layers without parameters'
+# a network is run so often, or for so many seconds
+ROUNDS, SECONDS = 9, 2.
+
+
+@dataclass
+class Times:
+    """Milliseconds of one image, medians of turns of both networks.
+
+    Args:
+        layers (list[dict[str, float]]): In eager torch, by layer that has
+            parameters, of the wide and the smaller network.
+        totals (list[float]): In eager torch.
+        rounds (int): How many turns were taken.
+        threads (int): That torch used.
+        runtime (list[float]): Totals in ONNX Runtime; empty if it is not
+            installed.
+        version (str): Its version.
+    """
+    layers: list[dict[str, float]]
+    totals: list[float]
+    rounds: int
+    threads: int
+    runtime: list[float] = field(default_factory=list)
+    version: str = ''
+
+    def note(self) -> str:
+        """Say how they were measured."""
+        text = (f'ms: medians of {self.rounds} passes of one image, both '
+                f'networks in turns, eager torch {torch.__version__}, '
+                f'{self.threads} CPU threads')
+        return text + (f'; total also in ONNX Runtime {self.version} with as '
+                       'many' if self.version else '')
+
+
+def measure(before: nn.Module, after: nn.Module, size: int,
+            threads: Optional[int] = None) -> Times:
+    """Time two networks in seconds, on the CPU.
+
+    Args:
+        before (nn.Module): The wide network.
+        after (nn.Module): What was made of it.
+        size (int): Side of the image.
+        threads (int | None): Of the processor; as torch is set if None.
+    """
+    own = torch.get_num_threads()
+    threads = threads or own
+    torch.set_num_threads(threads)
+    try:
+        times = _measure_layers([before, after], size)
+    finally:
+        torch.set_num_threads(own)
+    times.threads = threads
+    try:
+        models = [convert_for_timing(net, size, 'onnxruntime', threads)
+                  for net in (before, after)]
+    except ImportError:
+        return times
+    image = np.zeros((1, image_channels(before), size, size), np.float32)
+    taken = side_by_side({
+        str(at): lambda model=model: model.run(image)
+        for at, model in enumerate(models)}, warmup=1, repeats=times.rounds)
+    times.runtime = [1e3 * taken[key].median for key in ('0', '1')]
+    times.version = models[0].version
+    return times
+
+
+@torch.inference_mode()
+def _measure_layers(networks: Sequence[nn.Module], size: int) -> Times:
+    """Time networks in turns, by layer and as a whole."""
+    networks = [copy.deepcopy(net).cpu().eval() for net in networks]
+    taken: list[dict[str, list]] = [{} for _ in networks]
+    for net, record in zip(networks, taken):
+        for name, layer in net.named_modules():
+            if any(True for _ in layer.parameters(recurse=False)):
+                _time(layer, record.setdefault(name, []))
+    totals: list[list] = [[] for _ in networks]
+    image = torch.zeros(1, image_channels(networks[0]), size, size)
+    end = time.perf_counter() + SECONDS * len(networks)
+    while len(totals[0]) < 2 or \
+            len(totals[0]) <= ROUNDS and time.perf_counter() < end:
+        for net, total in zip(networks, totals):
+            begin = time.perf_counter()
+            net(image)
+            total.append(time.perf_counter() - begin)
+
+    def median(seconds: list) -> float:
+        return 1e3 * float(np.median(seconds[1:]))  # the first warms up
+
+    return Times([{name: median(record) for name, record in side.items()
+                   if record} for side in taken],
+                 [median(total) for total in totals], len(totals[0]) - 1, 0)
+
+
+def _time(layer: nn.Module, record: list):
+    """Let a layer append the seconds of each of its calls."""
+    begin = []
+    layer.register_forward_pre_hook(
+        lambda *_: begin.append(time.perf_counter()))
+    layer.register_forward_hook(
+        lambda *_: record.append(time.perf_counter() - begin.pop()))
+
+
+def comparison(before: nn.Module, after: nn.Module, size: int,
+               times: Times) -> str:
+    """Set two generators side by side, layer by layer.
+
+    Args:
+        before (nn.Module): The wide network.
+        after (nn.Module): What was made of it. Layers of one name share a
+            row: in a U-Net that lost a level these are of another depth.
+        size (int): Side of the image that MACs are counted at.
+        times (Times): What :func:`measure` returned.
+
+    Returns:
+        str: Markdown table, totals first, and how it was measured; ``-``
+        where there is no layer.
+    """
+    sides = [_rows(net, size, layers, total) for net, layers, total in zip(
+        (before, after), times.layers, times.totals)]
+    if times.runtime:
+        for side, total in zip(sides, times.runtime):
+            side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1),
+                                           f'{total:.3f}']
+    lines = ['| layer |' + ''.join(f' {name} | after |' for name in HEAD),
+             '| --- |' + ' --- |' * 2 * len(HEAD)]
+    names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0],
+                           *sides[1]])
+    for name in names:
+        if not any(name in side for side in sides):
+            continue
+        pairs = zip(*(side.get(name, ['-'] * len(HEAD)) for side in sides))
+        cells = [cell for pair in pairs for cell in pair]
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + f'\n\n{times.note()}\n'
+
+
+def _rows(network: nn.Module, size: int, times: dict[str, float],
+          total: float) -> dict[str, list[str]]:
+    """Return the cells of a network's layers by name."""
+    channels = channel_map(network)
+    macs = count_macs(network, (1, image_channels(network), size, size))
+
+    def cells(name: str, params: int, figures: Any, ms: Optional[float]
+              ) -> list[str]:
+        counts = ', '.join(map(str, channels.get(name, [])))
+        return [counts, f'{params / 1e3:.2f}', f'{figures.macs / 1e6:.3f}',
+                f'{figures.macs_paper / 1e6:.3f}',
+                '' if ms is None else f'{ms:.3f}']
+
+    rows = {'total': cells('', count_params(network), macs, total)}
+    for layer in macs.layers:
+        rows[layer.name or layer.type] = cells(
+            layer.name, layer.params, layer, times.get(layer.name))
+    rest = total - sum(times.values())
+    rows[REST] = [*[''] * (len(HEAD) - 1), f'{max(rest, 0):.3f}']
+    return rows

@@ -1,0 +1,292 @@
+"""Quantizers: a student in, the scales or choices of its int8 file out.
+
+A quantizer says what ``deploy/quantize_onnx.py`` shall do, so that one
+exporter writes, checks and compares the files of all of them. Training with
+quantization is a hook (``engine/quantization_hooks.py``); what it learnt
+is in the student file, and ``StudentScales`` takes it from there.
+"""
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from ..compat import require
+from ..core.logging import quiet
+from ..core.processors import ANY
+from ..deploy.graph import prepare
+from ..deploy.onnx import write_onnx
+from ..deploy.quantize_onnx import NORMS
+from ..deploy.scales import student_scales
+from ..deploy.sensitivity import rank
+from ..models.quantization import (SENSITIVE, layers_to_quantize,
+                                   nni_scales, nni_settings)
+from ..registry import QUANTIZERS
+from ..pruning.channel_pruner import check_choice
+
+
+# of ONNX Runtime's CalibrationMethod
+METHODS = ('MinMax', 'Entropy', 'Percentile', 'Distribution')
+
+
+class Plan(NamedTuple):
+    """What a quantizer found.
+
+    Args:
+        settings (dict): ``quantization_config`` of a deploy config.
+        summary (dict): How it was found, in plain values.
+    """
+    settings: dict
+    summary: dict
+
+
+@QUANTIZERS.register_module()
+class ORTStatic:
+    """Static quantization by ONNX Runtime, mixed with float where asked.
+
+    Args:
+        skip (Sequence[str]): Layers that stay float: names, also with ``*``,
+            ``'first'``, ``'rgb'`` and ``'norms'``.
+        psnr_floor (float | None): In dB against single precision, that each
+            calibration image shall have. The layers that cost most for what
+            they save stay float, too.
+        sensitivity (bool): Measure the error of each layer without a floor.
+            Both choose among convolutions.
+        per_channel (bool): A scale for each filter, not for a weight.
+        outputs (bool): Quantize what convolutions give, too, and not only
+            what they read; norms follow, and 5 to 8 dB are lost.
+        method (str): How ranges are found, of ``METHODS``.
+
+    Raises:
+        ValueError: If a setting is unknown, or two do not go together.
+    """
+    calibrates = True
+
+    def __init__(self, skip: Sequence[str] = SENSITIVE,
+                 psnr_floor: Optional[float] = None,
+                 sensitivity: bool = False, per_channel: bool = True,
+                 outputs: bool = False, method: str = 'MinMax'):
+        if NORMS not in skip and (sensitivity or psnr_floor is not None):
+            raise ValueError(f'skip={list(skip)}: layers are chosen among '
+                             'convolutions, so norms must stay float: add '
+                             f"'{NORMS}'")
+        check_choice('method', method, METHODS)
+        self.settings = dict(skip=list(skip), per_channel=per_channel,
+                             outputs=outputs, method=method)
+        self.psnr_floor, self.sensitivity = psnr_floor, sensitivity
+
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
+        """Choose the layers.
+
+        Args:
+            net (nn.Module): Of ``load_student``.
+            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
+            processor (str): Of ``core.processors.TOPS``.
+
+        Returns:
+            Plan: With ``'layers'``, the error of each, in the summary.
+
+        Raises:
+            ValueError: If a layer to skip is not there or the floor is out
+                of reach.
+        """
+        if self.psnr_floor is None and not self.sensitivity:
+            return Plan(self.settings, {})
+        onnx = require('onnx', 'Quantization')
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, 'fp32.onnx')
+            write_onnx(net, path, inputs[0].shape[-1], {})
+            rows = rank(onnx.load(str(path)), inputs,
+                        dict(self.settings, psnr_floor=self.psnr_floor,
+                             processor=processor))
+        rest = [row.layer for row in rows if not row.int8]
+        summary = dict(
+            psnr_floor=self.psnr_floor, set_psnr=rows[0].set_psnr,
+            int8_share_of_macs=_share(rows),
+            layers=[dict(layer=row.layer, psnr=row.psnr, macs=row.macs,
+                         int8=row.int8) for row in rows])
+        return Plan(dict(self.settings, skip=[*self.settings['skip'], *rest]),
+                    summary)
+
+
+def _share(rows: Sequence) -> float:
+    """Return the share of the ranked layers' arithmetic in integers."""
+    total = sum(row.macs for row in rows)
+    return round(sum(row.macs for row in rows if row.int8) / max(total, 1), 4)
+
+
+class _Scales:
+    """A quantizer that finds the scales itself.
+
+    Args:
+        skip (Sequence[str]): As of :class:`ORTStatic`; norms are float.
+    """
+    calibrates = True
+
+    def __init__(self, skip: Sequence[str] = SENSITIVE):
+        if NORMS not in skip:
+            raise ValueError(f'skip={list(skip)}: {type(self).__name__} '
+                             f"leaves norms in float, add '{NORMS}'")
+        self.skip = list(skip)
+
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
+        """Find the scales.
+
+        Args:
+            net (nn.Module): Of ``load_student``; it stays as it is.
+            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
+            processor (str): Ranges do not depend on it.
+
+        Raises:
+            ValueError: If a layer to skip is not there.
+            ImportError: If the library is not installed.
+        """
+        ready = prepare(net, inputs[0].shape[-1])
+        layers = layers_to_quantize(ready, self.skip)
+        scales = self.scales(ready, layers, [torch.from_numpy(x)
+                                             for x in inputs])
+        return Plan(dict(scales=scales), dict(
+            skip=self.skip, int8=list(scales),
+            float=[name for name in layers if name not in scales]))
+
+    def scales(self, net: nn.Module, layers: Sequence[str],
+               inputs: Sequence[torch.Tensor]) -> dict[str, dict]:
+        """Return the scales of layers of a network, which may be changed."""
+        raise NotImplementedError
+
+
+@QUANTIZERS.register_module()
+class NNIPTQ(_Scales):
+    """Static quantization by NNI's ``PtqQuantizer``: ranges, no training.
+
+    Args:
+        skip (Sequence[str]): Layers that stay float.
+        outputs (bool): Quantize what convolutions give, too.
+    """
+
+    needs = ('nni', )
+
+    def __init__(self, skip: Sequence[str] = SENSITIVE, outputs: bool = False):
+        super().__init__(skip)
+        self.outputs = outputs
+
+    def scales(self, net, layers, inputs):
+        nni = require('nni.compression.quantization', 'NNIPTQ')
+        with quiet(logging.getLogger('nni'), logging.ERROR):
+            quantizer = nni.PtqQuantizer(net, nni_settings(
+                net, layers, symmetric=False, outputs=self.outputs), None)
+        # what its compress() does, without an Evaluator to hand images out
+        with torch.no_grad():
+            for image in inputs:
+                net(image)
+        quantizer.update_scale_zp()
+        return nni_scales(quantizer)
+
+
+@QUANTIZERS.register_module()
+class INCStatic(_Scales):
+    """Static quantization by neural-compressor (PT2E, for x86).
+
+    It quantizes convolutions with their inputs; transposed ones and what
+    comes out stay float. Its scales go to ONNX and to inductor, as those of
+    the others do. :meth:`convert` gives its own graph, for ``torch.compile``
+    or ``torch.onnx.export``.
+
+    Args:
+        skip (Sequence[str]): Layers that stay float.
+    """
+    needs = ('neural_compressor', )
+
+    def scales(self, net, layers, inputs):
+        return pt2e_scales(self._converted(net, layers, inputs))
+
+    def convert(self, net: nn.Module,
+                inputs: Sequence[np.ndarray]) -> nn.Module:
+        """Return neural-compressor's own result.
+
+        Args:
+            net (nn.Module): Of ``load_student``; it stays as it is.
+            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
+
+        Returns:
+            GraphModule: For images of that size.
+        """
+        ready = prepare(net, inputs[0].shape[-1])
+        return self._converted(ready, layers_to_quantize(ready, self.skip),
+                               [torch.from_numpy(x) for x in inputs])
+
+    @staticmethod
+    def _converted(net: nn.Module, layers: Sequence[str],
+                   inputs: Sequence[torch.Tensor]) -> nn.Module:
+        with quiet(logging.getLogger('neural_compressor'), logging.ERROR):
+            tools = require('neural_compressor.torch.quantization',
+                            'INCStatic')
+            trace = require('neural_compressor.torch.export', 'INCStatic')
+            config = tools.StaticQuantConfig()
+            for name, layer in net.named_modules():
+                if isinstance(layer, nn.Conv2d) and name not in layers:
+                    config.set_local(name, tools.StaticQuantConfig(
+                        w_dtype='fp32', act_dtype='fp32'))
+            graph = trace.export(net, (inputs[0], ))
+            graph = tools.prepare(graph, config)
+            with torch.no_grad():
+                for image in inputs:
+                    graph(image)
+            return tools.convert(graph)
+
+
+def pt2e_scales(graph: nn.Module) -> dict[str, dict]:
+    """Read the scales of convolutions out of a graph of PT2E.
+
+    Args:
+        graph (GraphModule): With quantizations as operators.
+
+    Returns:
+        dict[str, dict]: By layer, as in ``models/quantization.py``.
+    """
+    found = {}
+    for node in graph.graph.nodes:
+        # whatever reads two dequantized values is a quantized layer
+        pairs = [arg.args for arg in node.args[:2] if 'dequantize_per'
+                 in str(getattr(arg, 'target', ''))]
+        if len(pairs) != 2:
+            continue
+        (_, scale, zero, *_), (_, weight, *_) = pairs
+        layer, _ = list(node.meta['nn_module_stack'].values())[-1]
+        found[layer] = dict(
+            input=[float(scale), int(zero)],
+            weight=getattr(graph, weight.target).flatten().tolist())
+    return found
+
+
+@QUANTIZERS.register_module()
+class StudentScales:
+    """The scales that a student learnt, or was calibrated with."""
+    calibrates = False
+
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
+        """Read the student's scales.
+
+        Args:
+            net (nn.Module): Of ``load_student``.
+            inputs (Sequence[ndarray]): One input, for its size.
+            processor (str): What was learnt does not depend on it.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        scales = student_scales(net, inputs[0].shape[-1])
+        if scales is None:
+            raise ValueError(
+                'the student was not trained with quantization: name another '
+                'quantizer, such as ORTStatic, and images to calibrate on')
+        made_by = net.meta['quantization'][net.meta['domain']]['made_by']
+        return Plan(dict(scales=scales), dict(made_by=made_by,
+                                              int8=list(scales)))

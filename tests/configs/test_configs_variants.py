@@ -1,0 +1,112 @@
+"""Recipes that compare: no teacher, other terms, a teacher that is done."""
+import pytest
+from recipes import (MOBILE_TAPS, build_host, build_optimizers,
+                     check_optimizers, host_of, load, recipes_of)
+
+from mmgan_compress.core.complexity import count_params
+from mmgan_compress.demo import apply_demo
+
+# The recipe whose student a baseline has.
+PLAIN = {
+    'plain_cyclegan-mobile16_1xb1-200e_horse2zebra': 'omgd_cyclegan',
+    'plain_pix2pix-unet16_1xb4-200e_edges2shoes': 'omgd_pix2pix',
+    'plain_pix2pix-mobile16_1xb4-200e_edges2shoes':
+    'omgd_pix2pix-mobile16_1xb4-200e_edges2shoes'
+}
+OMGD = dict(ssim=10, style=1e4, feature=10, tv=1e-5)
+# What stands in place of channel distillation: name, weight, its papers'
+# other figures.
+TERMS = {
+    'omgd_cyclegan-mobile16-kernel_1xb1-200e_horse2zebra':
+    ('kernel_alignment', 1, dict(over='positions',
+                                 layers=tuple(MOBILE_TAPS))),
+    'omgd_cyclegan-mobile16-similarity_1xb1-200e_horse2zebra':
+    ('similarity', 1e3, dict(over='positions', layers=tuple(MOBILE_TAPS))),
+    'omgd_cyclegan-mobile16-wavelet_1xb1-200e_horse2zebra':
+    ('wavelet', 0.4, dict(levels=4)),
+    'omgd_cyclegan-mobile16-discriminator_1xb1-200e_horse2zebra':
+    ('discriminator_feature', 1, dict(discriminator_layers=('model.3', )))
+}
+OFFLINE = [
+    'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
+    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra'
+]
+
+
+def terms_of(name):
+    terms = host_of(name).distiller.terms[load(name).model.default_domain]
+    return {term.name: term for term in terms}
+
+
+@pytest.mark.parametrize('folder,names', [
+    ('plain', PLAIN), ('terms', TERMS), ('offline', OFFLINE)])
+def test_every_recipe_is_in_a_table(folder, names):
+    assert sorted(names) == sorted(recipes_of(folder))
+
+
+@pytest.mark.parametrize('name', PLAIN)
+def test_baseline_differs_by_the_teacher_alone(name):
+    cfg, other = load(name), load(PLAIN[name])
+    assert cfg.model.generator == other.model.generator
+    assert cfg.model.default_domain == other.model.default_domain
+    for part in ('train_dataloader', 'val_dataloader', 'test_dataloader',
+                 'test_evaluator'):
+        assert cfg[part] == other[part]
+    assert cfg.optim_wrapper.student == other.optim_wrapper.student
+    schedule, taught = (c.model.distiller.schedule for c in (cfg, other))
+    assert (schedule.epochs, schedule.constant) == (
+        taught.epochs, taught.constant)
+    distiller, teacher = cfg.model.distiller, other.model.distiller
+    # the opponent is the teacher's, with a head for one generator
+    judge = teacher.teacher.discriminator if 'teacher' in teacher else \
+        teacher.discriminator
+    own = distiller.student_discriminator
+    assert (own.base_channels, own.norm_cfg, own.in_channels) == (
+        judge.base_channels, judge.norm_cfg, judge.in_channels)
+    for option in ('gan_type', 'pixel_loss_weight'):
+        assert distiller.get(option) == teacher.get(option)
+    assert not host_of(name).distiller.reported_teachers
+
+
+@pytest.mark.parametrize('name', TERMS)
+def test_one_term_replaces_channel_distillation(name):
+    term, weight, figures = TERMS[name]
+    terms = terms_of(name)
+    assert {n: t.weight for n, t in terms.items()} == dict(
+        OMGD, **{term: weight})
+    for key, value in figures.items():
+        assert getattr(terms[term], key) == value
+    cfg, main = load(name), load('omgd_cyclegan')
+    for distiller in (cfg.model.distiller, main.model.distiller):
+        for key in ('terms', 'channel'):
+            distiller.pop(key, None)
+    assert cfg.model == main.model
+    assert cfg.optim_wrapper == main.optim_wrapper
+
+
+@pytest.mark.parametrize('name', OFFLINE)
+def test_offline_teachers_stay_as_they_are(name):
+    cfg, main = load(name), load('omgd_cyclegan')
+    assert cfg.model.generator == main.model.generator
+    host = build_host(cfg).train()
+    distiller = host.distiller
+    assert not any(net.training for net in distiller.teacher_side())
+    learning = {n for n, p in host.named_parameters() if p.requires_grad}
+    assert learning == {n for n, _ in host.named_parameters()
+                        if n.startswith(('generators.', 'distiller.terms.'))}
+    wrappers = build_optimizers(cfg, host)
+    assert list(wrappers.keys()) == ['student']
+    check_optimizers(cfg, host)
+    names = {'images': OMGD, 'offline': dict(OMGD, channel=500)}
+    assert {n: t.weight for n, t in terms_of(name).items()} == names[
+        'images' if '-images' in name else 'offline']
+    assert not distiller.stand_ins
+
+
+def test_a_folder_of_images_is_no_network():
+    host = host_of(OFFLINE[0])
+    assert not host.distiller.teacher_side()
+    assert count_params(host.distiller) == 0
+    cfg = load(OFFLINE[0])
+    apply_demo(cfg)
+    assert set(cfg.train_dataloader.dataset.teacher_images) == {'emoji'}

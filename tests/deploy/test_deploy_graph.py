@@ -1,0 +1,151 @@
+"""What networks become on their way to a runtime, and how it is timed."""
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from mmgan_compress.deploy import fp16 as half
+from mmgan_compress.deploy.graph import prepare
+from mmgan_compress.deploy.fp16 import to_half
+from mmgan_compress.deploy.instance_norm import stage_norms
+from mmgan_compress.deploy.onnx import write_onnx
+from mmgan_compress.deploy.verify import (Limits, ParityError, compare, limits,
+                                          sample_inputs, similarity)
+from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.timing import (convert_for_timing, measure,
+                                          side_by_side)
+from mmgan_compress.models.slim import slim_config
+from mmgan_compress.registry import PRUNERS
+from mmgan_compress.models.student_config import build_generator
+
+pytestmark = pytest.mark.numerical
+
+NETWORKS = {
+    'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+                   base_channels=8, num_blocks=2, use_dropout=True),
+    'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
+                 base_channels=8, num_down=6, use_dropout=True),
+    'separable': dict(type='SeparableResnetGenerator', base_channels=8,
+                      num_blocks=2),
+    'deep': dict(type='DeepSeparableResnetGenerator', base_channels=8,
+                 num_blocks=2)
+}
+AFFINE = dict(type='IN', affine=True)
+
+
+@pytest.mark.parametrize('name', [*NETWORKS, 'resnet-affine',
+                                  'separable-affine'])
+@pytest.mark.parametrize('slim', [False, True])
+def test_every_network_to_onnx(name, slim, tmp_path):
+    kind, _, affine = name.partition('-')
+    config = dict(NETWORKS[kind], **(dict(norm_cfg=AFFINE) if affine else {}))
+    net = build_generator(config).eval()
+    if slim:
+        pytest.importorskip('torch_pruning')
+        pruner = PRUNERS.build(dict(type='mmgan_compress.TorchPruner',
+                                    ratio=0.3))
+        small = pruner.prune(net, torch.zeros(1, 3, 64, 64))[0]
+        config = slim_config(small, config)
+        assert config['type'] == 'mmgan_compress.SlimNetwork'
+        net = build_generator(config).eval()
+    for module in net.modules():
+        if getattr(module, 'running_var', None) is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    write_onnx(net, tmp_path / 'net.onnx', 64, {})
+    kinds = {n.op_type for n in onnx.load(tmp_path / 'net.onnx').graph.node}
+    assert not kinds & {'BatchNormalization', 'Dropout'}
+    # flat images through many fused norms: export_student writes those out
+    compare(net, open_model(tmp_path / 'net.onnx').run,
+            sample_inputs(64, 64, False, []), Limits(1e-3), 'onnxruntime')
+
+
+def test_prepare_folds_and_keeps_the_network():
+    net = build_generator(NETWORKS['unet']).eval()
+    for module in net.modules():
+        if getattr(module, 'running_var', None) is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    ready = prepare(net, 64)
+    kinds = {type(module) for module in ready.modules()}
+    assert not kinds & {torch.nn.BatchNorm2d, torch.nn.Dropout,
+                        torch.nn.Dropout2d}
+    x = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(ready(x), net(x), rtol=1e-4, atol=1e-5)
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key])
+    with pytest.raises(ValueError, match='train mode'):
+        prepare(net.train(), 64)
+
+
+class Loud(torch.nn.Module):
+    """An instance norm whose squares leave half precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 3, 1)
+        self.norm = torch.nn.InstanceNorm2d(3)
+        torch.nn.init.constant_(self.conv.weight, 300.)
+
+    def forward(self, x):
+        return torch.tanh(self.norm(self.conv(x)))
+
+
+@pytest.mark.parametrize('staged', [False, True])
+def test_norms_stay_in_single_precision(staged, tmp_path, monkeypatch):
+    net = Loud().eval()
+    samples = sample_inputs(64, 1, False, [])
+    write_onnx(stage_norms(net) if staged else net, tmp_path / 'a.onnx', 64,
+               {})
+    single = (tmp_path / 'a.onnx').read_bytes()
+    to_half(tmp_path / 'a.onnx')
+    compare(net, open_model(tmp_path / 'a.onnx').run, samples,
+            limits('fp16'), 'onnxruntime')
+    weights = {str(onnx.numpy_helper.to_array(w).dtype) for w in
+               onnx.load(tmp_path / 'a.onnx').graph.initializer}
+    assert 'float16' in weights
+    if not staged:
+        return
+
+    def in_half(x):  # ONNX Runtime on a CPU computes half in single
+        return ReferenceEvaluator(str(tmp_path / 'a.onnx')).run(
+            None, {'input': x})[0]
+
+    compare(net, in_half, samples, limits('fp16'), 'onnx')
+    (tmp_path / 'a.onnx').write_bytes(single)
+    monkeypatch.setattr(half, 'SINGLE', [])
+    to_half(tmp_path / 'a.onnx')
+    with pytest.raises(ParityError), np.errstate(all='ignore'):
+        compare(net, in_half, samples, limits('fp16'), 'onnx')
+
+
+def test_timing():
+    calls = []
+    timings = side_by_side({'a': lambda: calls.append('a'),
+                            'b': lambda: calls.append('b')}, 1, 2)
+    assert ''.join(calls) == 'ababab'
+    assert timings['a'].repeats == 2
+    assert 0 < timings['a'].median <= timings['a'].p95
+    assert measure(lambda: None, 0, 1).repeats == 1
+    with pytest.raises(ValueError, match='at least 1'):
+        measure(lambda: None, 0, 0)
+
+
+@pytest.mark.parametrize('runtime', ['eager', 'onnxruntime', 'openvino'])
+def test_convert_for_timing(runtime):
+    net = build_generator(dict(NETWORKS['resnet'], norm_cfg=AFFINE)).eval()
+    model = convert_for_timing(net, 32, runtime, threads=1)
+    x = torch.rand(1, 3, 32, 32)
+    np.testing.assert_allclose(model.run(x.numpy()), net(x).detach(),
+                               atol=1e-4)
+    with pytest.raises(ValueError, match='tflite'):
+        convert_for_timing(net, 32, 'tflite')
+
+
+def test_similarity():
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32))
+    assert similarity(image, image) == 1
+    assert similarity(image, -image) < 0.9
+    assert similarity(image, image[..., :16]) == 0

@@ -1,0 +1,286 @@
+"""The ONNX file is the student: same outputs, nothing lost on failure."""
+import json
+import math
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from students import (MULTIPLE, expected, make_student,
+                      refused_by_tool, run_tool)
+
+from mmgan_compress import load_student
+from mmgan_compress.deploy import export as deploy
+from mmgan_compress.deploy import (instance_norm as norms, verify as parity,
+                                   exporters as writers)
+from mmgan_compress.deploy.export import export_student
+from mmgan_compress.deploy.onnx import write_onnx
+from mmgan_compress.deploy.verify import (Limits, ParityError, compare,
+                                          sample_inputs)
+from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.targets import Target
+
+pytestmark = pytest.mark.numerical
+
+FILES = ['deploy.json', 'detail.json', 'end2end.onnx', 'parity.json',
+         'pipeline.json']
+
+
+def content(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def operators(path):
+    return {node.op_type for node in onnx.load(path).graph.node}
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """A student with batch norm and dropout, exported at a static size."""
+    folder = tmp_path_factory.mktemp('exported')
+    host = make_student(folder / 'student.pth', 'unet')
+    report = export_student(folder / 'student.pth', folder / 'out')
+    return folder / 'student.pth', folder / 'out', host, report
+
+
+@pytest.fixture
+def out(exported, tmp_path):
+    """A copy of that export, to be spoilt, beside a file of the user's."""
+    folder = tmp_path / 'out'
+    folder.mkdir()
+    for name, data in content(exported[1]).items():
+        (folder / name).write_bytes(data)
+    (folder / 'mine.txt').write_text('keep')
+    return folder
+
+
+def test_static_export(exported):
+    student, out, host, report = exported
+    assert sorted(content(out)) == FILES
+    session = onnxruntime.InferenceSession(out / 'end2end.onnx')
+    entry, = session.get_inputs()
+    assert (entry.name, entry.shape) == ('input', [1, 3, 64, 64])
+    assert [o.name for o in session.get_outputs()] == ['output']
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    y, = session.run(None, {'input': x.numpy()})
+    # the host in eval mode, not what load_student made of the file
+    np.testing.assert_allclose(y, expected(host, x).numpy(), atol=1e-5)
+    assert report['max_abs'] < 1e-5 and report['psnr'] > 80
+    assert report['replaced'] is None
+    assert report == json.loads((out / 'parity.json').read_text())
+
+
+def test_graph_and_metadata(exported):
+    student, out, _, report = exported
+    model = onnx.load(out / 'end2end.onnx')
+    onnx.checker.check_model(model)
+    assert not operators(out / 'end2end.onnx') & {
+        'Dropout', 'If', 'Loop', 'BatchNormalization'}
+    assert [(o.domain, o.version) for o in model.opset_import] == [('', 18)]
+    facts = {p.key: p.value for p in model.metadata_props}
+    assert facts['student_sha256'] == report['student_sha256']
+    assert json.loads(facts['domains']) == ['horse', 'zebra']
+    assert json.loads(facts['value_range']) == [-1, 1]
+    assert facts['size_multiple'] == '64'
+
+
+def test_files_of_mmdeploy(exported):
+    student, out, _, _ = exported
+    read = {name: json.loads((out / name).read_text()) for name in FILES
+            if name.endswith('.json')}
+    assert set(read['deploy.json']) == {'version', 'task', 'models',
+                                        'customs'}
+    model, = read['deploy.json']['models']
+    assert model == dict(name='unetgenerator', net='end2end.onnx',
+                         weights='', backend='onnxruntime', batch_size=1,
+                         precision='FP32', dynamic_shape=False)
+    tasks = read['pipeline.json']['pipeline']['tasks']
+    assert [t['name'] for t in tasks] == ['Preprocess', 'unetgenerator',
+                                          'postprocess']
+    assert set(read['detail.json']) == {
+        'version', 'codebase', 'codebase_config', 'onnx_config',
+        'backend_config', 'calib_config'}
+    assert read['detail.json']['onnx_config']['input_shape'] == [64, 64]
+
+
+def test_instance_norms_keep_their_precision(tmp_path):
+    make_student(tmp_path / 's.pth', 'separable')
+    net = load_student(tmp_path / 's.pth')
+    small = export_student(tmp_path / 's.pth', tmp_path / 'small', images=())
+    assert small['instance_norm'] == 'fused'
+    assert 'InstanceNormalization' in operators(
+        tmp_path / 'small' / 'end2end.onnx')
+    # the defect of ONNX Runtime: once it is mended, staging can go
+    write_onnx(net, tmp_path / 'fused.onnx', 256, {})
+    with pytest.raises(ParityError, match='flat 1x3x256x256'):
+        compare(net, open_model(tmp_path / 'fused.onnx').run,
+                sample_inputs(256, 4, False, ()), Limits(1e-4), 'onnxruntime')
+    large = export_student(tmp_path / 's.pth', tmp_path / 'large', size=256,
+                           images=())
+    assert large['instance_norm'] == 'staged'
+    assert 'InstanceNormalization' not in operators(
+        tmp_path / 'large' / 'end2end.onnx')
+
+
+def test_stage_norms():
+    plain = torch.nn.Sequential(
+        torch.nn.InstanceNorm2d(3, affine=True, eps=0.1),
+        torch.nn.InstanceNorm2d(3, track_running_stats=True)).eval()
+    torch.nn.init.normal_(plain[0].weight)
+    torch.nn.init.normal_(plain[0].bias)
+    staged = norms.stage_norms(plain)
+    assert isinstance(plain[0], torch.nn.InstanceNorm2d)
+    assert isinstance(staged[0], norms.StagedInstanceNorm)
+    assert isinstance(staged[1], torch.nn.InstanceNorm2d)
+    x = torch.randn(2, 3, 7, 9)
+    torch.testing.assert_close(staged(x), plain(x))
+
+
+@pytest.mark.parametrize('kind', [
+    pytest.param('resnet', marks=pytest.mark.slow), 'unet', 'separable'])
+def test_dynamic_export(kind, tmp_path):
+    host = make_student(tmp_path / 's.pth', kind)
+    report = export_student(tmp_path / 's.pth', tmp_path / 'out',
+                            Target(dynamic=True))
+    multiple = MULTIPLE[kind]
+    shapes = {check['shape'] for check in report['checks']}
+    assert f'2x3x{64 + multiple}x{64 + 2 * multiple}' in shapes
+    run = open_model(tmp_path / 'out').run
+    for shape in ((1, 3, 64, 192), (3, 3, 128, 64)):
+        x = torch.rand(shape) * 2 - 1
+        y = expected(host, x)
+        assert y.std() > 0.01
+        np.testing.assert_allclose(run(x.numpy()), y.numpy(), atol=1e-4)
+
+
+def test_train_mode_is_refused(exported, out, tmp_path, monkeypatch):
+    student, _, _, _ = exported
+    net = load_student(student)
+    before = content(out)
+    monkeypatch.setattr(deploy, 'load_student', lambda *_: net.train())
+    with pytest.raises(ValueError, match='in train mode'):
+        export_student(student, out)
+    assert content(out) == before
+    with pytest.raises(ValueError, match='in train mode'):
+        write_onnx(net, tmp_path / 'train.onnx', 64, {})
+
+
+def test_batch_statistics_are_caught(exported, tmp_path):
+    student, _, _, _ = exported
+    net = load_student(student)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    write_onnx(net, tmp_path / 'batch.onnx', 64, {})
+    with pytest.raises(ParityError, match='differs from torch'):
+        compare(load_student(student), open_model(tmp_path / 'batch.onnx').run,
+                sample_inputs(64, 64, False), Limits(1e-4), 'onnxruntime')
+
+
+def test_tampered_file_fails_and_the_good_one_stays(exported, out,
+                                                    monkeypatch):
+    student, _, _, _ = exported
+
+    def tamper(net, path, *args):
+        write_onnx(net, path, *args)
+        model = onnx.load(path)
+        weights = model.graph.initializer[0]
+        changed = onnx.numpy_helper.to_array(weights) * 1.01
+        weights.CopyFrom(onnx.numpy_helper.from_array(changed, weights.name))
+        onnx.save(model, path)
+
+    before = content(out)
+    monkeypatch.setattr(writers, 'write_onnx', tamper)
+    with pytest.raises(ParityError, match=r'max-abs .*PSNR .* dB') as error:
+        export_student(student, out)
+    assert error.value.report['max_abs'] > 1e-4
+    assert content(out) == before
+
+
+def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
+    def fail(net, path, *args):
+        path.write_bytes(b'half')
+        raise RuntimeError('no such operator')
+
+    before = content(out)
+    monkeypatch.setattr(writers, 'write_onnx', fail)
+    with pytest.raises(RuntimeError, match='no such operator'):
+        export_student(exported[0], out)
+    assert content(out) == before
+
+
+def test_another_student(exported, out, tmp_path):
+    student, _, _, first = exported
+    other = tmp_path / 'other.pth'
+    make_student(other, 'unet', seed=1)
+    with pytest.raises(ParityError):
+        compare(load_student(other), open_model(out / 'end2end.onnx').run,
+                sample_inputs(64, 64, False), Limits(1e-4), 'onnxruntime')
+    report = export_student(other, out)
+    assert report['replaced'] == first['student_sha256']
+    assert (out / 'mine.txt').read_text() == 'keep'
+
+
+def test_foreign_file_is_left_alone(exported, tmp_path):
+    for data in (b'not ONNX at all', onnx.helper.make_model(
+            onnx.helper.make_graph([], 'g', [], [])).SerializeToString()):
+        (tmp_path / 'end2end.onnx').write_bytes(data)
+        with pytest.raises(FileExistsError, match='another folder'):
+            export_student(exported[0], tmp_path)
+        assert content(tmp_path) == {'end2end.onnx': data}
+
+
+@pytest.mark.parametrize('size, nearest', [(100, '64 and 128'),
+                                           (8, '64 and 128')])
+def test_size_is_refused(exported, tmp_path, size, nearest):
+    with pytest.raises(ValueError, match=f'multiple of 64.*{nearest}'):
+        export_student(exported[0], tmp_path / 'out', size=size)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_sample_inputs(tmp_path, monkeypatch):
+    for index in range(20):
+        Image.new('RGB', (20, 30), (index, 0, 0)).save(
+            tmp_path / f'{index:02d}.png')
+    samples = sample_inputs(64, 4, True, tmp_path)
+    assert [x.shape for _, x in samples[:2]] == [(1, 3, 64, 64),
+                                                 (2, 3, 68, 72)]
+    assert len(samples) == 3 + parity.MAX_IMAGES
+    assert [name for name, _ in samples] == [
+        'random', 'random', 'flat', '00', '02', '05', '08', '10', '13', '16',
+        '19']
+    assert all(x.dtype == np.float32 and np.abs(x).max() <= 1
+               for _, x in samples)
+    (tmp_path / 'one').mkdir()
+    Image.new('RGB', (20, 30)).save(tmp_path / 'one' / 'a.png')
+    assert len(sample_inputs(64, 4, False, tmp_path / 'one')) == 3
+    monkeypatch.setattr(parity, 'DEMO', tmp_path / 'none')
+    assert len(sample_inputs(64, 4, False)) == 2
+
+
+def test_difference():
+    a = np.zeros((1, 3, 4, 4), np.float32)
+    assert parity.difference(a, a) == (0, None)
+    assert parity.difference(a, a + 0.2) == (pytest.approx(0.2), 20)
+    for bad in (a[..., :3], np.full_like(a, np.nan)):
+        assert parity.difference(a, bad) == (math.inf, -math.inf)
+
+
+def test_tool(exported, out, tmp_path, monkeypatch, capsys):
+    student, _, _, _ = exported
+    Image.new('RGB', (20, 30), 'red').save(tmp_path / 'red.png')
+    args = [student, '--out', out, '--images', tmp_path / 'red.png']
+    done = run_tool('export', *args)
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == [
+        'input', 'random', 'flat', 'red']
+    assert len(lines) == 5
+    before = content(out)
+    message = refused_by_tool('export', *args, '--tolerance', '1e-12',
+                              monkeypatch=monkeypatch)
+    assert 'differs from torch by more than 1e-12' in message
+    assert capsys.readouterr().out.startswith('input')
+    assert content(out) == before

@@ -1,0 +1,75 @@
+"""quantize.json: what 8 bits lose, and whether the floor is met."""
+import json
+import runpy
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from students import REPO
+from test_quantizers import SIZE, images, psnr, student  # noqa: F401
+
+from mmgan_compress.quantization.workflow import (RuntimeNetwork, loss_on,
+                                                  quantize_student)
+from mmgan_compress.deploy.verify import ParityError
+from mmgan_compress.deploy.targets import Target
+
+
+def test_record(student, images, tmp_path):
+    path, net, _ = student
+    pictures = [((x[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+                for x in images]
+    record = quantize_student(path, tmp_path, dict(type='ORTStatic'),
+                              pictures, images=pictures)
+    assert record == json.loads((tmp_path / 'quantize.json').read_text())
+    assert record['calibration_images'] == record['lost']['images'] == 4
+    model = RuntimeNetwork(tmp_path / 'end2end.onnx')
+    assert record['lost']['psnr'] == pytest.approx(
+        psnr(net, str(tmp_path / 'end2end.onnx'), images), abs=3)
+    x = torch.from_numpy(np.concatenate(images))
+    assert torch.equal(model(x)[1:2], model(x[1:2]))
+    assert record['floor_met'] is None
+    lost = loss_on(net, model, pictures)
+    assert lost['images'] == 4
+    assert lost['worst_psnr'] == pytest.approx(record['lost']['psnr'], abs=.1)
+    assert lost['psnr'] > lost['worst_psnr']
+    assert loss_on(net, net, pictures)['psnr'] is None
+
+
+def test_a_floor_that_other_images_miss(student, images, tmp_path):
+    """It holds on calibration images; the record says where it does not."""
+    smooth = [((x[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+              for x in images]
+    dot = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    dot[30:33, 30:33] = 255  # behind a norm larger than anything smooth
+    made = quantize_student(student[0], tmp_path, dict(
+        type='ORTStatic', sensitivity=True), smooth, images=[dot])
+    floor = (made['set_psnr'] + made['lost']['psnr']) / 2
+    quantizer = dict(type='ORTStatic', psnr_floor=floor)
+    missed = quantize_student(student[0], tmp_path, quantizer, smooth,
+                              images=[dot])
+    assert missed['set_psnr'] >= floor > missed['lost']['psnr']
+    assert missed['floor_met'] is False
+    met = quantize_student(student[0], tmp_path, dict(quantizer, psnr_floor=9.),
+                           smooth, images=smooth)
+    assert met['floor_met'] is True
+    # nothing but another picture: refused, and what was there stays
+    before = (tmp_path / 'quantize.json').read_text()
+    with pytest.raises(ParityError, match='at least 10.0 dB'):
+        quantize_student(student[0], tmp_path, dict(type='ORTStatic'),
+                         [np.full((SIZE, SIZE, 3), 128, np.uint8)],
+                         images=smooth)
+    assert (tmp_path / 'quantize.json').read_text() == before
+
+
+def test_test_images_of_another_size_are_refused():
+    check = runpy.run_path(str(REPO / 'tools/quantize.py'))['check_size']
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(size=64))))
+    args, info = Namespace(size=None, test='r.py'), dict(image_size=64)
+    check(args, cfg, Target(), info)
+    check(args, cfg, Target(dynamic=True, size=None), dict(image_size=96))
+    with pytest.raises(ValueError, match='takes 256x256 .* say --size 64'):
+        check(args, cfg, Target(size=256), info)
+    args.size = 64
+    check(args, cfg, Target(size=256), info)
