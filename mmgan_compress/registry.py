@@ -59,9 +59,10 @@ def _child(parent: Registry, *locations: str) -> Registry:
 MODELS = _child(mmagic_registry.MODELS, 'models', 'losses',
                 'distillers')
 MODEL_WRAPPERS = _child(MMENGINE_WRAPPERS, 'engine')
-DATASETS = _child(mmagic_registry.DATASETS, 'datasets')
-DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS, 'datasets')
-TRANSFORMS = _child(mmagic_registry.TRANSFORMS, 'data.transforms')
+DATASETS = _child(mmagic_registry.DATASETS, 'datasets.translation')
+DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS,
+                       'datasets.translation')
+TRANSFORMS = _child(mmagic_registry.TRANSFORMS, 'datasets.transforms')
 HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
 EVALUATORS = _child(mmagic_registry.EVALUATORS, 'evaluation')

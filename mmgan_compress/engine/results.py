@@ -120,8 +120,13 @@ class StudentHook(Hook):
         checkpoint['student_best'] = self._best
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        if runner._resume and is_main_process():
-            self._best = checkpoint.get('student_best', {})
+        if not (runner._resume and is_main_process()):
+            return
+        self._best = checkpoint.get('student_best', {})
+        seen = checkpoint['message_hub']['runtime_info']
+        if isinstance(seen.get('best_student'), float):  # of version 0.1.0
+            seen['best_student'] = dict.fromkeys(
+                unwrap(runner.model).domains, seen['best_student'])
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -73,6 +73,18 @@ def test_each_direction_keeps_its_own_best(both, tmp_path):
     check(tmp_path / 'b', tmp_path / 'a', BEST)
 
 
+def test_a_checkpoint_with_one_score_for_all_is_resumed(both, tmp_path):
+    """As version 0.1.0 wrote it."""
+    cfg = both('zebra', 'horse')
+    train(cfg, tmp_path / 'a')
+    old = torch.load(tmp_path / 'a/iter_3.pth', weights_only=True)
+    del old['student_best']
+    old['message_hub']['runtime_info']['best_student'] = 2.
+    torch.save(old, tmp_path / 'old.pth')
+    train(cfg, tmp_path / 'b', tmp_path / 'old.pth')
+    check(tmp_path / 'b', tmp_path / 'a', dict(horse=4))
+
+
 def test_one_figure_chooses_all(both, tmp_path):
     """Where the other direction is not scored."""
     train(both('zebra'), tmp_path / 'a')
