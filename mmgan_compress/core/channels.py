@@ -83,7 +83,7 @@ def check_image_channels(*channels: int):
         ValueError: If one of the numbers is none of 1, 3 and 4.
     """
     for count in channels:
-        if count not in IMAGE_MODES:
+        if count not in list(IMAGE_MODES):  # whatever a file says
             raise ValueError(
                 f'the generator is for images of {count} channels: expected '
                 '1 (grey), 3 (RGB) or 4 (RGBA), as its in_channels and '

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 weights_in)
+from ..core.channels import image_channels
 from ..core.layers import find_layer
 from ..models.frozen_teacher import brings_weights
 from ..losses.base import DistillTerm
@@ -24,8 +25,8 @@ def check_teachers(distiller: nn.Module):
         distiller (BaseDistiller): With all its teachers.
 
     Raises:
-        ValueError: If a teacher that only gives images is to be trained, or
-            one that is not trained comes from no checkpoint.
+        ValueError: If a teacher that only gives images is to be trained or
+            takes images of other channels than the student, or if one that is not trained comes from no checkpoint.
     """
     latest = distiller.latest_networks()
     images = [name for name, networks in latest.items()
@@ -33,6 +34,14 @@ def check_teachers(distiller: nn.Module):
     if images and not distiller.offline:
         raise ValueError(f'the teacher {images[0]!r} only gives images and '
                          'cannot be trained: set offline=True')
+    for name in images:
+        for domain in distiller.host.domains:
+            own = image_channels(distiller.host.generators[domain])
+            taken = getattr(latest[name][domain], 'channels', own) or own
+            if taken != own:
+                raise ValueError(
+                    f'the teacher {name!r} is for images of {taken} channels '
+                    f'and the student for {own}: give them the same number')
     blank = [net for networks in latest.values() for net in networks.values()
              if not image_only(net) and not brings_weights(net)]
     if distiller.offline and not distiller.teacher_checkpoints and blank:

@@ -33,6 +33,7 @@ class ImageTeacher(nn.Module):
     """
     image_only = True
     stored = False
+    channels: Optional[int] = None  # of its images, where that is known
 
     @functools.cached_property
     def engine(self) -> Any:
@@ -59,8 +60,7 @@ class ImageTeacher(nn.Module):
             x (Tensor): (N, C, H, W) in [-1, 1].
 
         Returns:
-            Tensor: The same size, range and device, of 1, 3 or 4 channels;
-            float32, no graph.
+            Tensor: The same shape, range and device; float32, no graph.
 
         Raises:
             ValueError: If the teacher gives anything else.
@@ -71,7 +71,7 @@ class ImageTeacher(nn.Module):
         if problem:
             raise ValueError(
                 f'{self} gave {problem}: expected finite numbers in [-1, 1] '
-                'and the size of its input, grey, RGB or RGBA. Mend the teacher, or wrap it '
+                'and the shape of its input. Mend the teacher, or wrap it '
                 'in a function that does so')
         if image.is_inference():  # autograd refuses those, even as targets
             image = image.clone()
@@ -82,8 +82,7 @@ def _problem(image: Any, x: Tensor) -> Optional[str]:
     """Say what is wrong with a teacher's image, if anything is."""
     if not isinstance(image, Tensor):
         return f'a {type(image).__name__}, no tensor'
-    if image.ndim != 4 or image.shape[1] not in IMAGE_MODES or \
-            (*image.shape[:1], *image.shape[2:]) != (len(x), *x.shape[2:]):
+    if image.shape != x.shape:
         return f'shape {tuple(image.shape)} for shape {tuple(x.shape)}'
     if not image.is_floating_point():
         return f'a tensor of {image.dtype}'
@@ -100,7 +99,7 @@ class OnnxTeacher(ImageTeacher):
     """An ONNX file with one image as input.
 
     Args:
-        path (str): File that maps (N, C, H, W) in [-1, 1] to the same size,
+        path (str): File that maps (N, C, H, W) in [-1, 1] to the same,
             such as ``tools/export.py`` writes; N is free or 1, which makes
             it run image by image. Single or half precision.
         output_name (str | None): The image, where there are more outputs.
@@ -201,7 +200,7 @@ class CallableTeacher(ImageTeacher):
 
     Args:
         function (str): ``'package.module:name'`` of a callable that maps a
-            tensor (N, C, H, W) in [-1, 1] to the same size.
+            tensor (N, C, H, W) in [-1, 1] to the same.
         arguments (dict | None): Where given, the object of that name is a
             class or a factory, which makes the callable of them:
             ``dict(device='cuda')``, or ``dict()`` for none.

@@ -42,7 +42,6 @@ from mmengine import Config
 from torch import Tensor
 
 from .. import __version__
-from ..core.channels import check_image_channels
 from ..core.domains import per_domain
 from ..core.extensions import import_modules
 from ..core.files import write_tensors
@@ -230,7 +229,6 @@ def load_student(path: StrPath, domain: Optional[str] = None,
                          f'one of {info["reachable"]}')
     net = build_generator(domain_config(info, domain))
     net.load_state_dict(_weights(state, domain))
-    check_image_channels(*info.get('channels', {}).values())
     net.meta = dict(info, domain=domain)
     return net.eval()
 

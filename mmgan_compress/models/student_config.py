@@ -133,9 +133,10 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
         if type(value) is not int or not 1 <= value <= LARGEST_SIDE:
             raise ValueError(f'{key} is {_short(value)}, expected a number '
                              f'of pixels, 1 to {LARGEST_SIDE}')
-    for key in ('resources', 'data', 'generators', KEY):
+    for key in ('resources', 'data', 'generators', 'channels', KEY):
         if not isinstance(info.get(key, {}), dict):
             raise ValueError(f'{key} is {_short(info[key])}, expected a dict')
+    check_image_channels(*info.get('channels', {}).values())
     sides = [side for value in state.values() for side in value.shape]
     for domain in held:
         check_generator(domain_config(info, domain),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from students import make_host, make_student
-from toy import SIZE, toy_config, train
+from toy import SIZE, build_host, toy_config, train
 
 from mmgan_compress import (Translator, load_student, save_student,
                             translate)
@@ -147,6 +147,11 @@ def test_a_file_of_an_older_version_is_of_rgb_images(tmp_path):
     torch.save(content, tmp_path / 'old.pth')
     run = Translator(load_student(tmp_path / 'old.pth'))
     assert run.channels == (3, 3)
+    for wrong in (6, [3], {}):
+        content['meta']['mmgan_compress']['channels'] = dict(zebra=wrong)
+        torch.save(content, tmp_path / 'wrong.pth')
+        with pytest.raises(ValueError, match='wrong.pth.* channels: expec'):
+            load_student(tmp_path / 'wrong.pth')
     report = export_student(tmp_path / 'old.pth', tmp_path / 'out')
     assert json.loads((tmp_path / 'out/parity.json').read_text())[
         'channels'] == [3, 3] == list(report['channels'])
@@ -169,10 +174,24 @@ def test_pairs_in_two_folders_may_be_of_two_kinds(tmp_path):
 def test_a_teacher_of_grey_images_writes_grey_images(tmp_path):
     make_student(tmp_path / 'grey.pth', in_channels=1, out_channels=1)
     (tmp_path / 'a').mkdir()
-    Image.new('RGB', (SIZE, SIZE), 'red').save(tmp_path / 'a/a.png')
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / 'a/a.png')
     path, = make_teacher_images(str(tmp_path / 'grey.pth'), tmp_path / 'a',
                                 tmp_path / 'out', size=64)
     want, = translate(tmp_path / 'grey.pth',
-                      Image.new('L', (64, 64), 76))  # ITU-R 601's red
+                      Image.fromarray(noise).convert('L'))
     with Image.open(path) as made:
         assert made.mode == 'L' and made.tobytes() == want.tobytes()
+
+
+def test_an_onnx_teacher_of_other_channels_is_refused(tmp_path, vgg_file):
+    from onnx_files import write_onnx
+    cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
+    path = write_onnx(tmp_path / 'a.onnx', shape=('N', 1, 32, 32))
+    cfg.model.distiller.update(offline=True, channel=None)
+    cfg.model.distiller.pop('teacher')
+    cfg.model.distiller.teacher = dict(
+        type='mmgan_compress.OnnxTeacher', output_name='image', path=path)
+    with pytest.raises(ValueError, match='images of 1 channels and the '
+                                         'student for 3'):
+        build_host(cfg)

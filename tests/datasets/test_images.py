@@ -198,11 +198,8 @@ def test_size_is_that_of_the_upright_image(tmp_path):
 
 
 def test_a_file_that_would_fill_the_memory_is_refused_in_one_line(
-        tmp_path, monkeypatch, recwarn):
+        tmp_path, monkeypatch):
     colours().save(tmp_path / 'large.png')
-    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', SIDE * SIDE - 1)
-    check_images([str(tmp_path / 'large.png')])
-    assert not recwarn.list
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', SIDE)
     with pytest.raises(ValueError, match='large.png cannot be read .Image '
                                          'size .*exceeds limit'):

@@ -137,7 +137,7 @@ def test_the_output_is_named_where_there_are_several(tmp_path, name):
 
 @pytest.mark.parametrize('options,words', [
     (dict(inputs=2), r"inputs \['picture', 'noise'\]: expected one image"),
-    (dict(shape=(1, 1, 16, 16)), r'shape \[1, 1, 16, 16\]: expected floats'),
+    (dict(shape=(1, 2, 16, 16)), r'shape \[1, 2, 16, 16\]: expected floats'),
     (dict(shape=('N', 3, 16)), 'expected floats of shape'),
     (dict(shape=(2, 3, 16, 16)), 'N free or 1'),
     (dict(kind='DOUBLE'), r'takes tensor\(double\)')])

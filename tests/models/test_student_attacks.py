@@ -327,7 +327,8 @@ def test_programs_are_opened_only_where_they_are_trusted(suffix, tmp_path):
         torch.export.save(program, path)
         with zipfile.ZipFile(path) as file:
             records = {name: file.read(name) for name in file.namelist()}
-        inputs = next(n for n in records if n.endswith('sample_inputs/model.pt'))
+        inputs = next(name for name in records
+                      if name.endswith('sample_inputs/model.pt'))
         records[inputs] = pickle.dumps(Mark(mark))
         make_zip(path, records)
     else:
