@@ -204,8 +204,8 @@ def _check_scales(scales: Any, place: str) -> None:
     """Refuse scales that are not as in ``models/quantization.py``."""
     try:
         layers = scales['layers'].values()
-        for values in (list(layer[key]) for layer in layers
-                       for key in layer):
+        for values in ([value] if key == 'weight_top' else list(value)
+                       for layer in layers for key, value in layer.items()):
             if not values or not all(type(v) in (int, float) and v >= 0
                                      for v in values):
                 raise ValueError
