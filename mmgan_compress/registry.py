@@ -11,7 +11,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
         ...
 """
 import inspect
-from typing import Optional
+from typing import Any, Optional
 
 from . import compat
 
@@ -48,16 +48,45 @@ class ClosedRegistry(Registry):
         return None
 
 
-def _child(parent: Registry, *locations: str) -> Registry:
-    return ClosedRegistry(
+def _child(parent: Registry, *locations: str,
+           kind: type = ClosedRegistry) -> Registry:
+    return kind(
         parent.name,
         parent=parent,
         scope='mmgan_compress',
         locations=[f'mmgan_compress.{name}' for name in locations])
 
 
-MODELS = _child(mmagic_registry.MODELS, 'models', 'losses',
-                'distillers')
+class OwnRegistry(ClosedRegistry):
+    """A registry of things that mmagic does not have.
+
+    It has parents all the same, so that mmengine finds it from any default
+    scope. A name needs no scope.
+    """
+
+    def build(self, cfg: dict, *args, **kwargs) -> Any:
+        """Build what a config describes.
+
+        Args:
+            cfg (dict): With a name in this registry as ``type``.
+
+        Raises:
+            KeyError: If there is no such name; lists those that are.
+        """
+        kind = self.get(cfg['type'])
+        if kind is None:
+            raise KeyError(f'no {self.name} {cfg["type"]!r}; registered are '
+                           f'{sorted(self.module_dict)}')
+        return super().build(dict(cfg, type=kind), *args, **kwargs)
+
+
+def _own(name: str, *locations: str) -> Registry:
+    parent = Registry(name, parent=Registry(name, scope='mmengine'),
+                      scope='mmagic')
+    return _child(parent, *locations, kind=OwnRegistry)
+
+
+MODELS = _child(mmagic_registry.MODELS, 'models', 'losses')
 MODEL_WRAPPERS = _child(MMENGINE_WRAPPERS, 'engine')
 DATASETS = _child(mmagic_registry.DATASETS, 'datasets.translation')
 DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS,
@@ -67,13 +96,12 @@ HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
 EVALUATORS = _child(mmagic_registry.EVALUATORS, 'evaluation')
 METRICS = _child(mmagic_registry.METRICS, 'evaluation')
-TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine', 'pruning',
-                    'quantization', 'integrations', 'search')
+TASK_UTILS = _child(mmagic_registry.TASK_UTILS, 'engine')
 
-# A distiller is a module of the model: one registry, two names. The other
-# verbs of compression are tools, built the way TASK_UTILS are.
-DISTILLERS = MODELS
-PRUNERS = QUANTIZERS = SEARCHERS = TASK_UTILS
+DISTILLERS = _own('distiller', 'distillers')
+PRUNERS = _own('pruner', 'pruning', 'integrations')
+QUANTIZERS = _own('quantizer', 'quantization')
+SEARCHERS = _own('searcher', 'search')
 
 
 def find_pruner(name: str, budget: bool) -> type:
@@ -87,12 +115,10 @@ def find_pruner(name: str, budget: bool) -> type:
         ValueError: If there is none, or if it needs a budget and gets none,
             or takes none and gets one.
     """
-    with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-        kind = registry.get(name)
-        known = sorted(n for n, c in registry.module_dict.items()
-                       if hasattr(c, 'compress'))
-    if not hasattr(kind, 'compress'):
-        raise ValueError(f'no pruner {name!r}; registered are {known}')
+    kind = PRUNERS.get(name)
+    if kind is None:
+        raise ValueError(f'no pruner {name!r}; registered are '
+                         f'{sorted(PRUNERS.module_dict)}')
     taken = inspect.signature(kind).parameters.get('budget')
     if budget and taken is None:
         raise ValueError(f'{name} takes no budget: the network itself tells '

@@ -29,7 +29,7 @@ from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
 from ..models.topology import is_unet
 from ..models.slim import SLIM
-from ..registry import MODELS
+from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
 from .finetune_terms import fit_taps, leave_out_judged
 from .runner_builder import load_config, set_everywhere, walk
@@ -234,7 +234,7 @@ def _check(cfg: Config):
 def _takes(kind: str, name: str) -> bool:
     """Tell whether a registered class has an argument of that name."""
     return any(name in inspect.signature(base.__init__).parameters
-               for base in MODELS.get(kind).__mro__)
+               for base in DISTILLERS.get(kind).__mro__)
 
 
 def _with_weights(network: nn.Module, config: dict, path: str,

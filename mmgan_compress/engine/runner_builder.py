@@ -25,7 +25,7 @@ from ..evaluation.comparison import PICTURE, VAL_PICTURE
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
-from ..registry import DATASETS, MODELS
+from ..registry import DATASETS, DISTILLERS, MODELS
 from .channels import fit_channels
 from .jobs import LOCK, locked
 from .resume import resume_faults, start_faults, unwrap
@@ -299,9 +299,10 @@ def needed_weights(cfg: Config) -> list[str]:
 
 def _asks_perceptual(distiller: ConfigDict) -> bool:
     """Tell whether a term does; without any given, those of the method."""
-    asking = distiller.get('terms') or [distiller]
-    return any(getattr(MODELS.get(node.type), 'uses_perceptual', False)
-               for node in asking)
+    terms = distiller.get('terms')
+    asking = [MODELS.get(term.type) for term in terms] if terms else \
+        [DISTILLERS.get(distiller.type)]
+    return any(getattr(kind, 'uses_perceptual', False) for kind in asking)
 
 
 def use_amp(cfg: Config):

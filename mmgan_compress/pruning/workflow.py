@@ -158,12 +158,11 @@ def compress_source(source: Source, pruner: str,
         own = dict(options, **(dict(budget=budget) if budget else {}))
         if isinstance(own.get('training'), Config):
             own['training'] = _training_of(own['training'], domain)
-        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-            try:
-                pruning = registry.build(dict(own, type=pruner))
-            except TypeError as error:
-                raise TypeError(f'{pruner} cannot be made with {options}: '
-                                f'{message_of(error)}') from error
+        try:
+            pruning = PRUNERS.build(dict(own, type=pruner))
+        except TypeError as error:
+            raise TypeError(f'{pruner} cannot be made with {options}: '
+                            f'{message_of(error)}') from error
         return lambda: pruning.compress(source.networks[domain],
                                         source.configs[domain])
 

@@ -142,16 +142,13 @@ def build_quantizer(config: dict) -> Any:
         TypeError: If it does not know a setting.
         ImportError: If what it needs is not installed.
     """
-    with QUANTIZERS.switch_scope_and_registry('mmgan_compress') as registry:
-        kind = registry.get(config['type'])
-        if not hasattr(kind, 'plan'):
-            known = sorted(name for name, one in registry.module_dict.items()
-                           if hasattr(one, 'plan'))
-            raise ValueError(f'no quantizer {config["type"]!r}; registered '
-                             f'are {known}')
-        for module in ('onnx', *getattr(kind, 'needs', ())):
-            require(module, config['type'])  # before the work, not in it
-        return registry.build(dict(config))
+    kind = QUANTIZERS.get(config['type'])
+    if kind is None:
+        raise ValueError(f'no quantizer {config["type"]!r}; registered are '
+                         f'{sorted(QUANTIZERS.module_dict)}')
+    for module in ('onnx', *getattr(kind, 'needs', ())):
+        require(module, config['type'])  # before the work, not in it
+    return QUANTIZERS.build(dict(config))
 
 
 def _lost(report: dict) -> dict:

@@ -104,11 +104,10 @@ def build_searcher(name: str, options: dict[str, Any]) -> Searcher:
     Raises:
         ValueError: If there is none, or it has no such argument.
     """
-    kind = SEARCHERS.module_dict.get(name)
-    if not hasattr(kind, 'sampler'):
-        known = sorted(n for n, c in SEARCHERS.module_dict.items()
-                       if hasattr(c, 'sampler'))
-        raise ValueError(f'no searcher {name!r}; registered are {known}')
+    kind = SEARCHERS.get(name)
+    if kind is None:
+        raise ValueError(f'no searcher {name!r}; registered are '
+                         f'{sorted(SEARCHERS.module_dict)}')
     try:
         return kind(**options)
     except TypeError as error:

@@ -100,8 +100,7 @@ class GradualPruningHook(Hook):
 
     # --- choosing -----------------------------------------------------------
     def _build(self, **changes) -> Any:
-        with PRUNERS.switch_scope_and_registry('mmgan_compress') as registry:
-            pruner = registry.build(dict(self.pruner, **changes))
+        pruner = PRUNERS.build(dict(self.pruner, **changes))
         if getattr(pruner, 'budget', None) is None or \
                 not hasattr(pruner, 'prune'):
             raise ValueError(
