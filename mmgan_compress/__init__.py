@@ -1,20 +1,46 @@
-"""mmgan_compress: small and fast image-to-image GANs for mmagic."""
+"""mmgan_compress: small and fast image-to-image GANs for mmagic.
+
+    from mmgan_compress import Translator, export, load_student, prune
+
+The names below load on first use: ``import mmgan_compress`` imports neither
+torch nor mmagic.
+"""
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors and type checkers
+    from .deploy.export import export_student as export
+    from .inference.translator import Translator, translate
+    from .models.student import (load_student, read_test_config,
+                                 save_student, student_info)
+    from .pruning.torch_pruner import prune
+    from .quantization.workflow import quantize_student as quantize
 
 __version__ = '0.1.0'
-# Public functions and where they live. They load on first use, because
-# `import mmgan_compress` must not import torch or mmagic.
-_API = {'load_student': 'models.student', 'save_student': 'models.student',
-        'Translator': 'inference.translator',
-        'translate': 'inference.translator'}
+__all__ = [
+    'Translator', 'export', 'load_student', 'prune', 'quantize',
+    'read_test_config', 'save_student', 'student_info', 'translate'
+]
+_PLACES = {
+    'Translator': 'inference.translator:Translator',
+    'export': 'deploy.export:export_student',
+    'load_student': 'models.student:load_student',
+    'prune': 'pruning.torch_pruner:prune',
+    'quantize': 'quantization.workflow:quantize_student',
+    'read_test_config': 'models.student:read_test_config',
+    'save_student': 'models.student:save_student',
+    'student_info': 'models.student:student_info',
+    'translate': 'inference.translator:translate'
+}
 
 
 def __getattr__(name: str):
-    if name in _API:
-        module = importlib.import_module(f'mmgan_compress.{_API[name]}')
-        return getattr(module, name)
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(':')
+        found = importlib.import_module(f'mmgan_compress.{module}')
+        return getattr(found, attribute)
     raise AttributeError(f"module 'mmgan_compress' has no attribute {name!r}")
 
 
 def __dir__():
-    return [*globals(), *_API]
+    return [*globals(), *__all__]

@@ -1,6 +1,17 @@
-"""Distillers: one method, one file."""
-import importlib
-import pkgutil
+"""Distillers: one file a training procedure."""
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
+from .base import BaseDistiller
+from .crd import CRDCycleGAN, CRDPix2Pix
+from .gan_compression import GANCompressionCycleGAN, GANCompressionPix2Pix
+from .gan_slimming import GANSlimmingCycleGAN, GANSlimmingPix2Pix
+from .gcc import GCCCycleGAN, GCCPix2Pix
+from .omgd import OMGDCycleGAN, OMGDPix2Pix
+from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'AdversarialCycleGAN', 'AdversarialPix2Pix', 'BaseDistiller',
+    'CRDCycleGAN', 'CRDPix2Pix', 'GANCompressionCycleGAN',
+    'GANCompressionPix2Pix', 'GANSlimmingCycleGAN', 'GANSlimmingPix2Pix',
+    'GCCCycleGAN', 'GCCPix2Pix', 'OMGDCycleGAN', 'OMGDPix2Pix',
+    'PairedOnlineDistiller', 'UnpairedOnlineDistiller'
+]

@@ -1,6 +1,13 @@
 """Loops, hooks and wrappers that plug into mmengine's Runner."""
-import importlib
-import pkgutil
+from .distributed import DistributedTranslator
+from .gradients import training_gradients
+from .loop import DistillTrainLoop
+from .nni_evaluator import runner_evaluator
+from .results import ReportHook, StudentHook
+from .resume import TrainingStateHook
+from . import hooks  # noqa: F401  registers them
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'DistillTrainLoop', 'DistributedTranslator', 'ReportHook', 'StudentHook',
+    'TrainingStateHook', 'runner_evaluator', 'training_gradients'
+]

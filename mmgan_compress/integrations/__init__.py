@@ -1,8 +1,2 @@
 """Other compression libraries."""
-import importlib
-import pkgutil
-
-from .. import registry  # noqa: F401  applies the shims before mmcv
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+from . import nni  # noqa: F401  registers its pruner

@@ -1,8 +1,25 @@
-"""Networks, loss terms and the host model."""
-import importlib
-import pkgutil
-
+"""Networks, teachers, student files and the model that Runner trains."""
 from .. import registry  # noqa: F401  applies the shims before mmcv
+from .cartoon import CartoonGenerator
+from .discriminators import MultiHeadPatchDiscriminator
+from .distillation_model import DistilledTranslator
+from .frozen_teacher import FrozenTeacher
+from .gates import GatedPatchDiscriminator
+from .generators import DeepSeparableResnetGenerator, SeparableResnetGenerator
+from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
+from .original import load_original
+from .perceptual import VGG16Features
+from .slim import slim_network
+from .student import load_student, read_test_config, save_student, student_info
+from .supernet import SuperNet
+from .teachers import CycleGANTeacher
+from .unets import DeepUnetGenerator
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'CallableTeacher', 'CartoonGenerator', 'CycleGANTeacher',
+    'DeepSeparableResnetGenerator', 'DeepUnetGenerator', 'DistilledTranslator',
+    'FrozenTeacher', 'GatedPatchDiscriminator', 'MultiHeadPatchDiscriminator',
+    'OnnxTeacher', 'SeparableResnetGenerator', 'StoredTeacher', 'SuperNet',
+    'VGG16Features', 'load_original', 'load_student', 'read_test_config',
+    'save_student', 'slim_network', 'student_info'
+]

@@ -1,6 +1,12 @@
-"""Methods that make a generator smaller, to a budget."""
-import importlib
-import pkgutil
+"""Pruners: narrower generators, to a budget."""
+from .base import Compressed
+from .gcc import GCCWidths, NormWidths, ScaleWidths
+from .mask_extraction import MaskExtraction
+from .slimming import SlimExtraction
+from .subnetwork import SubNet
+from .torch_pruner import TorchPruner, prune
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'Compressed', 'GCCWidths', 'MaskExtraction', 'NormWidths', 'ScaleWidths',
+    'SlimExtraction', 'SubNet', 'TorchPruner', 'prune'
+]

@@ -1,8 +1,8 @@
 """Quantizers, and the export of an 8-bit student."""
-import importlib
-import pkgutil
-
 from .. import registry  # noqa: F401  applies the shims before mmcv
+from .quantizers import INCStatic, NNIPTQ, ORTStatic, StudentScales
+from .workflow import quantize_student
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'INCStatic', 'NNIPTQ', 'ORTStatic', 'StudentScales', 'quantize_student'
+]

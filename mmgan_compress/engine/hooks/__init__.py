@@ -1,6 +1,15 @@
 """Hooks for mmengine's Runner."""
-import importlib
-import pkgutil
+from .pruning import GradualPruningHook
+from .quantization import FakeQuantScalesHook, QuantizationAwareHook
+from .schedule import ScheduledLRHook, TeacherSelectionHook
+from .slimming import CosineLRHook, SoftThresholdHook
+from .supernet import SubnetSamplingHook, SubnetScoresHook
+from .teaching import (EMATeacherHook, FreezeHook, StopDistillationHook,
+                       TermWeightHook)
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'CosineLRHook', 'EMATeacherHook', 'FakeQuantScalesHook', 'FreezeHook',
+    'GradualPruningHook', 'QuantizationAwareHook', 'ScheduledLRHook',
+    'SoftThresholdHook', 'StopDistillationHook', 'SubnetSamplingHook',
+    'SubnetScoresHook', 'TeacherSelectionHook', 'TermWeightHook'
+]

@@ -1,6 +1,6 @@
 """NNI's pruners and quantizers."""
-import importlib
-import pkgutil
+from .pruner import NNIPruner
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f'{__name__}.{_module.name}')
+__all__ = [
+    'NNIPruner'
+]
