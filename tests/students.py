@@ -86,18 +86,23 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Hide
     return done.stdout
 
 
+def tool(name):
+    """Return the file of a command or of a study."""
+    path, = [*REPO.glob(f'tools/{name}.py'),
+             *REPO.glob(f'projects/*/{name}.py')]
+    return path
+
+
 def run_tool(name, *args):
     """Run one of the command-line tools."""
-    return subprocess.run(
-        [sys.executable, REPO / 'tools' / f'{name}.py', *map(str, args)],
-        capture_output=True, text=True)
+    return subprocess.run([sys.executable, tool(name), *map(str, args)],
+                          capture_output=True, text=True)
 
 
 def refused_by_tool(name, *args, monkeypatch):
     """Run a tool in this process; return the message that it ends with."""
-    path = REPO / 'tools' / f'{name}.py'
     monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
     with pytest.raises(SystemExit) as error:
-        runpy.run_path(str(path), run_name='__main__')
+        runpy.run_path(str(tool(name)), run_name='__main__')
     assert isinstance(error.value.code, str)  # printed, exit status 1
     return error.value.code

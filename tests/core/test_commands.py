@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from students import make_student, refused_by_tool
+from students import make_student, refused_by_tool, tool
 from test_runner_builder import arguments
 from toy import REPO, toy_config, train, without_report, write_images
 
@@ -55,7 +55,7 @@ def run(monkeypatch):
 
     def run(name, *words):
         monkeypatch.setattr(sys, 'argv', [name, *map(str, words)])
-        runpy.run_path(str(REPO / f'tools/{name}.py'), run_name='__main__')
+        runpy.run_path(str(tool(name)), run_name='__main__')
 
     return run
 

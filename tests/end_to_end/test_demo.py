@@ -15,7 +15,7 @@ from toy import moved, snapshot
 from mmgan_compress.demo import DATA, apply_demo
 from mmgan_compress.registry import MODELS
 
-TOOL = runpy.run_path(str(ROOT / 'tools/benchmark_steps.py'))
+TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
 # Recipes that differ in the student's width alone have the same demo.
 DEMOS = [name for name in RECIPES
          if not re.search(r'(mobile8|mobile12|mobile24|unet8|unet12)_', name)]

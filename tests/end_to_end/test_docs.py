@@ -133,7 +133,8 @@ def test_readme_names_what_exists(readme):
         assert (here / path).exists(), path
         if anchor:
             assert anchor in anchors((here / path).read_text()), anchor
-    for name in re.findall(r'(?:configs|tools)/[\w./-]+\.(?:py|yml|sh)', text):
+    for name in re.findall(
+            r'(?:configs|tools|projects)/[\w./-]+\.(?:py|yml|sh)', text):
         assert (ROOT / name).exists(), name
 
 
@@ -141,8 +142,8 @@ def commands():
     """Yield README, tool and options of every command that is shown."""
     for readme in READMES:
         text = (ROOT / readme).read_text().replace('\n--', ' --')
-        for tool, rest in re.findall(r'python tools/(\w+)\.py([^`\n#]*)',
-                                     text):
+        for tool, rest in re.findall(
+                r'python ((?:tools|projects/\w+)/\w+)\.py([^`\n#]*)', text):
             yield readme, tool, re.findall(r'(?<=[ \[])--[\w-]+', rest)
 
 
@@ -150,9 +151,9 @@ def test_commands_have_the_options_that_are_shown():
     shown = list(commands())
     assert {'train', 'pipeline', 'compress', 'compare_distilled',
             'make_teacher_images', 'benchmark_relations', 'benchmark_steps'
-            } <= {tool for _, tool, _ in shown}
+            } <= {Path(tool).name for _, tool, _ in shown}
     for readme, tool, options in shown:
-        source = (ROOT / f'tools/{tool}.py').read_text()
+        source = (ROOT / f'{tool}.py').read_text()
         for option in options:
             assert f"'{option}'" in source, (readme, tool, option)
 

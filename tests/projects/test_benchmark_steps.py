@@ -1,4 +1,4 @@
-"""tools/benchmark_steps.py: what a training step costs."""
+"""projects/step_cost/benchmark_steps.py: what a training step costs."""
 import json
 import runpy
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 from recipes import CONFIGS, RECIPES, ROOT, build_host, load
 from students import refused_by_tool, run_tool
 
-TOOL = runpy.run_path(str(ROOT / 'tools/benchmark_steps.py'))
+TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
 
 
 def test_phases_of_the_recipes():

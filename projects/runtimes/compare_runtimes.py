@@ -1,6 +1,7 @@
 """Is it the same model everywhere? Students in every runtime, in one table.
 
-python tools/compare_runtimes.py NAME=student.pth ... --recipe RECIPE --out DIR
+python projects/runtimes/compare_runtimes.py NAME=student.pth ... \\
+    --recipe RECIPE --out DIR
 
 Exports each student by each deploy config and compares it with torch on real
 images. Models of 8 bits are calibrated on the recipe's training images and
@@ -13,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402

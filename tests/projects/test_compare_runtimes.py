@@ -12,7 +12,7 @@ CONFIGS = ['image-translation_torchscript_static-256x256.py',
 def test_table(tmp_path, monkeypatch, capsys):
     """One that is the same, one that is refused, and why."""
     make_student(tmp_path / 'a.pth', 'separable')
-    tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
+    tool = runpy.run_path(str(REPO / 'projects/runtimes/compare_runtimes.py'))
     # none, where a recipe would give some
     monkeypatch.setitem(tool['images_of'].__globals__, 'images_of',
                         lambda *_: [])
@@ -33,7 +33,7 @@ def test_table(tmp_path, monkeypatch, capsys):
 
 def test_what_differs_is_an_error(tmp_path, monkeypatch):
     make_student(tmp_path / 'a.pth', 'separable')
-    tool = runpy.run_path(str(REPO / 'tools/compare_runtimes.py'))
+    tool = runpy.run_path(str(REPO / 'projects/runtimes/compare_runtimes.py'))
     monkeypatch.setitem(
         tool['images_of'].__globals__, 'compare',
         lambda *_: dict(differs='the outputs differ by 0.3'))

@@ -1,6 +1,6 @@
 """Measure what a training step of each recipe costs.
 
-python tools/benchmark_steps.py [CONFIG ...] [--demo]
+python projects/step_cost/benchmark_steps.py [CONFIG ...] [--demo]
 
 Networks, losses and optimizers are those of the recipe, the images are
 random, and so are the weights: loading and scoring images is not counted. A
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402

@@ -1,6 +1,6 @@
 """Which pruner? The demo's teacher made smaller by several, each fine-tuned.
 
-python tools/compare_pruners.py [PRUNER ...] --out DIR
+python projects/pruners/compare_pruners.py [PRUNER ...] --out DIR
 A pruner is a name in the list below or of the registry, with its options:
 TorchPruner,importance=taylor. Each one makes a student of the same MACs,
 which is scored as it is and after the demo's fine-tuning. What is done is
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402

@@ -1,6 +1,6 @@
 """Does distillation help? Train demo students with and without a teacher.
 
-python tools/compare_distilled.py configs/crd_cyclegan.py [...] --out DIR
+python projects/distillation_gain/compare_distilled.py RECIPE [...] --out DIR
 Each recipe runs with --demo; then the same student, from the same seed and
 for the same number of steps on the same data, as an ordinary CycleGAN or
 Pix2Pix. Both are scored by the report at the end of their runs.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
