@@ -254,7 +254,8 @@ def fix_generation_init_weights():
     for module in list(sys.modules.values()):  # it is imported by name
         if getattr(module, 'generation_init_weights', None) is broken:
             module.generation_init_weights = mended
-    ACTIVE['fix_generation_init_weights'] = 'init_info is read before it is set'
+    ACTIVE['fix_generation_init_weights'] = \
+        'init_info is read before it is set'
 
 
 def runner_checkpoints_are_refused() -> bool:
@@ -279,7 +280,7 @@ def allow_runner_checkpoints():
     ``getattr``: a stand-in gives it the methods of that class and nothing
     else. And the config in a checkpoint is left out, because
     ``Runner.resume`` would execute it to compare numbers of GPUs.
-    Checkpoints of our own runs are plain (see ``engine/state.py``).
+    Checkpoints of our own runs are plain (see ``engine/resume.py``).
     """
     import numpy as np
     import torch

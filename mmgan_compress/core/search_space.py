@@ -3,7 +3,8 @@
 A configuration is one number per part, such as ``(16, 16, 32, 16, 32, 32, 16,
 16)``, written ``'16_16_32_16_32_32_16_16'``: base channels, of which a part
 has as many times more as it has in a network of one width (see
-``models/wiring.py`` for the parts). A space holds the candidates of each.
+``models/channel_selection.py`` for the parts). A space holds the candidates
+of each.
 """
 import itertools
 import math

@@ -1,6 +1,6 @@
 """Run a network with some of its channels only.
 
-What is kept of each layer has the form of ``compressors/slicing.py``:
+What is kept of each layer has the form of ``pruning/slicing.py``:
 ``[inputs, outputs]`` of a convolution, ``[channels]`` of a norm, each a list
 of channels. The weights stay where they are: what trains in the narrow pass
 trains in the whole network.

@@ -11,7 +11,7 @@ from .images import open_image, read_image, with_channels
 
 @TRANSFORMS.register_module()
 class ReadImage(BaseTransform):
-    """Read ``<key>_path`` as :func:`~mmgan_compress.datasets.images.read_image`.
+    """Read ``<key>_path`` as ``datasets.images.read_image`` does.
 
     Adds ``<key>``, uint8, (H, W, channels); (H, W) of grey images, to which
     ``Resize`` and ``PackInputs`` add the last dimension.

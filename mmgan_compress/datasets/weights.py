@@ -26,8 +26,8 @@ VGG16_URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
 VGG16_URL_SHA256 = (
     '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0')
 
-# Of the tensors (`core.tensor_files`): torch.save's container is not the same in
-# every version.
+# Of the tensors (`core.tensor_files`): torch.save's container is not the same
+# in every version.
 VGG16_DIGEST = (
     '441a19f14162bd7500dada8abf5ea122eae6bfb8beb0157b85974ee9aae8a060')
 INCEPTION_SHA256 = (

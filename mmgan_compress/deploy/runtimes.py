@@ -28,7 +28,7 @@ class OpenModel(NamedTuple):
         runtime (str): Name, of ``RUNTIMES``.
         version (str): Version of the runtime.
         facts (dict[str, str]): What the file says of itself (see
-            ``deploy/facts.py``); empty if it was not made by this package.
+            ``deploy/metadata.py``); empty if it was not made by this package.
         run (Callable): Maps (N, C, H, W), float32 in [-1, 1] to the
             same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
             gives (N, H, W, C), uint8.

@@ -3,7 +3,7 @@
 One objective distils a dense generator, prunes it and, if asked, quantizes
 it: the student imitates its teacher and fools a discriminator that takes the
 teacher's images for real, while a hook draws the scales of its norms to zero
-(``engine/slimming_hooks.py``). ``SlimExtraction`` then removes the channels
+(``engine/hooks/slimming.py``). ``SlimExtraction`` then removes the channels
 that have none, and the same distiller, without the hook, trains what is
 left. The teacher does not train; its images may be files.
 """

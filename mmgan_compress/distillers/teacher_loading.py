@@ -26,7 +26,8 @@ def check_teachers(distiller: nn.Module):
 
     Raises:
         ValueError: If a teacher that only gives images is to be trained or
-            takes images of other channels than the student, or if one that is not trained comes from no checkpoint.
+            takes images of other channels than the student, or if one that
+            is not trained comes from no checkpoint.
     """
     latest = distiller.latest_networks()
     images = [name for name, networks in latest.items()

@@ -72,8 +72,8 @@ class TranslationMetric(BaseMetric):
         Args:
             data_batch (Any): Unused.
             data_samples (Sequence[dict]): With ``fake_<domain>`` (C, H, W) in
-                0..255, grey, RGB or RGBA, ``img_<source>_path`` and, for the protocol,
-                ``generator_mode`` ('eval' or 'train').
+                0..255, grey, RGB or RGBA, ``img_<source>_path`` and, for the
+                protocol, ``generator_mode`` ('eval' or 'train').
 
         Raises:
             KeyError: If a sample lacks one of these.

@@ -7,8 +7,8 @@ within an image instead of within a batch.
 
 Both losses are functions of the squared distances alone, (N, N) numbers per
 image, and the (N, N, N) angles exist a few anchors at a time, so that memory
-does not grow with their number. ``projects/relation_cost/benchmark_relations.py`` compares
-this with the formula as published.
+does not grow with their number. ``projects/relation_cost`` compares this with
+the formula as published.
 """
 from collections.abc import Sequence
 

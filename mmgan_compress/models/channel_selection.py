@@ -3,8 +3,8 @@
 Layers pass channels on: what the one gives is what the next ones read, where
 a trunk adds and where a U-Net concatenates. A *writer* is a convolution that
 makes channels of its own. How many it keeps follows from a configuration
-(``core/spaces.py``), which of them from a rule: the leading ones, or those of
-the largest L1 norm.
+(``core/search_space.py``), which of them from a rule: the leading ones, or
+those of the largest L1 norm.
 
 Parts of a configuration, by its length:
 

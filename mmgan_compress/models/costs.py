@@ -72,7 +72,7 @@ class SubnetCosts:
 
         Returns:
             dict[str, ndarray]: ``'macs'``, ``'macs_paper'`` (see
-            ``core/resources.py``) and ``'params'``, each (N, ) whole
+            ``core/complexity.py``) and ``'params'``, each (N, ) whole
             numbers.
 
         Raises:

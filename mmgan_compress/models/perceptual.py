@@ -28,8 +28,9 @@ class VGG16Features(nn.Module):
 
     Input is mapped to [0, 1] and, as in OMGD, CRD and GAN Slimming, *not*
     normalised with ImageNet's mean and deviation: their loss weights are
-    tuned to that. A grey image is repeated, of RGBA it sees RGB. The weights are buffers that no checkpoint of the model
-    holds, since they never change.
+    tuned to that. A grey image is repeated, of RGBA it sees RGB. The weights
+    are buffers that no checkpoint of the model holds, since they never
+    change.
 
     Args:
         weights (str): ``'imagenet'`` (prepared by

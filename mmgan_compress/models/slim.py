@@ -37,7 +37,7 @@ def slim_network(arch: dict,
         configuration (str | Sequence[int] | None): In their place, of a
             ResNet or U-Net generator: base channels by part, such as GAN
             Compression's ``'16_16_32_16_32_32_16_16'`` (see
-            ``models/wiring.py``).
+            ``models/channel_selection.py``).
         init_cfg (dict | None): In place of that of ``arch``. With
             ``dict(type='Pretrained', checkpoint=..., prefix=...)`` the
             weights of a student file stay, however often Runner

@@ -32,8 +32,8 @@ class SuperNet(BaseModule):
             ``UnetGenerator``, or of ``SeparableResnetGenerator``, at full
             width.
         space (str | Sequence[Sequence[int]]): Name of a space, or the
-            candidates of each part (``core/spaces.py``,
-            ``models/wiring.py``).
+            candidates of each part (``core/search_space.py``,
+            ``models/channel_selection.py``).
         init_cfg (dict | None): In place of that of ``arch``.
 
     Raises:

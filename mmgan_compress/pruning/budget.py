@@ -27,7 +27,7 @@ class Budget:
 
     Args:
         kind (str): ``'macs'`` (the true count), ``'macs_paper'`` (the
-            papers' count, see ``core/resources.py``) or ``'params'``.
+            papers' count, see ``core/complexity.py``) or ``'params'``.
         value (float): Up to 1 a share of the dense network's cost, above
             that the cost itself.
         size (int): Side of the image in pixels that MACs are counted at.
@@ -72,7 +72,7 @@ class Budget:
             raise ValueError(
                 f'{kind} is measured, which no pruner can search by itself: '
                 'use tools/compress.py, or meet_latency() of '
-                'compressors/latency.py')
+                'pruning/latency.py')
         return cls(kind, float(value), **rest)
 
     def measure(self, network: nn.Module) -> int:

@@ -64,8 +64,8 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
             or ``'latency@openvino=8ms'``.
         domains (Sequence[str]): Those that can be made smaller.
         rest: ``size``, ``tolerance`` and, for latencies, ``threads`` of all
-            of them, see ``compressors/budget.py`` and
-            ``compressors/latency.py``.
+            of them, see ``pruning/budget.py`` and
+            ``pruning/latency.py``.
 
     Returns:
         dict[str, dict]: Budget by domain, as configs have it.

@@ -2,7 +2,7 @@
 
 A quantizer says what ``deploy/quantize_onnx.py`` shall do, so that one
 exporter writes, checks and compares the files of all of them. Training with
-quantization is a hook (``engine/quantization_hooks.py``); what it learnt
+quantization is a hook (``engine/hooks/quantization.py``); what it learnt
 is in the student file, and ``StudentScales`` takes it from there.
 """
 import logging

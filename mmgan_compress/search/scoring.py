@@ -101,7 +101,7 @@ def check_origin(path: str, train: Dataset):
 
 
 def source_of(host: DistilledTranslator, cfg: Config, name: str) -> Source:
-    """Return a host's generators as ``compressors/students.py`` has them.
+    """Return a host's generators as ``pruning/workflow.py`` has them.
 
     Args:
         host (DistilledTranslator): What :func:`read_host` built.

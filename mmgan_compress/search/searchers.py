@@ -63,8 +63,8 @@ class NSGA2Search(Searcher):
         mutation (float): Probability that a part is drawn anew; GAN
             Compression's evolution has 0.2.
         ratio (float | None): The first generation favours small widths, as
-            in Fast GAN Compression: how, ``core/spaces.py`` says. None draws
-            it uniformly.
+            in Fast GAN Compression (``core/search_space.py``). None draws it
+            uniformly.
         growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
 

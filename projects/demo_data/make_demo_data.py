@@ -45,7 +45,8 @@ Fluent emoji (https://github.com/microsoft/fluentui-emoji), as carried by the
 npm packages `@lobehub/fluent-emoji-flat` 1.1.0 (flat, SVG) and
 `@lobehub/fluent-emoji-3d` 1.1.0 (3-D, WebP, 256 x 256).
 
-What was changed, by `projects/demo_data/make_demo_data.py`: a small choice of motifs;
+What was changed, by `projects/demo_data/make_demo_data.py`: a small choice of
+motifs;
 drawn onto white and resized to 64 x 64; in `edges2emoji/`, an edge drawing
 computed from the 3-D image stands at its left. Train, val and test are those
 of the full sets (`python tools/prepare_data.py flat2emoji --size 64`), so

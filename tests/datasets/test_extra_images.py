@@ -43,8 +43,8 @@ def test_val_leaves_them_out(root):
 def test_refused(root, tmp_path):
     with pytest.raises(ValueError, match=r"'c'; known are \['a', 'b'\]"):
         UnpairedImages(root, extra_images=dict(c='more'), **OPTIONS)
-    with pytest.raises(FileNotFoundError, match='no images in .*/none: there is '
-                                                'no such folder'):
+    with pytest.raises(FileNotFoundError,
+                       match='no images in .*/none: there is no such folder'):
         UnpairedImages(root, extra_images=dict(a='none'), **OPTIONS)
     with pytest.raises(ValueError, match='PairedImages has no extra_images'):
         PairedImages(root, extra_images=dict(a='more'), **OPTIONS)

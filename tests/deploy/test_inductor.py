@@ -98,7 +98,8 @@ def test_computes_in_integers(int8, net, scales, images, tmp_path):
         name).transposed]
     assert len(transposed) == 2  # which compute in floats
     assert integer_convolutions(int8) == len(scales) - 2 > 0
-    model, same = open_model(int8, trust=True), onnx_int8(net, scales, tmp_path)
+    model = open_model(int8, trust=True)
+    same = onnx_int8(net, scales, tmp_path)
     assert model.runtime == 'inductor'
     assert model.facts['made_by'] == '"a" \\ b'
     for x in images:

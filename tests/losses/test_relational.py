@@ -19,7 +19,8 @@ pytestmark = pytest.mark.numerical
 
 GOLDEN = load_json('crd')
 ARRAYS = load_npz('crd')
-TOOL = str(Path(__file__).parents[2] / 'projects/relation_cost/benchmark_relations.py')
+TOOL = str(Path(__file__).parents[2]
+           / 'projects/relation_cost/benchmark_relations.py')
 SMALL = GOLDEN['rkd_5x7_vs_5x11']
 # (key of the golden numbers, part, patch size)
 PARTS = [('cyclegan_row_64', 'rows', 32), ('cyclegan_col_64', 'columns', 32),

@@ -77,7 +77,8 @@ def test_keys_are_strict(student):
     state = torch.load(student, weights_only=True)['state_dict']
     key = 'generators.zebra.model.0.conv.weight'
     change(student, state_dict={k: v for k, v in state.items() if k != key})
-    with pytest.raises(ValueError, match='1 tensors differ.*model.0.conv.weight'):
+    with pytest.raises(ValueError,
+                       match='1 tensors differ.*model.0.conv.weight'):
         load_student(student)
     extra = 'generators.zebra.model.99.weight'
     change(student, state_dict={**state, extra: torch.zeros(1)})
@@ -87,7 +88,8 @@ def test_keys_are_strict(student):
     with pytest.raises(ValueError, match="unexpected 'discriminators.a'"):
         load_student(student)
     change(student, state_dict={**state, key: torch.zeros(4, 3, 5, 5)})
-    with pytest.raises(ValueError, match=r'(?s)damaged.*weights: .4, 3, 5, 5.'):
+    with pytest.raises(ValueError,
+                       match=r'(?s)damaged.*weights: .4, 3, 5, 5.'):
         load_student(student)
 
 
@@ -95,6 +97,6 @@ def test_unknown_domain_and_generator(student):
     with pytest.raises(ValueError, match=r"no generator for 'cat'.*zebra"):
         load_student(student, 'cat')
     change(student, generator=dict(type='MyGenerator'), module='my.package')
-    with pytest.raises(ValueError, match=r'not registered here. Import the module .defined in '
-                       "'my.package'"):
+    with pytest.raises(ValueError, match='not registered here. Import the '
+                       "module .defined in 'my.package'"):
         load_student(student)

@@ -74,7 +74,8 @@ class TestNarrow:
         ([4, 2, 0, 5, 9, 8, 6, 32, 5, 15, 5, 7, 2, 0, 1], 7)])
     def test_unets_run(self, filters, levels):
         net, arch = narrow_unet(dict(UNET, use_dropout=True), filters)
-        assert arch['num_down'] == levels and len(unet_convs(net)) == 2 * levels
+        assert arch['num_down'] == levels
+        assert len(unet_convs(net)) == 2 * levels
         x = torch.zeros(2, 3, 2**levels, 2**levels, device='meta')
         assert net.train()(x).shape == x.shape
         kept = [n for n in filters if n]

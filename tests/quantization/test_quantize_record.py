@@ -51,8 +51,9 @@ def test_a_floor_that_other_images_miss(student, images, tmp_path):
                               images=[dot])
     assert missed['set_psnr'] >= floor > missed['lost']['psnr']
     assert missed['floor_met'] is False
-    met = quantize_student(student[0], tmp_path, dict(quantizer, psnr_floor=9.),
-                           smooth, images=smooth)
+    met = quantize_student(student[0], tmp_path,
+                           dict(quantizer, psnr_floor=9.), smooth,
+                           images=smooth)
     assert met['floor_met'] is True
     # nothing but another picture: refused, and what was there stays
     before = (tmp_path / 'quantize.json').read_text()

@@ -11,7 +11,8 @@ PIPELINE = CONFIGS / 'pipelines/ofa_omgd_prune_int8.py'
 
 @pytest.mark.parametrize('demo', [False, True])
 def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmgan_compress.engine.runner_builder.weights_path', str)
+    monkeypatch.setattr(
+        'mmgan_compress.engine.runner_builder.weights_path', str)
     steps = read_pipeline(Namespace(
         config=str(PIPELINE), demo=demo, data_root=None, tools='tools',
         skip=None), tmp_path)
