@@ -25,7 +25,6 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from .layers import find_layer
 
 ChannelMap = dict[str, list[int]]
-IMAGE_MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}  # Pillow's names, by channels
 
 
 def channel_map(module: nn.Module) -> ChannelMap:
@@ -74,20 +73,6 @@ def output_channels(module: nn.Module, side: int) -> int:
                                       device='meta')).shape[1]
     except (RuntimeError, ValueError):
         return channels
-
-
-def check_image_channels(*channels: int):
-    """Refuse images of other kinds than grey, RGB and RGBA.
-
-    Raises:
-        ValueError: If one of the numbers is none of 1, 3 and 4.
-    """
-    for count in channels:
-        if count not in list(IMAGE_MODES):  # whatever a file says
-            raise ValueError(
-                f'the generator is for images of {count} channels: expected '
-                '1 (grey), 3 (RGB) or 4 (RGBA), as its in_channels and '
-                'out_channels')
 
 
 def changed(channels: Mapping[str, Sequence[int]],

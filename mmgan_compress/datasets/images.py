@@ -11,7 +11,7 @@ from typing import Optional, Union
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from ..core.channels import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
               '.webp')

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..core.channels import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES
 from ..core.files import refuse_taken
 from .images import (MIN_SIDE, check_images, list_images, no_images, of_array,
                      to_array)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..core.channels import check_image_channels
+from ..core.image_modes import check_image_channels
 from ..registry import TRANSFORMS
 from .images import open_image, read_image, with_channels
 

@@ -13,7 +13,7 @@ from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
-from ..core.channels import check_image_channels
+from ..core.image_modes import check_image_channels
 from ..registry import DATA_SAMPLERS, DATASETS
 from . import images
 from ..core.seeding import seeded

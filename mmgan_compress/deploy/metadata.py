@@ -19,7 +19,7 @@ import json
 from pathlib import Path
 from typing import Optional, Union
 
-from ..core.channels import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES
 from ..core.processors import ANY
 from ..datasets.fetch import sha256_of
 from ..models.student_config import channels_of

@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.channels import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES
 from ..core.files import atomic_write
 from .pixels import to_8_bit, to_rgb
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..datasets import pictures
 from . import video
-from ..core.channels import check_image_channels
+from ..core.image_modes import check_image_channels
 from ..core.files import atomic_write
 from ..datasets.images import of_array, read_image, to_array
 from ..deploy.runtimes import check_threads, on_arrays, open_model

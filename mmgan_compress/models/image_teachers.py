@@ -16,7 +16,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..compat import require
-from ..core.channels import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES
 from ..registry import MODELS
 
 _SLACK = 1 / 127.5  # one grey level: rounding of half precision stays within

@@ -17,8 +17,8 @@ from mmengine import Config
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor
 
-from ..core.channels import (check_image_channels, image_channels,
-                             output_channels)
+from ..core.channels import image_channels, output_channels
+from ..core.image_modes import check_image_channels
 from ..core.logging import message_of
 from .quantization import KEY
 from .slim import slim_network
