@@ -48,3 +48,14 @@ def build(type: str, **kwargs) -> torch.nn.Module:
     """Build a registered module in the scope of a mmagic config."""
     init_default_scope('mmagic')
     return MODELS.build(dict(type=type, **kwargs))
+
+
+# Filters that GCC trains CycleGAN horse2zebra with, from 24 base channels:
+# hard-coded behind its search (utils/prune_util.py). Parameters and the
+# papers' MACs at 256 pixels.
+GCC_WIDTHS = {
+    'zebra': ((24, 48, 86, 72, 86, 47, 86, 44, 86, 43, 86, 43, 86, 29, 86, 30,
+               86, 37, 86, 36, 86, 48, 24), 180566, 2383638528),
+    'horse': ((24, 48, 96, 91, 96, 73, 96, 62, 96, 61, 96, 74, 96, 54, 96, 51,
+               96, 58, 96, 81, 96, 48, 24), 243298, 2691059712)
+}

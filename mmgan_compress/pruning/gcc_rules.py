@@ -9,44 +9,15 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.channels import ChannelMap
 from ..core.layers import find_layer
-from ..models.generators import SeparableResnetGenerator
-from ..models.topology import resnet_chain, resnet_channels, unet_convs
+from ..models.topology import resnet_chain, unet_convs
 
 MIN_LEVELS = 5  # mmagic's UnetGenerator has four levels that widen, and one
-
-# Filters that GCC trains CycleGAN horse2zebra with, from 24 base channels:
-# hard-coded behind its search (utils/prune_util.py). 2.384 G and 2.691 G of
-# the papers' MACs at 256 pixels, 0.1806 M and 0.2433 M parameters.
-HORSE_TO_ZEBRA = (24, 48, 86, 72, 86, 47, 86, 44, 86, 43, 86, 43, 86, 29, 86,
-                  30, 86, 37, 86, 36, 86, 48, 24)
-ZEBRA_TO_HORSE = (24, 48, 96, 91, 96, 73, 96, 62, 96, 61, 96, 74, 96, 54, 96,
-                  51, 96, 58, 96, 81, 96, 48, 24)
 
 TRUNK_RULES = {
     'mean': lambda norms: norms.mean(0),
     'union': lambda norms: norms.amax(0),  # above in any layer
 }
-
-
-def separable_channels(widths: Sequence[int],
-                       num_blocks: int = 9) -> ChannelMap:
-    """Return the channel map of a narrow ``SeparableResnetGenerator``.
-
-    Args:
-        widths (Sequence[int]): Such as :data:`HORSE_TO_ZEBRA`.
-        num_blocks (int): Its number of residual blocks.
-
-    Returns:
-        dict[str, list[int]]: For ``SlimNetwork``; of all layers.
-
-    Raises:
-        ValueError: If the widths do not fit together.
-    """
-    with torch.device('meta'):
-        net = SeparableResnetGenerator(num_blocks=num_blocks)
-    return resnet_channels(net, widths)
 
 
 def filter_norms(net: nn.Module) -> list[Tensor]:

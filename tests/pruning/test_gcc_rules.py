@@ -2,19 +2,18 @@
 import pytest
 import torch
 import torch.nn as nn
-from golden import build, load_json, load_npz
+from golden import GCC_WIDTHS, build, load_json, load_npz
 from test_pruning_gcc import MOBILE, RESNETS, UNET
 
-from mmgan_compress.pruning.gcc_rules import (HORSE_TO_ZEBRA, ZEBRA_TO_HORSE,
-                                              count_above, filter_norms,
-                                              norm_scales, scale_interval,
-                                              separable_channels, share_norms,
-                                              surviving_levels, unet_filters)
-from mmgan_compress.pruning.gcc import narrow_unet
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.topology import (resnet_chain, seen_channels,
                                             unet_convs)
+from mmgan_compress.pruning.gcc import narrow_unet
+from mmgan_compress.pruning.gcc_rules import (count_above, filter_norms,
+                                              norm_scales, scale_interval,
+                                              share_norms, surviving_levels,
+                                              unet_filters)
 
 
 def gcc(name):
@@ -60,18 +59,14 @@ class TestPublished:
         low, high = scale_interval(published_scales())
         assert [high, low] == gcc('unet_scale_prune')['max_min']
 
-    @pytest.mark.parametrize('widths, params, macs', [
-        (HORSE_TO_ZEBRA, 180566, 2383638528),
-        (ZEBRA_TO_HORSE, 243298, 2691059712)])
-    def test_horse2zebra(self, widths, params, macs):
-        """0.1806 M and 2.384 G, 0.2433 M and 2.691 G: both ways to say it."""
-        arch = dict(type=MOBILE, base_channels=24)
-        for how in (dict(channels=separable_channels(widths)),
-                    dict(widths=list(widths))):
-            with torch.device('meta'):
-                net = build('mmgan_compress.SlimNetwork', arch=arch, **how)
-            assert count_params(net) == params
-            assert count_macs(net, (1, 3, 256, 256)).macs_paper == macs
+    @pytest.mark.parametrize('domain', GCC_WIDTHS)
+    def test_horse2zebra(self, domain):
+        widths, params, macs = GCC_WIDTHS[domain]
+        with torch.device('meta'):
+            net = build('mmgan_compress.SlimNetwork', widths=list(widths),
+                        arch=dict(type=MOBILE, base_channels=24))
+        assert count_params(net) == params
+        assert count_macs(net, (1, 3, 256, 256)).macs_paper == macs
 
 
 class TestRules:
