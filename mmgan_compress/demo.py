@@ -238,6 +238,8 @@ def _swap_slimming(cfg: Config, paired: bool):
         _RESNET, norm_cfg=dict(type='IN', affine=True),
         base_channels=_PAIRED_WIDTH if paired else _UNPAIRED_WIDTH)
     if paired:
+        distiller.teacher_checkpoints = [
+            str(DATA / 'teacher_edges2emoji_wide.pth')]
         # the teacher's has two heads; the student's starts anew
         distiller.discriminator = None
         cfg.train_dataloader.batch_size = 1  # 4 would take ten minutes

@@ -2,6 +2,7 @@
 import shutil
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -41,7 +42,8 @@ def refused(run, **changes):
     options = changes.pop('options', [])
     with pytest.raises(SystemExit) as caught:
         launch.make_runner(arguments(
-            run / 'recipe.py', cfg_options=options or None, **changes))
+            run / 'recipe.py', cfg_options=options or None, **changes),
+            ExitStack())
     return caught.value.code
 
 
@@ -134,7 +136,7 @@ def test_no_newest(run, started):
 
 def test_a_moved_run_is_resumed(run, started):
     runner = launch.make_runner(arguments(
-        run / 'recipe.py', work_dir=str(started), resume='auto'))
+        run / 'recipe.py', work_dir=str(started), resume='auto'), ExitStack())
     assert runner.cfg.load_from == str(newest(started))
 
 
@@ -149,7 +151,7 @@ def test_load_from(run, started, tmp_path):
     for name in ('student.pth', newest(started).name):
         assert launch.make_runner(arguments(
             run / 'recipe.py', work_dir=str(tmp_path / name),
-            cfg_options=[f'load_from={started / name}']))
+            cfg_options=[f'load_from={started / name}']), ExitStack())
     change(newest(started), lambda c: c['state_dict'].pop(next(
         k for k in c['state_dict'] if k.startswith('distiller.'))))
     assert '1 tensors are missing: distiller.' in refused(
@@ -226,7 +228,7 @@ def test_score_of_another(run, tmp_path, file, options, words):
         launch.make_tester(Namespace(
             **vars(arguments(run / 'recipe.py', work_dir=str(tmp_path),
                              cfg_options=options or None)),
-            checkpoint=str(run / 'run' / file)))
+            checkpoint=str(run / 'run' / file), overwrite=False), ExitStack())
     assert words in caught.value.code and file in caught.value.code
     assert '\n' not in caught.value.code
 

@@ -154,7 +154,7 @@ def test_no_pairs_are_refused_by_name(two, place):
 
 def test_unpaired_recipes_take_both_layouts(two, place):
     data = UnpairedImages(str(two), **OPTIONS)
-    assert {Path(f).parents[2] for f in data.files[1]} == {
+    assert {Path(f).parents[1] for f in data.files[1]} == {
         two / place.format('B')}
 
 

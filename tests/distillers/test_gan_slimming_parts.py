@@ -26,8 +26,13 @@ def test_soft_threshold():
         assert [v == 0 for v in got.tolist()] == [v == 0 for v in values]
 
 
+class Wrapper(SimpleNamespace):
+    """Stands for an optimizer, which is the key of what is held for it."""
+    __hash__ = object.__hash__
+
+
 def optim_wrapper(**parameters):
-    return {name: SimpleNamespace(param_groups=[dict(params=p, lr=0.1)])
+    return {name: Wrapper(param_groups=[dict(params=p, lr=0.1)])
             for name, p in parameters.items()}
 
 

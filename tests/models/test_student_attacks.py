@@ -46,7 +46,7 @@ def evil(tmp_path, monkeypatch):
     (tmp_path / 'evilmod2').mkdir()
     (tmp_path / 'evilmod2/__init__.py').write_text('')
     (tmp_path / 'evilmod2/registry.py').write_text(
-        EVIL.replace("with_name('mark')", "parents[2].joinpath('mark')"))
+        EVIL.replace("with_name('mark')", "parents[1].joinpath('mark')"))
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path / 'mark'
     for name in ('evilmod', 'evilmod2', 'evilmod2.registry'):
