@@ -9,6 +9,9 @@ from ..core.search_space import favouring_last
 from ..registry import SEARCHERS
 from .candidates import Candidates
 
+# sub-networks that are evaluated exhaustively at most
+MOST = 100_000
+
 
 class Searcher:
     """Base of the methods.
@@ -24,11 +27,11 @@ class Searcher:
         """Return how many configurations it evaluates by default."""
         return min(100, len(candidates))
 
-    def sampler(self, candidates: Candidates):
-        """Return a sampler of Optuna.
+    def sampler(self, seed: int):
+        """Return a sampler of Optuna, such as ``TPESampler(seed=seed)``.
 
-        It takes the configuration of a trial from ``candidates``, none that
-        another trial holds.
+        It is made anew for each trial, and asked again where it draws what
+        is known or above the budget.
         """
         raise NotImplementedError
 
@@ -37,9 +40,9 @@ class Searcher:
 class RandomSearch(Searcher):
     """Configurations at random, each once; the seed alone tells which."""
 
-    def sampler(self, candidates: Candidates):
-        from .samplers import SequenceSampler
-        return SequenceSampler(candidates)
+    def sampler(self, seed: int):
+        from optuna.samplers import RandomSampler
+        return RandomSampler(seed=seed)
 
 
 @SEARCHERS.register_module(name=['ExhaustiveSearch', 'exhaustive'])
@@ -47,7 +50,7 @@ class ExhaustiveSearch(RandomSearch):
     """All configurations (GAN Compression's ``search``)."""
 
     def trials(self, candidates: Candidates) -> int:
-        if candidates.listed is None:
+        if len(candidates) > MOST:
             raise ValueError(
                 f'{len(candidates)} sub-networks are too many to evaluate '
                 "all: search with 'nsga2', 'budget' or 'random'")
@@ -63,7 +66,7 @@ class NSGA2Search(Searcher):
         mutation (float): Probability that a part is drawn anew; GAN
             Compression's evolution has 0.2.
         ratio (float | None): The first generation favours small widths, as
-            in Fast GAN Compression: how, ``core/spaces.py`` says. None draws
+            in Fast GAN Compression: how, ``core/search_space.py`` says. None draws
             it uniformly.
         growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
@@ -78,10 +81,11 @@ class NSGA2Search(Searcher):
         if self.weights:
             favouring_last(2, *self.weights)  # refuses nonsense
 
-    def sampler(self, candidates: Candidates):
+    def sampler(self, seed: int):
         from .samplers import SubnetNSGA2
-        return SubnetNSGA2(candidates, self.population, self.mutation,
-                           self.weights)
+        return SubnetNSGA2(self.weights, seed, crossover_prob=1.,
+                           population_size=self.population,
+                           mutation_prob=self.mutation)
 
 
 @SEARCHERS.register_module(name=['BudgetSearch', 'budget'])
@@ -105,11 +109,15 @@ def build_searcher(name: str, options: dict[str, Any]) -> Searcher:
         ValueError: If there is none, or it has no such argument.
     """
     kind = SEARCHERS.module_dict.get(name)
-    if not hasattr(kind, 'sampler'):
+    if not _is_searcher(kind):
         known = sorted(n for n, c in SEARCHERS.module_dict.items()
-                       if hasattr(c, 'sampler'))
+                       if _is_searcher(c))
         raise ValueError(f'no searcher {name!r}; registered are {known}')
     try:
         return kind(**options)
     except TypeError as error:
         raise ValueError(f'{name}: {error}') from error
+
+
+def _is_searcher(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Searcher)
