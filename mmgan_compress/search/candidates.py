@@ -20,7 +20,7 @@ LISTED = 1_000_000
 _BATCH, _PATIENCE = 4096, 10
 
 
-class Costs:
+class Costs(SubnetCosts):
     """Costs of sub-networks by kind, without running any.
 
     Args:
@@ -29,7 +29,8 @@ class Costs:
     """
 
     def __init__(self, supernet: SuperNet, size: int):
-        self._counted, self.size = SubnetCosts(supernet, size), size
+        super().__init__(supernet, size)
+        self.size = size
         self.predictor: Optional[LatencyPredictor] = None
 
     def of(self, configurations: Sequence[Configuration]
@@ -39,7 +40,7 @@ class Costs:
         ``'macs'``, ``'macs_paper'``, ``'params'`` and, with a predictor,
         ``'latency@<runtime>'`` in milliseconds.
         """
-        costs = self._counted.of(configurations)
+        costs = super().of(configurations)
         if self.predictor is not None:
             costs[LATENCY + self.predictor.runtime] = self.predictor(
                 configurations, costs['macs'])

@@ -1,7 +1,13 @@
 """Methods of search, built by name from ``SEARCHERS``.
 
-A searcher says what the study is after (``front``: few costs and a good
-metric, else the best metric alone) and gives Optuna a sampler.
+A searcher says what the study is after and gives Optuna a sampler::
+
+    @SEARCHERS.register_module()
+    class TPESearch(Searcher):
+        front = False
+
+        def sampler(self, seed):
+            return optuna.samplers.TPESampler(seed=seed)
 """
 from typing import Any, ClassVar, Optional
 
@@ -17,7 +23,8 @@ class Searcher:
     """Base of the methods.
 
     Attributes:
-        front (bool): Whether cost and metric are sought at once.
+        front (bool): Whether the study has two objectives, cost and metric;
+            else it has the metric alone.
         needs_limit (bool): Whether it makes sense with a budget only.
     """
     front: ClassVar[bool] = True
@@ -28,10 +35,14 @@ class Searcher:
         return min(100, len(candidates))
 
     def sampler(self, seed: int):
-        """Return a sampler of Optuna, such as ``TPESampler(seed=seed)``.
+        """Return a sampler of Optuna.
 
-        It is made anew for each trial, and asked again where it draws what
-        is known or above the budget.
+        It is made for each trial. Where it draws a configuration that is
+        known or above the budget, it draws again. Parameters are
+        categorical: ``part00``, ``part01``, ...
+
+        Args:
+            seed (int): Of its draws, another one for each trial.
         """
         raise NotImplementedError
 

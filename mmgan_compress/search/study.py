@@ -139,12 +139,10 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     directions = ['minimize'] * searcher.front + [
         'maximize' if higher else 'minimize']
-    opened = open_storage(storage)
-    try:
-        study = optuna.create_study(storage=opened, study_name=name,
-                                    directions=directions)
-    except optuna.exceptions.DuplicatedStudyError:
-        study = optuna.load_study(storage=opened, study_name=name)
+    study = optuna.create_study(
+        storage=open_storage(storage), study_name=name, load_if_exists=True,
+        directions=directions)
+    settings = dict(settings, directions=directions)
     known = study.user_attrs.get(_SETTINGS, settings)
     if known != settings:
         changes = [f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
@@ -153,11 +151,6 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
         raise ValueError(f'the study {name!r} in {without_password(storage)} '
                          'has other settings:\n  ' + '\n  '.join(changes)
                          + '\nRepeat its settings, or name another --study')
-    made = [direction.name.lower() for direction in study.directions]
-    if made != directions:
-        raise ValueError(f'the study {name!r} in {without_password(storage)} '
-                         f'was made to {made}, not to {directions}: name '
-                         'another --study')
     study.set_user_attr(_SETTINGS, settings)
     return study
 
@@ -170,8 +163,8 @@ def work(study, searcher: Searcher, problem: Problem, trials: int,
         study (Study): What :func:`open_study` returned.
         searcher (Searcher): Which configurations are next.
         problem (Problem): How they are evaluated.
-        trials (int): Configurations in total, of all workers; each counts
-            once.
+        trials (int): Configurations in total, of all workers, each counted
+            once; all where there are fewer.
         show (Callable): Called with what has been found, after each trial.
     """
     import optuna
@@ -229,29 +222,28 @@ def _enqueue(study, problem: Problem):
 def _evaluate(study, trial, searcher: Searcher, problem: Problem):
     """Evaluate the configuration of a trial, unless its value is known."""
     import optuna
-    candidates, known = problem.candidates, results(study, problem)
-    choices = parameters(candidates.space)
-    if 'name' not in trial.user_attrs and not trial.relative_params:
+    candidates, limit = problem.candidates, problem.candidates.limit
+    # one that was enqueued, or that a dead worker left, may hold something
+    if not (trial.relative_params or trial.params or trial.user_attrs):
         raise optuna.TrialPruned('there are no more configurations')
-    configuration = tuple(trial.suggest_categorical(key, choice.choices)
-                          for key, choice in choices.items())
+    configuration = tuple(
+        trial.suggest_categorical(key, choice.choices)
+        for key, choice in parameters(candidates.space).items())
     costs = {kind: value.item() for kind, value in
              candidates.costs.of([configuration]).items()}
-    if candidates.limit is not None:
-        limit = candidates.limit
-        trial.set_constraint('budget', costs[limit.kind] / limit.most - 1)
-        if costs[limit.kind] > limit.most and \
-                configuration not in candidates.marked.values():
-            raise optuna.TrialPruned('above the budget')
-    metric = next((f.metric for f in known
-                   if f.configuration == configuration), None)
-    if metric is None:
-        metric = float(problem.score(configuration))
+    if configuration not in candidates.marked.values() and \
+            not candidates.allowed([configuration])[0]:
+        raise optuna.TrialPruned('above the budget')
+    known = {f.configuration: f.metric for f in results(study, problem)}
+    metric = known[configuration] if configuration in known else \
+        float(problem.score(configuration))
     if not math.isfinite(metric):
         raise ValueError(f'{problem.metric} of {name_of(configuration)} is '
                          f'{metric}: is the super-net trained?')
     trial.set_user_attr('metric', metric)
     trial.set_user_attr('costs', costs)
+    if limit is not None:  # marked ones may be above
+        trial.set_constraint('budget', costs[limit.kind] / limit.most - 1)
     return (costs[problem.objective], metric) if searcher.front else metric
 
 

@@ -169,8 +169,8 @@ def test_settings_of_a_study_stay(storage):
 
 def test_the_direction_of_a_study_stays(storage):
     search(storage, 'random', 2)
-    with pytest.raises(ValueError, match=r"\['minimize', 'minimize'\], not to "
-                       r"\['minimize', 'maximize'\]"):
+    with pytest.raises(ValueError, match=r"directions: \['minimize', "
+                       r"'minimize'\] -> \['minimize', 'maximize'\]"):
         search(storage, 'random', 2, problem(higher=True))
 
 

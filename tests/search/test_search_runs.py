@@ -148,11 +148,15 @@ def test_a_ranking_stays(tool, monkeypatch):
 def test_searcher_of_another_project(tool, place):
     """The recipe imports it."""
     (place / 'my_searchers.py').write_text(
+        'from optuna.samplers import TPESampler\n'
         'from mmgan_compress.registry import SEARCHERS\n'
-        'from mmgan_compress.search.searchers import RandomSearch\n'
+        'from mmgan_compress.search.searchers import Searcher\n'
         '@SEARCHERS.register_module()\n'
-        'class MySearch(RandomSearch):\n'
-        '    def trials(self, candidates):\n        return 3\n')
+        'class MySearch(Searcher):\n'
+        '    front = False\n'
+        '    def trials(self, candidates):\n        return 3\n'
+        '    def sampler(self, seed):\n'
+        '        return TPESampler(seed=seed)\n')
     (place / 'mine.py').write_text(
         "_base_ = 'recipe.py'\ncustom_imports = dict(imports=["
         "'mmgan_compress.registry', 'my_searchers'])\n")
