@@ -76,9 +76,9 @@ class NSGA2Search(Searcher):
         population (int): Configurations of a generation.
         mutation (float): Probability that a part is drawn anew; GAN
             Compression's evolution has 0.2.
-        ratio (float | None): The first generation favours small widths, as
-            in Fast GAN Compression: how, ``core/search_space.py`` says. None draws
-            it uniformly.
+        ratio (float | None): The first generation favours small widths by
+            ``core.search_space.favouring_last``, as in Fast GAN Compression.
+            None draws it uniformly.
         growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
 
