@@ -64,12 +64,12 @@ class Logged:
 
 
 def search(storage, sampler='exhaustive', trials=None, of=None, settings=None,
-           options=None, **kwargs):
+           options=None):
     """Work on a study; return it with its searcher."""
     of = of or problem()
     searcher = build_searcher(sampler, options or {})
     study = open_study(storage, 'toy', searcher, of.higher,
-                       settings or dict(seed=0), **kwargs)
+                       settings or dict(seed=0))
     work(study, searcher, of, trials or searcher.trials(of.candidates))
     return study
 

@@ -29,9 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='recipe of the super-net')
     parser.add_argument('checkpoint', help='its student.pth, or iter_N.pth')
     parser.add_argument('--out', required=True, help='folder to write into')
-    parser.add_argument('--storage', default='journal', help='sqlite:///FILE, '
-                        'journal:FILE or postgresql://...\n(default: '
-                        'journal, which is journal:OUT/study.log)')
+    parser.add_argument('--storage', help='sqlite:///FILE or postgresql://...'
+                        '\n(default: sqlite:///OUT/study.db)')
     parser.add_argument('--study', help='name in the storage (default: '
                         'search)', default='search')
     parser.add_argument('--sampler', default='nsga2', help='name in the '
@@ -84,8 +83,8 @@ def parse_args() -> argparse.Namespace:
         if value is not None and value < 1:
             parser.error(f'--{name.replace("_", "-")} is {value}: expected '
                          'at least 1')
-    if args.storage == 'journal':
-        args.storage = f'journal:{os.path.join(args.out, "study.log")}'
+    if args.storage is None:
+        args.storage = f'sqlite:///{os.path.join(args.out, "study.db")}'
     return args
 
 

@@ -23,6 +23,12 @@ model = dict(
         pixel_loss_weight=100.,
         terms=[term]))
 optim_wrapper = dict(_delete_=True, **_base_.playing)
+# the distiller of a teacher, which trains alone
+alone = dict(
+    type='mmgan_compress.AdversarialPix2Pix',
+    student_discriminator=discriminator,
+    gan_type='hinge',
+    pixel_loss_weight=100.)
 
 demo = {
     'model.distiller.terms': [dict(term, layers=_base_.demo_taps)],

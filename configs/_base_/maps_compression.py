@@ -17,6 +17,8 @@ model = dict(
         pixel_loss_weight=10.,
         terms=[term]))
 
+alone = dict(pixel_loss_weight=10.)
+
 dataset = dict(data_root=data_root, domains=[domain_a, domain_b])
 train_dataloader = dict(batch_size=1, dataset=dataset)
 val_dataloader = dict(dataset=dataset)

@@ -6,9 +6,6 @@ model = dict(
     generator=dict(_delete_=True, **_base_.model.distiller.teachers.wide),
     distiller=dict(
         _delete_=True,
-        type='mmgan_compress.AdversarialPix2Pix',
-        student_discriminator=_base_.model.distiller.student_discriminator,
-        gan_type=_base_.model.distiller.gan_type,
-        pixel_loss_weight=_base_.model.distiller.pixel_loss_weight,
+        **_base_.alone,
         schedule=dict(epochs=250, constant=100, block=25)))
 demo = dict(_delete_=True)

@@ -1,9 +1,8 @@
 """Which sub-networks a search may look at, and what they cost."""
 import itertools
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
 
@@ -14,15 +13,14 @@ from ..models.costs import SubnetCosts
 from ..models.supernet import SuperNet
 from .predictor import LatencyPredictor
 
-# larger spaces are drawn from, and written out only where draws bring nothing
-# new any more; those above the second number never
-LISTED, _COUNTED = 100_000, 10_000_000
-# draws whose costs are computed at once; how many such without a hit are
-# tried, and how many with none that is new
-_BATCH, _PATIENCE, _STALLED = 256, 100, 4
+# larger spaces are drawn from
+LISTED = 1_000_000
+# configurations whose costs are computed at once; how many such draws without
+# a new one end a series
+_BATCH, _PATIENCE = 4096, 10
 
 
-class Costs:
+class Costs(SubnetCosts):
     """Costs of sub-networks by kind, without running any.
 
     Args:
@@ -31,7 +29,8 @@ class Costs:
     """
 
     def __init__(self, supernet: SuperNet, size: int):
-        self._counted, self.size = SubnetCosts(supernet, size), size
+        super().__init__(supernet, size)
+        self.size = size
         self.predictor: Optional[LatencyPredictor] = None
 
     def of(self, configurations: Sequence[Configuration]
@@ -41,7 +40,7 @@ class Costs:
         ``'macs'``, ``'macs_paper'``, ``'params'`` and, with a predictor,
         ``'latency@<runtime>'`` in milliseconds.
         """
-        costs = self._counted.of(configurations)
+        costs = super().of(configurations)
         if self.predictor is not None:
             costs[LATENCY + self.predictor.runtime] = self.predictor(
                 configurations, costs['macs'])
@@ -98,10 +97,6 @@ class Limit:
             return cls(kind, budget.number)
         return cls(kind, budget.number * dense, budget.number)
 
-    def meets(self, costs: dict[str, np.ndarray]) -> np.ndarray:
-        """Tell which of many configurations stay below, (N, ) bools."""
-        return costs[self.kind] <= self.most
-
 
 class Candidates:
     """The configurations of a space that meet a budget.
@@ -123,26 +118,34 @@ class Candidates:
                  marked: Optional[dict[str, Configuration]] = None):
         self.space, self.costs, self.limit = space, costs, limit
         self.seed, self.marked = seed, dict(marked or {})
-        self.listed = list(space) if len(space) <= LISTED else None
-        self._met: Optional[list[Configuration]] = None
+        self._rows: Optional[np.ndarray] = None  # None: drawn when needed
+        if len(space) <= LISTED:
+            self._rows = np.stack(np.meshgrid(
+                *space.candidates, indexing='ij'), -1).reshape(
+                    -1, len(space.candidates))
         if limit is not None:
-            self._check_reachable()
-            if self.listed is not None:
-                self.listed = list(itertools.compress(
-                    self.listed, self._allowed(self.listed)))
+            rows = self._drawn(np.random.default_rng(seed)) \
+                if self._rows is None else self._rows
+            self._check_reachable(np.vstack([rows, space.smallest]))
+            if self._rows is not None:
+                self._rows = rows[self.allowed(rows)]
 
-    def _allowed(self, configurations: Sequence[Configuration]) -> np.ndarray:
+    def allowed(self, rows: Sequence[Configuration]) -> np.ndarray:
+        """Tell which of many configurations meet the budget, (N, ) bools."""
         if self.limit is None:
-            return np.ones(len(configurations), bool)
-        return self.limit.meets(self.costs.of(configurations))
+            return np.ones(len(rows), bool)
+        return self._cost(rows) <= self.limit.most
 
-    def _check_reachable(self):
+    def _cost(self, rows: Sequence[Configuration]) -> np.ndarray:
+        """Return what the budget limits, in chunks that fit in memory."""
+        return np.concatenate([
+            self.costs.of(rows[start:start + _BATCH])[self.limit.kind]
+            for start in range(0, len(rows), _BATCH)])
+
+    def _check_reachable(self, rows: np.ndarray):
         """Refuse a budget below all; MACs and parameters rise with widths,
         predicted times need not."""
-        rng = random.Random(self.seed)
-        rows = self.listed or [self.space.smallest, *(
-            self.space.sample(rng) for _ in range(1000))]
-        costs = self.costs.of(rows)[self.limit.kind]
+        costs = self._cost(rows)
         at = int(costs.argmin())
         if costs[at] <= self.limit.most:
             return
@@ -156,71 +159,35 @@ class Candidates:
 
     def __len__(self) -> int:
         """Configurations, where they are known; else those of the space."""
-        known = self._met if self.listed is None else self.listed
-        return len(self.space if known is None else
-                   {*known, *self.marked.values()})
+        if self._rows is None:
+            return len(self.space)
+        return len(self._rows) + len({
+            row for row in self.marked.values()
+            if row not in self.space or not self.allowed([row])[0]})
 
-    def _batches(self, key: Union[int, str], *weights
-                 ) -> Iterator[list[Configuration]]:
-        """Yield what meets the budget of one draw after another."""
-        rng = random.Random(f'{self.seed}:{key}')
-        while True:
-            batch = [self.space.sample(rng, *weights) for _ in range(_BATCH)]
-            yield list(itertools.compress(batch, self._allowed(batch)))
+    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """Return configurations of the space at random."""
+        return np.stack([rng.choice(part, _BATCH)
+                         for part in self.space.candidates], 1)
 
-    def draws(self, key: Union[int, str], *weights
-              ) -> Iterator[Configuration]:
-        """Yield configurations at random, with repeats, without end.
+    def shuffled(self, seed: int) -> Iterator[Configuration]:
+        """Yield configurations in random order, each once.
 
-        Args:
-            key (int | str): The same key gives the same ones.
-            weights: Of ``ConfigurationSpace.sample``; uniform without any.
+        A large space is drawn from, until draws bring nothing new.
         """
-        rng = random.Random(f'{self.seed}:{key}')
-        while self.listed is not None and not weights:
-            yield rng.choice(self.listed)
-        missed = 0
-        for found in self._batches(key, *weights):
-            yield from found
-            missed = 0 if found else missed + 1
-            if missed == _PATIENCE:
-                break
-        raise ValueError(
-            f'not one of {_PATIENCE * _BATCH} sub-networks drawn has '
-            f'{self.limit.kind} <= {self.limit.most:.6g}, though the space '
-            'has some: raise the budget, or leave wide candidates out of the '
-            'space')
-
-    def shuffled(self) -> Iterator[Configuration]:
-        """Yield configurations in random order, each once."""
-        rng = random.Random(self.seed)
-        if self.listed is not None:
-            yield from rng.sample(self.listed, len(self.listed))
+        rng = np.random.default_rng(seed)
+        if self._rows is not None:
+            for at in rng.permutation(len(self._rows)):
+                yield tuple(self._rows[at].tolist())
             return
         seen, missed = {}, 0
-        for found in self._batches('shuffled'):
-            new = [c for c in dict.fromkeys(found) if c not in seen]
-            seen.update(dict.fromkeys(new))
+        while missed < _PATIENCE:
+            rows = self._drawn(rng)
+            rows = map(tuple, rows[self.allowed(rows)].tolist())
+            new = dict.fromkeys(row for row in rows if row not in seen)
+            seen.update(new)
             yield from new
             missed = 0 if new else missed + 1
-            if missed == _STALLED:
-                break
-        if self._met is None:
-            self._met = self._all() if len(self.space) <= _COUNTED else \
-                list(seen)
-        rest = [c for c in self._met if c not in seen]
-        yield from rng.sample(rest, len(rest))
-
-    def _all(self) -> list[Configuration]:
-        """Look at the whole space for what meets the budget."""
-        met, rows = [], iter(self.space)
-        while chunk := list(itertools.islice(rows, 4096)):
-            met += itertools.compress(chunk, self._allowed(chunk))
-        return met
-
-    def allowed(self, configuration: Configuration) -> bool:
-        """Tell whether a configuration meets the budget."""
-        return bool(self._allowed([configuration])[0])
 
 
 def rank(candidates: Candidates, kind: str, count: int
@@ -236,7 +203,7 @@ def rank(candidates: Candidates, kind: str, count: int
         tuple[list[Configuration], dict[str, ndarray]]: Cheapest first, and
         their costs.
     """
-    rows = list(itertools.islice(candidates.shuffled(), count))
+    rows = list(itertools.islice(candidates.shuffled(candidates.seed), count))
     costs = candidates.costs.of(rows)
     order = np.argsort(costs[kind], kind='stable')
     return [rows[i] for i in order], {k: v[order] for k, v in costs.items()}

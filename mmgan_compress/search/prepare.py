@@ -1,4 +1,4 @@
-"""What the command line of a search asks for, refused before the work."""
+"""The command line of a search: what it asks for, refused before the work."""
 import hashlib
 import json
 from argparse import Namespace
@@ -7,14 +7,14 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..pruning.budget import LATENCY
-from ..pruning.workflow import RESULT, read_options
-from ..pruning.subnetwork import subnet
 from ..core.files import refuse_taken
 from ..core.search_space import read_configuration
 from ..datasets.fetch import sha256_of
 from ..deploy.timing import convert_for_timing
 from ..models.supernet import SuperNet
+from ..pruning.budget import LATENCY
+from ..pruning.subnetwork import subnet
+from ..pruning.workflow import RESULT, read_options
 from .candidates import Candidates, Costs, Limit, check_kind
 from .predictor import draw_to_measure
 from .results import FRONT, PICTURE, TABLE
@@ -25,7 +25,7 @@ RANKING = 'ranking.csv'
 
 
 def searcher_of(args: Namespace) -> Searcher:
-    """Build the searcher; fill in the objective.
+    """Build the searcher; fill in ``args.objective`` and ``args.runtime``.
 
     Args:
         args (Namespace): Command line of ``tools/search.py``.
@@ -35,11 +35,16 @@ def searcher_of(args: Namespace) -> Searcher:
         ValueError: If options do not go together.
     """
     searcher = build_searcher(args.sampler, read_options(args.options))
-    limit_kind = (args.budget or '').partition('=')[0]
-    args.objective = args.objective or limit_kind or 'macs'
-    for kind in filter(None, (args.objective, limit_kind)):
+    limited = (args.budget or '').partition('=')[0]
+    args.objective = args.objective or limited or 'macs'
+    kinds = {args.objective, limited} - {''}
+    for kind in kinds:
         check_kind(kind)
-    runtime_of(args)
+    runtimes = sorted(kind for kind in kinds if kind.startswith(LATENCY))
+    if len(runtimes) > 1:
+        raise ValueError(f'{" and ".join(runtimes)} are two runtimes: '
+                         'objective and budget need the same')
+    args.runtime = runtimes[0].removeprefix(LATENCY) if runtimes else None
     if searcher.needs_limit and not args.budget:
         raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
                          'macs=0.5')
@@ -48,29 +53,12 @@ def searcher_of(args: Namespace) -> Searcher:
     return searcher
 
 
-def runtime_of(args: Namespace) -> Optional[str]:
-    """Return the runtime whose times are to be predicted, if any."""
-    kinds = {kind for kind in (
-        args.objective, (args.budget or '').partition('=')[0])
-        if kind.startswith(LATENCY)}
-    if len(kinds) > 1:
-        raise ValueError(f'{" and ".join(sorted(kinds))} are two runtimes: '
-                         'objective and budget need the same')
-    return kinds.pop().removeprefix(LATENCY) if kinds else None
-
-
 def check_times(args: Namespace, net: SuperNet, size: int):
     """Refuse times that cannot be measured here, if any are asked for."""
-    runtime = runtime_of(args)
-    if runtime is None or args.join:  # a joined search has measured them
-        return
-    convert_for_timing(subnet(net, net.space.smallest)[0], size, runtime,
-                       args.threads)
-    draw_to_measure(net.space.candidates, args.measured, args.seed)
-
-
-def higher_of(args: Namespace, scorer: SubnetScorer) -> bool:
-    return args.higher_is_better or scorer.higher
+    if args.runtime and not args.join:  # a joined search has measured them
+        convert_for_timing(subnet(net, net.space.smallest)[0], size,
+                           args.runtime, args.threads)
+        draw_to_measure(net.space.candidates, args.measured, args.seed)
 
 
 def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer,
@@ -81,7 +69,7 @@ def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer,
     """
     settings = dict(
         supernet=sha256_of(Path(args.checkpoint)), metric=scorer.metric,
-        higher_is_better=higher_of(args, scorer), scored=scorer.split,
+        higher_is_better=scorer.higher, scored=scorer.split,
         scored_images=_digest(scorer.scored_files()),
         evaluator=_elsewhere(cfg.val_evaluator.to_dict()),
         calibration_images=scorer.calibration_images,
@@ -120,19 +108,17 @@ def check_folder(out: Path, study: str, settings: dict[str, Any]):
                  instead='name another --out, or move it away')
 
 
-def _limit(args: Namespace, costs: Costs, net: SuperNet) -> Optional[Limit]:
-    return Limit.of(args.budget, costs.of([net.space.largest]),
-                    costs.size) if args.budget else None
-
-
 def candidates_of(args: Namespace, cfg: Config, net: SuperNet,
-                costs: Costs) -> Candidates:
+                  costs: Costs) -> Candidates:
     """Return what is searched, with the ends and what was published."""
-    marked = dict(largest=net.space.largest, smallest=net.space.smallest)
+    space = net.space
+    marked = dict(largest=space.largest, smallest=space.smallest)
     name = Path(cfg.train_dataloader.dataset.data_root).name
     for key, text in cfg.get('published', {}).get(name, {}).items():
         configuration = read_configuration(text)
-        if configuration in net.space:
+        if configuration in space:
             marked[f'published, {key}'] = configuration
-    return Candidates(net.space, costs, _limit(args, costs, net), args.seed,
-                      marked)
+    limit: Optional[Limit] = None
+    if args.budget:
+        limit = Limit.of(args.budget, costs.of([space.largest]), costs.size)
+    return Candidates(space, costs, limit, args.seed, marked)

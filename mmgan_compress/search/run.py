@@ -26,7 +26,7 @@ from .candidates import Candidates, Costs, rank
 from .export import choose, export
 from .predictor import LatencyPredictor, fit_predictor, measure_subnets
 from .prepare import (RANKING, candidates_of, check_folder, check_times,
-                      higher_of, runtime_of, searcher_of, settings_of)
+                      searcher_of, settings_of)
 from .results import TABLE, save, shown, state_of
 from .scoring import SubnetScorer, check_origin, read_host, supernet_of
 from .searchers import Searcher
@@ -59,25 +59,25 @@ def run_search(args: Namespace):
     costs = Costs(net, args.size or cfg.train_dataloader.dataset.size)
     check_times(args, net, costs.size)
     if args.rank:
-        _predict(costs, net, args, {})
+        _predict(costs, net, args)
         _rank(candidates_of(args, cfg, net, costs), args)
         return
     check_inputs(cfg, ['train_dataloader', 'val_dataloader'])
     scorer = SubnetScorer(cfg, host, args.metric, args.calibration_images)
+    scorer.higher |= args.higher_is_better
     check_origin(args.checkpoint, scorer.train)
     settings = settings_of(args, cfg, scorer, costs.size)
     out = Path(args.out)
     check_folder(out, args.study, settings)
     if not (args.budget or '').startswith(LATENCY):
         candidates_of(args, cfg, net, costs)  # refused before the study is
-    study = open_study(args.storage, args.study, searcher,
-                       higher_of(args, scorer), settings)
+    study = open_study(args.storage, args.study, searcher, scorer.higher,
+                       settings)
     with contextlib.nullcontext() if args.join else locked(
             out, 'let this command help it with --join'):
         _predict(costs, net, args, study)
         problem = Problem(candidates_of(args, cfg, net, costs), scorer,
-                          scorer.metric, settings['higher_is_better'],
-                          args.objective)
+                          scorer.metric, scorer.higher, args.objective)
         found = _work_together(study, searcher, problem, args)
         if scorer.protocol:
             study.set_user_attr('protocol', scorer.protocol)
@@ -85,14 +85,13 @@ def run_search(args: Namespace):
             _finish(study, found, problem, settings, cfg, args)
 
 
-def _predict(costs: Costs, net: SuperNet, args: Namespace, study):
+def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
     """Have times predicted, if any are asked for; all workers of a study by
     the same predictor."""
-    runtime = runtime_of(args)
-    if runtime is None:
+    if args.runtime is None:
         return
-    key = LATENCY + runtime
-    known = getattr(study, 'user_attrs', {}).get(key)
+    key = LATENCY + args.runtime
+    known = study.user_attrs.get(key) if study else None
     while known is None and args.join:
         print(f'waiting until the search that was started first has measured '
               f'{key}', flush=True)
@@ -101,7 +100,7 @@ def _predict(costs: Costs, net: SuperNet, args: Namespace, study):
     if known is None:
         fitted = fit_predictor(
             net, lambda rows: costs.of(rows)['macs'], args.measured,
-            costs.size, runtime, args.threads, args.seed)
+            costs.size, args.runtime, args.threads, args.seed)
         known = fitted.to_dict()
         if study:
             study.set_user_attr(key, known)
@@ -166,10 +165,10 @@ def _helpers(args: Namespace) -> Iterator[None]:
 def _work_together(study, searcher: Searcher, problem: Problem,
                    args: Namespace) -> list[Found]:
     """Evaluate with all workers; show the state of the study."""
-    trials = args.trials or searcher.trials(problem.candidates)
+    trials = min(args.trials or searcher.trials(problem.candidates),
+                 len(problem.candidates))
     with _helpers(args), tqdm(
-            total=min(trials, len(problem.candidates)), desc=args.study,
-            unit=' sub-networks') as bar:
+            total=trials, desc=args.study, unit=' sub-networks') as bar:
 
         def show(found: list[Found]):
             bar.n = len(found)

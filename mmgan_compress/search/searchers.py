@@ -1,7 +1,13 @@
 """Methods of search, built by name from ``SEARCHERS``.
 
-A searcher says what the study is after (``front``: few costs and a good
-metric, else the best metric alone) and gives Optuna a sampler.
+A searcher says what the study is after and gives Optuna a sampler::
+
+    @SEARCHERS.register_module()
+    class TPESearch(Searcher):
+        front = False
+
+        def sampler(self, seed):
+            return optuna.samplers.TPESampler(seed=seed)
 """
 from typing import Any, ClassVar, Optional
 
@@ -9,12 +15,16 @@ from ..core.search_space import favouring_last
 from ..registry import SEARCHERS
 from .candidates import Candidates
 
+# sub-networks that are evaluated exhaustively at most
+MOST = 100_000
+
 
 class Searcher:
     """Base of the methods.
 
     Attributes:
-        front (bool): Whether cost and metric are sought at once.
+        front (bool): Whether the study has two objectives, cost and metric;
+            else it has the metric alone.
         needs_limit (bool): Whether it makes sense with a budget only.
     """
     front: ClassVar[bool] = True
@@ -24,11 +34,15 @@ class Searcher:
         """Return how many configurations it evaluates by default."""
         return min(100, len(candidates))
 
-    def sampler(self, candidates: Candidates):
+    def sampler(self, seed: int):
         """Return a sampler of Optuna.
 
-        It takes the configuration of a trial from ``candidates``, none that
-        another trial holds.
+        It is made for each trial. Where it draws a configuration that is
+        known or above the budget, it draws again. Parameters are
+        categorical: ``part00``, ``part01``, ...
+
+        Args:
+            seed (int): Of its draws, another one for each trial.
         """
         raise NotImplementedError
 
@@ -37,9 +51,9 @@ class Searcher:
 class RandomSearch(Searcher):
     """Configurations at random, each once; the seed alone tells which."""
 
-    def sampler(self, candidates: Candidates):
-        from .samplers import SequenceSampler
-        return SequenceSampler(candidates)
+    def sampler(self, seed: int):
+        from optuna.samplers import RandomSampler
+        return RandomSampler(seed=seed)
 
 
 @SEARCHERS.register_module(name=['ExhaustiveSearch', 'exhaustive'])
@@ -47,7 +61,7 @@ class ExhaustiveSearch(RandomSearch):
     """All configurations (GAN Compression's ``search``)."""
 
     def trials(self, candidates: Candidates) -> int:
-        if candidates.listed is None:
+        if len(candidates) > MOST:
             raise ValueError(
                 f'{len(candidates)} sub-networks are too many to evaluate '
                 "all: search with 'nsga2', 'budget' or 'random'")
@@ -62,9 +76,9 @@ class NSGA2Search(Searcher):
         population (int): Configurations of a generation.
         mutation (float): Probability that a part is drawn anew; GAN
             Compression's evolution has 0.2.
-        ratio (float | None): The first generation favours small widths, as
-            in Fast GAN Compression (``core/search_space.py``). None draws it
-            uniformly.
+        ratio (float | None): The first generation favours small widths by
+            ``core.search_space.favouring_last``, as in Fast GAN Compression.
+            None draws it uniformly.
         growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
 
@@ -78,10 +92,11 @@ class NSGA2Search(Searcher):
         if self.weights:
             favouring_last(2, *self.weights)  # refuses nonsense
 
-    def sampler(self, candidates: Candidates):
+    def sampler(self, seed: int):
         from .samplers import SubnetNSGA2
-        return SubnetNSGA2(candidates, self.population, self.mutation,
-                           self.weights)
+        return SubnetNSGA2(self.weights, seed, crossover_prob=1.,
+                           population_size=self.population,
+                           mutation_prob=self.mutation)
 
 
 @SEARCHERS.register_module(name=['BudgetSearch', 'budget'])

@@ -1,24 +1,29 @@
-"""A study: trials that several processes and machines work on.
+"""A study of Optuna: trials that several processes and machines work on.
 
-Which trials there are, and what they hold, the storage knows alone. A worker
-asks for a trial, evaluates it and asks again, until the wanted number of
-configurations has values. One that dies leaves its trial running without
-signs of life: others mark it failed, and its configuration is free again.
+The storage alone knows which trials there are. A worker asks for a trial,
+evaluates it and asks again, until the study has the wanted number of
+configurations. Optuna's heartbeats find workers that died; their trials are
+retried.
 """
+import itertools
 import math
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 
 from ..compat import require
-from ..core.search_space import Configuration, name_of
+from ..core.search_space import Configuration, ConfigurationSpace, name_of
 from .candidates import Candidates
 from .searchers import Searcher
 
-_POLL = 0.5  # seconds between two looks while others finish
-_SETTINGS, _CLAIMED = 'mmgan_compress', 'claimed'
+# seconds between two heartbeats of a worker, and how many may be missed
+BEAT, MISSED = 5, 4
+_POLL = 0.5  # seconds between two looks while other workers finish
+_STALLED = 3  # trials in a row without a new configuration that end a search
+_SETTINGS = 'mmgan_compress'
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,75 @@ class Found:
     name: Optional[str] = None
 
 
+def parameters(space: ConfigurationSpace) -> dict:
+    """Return Optuna's parameters of a space, a choice for each part."""
+    from optuna.distributions import CategoricalDistribution
+    return {f'part{i:02d}': CategoricalDistribution(part)
+            for i, part in enumerate(space.candidates)}
+
+
+def configuration_of(trial) -> Configuration:
+    """Return the configuration of a trial, () where it has none yet."""
+    return tuple(trial.params[key] for key in sorted(trial.params))
+
+
+def open_storage(url: str):
+    """Open or make a storage with heartbeats.
+
+    Args:
+        url (str): Address of SQLAlchemy: ``'sqlite:///study.db'`` or
+            ``'postgresql://...'``.
+
+    Returns:
+        RDBStorage: It retries the trials of dead workers.
+
+    Raises:
+        ValueError: If it is no such address, or cannot be reached.
+        ImportError: If the driver of PostgreSQL is not installed.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+    kind, _, rest = url.partition(':')
+    if not rest.startswith('//'):
+        raise ValueError(
+            f'cannot read the storage {url!r}: expected sqlite:///FILE or '
+            'postgresql://USER@HOST/DATABASE')
+    if kind == 'postgresql':
+        require('psycopg', 'A study in PostgreSQL')
+    engine = {}
+    if kind.startswith('sqlite'):
+        # SQLite gives up after 5 s by default, where others write meanwhile
+        engine = dict(connect_args=dict(timeout=60))
+        Path(rest[3:]).parent.mkdir(parents=True, exist_ok=True)
+    warnings.filterwarnings(
+        'ignore', category=optuna.exceptions.ExperimentalWarning)
+    storages = optuna.storages
+    try:
+        return storages.RDBStorage(
+            url, engine_kwargs=engine, heartbeat_interval=BEAT,
+            grace_period=BEAT * MISSED, heartbeat_stale_trial_callback=(
+                storages.RetryHeartbeatStaleTrialCallback()))
+    except SQLAlchemyError as error:
+        raise ValueError('cannot open the storage '
+                         f'{without_password(url)}: {error}') from error
+
+
+def without_password(url: str) -> str:
+    """Return the address of a storage as it may be shown."""
+    from sqlalchemy.engine import make_url
+    return make_url(url).render_as_string(hide_password=True)
+
+
 def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
-               settings: dict[str, Any], **kwargs):
+               settings: dict[str, Any]):
     """Open a study, or make it.
 
     Args:
-        storage (str): Address, see ``search/storage.py``.
+        storage (str): Address, see :func:`open_storage`.
         name (str): Of the study.
         searcher (Searcher): What it is after.
         higher (bool): Whether more of the metric is better.
         settings (dict): Plain values that all its workers must share.
-        kwargs: Of ``open_storage``.
 
     Raises:
         ImportError: Without Optuna.
@@ -73,30 +136,21 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
             something else.
     """
     optuna = require('optuna', 'The search')
-    from .storage import open_storage, without_password
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     directions = ['minimize'] * searcher.front + [
         'maximize' if higher else 'minimize']
-    opened = open_storage(storage, **kwargs)
-    try:
-        study = optuna.create_study(storage=opened, study_name=name,
-                                    directions=directions)
-    except optuna.exceptions.DuplicatedStudyError:
-        study = optuna.load_study(storage=opened, study_name=name)
+    study = optuna.create_study(
+        storage=open_storage(storage), study_name=name, load_if_exists=True,
+        directions=directions)
+    settings = dict(settings, directions=directions)
     known = study.user_attrs.get(_SETTINGS, settings)
     if known != settings:
         changes = [f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
                    for key in {**known, **settings}
                    if known.get(key) != settings.get(key)]
         raise ValueError(f'the study {name!r} in {without_password(storage)} '
-                         'was made otherwise:\n  ' + '\n  '.join(changes)
-                         + '\nRepeat what was said then, or name another '
-                         '--study')
-    made = [direction.name.lower() for direction in study.directions]
-    if made != directions:
-        raise ValueError(f'the study {name!r} in {without_password(storage)} '
-                         f'was made to {made}, not to {directions}: name '
-                         'another --study')
+                         'has other settings:\n  ' + '\n  '.join(changes)
+                         + '\nRepeat its settings, or name another --study')
     study.set_user_attr(_SETTINGS, settings)
     return study
 
@@ -109,99 +163,97 @@ def work(study, searcher: Searcher, problem: Problem, trials: int,
         study (Study): What :func:`open_study` returned.
         searcher (Searcher): Which configurations are next.
         problem (Problem): How they are evaluated.
-        trials (int): Configurations in total, of all workers.
+        trials (int): Configurations in total, of all workers, each counted
+            once; all where there are fewer.
         show (Callable): Called with what has been found, after each trial.
     """
     import optuna
+
+    from .samplers import SubnetSampler
     states = optuna.trial.TrialState
-    study.sampler = searcher.sampler(problem.candidates)
-    while True:
-        with warnings.catch_warnings():  # it is called experimental
-            warnings.simplefilter('ignore',
-                                  optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(study)
+    study.sampler = SubnetSampler(problem.candidates, searcher)
+    _enqueue(study, problem)
+    wanted = min(trials, len(problem.candidates))
+    found, waited, stalled = results(study, problem), 0., 0
+    while len(found) < wanted and stalled < _STALLED:
+        optuna.storages.fail_stale_trials(study)
+        busy = study.get_trials(deepcopy=False, states=(states.RUNNING, ))
+        if len(found) + len(busy) >= wanted and waited < _patience(study):
+            time.sleep(_POLL)
+            waited += _POLL
+        else:
+            waited, before = 0., len(found)
+            try:
+                study.optimize(lambda trial: _evaluate(
+                    study, trial, searcher, problem), n_trials=1)
+            except optuna.exceptions.UpdateFinishedTrialError:
+                pass  # taken for dead meanwhile; another one retries it
+            stalled = 0 if len(results(study, problem)) > before else \
+                stalled + 1
         found = results(study, problem)
         show(found)
-        # how many there are may turn out on the way
-        trials = min(trials, len(problem.candidates))
-        if len(found) >= trials:
-            return
-        busy = study.get_trials(deepcopy=False, states=(states.RUNNING, ))
-        if len(found) + len(busy) >= trials:
-            time.sleep(_POLL)  # a busy one may be dead
-            continue
-        try:
-            study.optimize(
-                lambda trial: _evaluate(study, trial, searcher, problem,
-                                        trials), n_trials=1)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            pass  # taken for dead meanwhile; another has its configuration
+    show(found)
 
 
-def _evaluate(study, trial, searcher: Searcher, problem: Problem,
-              trials: int):
-    """Evaluate the configuration that a trial proposes."""
+def _patience(study) -> float:
+    """Return for how many seconds a worker waits for the last trials.
+
+    A worker that died before its first heartbeat is not found by Optuna, so
+    nobody waits for others without end.
+    """
+    longest = max((t.duration.total_seconds() for t in study.get_trials(
+        deepcopy=False) if t.duration is not None), default=0.)
+    return BEAT * (MISSED + 2) + 2 * longest
+
+
+def _enqueue(study, problem: Problem):
+    """Let the marked configurations be evaluated first."""
+    from optuna.trial import TrialState
+    names = {t.user_attrs.get('name') for t in study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING,
+                                TrialState.WAITING))}
+    for name, configuration in problem.candidates.marked.items():
+        if name not in names:
+            study.enqueue_trial(
+                dict(zip(parameters(problem.candidates.space),
+                         configuration)), dict(name=name))
+
+
+def _evaluate(study, trial, searcher: Searcher, problem: Problem):
+    """Evaluate the configuration of a trial, unless its value is known."""
     import optuna
-
-    from .samplers import distributions
-    space = problem.candidates.space
-    if not trial.relative_params:
+    candidates, limit = problem.candidates, problem.candidates.limit
+    # one that was enqueued, or that a dead worker left, may hold something
+    if not (trial.relative_params or trial.params or trial.user_attrs):
         raise optuna.TrialPruned('there are no more configurations')
-    configuration = tuple(trial.suggest_categorical(key, choice.choices)
-                          for key, choice in distributions(space).items())
-    _claim(study, trial, configuration, trials)
+    configuration = tuple(
+        trial.suggest_categorical(key, choice.choices)
+        for key, choice in parameters(candidates.space).items())
     costs = {kind: value.item() for kind, value in
-             problem.candidates.costs.of([configuration]).items()}
-    limit = problem.candidates.limit
-    if limit is not None:  # marked ones may be above
-        trial.set_constraint('budget', costs[limit.kind] / limit.most - 1)
-    metric = float(problem.score(configuration))
+             candidates.costs.of([configuration]).items()}
+    if configuration not in candidates.marked.values() and \
+            not candidates.allowed([configuration])[0]:
+        raise optuna.TrialPruned('above the budget')
+    known = {f.configuration: f.metric for f in results(study, problem)}
+    metric = known[configuration] if configuration in known else \
+        float(problem.score(configuration))
     if not math.isfinite(metric):
         raise ValueError(f'{problem.metric} of {name_of(configuration)} is '
                          f'{metric}: is the super-net trained?')
     trial.set_user_attr('metric', metric)
     trial.set_user_attr('costs', costs)
+    if limit is not None:  # marked ones may be above
+        trial.set_constraint('budget', costs[limit.kind] / limit.most - 1)
     return (costs[problem.objective], metric) if searcher.front else metric
-
-
-def _claim(study, trial, configuration: Configuration, trials: int):
-    """Let nobody else evaluate a configuration, or prune the trial.
-
-    Workers that ask at once may be given the same one. Which of them has it
-    is settled in the storage: whoever has claimed it, else the earlier
-    trial, which waits until the later ones have seen it.
-    """
-    import optuna
-
-    from .samplers import configuration_of
-    states = optuna.trial.TrialState
-    while True:
-        others = [t for t in study.get_trials(
-            deepcopy=False, states=(states.COMPLETE, states.RUNNING))
-            if t.number != trial.number]
-        held = {configuration_of(t) for t in others
-                if t.state == states.COMPLETE or t.number < trial.number}
-        rivals = [t for t in others if configuration_of(t) == configuration]
-        if len(held) >= trials or any(
-                t.state == states.COMPLETE or t.number < trial.number
-                or t.user_attrs.get(_CLAIMED) for t in rivals):
-            raise optuna.TrialPruned('another one has it')
-        if not rivals:
-            trial.set_user_attr(_CLAIMED, True)
-            return
-        time.sleep(_POLL / 10)
 
 
 def results(study, problem: Problem) -> list[Found]:
     """Return what a study has found, each configuration once."""
-    import optuna
-
-    from .samplers import configuration_of
+    from optuna.trial import TrialState
     names = {c: name for name, c in problem.candidates.marked.items()}
-    done = study.get_trials(deepcopy=False,
-                            states=(optuna.trial.TrialState.COMPLETE, ))
     found = {}
-    for trial in done:
+    for trial in study.get_trials(deepcopy=False,
+                                  states=(TrialState.COMPLETE, )):
         key = configuration_of(trial)
         found.setdefault(key, Found(key, trial.user_attrs['metric'],
                                     trial.user_attrs['costs'],
@@ -212,15 +264,13 @@ def results(study, problem: Problem) -> list[Found]:
 def front(found: list[Found], problem: Problem) -> list[Found]:
     """Return those that no other beats in cost and metric, cheapest first.
 
-    Above the budget there are none.
+    Unlike Optuna's ``best_trials`` also where the study has the metric as
+    its only objective. None is above the budget.
     """
     limit, sign = problem.candidates.limit, -1 if problem.higher else 1
     rows = [f for f in found
             if limit is None or f.costs[limit.kind] <= limit.most]
     rows.sort(key=lambda f: (f.costs[problem.objective], sign * f.metric))
-    best, kept = math.inf, []
-    for row in rows:
-        if sign * row.metric < best:
-            best = sign * row.metric
-            kept.append(row)
-    return kept
+    lowest = itertools.accumulate((sign * f.metric for f in rows), min,
+                                  initial=math.inf)
+    return [f for f, least in zip(rows, lowest) if sign * f.metric < least]

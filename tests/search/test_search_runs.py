@@ -119,7 +119,7 @@ def test_from_recipe_to_student(place):
     (['--budget', 'latency@eager=0.5', '--measured', '3'], None,
      '3 measured sub-networks are too few'),
     (['--storage', 'study.db'], None, "cannot read the storage 'study.db'"),
-    (['--storage', 'journal:recipe.py'], None, 'recipe.py is no journal')])
+    (['--storage', 'sqlite:///recipe.py'], None, 'file is not a database')])
 def test_refused_before_the_work(tool, words, checkpoint, message):
     with pytest.raises(SystemExit, match=message):
         tool('recipe.py', checkpoint or 'supernet.pth', '--out', 'refused',
@@ -148,19 +148,23 @@ def test_a_ranking_stays(tool, monkeypatch):
 def test_searcher_of_another_project(tool, place):
     """The recipe imports it."""
     (place / 'my_searchers.py').write_text(
+        'from optuna.samplers import TPESampler\n'
         'from mmgan_compress.registry import SEARCHERS\n'
-        'from mmgan_compress.search.searchers import RandomSearch\n'
+        'from mmgan_compress.search.searchers import Searcher\n'
         '@SEARCHERS.register_module()\n'
-        'class MySearch(RandomSearch):\n'
-        '    def trials(self, candidates):\n        return 3\n')
+        'class MySearch(Searcher):\n'
+        '    front = False\n'
+        '    def trials(self, candidates):\n        return 3\n'
+        '    def sampler(self, seed):\n'
+        '        return TPESampler(seed=seed)\n')
     (place / 'mine.py').write_text(
         "_base_ = 'recipe.py'\ncustom_imports = dict(imports=["
         "'mmgan_compress.registry', 'my_searchers'])\n")
     tool('mine.py', 'supernet.pth', '--out', 'by_mine', '--sampler',
-         'MySearch', '--top', '1', '--storage', 'journal')
+         'MySearch', '--top', '1')
     content = json.loads((place / 'by_mine/front.json').read_text())
     assert content['evaluated'] == 3
-    assert (place / 'by_mine/study.log').is_file()
+    assert (place / 'by_mine/study.db').is_file()
 
 
 def grey(path):
@@ -189,7 +193,7 @@ def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch,
         text.replace(str(place), str(tmp_path)))
     monkeypatch.chdir(tmp_path)
     words = ['recipe.py', 'supernet.pth', '--sampler', 'random', '--trials',
-             '1', '--storage', 'journal:study.log', '--top', '1', *words]
+             '1', '--storage', 'sqlite:///study.db', '--top', '1', *words]
     tool(*words[:10], '--out', 'a')
     tool(*words[:10], '--out', 'b')  # the same from there
     change()
