@@ -4,13 +4,15 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(
+        argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='recipe, e.g. configs/omgd_cyclegan.py')
@@ -31,7 +33,7 @@ def parse_args() -> argparse.Namespace:
                         help=argparse.SUPPRESS)
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE',
                         help='overrides, e.g. train_dataloader.batch_size=4')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
