@@ -37,7 +37,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Optional
 
@@ -134,13 +134,11 @@ class Step:
         self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
         self.command, self.script = COMMANDS[run], tools / f'{run}.py'
         self.result = self.out / self.command.result
-        self.passes = None  # what later stages read instead of its student
+        self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
-        texts = [text[match.start():] for text in _texts(spec)
-                 if (match := _REFERENCE.search(text))]
-        texts += [text for text in _texts([
-            spec.get(key) for key in self.command.students])
-                  if not _REFERENCE.search(text)]
+        students = [spec.get(key) for key in self.command.students]
+        texts = [re.sub(r'^.*?(?=\{\w+\})', '', text) for text in _texts(
+            spec) if _REFERENCE.search(text) or text in _texts(students)]
         self.files = {text: Path(_resolve(text, outs)) for text in texts}
         self.keys = _resolve(spec, outs)
         del self.keys['run']
@@ -366,7 +364,10 @@ def read_pipeline(args: Namespace, work: Path) -> list[Step]:
             continue
         steps.append(step)
         if name in (args.skip or []) and not step.result.exists():
-            step.passes = skipped[name] = spec.get(step.command.passes)
+            skipped[name] = spec.get(step.command.passes)
+            if skipped[name]:
+                step.passes = f'left out, {skipped[name]} stands for its ' \
+                    'student'
     if faults:
         raise ValueError('\n  '.join([f'{path} cannot run:', *faults]))
     return steps
@@ -398,41 +399,32 @@ def _spec_of(spec: dict, args: Namespace, earlier: list[str],
     return dict(spec, demo=args.demo, data_root=args.data_root)
 
 
-class Progress:
-    """What has been done, in ``pipeline.json``.
+def _entries(work: Path) -> dict[str, dict]:
+    """Read ``pipeline.json``: by stage its ``status`` (running, done, failed),
+    ``started`` (last attempt), ``seconds`` (all attempts) and ``inputs``."""
+    path = work / 'pipeline.json'
+    try:
+        return json.loads(path.read_text())['stages'] if path.exists() else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} cannot be read ({error}): restore it, or '
+                         'name another --work-dir') from error
 
-    Entries by name of the stage: ``status`` (running, done, failed),
-    ``started`` (of the last attempt), ``seconds`` (of all attempts but those
-    that were killed outright), ``inputs``.
 
-    Args:
-        work (Path): Folder of the pipeline.
+def _entry(step: Step) -> dict[str, Any]:
+    """Return the progress of a stage; without its folder it runs again."""
+    work = step.folder.parent
+    entry = _entries(work).get(step.name)
+    if entry and (work / entry['inputs']['place']).is_dir():
+        return entry
+    return dict(status='pending', seconds=0)
 
-    Raises:
-        ValueError: If the file cannot be read.
-    """
 
-    def __init__(self, work: Path):
-        self.path, self.stages = work / 'pipeline.json', {}
-        try:
-            if self.path.is_file():
-                self.stages = json.loads(self.path.read_text())['stages']
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f'{self.path} cannot be read ({error}): restore '
-                             'it, or name another --work-dir') from error
-
-    def of(self, step: Step) -> dict[str, Any]:
-        """Return a stage's entry; without its folder it runs again."""
-        entry = self.stages.get(step.name)
-        if entry and (self.path.parent / entry['inputs']['place']).is_dir():
-            return entry
-        return dict(status='pending', seconds=0)
-
-    def update(self, step: Step, **values):
-        """Change a stage's entry; the file is replaced as a whole."""
-        self.stages[step.name] = dict(self.of(step), **values)
-        write_text(self.path,
-                   json.dumps(dict(stages=self.stages), indent=2) + '\n')
+def _update(step: Step, **values):
+    """Change the progress of a stage; the file is replaced as a whole."""
+    entries = _entries(step.folder.parent)
+    entries[step.name] = dict(_entry(step), **values)
+    write_text(step.folder.parent / 'pipeline.json',
+               json.dumps(dict(stages=entries), indent=2) + '\n')
 
 
 @one_line_errors(stopped=AGAIN)
@@ -455,30 +447,28 @@ def run_pipeline(args: Namespace):
     chosen = [step for step in steps[names.index(first):]
               if step.name not in skip]
     if args.status:
-        print_status(steps, Progress(work), chosen, is_locked(work))
+        print_status(steps, chosen, is_locked(work))
         return
-    progress = Progress(work)
     for step in chosen:
-        _check_unchanged(step, progress)
+        _check_unchanged(step)
     todo = {step.name: step for step in chosen
-            if progress.of(step)['status'] != 'done'}
+            if _entry(step)['status'] != 'done'}
     faults = [f'stage {name!r}: {fault}' for name, step in todo.items()
               for fault in step.faults(todo)]
     if faults:
         raise ValueError('\n  '.join(['nothing was run:', *faults]))
     with locked(work) as lock:
-        progress = Progress(work)  # another process may have worked until now
         for step in steps:
             if step in chosen:
-                _run(step, progress, lock)
+                _run(step, lock)
             elif step.passes:
-                print(f'== {step.name}: {_passing(step)}')
-        print_status(steps, progress, chosen)
+                print(f'== {step.name}: {step.passes}')
+        print_status(steps, chosen)
 
 
-def _check_unchanged(step: Step, progress: Progress):
+def _check_unchanged(step: Step):
     """Refuse to go on from results that were made of something else."""
-    entry = progress.of(step)
+    entry = _entry(step)
     done, old = entry['status'] == 'done', entry.get('inputs')
     if old is None and step.folder.is_dir() and os.listdir(step.folder):
         raise ValueError(
@@ -487,20 +477,19 @@ def _check_unchanged(step: Step, progress: Progress):
             'away')
     if not done and not step.has_results():
         return
-    new = step.inputs()
+    new, anew = step.inputs(), f'move {step.folder} away to do it anew'
     changes = [_change(key, old.get(key), new.get(key))
                for key in {**old, **new} if old.get(key) != new.get(key)]
     if changes:
-        raise ValueError(
+        raise ValueError('\n  '.join([
             f'stage {step.name!r} is {"done" if done else "half done"} with '
-            'other inputs than now, so neither it nor later stages can run:'
-            '\n  ' + '\n  '.join(changes)
-            + '\nIts results are kept. Restore the inputs, name another '
-            f'--work-dir, or move {step.folder} away to do it anew')
+            'other inputs than now, so neither it nor later stages can run:',
+            *changes]) + '\nIts results are kept. Restore the inputs, name '
+            f'another --work-dir, or {anew}')
     if done and not step.result.is_file():
         raise ValueError(f'stage {step.name!r} is done, but its '
                          f'{step.result} is gone: leave the stage out (--skip,'
-                         f' --from), or move {step.folder} away to do it anew')
+                         f' --from), or {anew}')
 
 
 def _change(key: str, old: Any, new: Any) -> str:
@@ -511,23 +500,17 @@ def _change(key: str, old: Any, new: Any) -> str:
     return f'{key}: {old!r} -> {new!r}'
 
 
-def _passing(step: Step) -> str:
-    """Say which student replaces that of a skipped stage."""
-    return f'left out, {step.passes} stands for its student'
-
-
-def _run(step: Step, progress: Progress, lock: IO):
+def _run(step: Step, lock: IO):
     """Run a stage unless it is done."""
-    _check_unchanged(step, progress)  # before the lock, another could run
-    entry = progress.of(step)
+    _check_unchanged(step)  # before the lock, another could run
+    entry = _entry(step)
     if entry['status'] == 'done':
         print(f'== {step.name}: done already')
         return
     print(f'== {step.name}: works in {step.folder}')
-    began, status = time.monotonic(), 'failed'
+    began, status = time.time(), 'failed'
     step.folder.mkdir(exist_ok=True)
-    progress.update(step, status='running', started=_now().isoformat(),
-                    inputs=step.inputs())
+    _update(step, status='running', started=began, inputs=step.inputs())
     try:
         _execute(step, lock)
         status = 'done'
@@ -540,8 +523,8 @@ def _run(step: Step, progress: Progress, lock: IO):
             f'stage {step.name!r}: {message_of(error)}\nWhen that is mended, '
             'continue with\n  python ' + shlex.join(sys.argv)) from error
     finally:
-        progress.update(step, status=status,
-                        seconds=entry['seconds'] + time.monotonic() - began)
+        _update(step, status=status,
+                seconds=entry['seconds'] + time.time() - began)
 
 
 def _execute(step: Step, lock: IO):
@@ -557,39 +540,35 @@ def _execute(step: Step, lock: IO):
         out = step.folder / 'part'
         shutil.rmtree(out, ignore_errors=True)
     step.prepare()
+    result = out / step.command.result
     code = run_logged([sys.executable, str(step.script),
                        *step.arguments(out, resume)], step.log, lock)
-    if code:
-        raise ValueError(f'its command ended with status {code}; what it '
-                         f'printed is in {step.log}')
-    if not (out / step.command.result).is_file():
-        raise ValueError(f'its command left no {out / step.command.result}; '
-                         f'what it printed is in {step.log}')
+    if code or not result.is_file():
+        what = f'ended with status {code}' if code else f'left no {result}'
+        raise ValueError(f'its command {what}; what it printed is in '
+                         f'{step.log}')
     if out != step.out:
         os.replace(out, step.out)
 
 
-def print_status(steps: list[Step], progress: Progress, chosen: list[Step],
-                 live: bool = False):
+def print_status(steps: list[Step], chosen: list[Step], live: bool = False):
     """Print a table of the stages.
 
     Args:
         steps (list[Step]): All stages.
-        progress (Progress): What has been done.
         chosen (list[Step]): Those that are not left out.
         live (bool): Whether a process works on them now.
     """
     rows = [('stage', 'status', 'time', 'result')]
     for step in steps:
-        entry = progress.of(step)
+        entry = _entry(step)
         status, seconds = entry['status'], entry['seconds']
         if status == 'running' and live:
-            started = datetime.fromisoformat(entry['started'])
-            seconds += (_now() - started).total_seconds()
+            seconds += time.time() - entry['started']
         elif status == 'running':
             status = 'interrupted'
         elif status == 'pending' and step not in chosen:
-            status = _passing(step) if step.passes else 'left out'
+            status = step.passes or 'left out'
         shown = step.result if status == 'done' else step.log
         rows.append((
             step.name, status,
@@ -598,7 +577,3 @@ def print_status(steps: list[Step], progress: Progress, chosen: list[Step],
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print('  '.join(map(str.ljust, row, widths)).rstrip())
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone().replace(microsecond=0)
