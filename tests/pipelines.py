@@ -1,6 +1,7 @@
 """Pipelines of a few lines of Python in place of the commands of tools/."""
 import json
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,9 @@ def main(args):
 if __name__ == '__main__':
     main(parse_args())
 '''
-WRITE = pipeline.Command(words=('text', ), configs=('training', ),
-                         passes='source')
+WRITE = pipeline.Command(words=('text', ), passes=True)
 # the same by a command that resumes
-COUNT = pipeline.Command(words=('text', ), passes='source',
-                         resume=('--resume', ))
+COUNT = replace(WRITE, resume=('--resume', ))
 
 
 @pytest.fixture(autouse=True)

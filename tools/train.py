@@ -33,14 +33,13 @@ def parse_args(
                         help=argparse.SUPPRESS)
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE',
                         help='overrides, e.g. train_dataloader.batch_size=4')
-    args = parser.parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parser.parse_args(argv)
 
 
 def main():
     """Refuse what cannot work, then hand over to Runner."""
     args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     from mmgan_compress.engine.runner_builder import (finish_distributed,
                                                       make_runner, resumable)
     # a ValueError in training is no mistake of the user: with its traceback

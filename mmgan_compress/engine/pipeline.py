@@ -68,11 +68,9 @@ class Command:
     Args:
         words (tuple[str]): Keys of its positional arguments, in order.
         result (str): File in its output folder when it is done.
-        configs (tuple[str]): Keys that may name a config, relative to the
-            pipeline's or by its file name.
-        students (tuple[str]): Keys that name student files to read.
-        passes (str | None): Key of the student that later stages use if the
-            stage is skipped; None: they cannot do without it.
+        student (str): Key that names the student file or files to read.
+        passes (bool): Whether later stages use that student if the stage is
+            skipped; if not, they cannot do without it.
         out (str): Option that names its output folder.
         resume (tuple[str] | None): Arguments to continue in that folder;
             None: it cannot, and starts again.
@@ -80,9 +78,8 @@ class Command:
     """
     words: tuple[str, ...] = ('source', )
     result: str = LAST
-    configs: tuple[str, ...] = ()
-    students: tuple[str, ...] = ('source', )
-    passes: Optional[str] = None
+    student: str = 'source'
+    passes: bool = False
     out: str = 'out'
     resume: Optional[tuple[str, ...]] = None
     loaders: tuple[str, ...] = ()
@@ -90,22 +87,16 @@ class Command:
 
 COMMANDS = {
     'train': Command(
-        words=('config', ), configs=('config', ), students=('generator', ),
-        passes='generator', out='work_dir', resume=('--resume', ),
+        words=('config', ), student='generator', passes=True, out='work_dir',
+        resume=('--resume', ),
         loaders=('train_dataloader', 'val_dataloader', 'test_dataloader')),
-    'compress': Command(configs=('training', 'finetune'), passes='source'),
-    'search': Command(
-        words=('config', 'source'), configs=('config', ), resume=(),
-        loaders=('train_dataloader', 'val_dataloader')),
-    'quantize': Command(
-        result='quantize.json',
-        configs=('calibration', 'test', 'images', 'deploy_cfg')),
-    'export': Command(
-        result='parity.json', configs=('calibration', 'images', 'deploy_cfg')),
-    'report': Command(
-        words=('config', 'students'), result='report.md',
-        configs=('config', ), students=('students', ),
-        loaders=('test_dataloader', ))
+    'compress': Command(passes=True),
+    'search': Command(words=('config', 'source'), resume=(),
+                      loaders=('train_dataloader', 'val_dataloader')),
+    'quantize': Command(result='quantize.json'),
+    'export': Command(result='parity.json'),
+    'report': Command(words=('config', 'students'), result='report.md',
+                      student='students', loaders=('test_dataloader', ))
 }
 
 
@@ -136,9 +127,9 @@ class Step:
         self.result = self.out / self.command.result
         self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
-        students = [spec.get(key) for key in self.command.students]
+        students = _texts(spec.get(self.command.student))
         texts = [re.sub(r'^.*?(?=\{\w+\})', '', text) for text in _texts(
-            spec) if _REFERENCE.search(text) or text in _texts(students)]
+            spec) if _REFERENCE.search(text) or text in students]
         self.files = {text: Path(_resolve(text, outs)) for text in texts}
         self.keys = _resolve(spec, outs)
         del self.keys['run']
@@ -146,12 +137,15 @@ class Step:
         self._read_configs(base)
         if run == 'train':
             self._make_recipe()
+        elif self.recipe:
+            self.recipe.model.distiller = None  # no teacher is needed
         self.args = self._parse()
 
     def _read_configs(self, base: Path):
-        for key in self.command.configs:
-            name = self.keys.get(key)
-            if not name or not name.endswith('.py'):  # a folder of images
+        """Find configs beside the pipeline's, or by their file names."""
+        for key, name in self.keys.items():
+            if key != 'config' and (key == self.command.student or
+                                    not str(name).endswith('.py')):
                 continue
             self.keys[key] = str(base / name) if (base / name).is_file() \
                 else find_config(name)
@@ -184,16 +178,12 @@ class Step:
                 return tool.parse_args(self.arguments(self.out))
         except SystemExit as error:
             text = printed.getvalue() or str(error.code)
-            raise ValueError(
-                text.rpartition('error: ')[2].strip()) from error
+            raise ValueError(f'{text.rpartition("error: ")[2].strip()} (see '
+                             f'python {self.script} -h)') from error
 
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
-        """Return the command line of the stage, without the script.
-
-        Args:
-            out (Path): Folder to write into.
-            resume (bool): Whether to continue there.
-        """
+        """Return the command line, without the script, that writes into
+        ``out`` or continues there."""
         keys = {**self.keys, self.command.out: out}
         words = [word for key in self.command.words
                  for word in _words(keys.pop(key, None))]
@@ -219,11 +209,8 @@ class Step:
         }, default=repr))
 
     def faults(self, writing: dict[str, 'Step']) -> Iterator[str]:
-        """Yield what would stop the stage, before anything runs.
-
-        Args:
-            writing (dict[str, Step]): Stages that will run, by name.
-        """
+        """Yield what would stop the stage, before anything runs; ``writing``
+        holds the stages that will, by name."""
         for text, path in self.files.items():
             owner = (_REFERENCE.match(text) or [None, None])[1]
             if owner in writing:
@@ -238,7 +225,7 @@ class Step:
                     else '')
         # What else earlier stages write is checked by the command.
         if any(_REFERENCE.search(text) for key, value in self.spec.items()
-               if key not in self.command.students
+               if key != self.command.student
                for text in _texts(value)):
             return
         try:
@@ -364,7 +351,8 @@ def read_pipeline(args: Namespace, work: Path) -> list[Step]:
             continue
         steps.append(step)
         if name in (args.skip or []) and not step.result.exists():
-            skipped[name] = spec.get(step.command.passes)
+            skipped[name] = step.command.passes and spec.get(
+                step.command.student)
             if skipped[name]:
                 step.passes = f'left out, {skipped[name]} stands for its ' \
                     'student'
@@ -447,7 +435,7 @@ def run_pipeline(args: Namespace):
     chosen = [step for step in steps[names.index(first):]
               if step.name not in skip]
     if args.status:
-        print_status(steps, chosen, is_locked(work))
+        _print_status(steps, chosen, is_locked(work))
         return
     for step in chosen:
         _check_unchanged(step)
@@ -463,7 +451,7 @@ def run_pipeline(args: Namespace):
                 _run(step, lock)
             elif step.passes:
                 print(f'== {step.name}: {step.passes}')
-        print_status(steps, chosen)
+        _print_status(steps, chosen)
 
 
 def _check_unchanged(step: Step):
@@ -551,14 +539,9 @@ def _execute(step: Step, lock: IO):
         os.replace(out, step.out)
 
 
-def print_status(steps: list[Step], chosen: list[Step], live: bool = False):
-    """Print a table of the stages.
-
-    Args:
-        steps (list[Step]): All stages.
-        chosen (list[Step]): Those that are not left out.
-        live (bool): Whether a process works on them now.
-    """
+def _print_status(steps: list[Step], chosen: list[Step],
+                  live: bool = False):
+    """Print a table of the stages; ``live``: a process works on them now."""
     rows = [('stage', 'status', 'time', 'result')]
     for step in steps:
         entry = _entry(step)

@@ -196,13 +196,16 @@ def training(folder, vgg_file):
 def test_a_training_by_the_command(training, monkeypatch):
     """The student is that of the file, and the command leaves a recipe."""
     cfg_options = {'optim_wrapper.student.optimizer.lr': 0.}
-    write_config([dict(training, inherit=True, cfg_options=cfg_options)])
+    write_config([
+        dict(training, inherit=True, cfg_options=cfg_options),
+        dict(name='e', run='export', source='{t}/student.pth', size=32)])
     monkeypatch.setattr(sys, 'argv', ['pipeline.py', 'p.py'])
     runpy.run_path(str(REPO / 'tools/pipeline.py'), run_name='__main__')
     student = torch.load('work_dirs/p/1_t/run/student.pth', weights_only=True)
     source = torch.load('small.pth', weights_only=True)
     for key, value in source['state_dict'].items():
         assert torch.equal(value, student['state_dict'][key]), key
+    assert Path('work_dirs/p/2_e/run/parity.json').is_file()
     recipe = Config.fromfile('work_dirs/p/1_t/recipe.py')
     assert recipe.optim_wrapper.student.optimizer.lr == 0
     run(work_dir='work_dirs/p')  # done

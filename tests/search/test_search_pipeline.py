@@ -25,6 +25,7 @@ def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
     assert command[at + 1] == f'macs_paper={"0.7" if demo else "2.6e9"}'
     hooks = steps['qat'].recipe.default_hooks
     assert hooks.quantization.type == 'mmgan_compress.QuantizationAwareHook'
+    assert steps['search'].recipe.model.distiller is None  # no teacher
     # looking whether it can run leaves what it is made of as it was
     for step in (steps['search'], steps['report']):
         before = step.inputs()
