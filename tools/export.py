@@ -9,8 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args(
-        argv: Optional[list[str]] = None) -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(description=__doc__)
