@@ -1,63 +1,65 @@
 """Pipelines of a few lines of Python in place of the commands of tools/."""
 import json
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Optional
 
 import pytest
 from toy import REPO
 
-from mmgan_compress.engine import stages
-from mmgan_compress.engine.pipeline import run_pipeline
+from mmgan_compress.engine import pipeline
+from mmgan_compress.engine.pipeline import read_pipeline, run_pipeline
 
-# Arguments: output folder, text, source, and --resume where it resumes.
+# A command that writes a text behind that of a source.
 # 'need FILE' fails without it, 'hang FILE' waits for it.
 CODE = '''
-import os, pathlib, sys, time
-out, text, source, *resume = sys.argv[1:]
-out = pathlib.Path(out)
-print('writing', text)
-if out.exists() and not resume:
-    sys.exit('there is something')
-out.mkdir(exist_ok=True)
-word, _, file = text.partition(' ')
-with open(out.parent / 'calls', 'a') as calls:
-    calls.write(f'{os.getpid()} {resume}\\n')
-(out / 'iter_1.pth').touch()
-if word == 'need' and not os.path.exists(file):
-    sys.exit(3)
-while word == 'hang' and not os.path.exists(file):
-    (out / 'waits').touch()
-    time.sleep(0.01)
-before = open(source).read() if source else ''
-(out / 'student.pth').write_text(before + text + ';')
+import argparse, os, pathlib, sys, time
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('text')
+    for name in ('--source', '--out', '--training', '--data-root'):
+        parser.add_argument(name)
+    for name in ('--demo', '--resume'):
+        parser.add_argument(name, action='store_true')
+    return parser.parse_args(argv)
+
+def main(args):
+    out, text = pathlib.Path(args.out), args.text
+    print('writing', text)
+    if out.exists() and not args.resume:
+        sys.exit('there is something')
+    out.mkdir(exist_ok=True)
+    word, _, file = text.partition(' ')
+    with open(out.parent / 'calls', 'a') as calls:
+        calls.write(f'{os.getpid()} {sys.argv[1:]}\\n')
+    (out / 'iter_1.pth').touch()
+    if word == 'need' and not os.path.exists(file):
+        sys.exit(3)
+    while word == 'hang' and not os.path.exists(file):
+        (out / 'waits').touch()
+        time.sleep(0.01)
+    before = open(args.source).read() if args.source else ''
+    (out / 'student.pth').write_text(before + text + ';')
+
+if __name__ == '__main__':
+    main(parse_args())
 '''
-
-
-@dataclass
-class Write(stages.Stage):
-    """Write a text behind that of a source."""
-    text: str
-    source: Optional[str] = None
-    passes: ClassVar[Optional[str]] = 'source'
-
-    def command(self, out, resume):
-        return ['-S', '-c', CODE, str(out), self.text, self.source or '',
-                *(['--resume'] if resume else [])]
-
-
-@dataclass
-class Count(Write):
-    """The same by a command that resumes."""
-    resumes: ClassVar[bool] = True
+WRITE = pipeline.Command(words=('text', ), passes=True)
+# the same by a command that resumes
+COUNT = replace(WRITE, resume=('--resume', ))
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(stages.STAGES, 'write', Write)
-    monkeypatch.setitem(stages.STAGES, 'count', Count)
+    tools = tmp_path / 'tools'
+    tools.mkdir()
+    for name, command in (('write', WRITE), ('count', COUNT)):
+        (tools / f'{name}.py').write_text(CODE)
+        monkeypatch.setitem(pipeline.COMMANDS, name, command)
+    for path in (REPO / 'tools').glob('*.py'):
+        (tools / path.name).symlink_to(path)
     return tmp_path
 
 
@@ -79,10 +81,20 @@ def run(entries=None, **changes):
     """Run a pipeline as its command line would."""
     if entries is not None:
         write_config(entries)
-    run_pipeline(Namespace(**{**dict(
+    run_pipeline(arguments(**changes))
+
+
+def arguments(**changes):
+    return Namespace(**{**dict(
         config='p.py', demo=False, data_root=None, work_dir='work',
-        from_stage=None, skip=None, status=False, tools=REPO / 'tools'),
-        **changes}))
+        from_stage=None, skip=None, status=False, tools='tools'), **changes})
+
+
+def read(config, work, **changes):
+    """Return the stages of a pipeline by name."""
+    changes = dict(dict(tools=REPO / 'tools'), **changes)
+    steps = read_pipeline(arguments(config=str(config), **changes), work)
+    return {step.name: step for step in steps}
 
 
 def refused(*args, **changes):

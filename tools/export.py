@@ -2,13 +2,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--domain', help='domain to generate, of a student that has two')
     add_import(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def print_table(report: dict) -> None:

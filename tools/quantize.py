@@ -18,13 +18,14 @@ import contextlib
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
     from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
@@ -67,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--domain', help='domain to generate, of a student '
                         'that has two')
     add_import(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def quantizer_of(args: argparse.Namespace, info: dict) -> dict:

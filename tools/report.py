@@ -9,13 +9,14 @@ import argparse
 import contextlib
 import sys
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
     from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
@@ -31,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     add_import(parser)
     parser.add_argument('--overwrite', action='store_true',
                         help='replace results that are there')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def report(args: argparse.Namespace):

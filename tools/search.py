@@ -15,13 +15,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import AGAIN, one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
     from mmgan_compress.core.extensions import add_import
     parser = argparse.ArgumentParser(
@@ -76,7 +77,7 @@ def parse_args() -> argparse.Namespace:
                         help='the super-net was trained with --demo')
     parser.add_argument('--data-root', help='your own images')
     add_import(parser)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     for name in ('workers', 'top', 'trials', 'rank', 'calibration_images',
                  'size', 'threads'):
         value = getattr(args, name)

@@ -4,13 +4,14 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core.commands import one_line_errors  # noqa: E402
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='recipe, e.g. configs/omgd_cyclegan.py')
@@ -31,14 +32,13 @@ def parse_args() -> argparse.Namespace:
                         help=argparse.SUPPRESS)
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE',
                         help='overrides, e.g. train_dataloader.batch_size=4')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parser.parse_args(argv)
 
 
 def main():
     """Refuse what cannot work, then hand over to Runner."""
     args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     from mmgan_compress.engine.runner_builder import (finish_distributed,
                                                       make_runner, resumable)
     # a ValueError in training is no mistake of the user: with its traceback

@@ -11,71 +11,408 @@ A pipeline is a config file with a list of stages::
              generator='{prune}/student.pth'),
         dict(name='export', run='export', source='{train}/student.pth')]
 
+``run`` names a command of ``tools/``; the other keys are its options, which
+its own parser checks. A training also takes ``cfg_options`` (dict, by dotted
+key), ``generator`` (student file whose networks it trains, with new weights)
+and ``inherit=True`` (with the weights of that file).
+
 Stage ``prune`` works in ``WORK/2_prune/``: its results are in ``run/``, for
-which ``{prune}`` stands, what it printed in ``log.txt``. ``demo`` replaces
-keys under ``--demo``. For the student of a stage that is left out by
-``--skip``, and was not made before, stands the one that the stage would have
-started from. ``WORK/pipeline.json`` holds the progress: what is done is not
-done again, and not overwritten: where what went into it has changed since,
-the pipeline is refused.
+which ``{prune}`` stands, and its output is in ``log.txt``. ``demo`` replaces
+keys under ``--demo``. If a stage is skipped and has no result, later stages
+use its input student. ``WORK/pipeline.json`` holds the progress: a stage that
+is done does not run again, and if its inputs have changed since, the pipeline
+is refused.
 """
+import contextlib
+import hashlib
+import importlib.util
+import io
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
 from argparse import Namespace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
+
+from mmengine.config import ConfigDict
 
 from ..core.commands import AGAIN, one_line_errors
+from ..core.configs import find_config, read_config
 from ..core.files import write_text
-from .jobs import is_locked, locked, run_logged
-from .plan import MISTAKES, Step, read_pipeline, told
+from ..core.logging import message_of
+from ..datasets.fetch import sha256_of
+from ..models.student import student_info
+from ..registry import find_pruner
+from .processes import is_locked, locked, run_logged
+from .results import BEST, LAST
+from .runner_builder import check_inputs, has_run, load_config, starting_files
+
+_REFERENCE = re.compile(r'\{(\w+)\}')
+# Errors of one stage; the others are still checked.
+_MISTAKES = (ValueError, FileNotFoundError, KeyError)
+# Options that the pipeline itself sets.
+_OWN = {'data_root', 'out', 'overwrite', 'resume', 'work_dir'}
 
 
-class Progress:
-    """What has been done, in ``pipeline.json``.
-
-    Entries by name of the stage: ``status`` (running, done, failed),
-    ``started`` (of the last attempt), ``finished``, ``seconds`` (of all
-    attempts but those that were killed outright), ``inputs``.
+@dataclass(frozen=True)
+class Command:
+    """What a pipeline has to know of a command of ``tools/``.
 
     Args:
+        words (tuple[str]): Keys of its positional arguments, in order.
+        result (str): File in its output folder when it is done.
+        student (str): Key that names the student file or files to read.
+        passes (bool): Whether later stages use that student if the stage is
+            skipped; if not, they cannot do without it.
+        out (str): Option that names its output folder.
+        resume (tuple[str] | None): Arguments to continue in that folder;
+            None: it cannot, and starts again.
+        loaders (tuple[str]): Data loaders of ``config`` that it reads.
+    """
+    words: tuple[str, ...] = ('source', )
+    result: str = LAST
+    student: str = 'source'
+    passes: bool = False
+    out: str = 'out'
+    resume: Optional[tuple[str, ...]] = None
+    loaders: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    'train': Command(
+        words=('config', ), student='generator', passes=True, out='work_dir',
+        resume=('--resume', ),
+        loaders=('train_dataloader', 'val_dataloader', 'test_dataloader')),
+    'compress': Command(passes=True),
+    'search': Command(words=('config', 'source'), resume=(),
+                      loaders=('train_dataloader', 'val_dataloader')),
+    'quantize': Command(result='quantize.json'),
+    'export': Command(result='parity.json'),
+    'report': Command(words=('config', 'students'), result='report.md',
+                      student='students', loaders=('test_dataloader', ))
+}
+
+
+class Step:
+    """A stage at its place in the pipeline.
+
+    Args:
+        name (str): Its name.
+        spec (dict): Its keys as in the config, for the command line.
+        outs (dict[str, Path]): Folders for which ``{stage}`` stands.
+        base (Path): Folder of the pipeline's config.
+        tools (Path): Folder of the commands.
+
+    Raises:
+        ValueError: If its command refuses its keys.
+        FileNotFoundError: If a config is missing.
+    """
+
+    def __init__(self, name: str, spec: dict, outs: dict[str, Path],
+                 base: Path, tools: Path):
+        run = spec.get('run')
+        if run not in COMMANDS:
+            raise ValueError(f'it has run={run!r}, choose one of '
+                             f'{sorted(COMMANDS)}')
+        self.name, self.spec, self.out = name, spec, outs[name]
+        self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
+        self.command, self.script = COMMANDS[run], tools / f'{run}.py'
+        self.result = self.out / self.command.result
+        self.passes = ''  # says what later stages read if it is skipped
+        # A reference reaches to the end of its text: 'weights={a}/b.pth'.
+        students = _texts(spec.get(self.command.student))
+        texts = [re.sub(r'^.*?(?=\{\w+\})', '', text) for text in _texts(
+            spec) if _REFERENCE.search(text) or text in students]
+        self.files = {text: Path(_resolve(text, outs)) for text in texts}
+        self.keys = _resolve(spec, outs)
+        del self.keys['run']
+        self.contents, self.recipe, self.training = {}, None, {}
+        self._read_configs(base)
+        if run == 'train':
+            self._make_recipe()
+        elif self.recipe:
+            self.recipe.model.distiller = None  # no teacher is needed
+        self.args = self._parse()
+
+    def _read_configs(self, base: Path):
+        """Find configs beside the pipeline's, or by their file names."""
+        for key, name in self.keys.items():
+            if key != 'config' and (key == self.command.student or
+                                    not str(name).endswith('.py')):
+                continue
+            self.keys[key] = str(base / name) if (base / name).is_file() \
+                else find_config(name)
+            cfg = read_config(self.keys[key])
+            if key == 'config':
+                cfg = self.recipe = load_config(
+                    Namespace(**{**self.keys, 'cfg_options': None}))
+            self.contents[f'contents of {name}'] = hashlib.sha256(
+                repr(cfg.to_dict()).encode()).hexdigest()
+
+    def _make_recipe(self):
+        """Move the keys that change a recipe from the command to it."""
+        self.training = {key: self.keys.pop(key, None) for key in (
+            'generator', 'inherit', 'cfg_options', 'demo', 'data_root')}
+        if self.training['inherit'] and not self.training['generator']:
+            raise ValueError('inherit=True takes the weights of a student '
+                             "file: name it, generator='{stage}/student.pth'")
+        if self.recipe:  # if not, the command's parser asks for it
+            self.recipe.merge_from_dict(self.training['cfg_options'] or {})
+            self.training['starts'] = starting_files(self.recipe)
+            self.keys['config'] = str(self.folder / 'recipe.py')
+
+    def _parse(self) -> Namespace:
+        """Let the command's own parser check the keys."""
+        spec = importlib.util.spec_from_file_location('tool', self.script)
+        tool, printed = importlib.util.module_from_spec(spec), io.StringIO()
+        spec.loader.exec_module(tool)
+        try:
+            with contextlib.redirect_stderr(printed):
+                return tool.parse_args(self.arguments(self.out))
+        except SystemExit as error:
+            text = printed.getvalue() or str(error.code)
+            raise ValueError(f'{text.rpartition("error: ")[2].strip()} (see '
+                             f'python {self.script} -h)') from error
+
+    def arguments(self, out: Path, resume: bool = False) -> list[str]:
+        """Return the command line, without the script, that writes into
+        ``out`` or continues there."""
+        keys = {**self.keys, self.command.out: out}
+        words = [word for key in self.command.words
+                 for word in _words(keys.pop(key, None))]
+        for key, value in keys.items():
+            if value is not False and _words(value):
+                words.append('--' + key.replace('_', '-'))
+                words += [] if value is True else _words(value)
+        return [*words, *(self.command.resume if resume else ())]
+
+    def has_results(self) -> bool:
+        """Tell whether something is there that must not be lost."""
+        return self.out.exists() if self.command.resume is None \
+            else has_run(str(self.out))
+
+    def inputs(self) -> dict[str, Any]:
+        """Return by name all that its results depend on, as plain JSON."""
+        starts = {file: Path(file) for file in self.training.get('starts', ())
+                  if Path(file).is_file()}
+        return json.loads(json.dumps({
+            'place': self.folder.name, **self.spec, **self.contents,
+            **{f'file {text}': _digest(path)
+               for text, path in {**starts, **self.files}.items()}
+        }, default=repr))
+
+    def faults(self, writing: dict[str, 'Step']) -> Iterator[str]:
+        """Yield what would stop the stage, before anything runs; ``writing``
+        holds the stages that will, by name."""
+        for text, path in self.files.items():
+            owner = (_REFERENCE.match(text) or [None, None])[1]
+            if owner in writing:
+                if path.name == BEST and not writing[owner].chooses_best():
+                    yield f'no file {str(path)!r}: ' \
+                        f"{writing[owner].spec['config']} chooses no best " \
+                        'student. Give it a val_dataloader and default_hooks' \
+                        f'.student.metric, or take its {LAST}'
+            elif not path.exists():
+                yield f'no file {str(path)!r}' + (
+                    f': stage {owner!r} is left out or wrote none' if owner
+                    else '')
+        # What else earlier stages write is checked by the command.
+        if any(_REFERENCE.search(text) for key, value in self.spec.items()
+               if key != self.command.student
+               for text in _texts(value)):
+            return
+        try:
+            if self.recipe:
+                check_inputs(self.recipe, self.command.loaders)
+            if 'pruner' in self.keys:
+                find_pruner(self.args.pruner, bool(self.args.budget))
+        except _MISTAKES as error:
+            yield message_of(error)
+
+    def chooses_best(self) -> bool:
+        """Tell whether it may write the best student besides the last."""
+        return not self.training or bool(
+            (self.recipe.default_hooks.get('student') or {}).get('metric')
+            and self.recipe.get('val_dataloader'))
+
+    def prepare(self):
+        """Write the recipe of a training; earlier stages are done now."""
+        if not self.training:
+            return
+        if self.training['generator']:
+            self.recipe.model.generator = _taken_over(
+                self.training['generator'], self.training['inherit'],
+                list(self.recipe.model.reachable_domains))
+        write_text(self.keys['config'], (
+            f'# Made of {self.spec["config"]} by tools/pipeline.py, which '
+            'writes it again:\n# copy it to change it.\n'
+            f'{self.recipe.pretty_text}'))
+
+
+def _taken_over(student: str, inherit: bool, domains: list[str]) -> ConfigDict:
+    """Return the config of a student's networks: one for all domains, or one
+    for each, which also names its weights."""
+    info = student_info(student)
+    if 'generators' not in info and not inherit:
+        return ConfigDict(info['generator'])
+    held = info.get('generators') or dict.fromkeys(
+        info['reachable'], info['generator'])
+    if not set(domains) <= set(held):
+        raise ValueError(f'{student} has networks for {list(held)}, but the '
+                         f'recipe trains {domains}: use a recipe of the same '
+                         'domains')
+    configs = {domain: dict(held[domain]) for domain in domains}
+    for domain, config in configs.items() if inherit else ():
+        config['init_cfg'] = dict(type='Pretrained', checkpoint=student,
+                                  prefix=f'generators.{domain}')
+    return ConfigDict(configs)
+
+
+def _mapped(change: Callable[[str], str], value: Any) -> Any:
+    """Change every text inside lists and dicts."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {k: _mapped(change, v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mapped(change, item) for item in value]
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every text inside lists and dicts."""
+    texts = []
+    _mapped(texts.append, value)
+    return texts
+
+
+def _resolve(value: Any, outs: dict[str, Path]) -> Any:
+    """Put folders in place of ``{stage}``, in lists and dicts too."""
+    return _mapped(lambda text: _REFERENCE.sub(
+        lambda match: str(outs[match[1]]), text), value)
+
+
+def _words(value: Any) -> list[str]:
+    """Return the values of an option as words of a command line."""
+    if isinstance(value, dict):
+        return [f'{key}={item}' for key, item in value.items()]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [str(item) for item in values if item is not None]
+
+
+def _digest(path: Path) -> Optional[str]:
+    """Hash a file, or all files of a folder; None if it does not exist."""
+    if path.is_dir():
+        return ' '.join(f'{file.relative_to(path)}={sha256_of(file)}'
+                        for file in sorted(path.rglob('*')) if file.is_file())
+    return sha256_of(path) if path.is_file() else None
+
+
+def read_pipeline(args: Namespace, work: Path) -> list[Step]:
+    """Read the stages of a pipeline.
+
+    Args:
+        args (Namespace): Command line of ``tools/pipeline.py``.
         work (Path): Folder of the pipeline.
 
     Raises:
-        ValueError: If the file cannot be read.
+        FileNotFoundError: If there is no such config.
+        ValueError: With all that is wrong in its stages.
     """
+    path = Path(find_config(args.config))
+    specs = read_config(str(path)).to_dict().get('stages')
+    if not specs or not isinstance(specs, (list, tuple)):
+        raise ValueError(f'{path} is no pipeline: expected stages = '
+                         "[dict(name='prune', run='compress', ...), ...]")
+    names = [spec.get('name') if isinstance(spec, dict) else None
+             for spec in specs]
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not re.fullmatch(r'\w+', name):
+            raise ValueError(f'{path}: a stage is called {name!r}, expected '
+                             'name= of letters, digits and _')
+        if name in names[:index]:
+            raise ValueError(f'{path}: two stages are called {name!r}')
+    outs = {name: work / f'{index}_{name}' / 'run'
+            for index, name in enumerate(names, 1)}
+    steps, faults, skipped = [], [], {}
+    for index, (name, spec) in enumerate(zip(names, specs)):
+        try:
+            spec = _spec_of(spec, args, names[:index], skipped)
+            step = Step(name, spec, outs, path.parent, Path(args.tools))
+        except _MISTAKES as error:
+            faults.append(f'stage {name!r}: {message_of(error)}')
+            continue
+        steps.append(step)
+        if name in (args.skip or []) and not step.result.exists():
+            skipped[name] = step.command.passes and spec.get(
+                step.command.student)
+            if skipped[name]:
+                step.passes = f'left out, {skipped[name]} stands for its ' \
+                    'student'
+    if faults:
+        raise ValueError('\n  '.join([f'{path} cannot run:', *faults]))
+    return steps
 
-    def __init__(self, work: Path):
-        self.path, self.stages = work / 'pipeline.json', {}
-        if self.path.is_file():
-            try:
-                self.stages = json.loads(self.path.read_text())['stages']
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f'{self.path} cannot be read ({error}): restore it, or '
-                    'name another --work-dir') from error
 
-    def of(self, step: Step) -> dict[str, Any]:
-        """Return a stage's entry.
+def _spec_of(spec: dict, args: Namespace, earlier: list[str],
+             skipped: dict[str, Optional[str]]) -> dict:
+    """Return the keys of a stage under the command line. ``skipped`` holds
+    the earlier stages without a result and the student that replaces it."""
+    spec = dict(spec)
+    demo, _ = spec.pop('demo', {}), spec.pop('name')
+    spec.update(demo if args.demo else {})
+    own = sorted(_OWN & spec.keys())
+    if own:
+        raise ValueError(f'the pipeline itself sets {own}: leave them out')
+    for text in _texts(spec):
+        for other in set(_REFERENCE.findall(text)) - set(earlier):
+            raise ValueError(f'{text!r}: {other!r} is no earlier stage, these '
+                             f'are {earlier}')
+    if isinstance(spec.get('students'), dict):  # rows of a table
+        spec['students'] = {
+            row: file for row, file in spec['students'].items()
+            if not skipped.keys() & set(_REFERENCE.findall(file))}
+    for name, passed in skipped.items():
+        if passed:
+            pattern = rf'\{{{name}\}}/student(_best)?\.pth'
+            spec = _mapped(lambda text: re.sub(
+                pattern, lambda _: passed, text), spec)
+    return dict(spec, demo=args.demo, data_root=args.data_root)
 
-        A stage whose folder was moved away is to be done anew.
-        """
-        entry = self.stages.get(step.name)
-        if entry is None or not (
-                self.path.parent / entry['inputs']['place']).is_dir():
-            return dict(status='pending', seconds=0)
+
+def _entries(work: Path) -> dict[str, dict]:
+    """Read ``pipeline.json``: by stage its ``status`` (running, done, failed),
+    ``started`` (last attempt), ``seconds`` (all attempts) and ``inputs``."""
+    path = work / 'pipeline.json'
+    try:
+        return json.loads(path.read_text())['stages'] if path.exists() else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} cannot be read ({error}): restore it, or '
+                         'name another --work-dir') from error
+
+
+def _entry(step: Step) -> dict[str, Any]:
+    """Return the progress of a stage; without its folder it runs again."""
+    work = step.folder.parent
+    entry = _entries(work).get(step.name)
+    if entry and (work / entry['inputs']['place']).is_dir():
         return entry
+    return dict(status='pending', seconds=0)
 
-    def update(self, step: Step, **values):
-        """Change a stage's entry; the file is replaced as a whole."""
-        self.stages[step.name] = dict(self.of(step), **values)
-        write_text(self.path,
-                   json.dumps(dict(stages=self.stages), indent=2) + '\n')
+
+def _update(step: Step, **values):
+    """Change the progress of a stage; the file is replaced as a whole."""
+    entries = _entries(step.folder.parent)
+    entries[step.name] = dict(_entry(step), **values)
+    write_text(step.folder.parent / 'pipeline.json',
+               json.dumps(dict(stages=entries), indent=2) + '\n')
 
 
 @one_line_errors(stopped=AGAIN)
@@ -90,85 +427,57 @@ def run_pipeline(args: Namespace):
     work = Path(args.work_dir or os.path.join(
         'work_dirs', Path(args.config).stem + ('-demo' if args.demo else '')))
     steps = read_pipeline(args, work)
-    chosen = _choose(steps, args)
-    if args.status:
-        print_status(steps, Progress(work), chosen, is_locked(work))
-        return
-    _check(steps, chosen, Progress(work))  # writes nothing
-    with locked(work) as lock:
-        progress = Progress(work)
-        for step in steps:
-            if step in chosen:
-                _run(step, progress, lock)
-            elif step.passes:
-                print(f'== {step.name}: {_passing(step)}')
-        print_status(steps, progress, chosen)
-
-
-def _choose(steps: list[Step], args: Namespace) -> list[Step]:
-    """Return the stages that ``--from`` and ``--skip`` leave."""
     names = [step.name for step in steps]
-    for name in [*(args.skip or []), args.from_stage or names[0]]:
+    first, skip = args.from_stage or names[0], args.skip or []
+    for name in [*skip, first]:
         if name not in names:
             raise ValueError(f'no stage {name!r}, stages are {names}')
-    first = names.index(args.from_stage or names[0])
-    return [step for step in steps[first:]
-            if step.name not in (args.skip or [])]
-
-
-def _check(steps: list[Step], chosen: list[Step], progress: Progress):
-    """Refuse what cannot work or would mix old results with new."""
+    chosen = [step for step in steps[names.index(first):]
+              if step.name not in skip]
+    if args.status:
+        _print_status(steps, chosen, is_locked(work))
+        return
     for step in chosen:
-        _check_unchanged(step, progress)
-    todo = [step for step in chosen
-            if progress.of(step)['status'] != 'done']
-    owners, problems = {step.name: step.stage for step in todo}, []
-    for step in todo:
-        for file in step.files:
-            why = None
-            if file.owner in owners:
-                why = owners[file.owner].lacks(file.path.name)
-            elif not file.path.exists():
-                why = f': stage {file.owner!r} is left out or wrote none' \
-                    if file.owner else ''
-            if why is not None:
-                problems.append(f'stage {step.name!r}: no file '
-                                f'{str(file.path)!r}{why}')
-        try:
-            step.check()
-        except MISTAKES as error:
-            problems.append(told(step.name, error))
-    if problems:
-        raise ValueError('\n  '.join(['nothing was run:', *problems]))
+        _check_unchanged(step)
+    todo = {step.name: step for step in chosen
+            if _entry(step)['status'] != 'done'}
+    faults = [f'stage {name!r}: {fault}' for name, step in todo.items()
+              for fault in step.faults(todo)]
+    if faults:
+        raise ValueError('\n  '.join(['nothing was run:', *faults]))
+    with locked(work) as lock:
+        for step in steps:
+            if step in chosen:
+                _run(step, lock)
+            elif step.passes:
+                print(f'== {step.name}: {step.passes}')
+        _print_status(steps, chosen)
 
 
-def _check_unchanged(step: Step, progress: Progress):
+def _check_unchanged(step: Step):
     """Refuse to go on from results that were made of something else."""
-    entry = progress.of(step)
-    done = entry['status'] == 'done'
-    if 'inputs' not in entry and step.folder.is_dir() and \
-            os.listdir(step.folder):
+    entry = _entry(step)
+    done, old = entry['status'] == 'done', entry.get('inputs')
+    if old is None and step.folder.is_dir() and os.listdir(step.folder):
         raise ValueError(
             f'{step.folder} holds files that this pipeline has not made: '
             f'leave stage {step.name!r} out (--skip, --from), or move them '
             'away')
     if not done and not step.has_results():
         return
-    old, new = entry['inputs'], step.inputs()
+    new, anew = step.inputs(), f'move {step.folder} away to do it anew'
     changes = [_change(key, old.get(key), new.get(key))
                for key in {**old, **new} if old.get(key) != new.get(key)]
     if changes:
-        state = 'done' if done else 'half done'
-        raise ValueError(
-            f'stage {step.name!r} is {state} with other inputs than now, so '
-            'neither it nor later stages can run:\n  '
-            + '\n  '.join(changes)
-            + '\nIts results are kept. Restore the inputs, name another '
-            f'--work-dir, or move {step.folder} away to do it anew')
+        raise ValueError('\n  '.join([
+            f'stage {step.name!r} is {"done" if done else "half done"} with '
+            'other inputs than now, so neither it nor later stages can run:',
+            *changes]) + '\nIts results are kept. Restore the inputs, name '
+            f'another --work-dir, or {anew}')
     if done and not step.result.is_file():
         raise ValueError(f'stage {step.name!r} is done, but its '
                          f'{step.result} is gone: leave the stage out (--skip,'
-                         f' --from), or move {step.folder} away to do it anew')
+                         f' --from), or {anew}')
 
 
 def _change(key: str, old: Any, new: Any) -> str:
@@ -179,23 +488,17 @@ def _change(key: str, old: Any, new: Any) -> str:
     return f'{key}: {old!r} -> {new!r}'
 
 
-def _passing(step: Step) -> str:
-    """Say what stands for the student of a skipped stage."""
-    return f'left out, {step.passes} stands for its student'
-
-
-def _run(step: Step, progress: Progress, lock: IO):
+def _run(step: Step, lock: IO):
     """Run a stage unless it is done."""
-    _check_unchanged(step, progress)  # before the lock, another could run
-    entry = progress.of(step)
+    _check_unchanged(step)  # before the lock, another could run
+    entry = _entry(step)
     if entry['status'] == 'done':
         print(f'== {step.name}: done already')
         return
     print(f'== {step.name}: works in {step.folder}')
-    began, status = time.monotonic(), 'failed'
+    began, status = time.time(), 'failed'
     step.folder.mkdir(exist_ok=True)
-    progress.update(step, status='running', started=_now().isoformat(),
-                    finished=None, inputs=step.inputs())
+    _update(step, status='running', started=began, inputs=step.inputs())
     try:
         _execute(step, lock)
         status = 'done'
@@ -203,15 +506,13 @@ def _run(step: Step, progress: Progress, lock: IO):
     except KeyboardInterrupt:
         status = 'running'  # shown as interrupted: nobody holds the lock
         raise
-    except MISTAKES as error:
+    except _MISTAKES as error:
         raise ValueError(
-            f'{told(step.name, error)}\nWhen that is mended, continue with'
-            '\n  python ' + shlex.join(sys.argv)) from error
+            f'stage {step.name!r}: {message_of(error)}\nWhen that is mended, '
+            'continue with\n  python ' + shlex.join(sys.argv)) from error
     finally:
-        progress.update(
-            step, status=status,
-            finished=None if status == 'running' else _now().isoformat(),
-            seconds=entry['seconds'] + time.monotonic() - began)
+        _update(step, status=status,
+                seconds=entry['seconds'] + time.time() - began)
 
 
 def _execute(step: Step, lock: IO):
@@ -220,50 +521,38 @@ def _execute(step: Step, lock: IO):
     One that cannot resume writes into ``part/``, which becomes ``run/`` when
     it is complete.
     """
-    stage, out = step.stage, step.out
-    if not stage.resumes:
-        if out.exists():  # complete; the pipeline was killed just then
+    out, resume = step.out, step.has_results()
+    if step.command.resume is None:
+        if resume:  # complete; the pipeline was killed just then
             return
         out = step.folder / 'part'
         shutil.rmtree(out, ignore_errors=True)
-    stage.prepare()
-    resume = stage.resumes and step.has_results()
-    code = run_logged([sys.executable, *stage.command(out, resume)],
-                      step.log, lock)
-    if code:
-        raise ValueError(f'its command ended with status {code}; what it '
-                         f'printed is in {step.log}')
-    if not (out / stage.result).is_file():
-        raise ValueError(f'its command left no {out / stage.result}; what it '
-                         f'printed is in {step.log}')
+    step.prepare()
+    result = out / step.command.result
+    code = run_logged([sys.executable, str(step.script),
+                       *step.arguments(out, resume)], step.log, lock)
+    if code or not result.is_file():
+        what = f'ended with status {code}' if code else f'left no {result}'
+        raise ValueError(f'its command {what}; what it printed is in '
+                         f'{step.log}')
     if out != step.out:
         os.replace(out, step.out)
 
 
-def print_status(steps: list[Step], progress: Progress, chosen: list[Step],
-                 live: bool = False):
-    """Print a table of the stages.
-
-    Args:
-        steps (list[Step]): All stages.
-        progress (Progress): What has been done.
-        chosen (list[Step]): Those that are not left out.
-        live (bool): Whether a process works on them now.
-    """
+def _print_status(steps: list[Step], chosen: list[Step],
+                  live: bool = False):
+    """Print a table of the stages; ``live``: a process works on them now."""
     rows = [('stage', 'status', 'time', 'result')]
     for step in steps:
-        entry = progress.of(step)
+        entry = _entry(step)
         status, seconds = entry['status'], entry['seconds']
         if status == 'running' and live:
-            started = datetime.fromisoformat(entry['started'])
-            seconds += (_now() - started).total_seconds()
+            seconds += time.time() - entry['started']
         elif status == 'running':
             status = 'interrupted'
         elif status == 'pending' and step not in chosen:
-            status = 'left out'
+            status = step.passes or 'left out'
         shown = step.result if status == 'done' else step.log
-        if status == 'left out' and step.passes:
-            status = _passing(step)
         rows.append((
             step.name, status,
             str(timedelta(seconds=round(seconds))) if seconds else '',
@@ -271,7 +560,3 @@ def print_status(steps: list[Step], progress: Progress, chosen: list[Step],
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print('  '.join(map(str.ljust, row, widths)).rstrip())
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone().replace(microsecond=0)

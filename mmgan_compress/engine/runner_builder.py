@@ -27,7 +27,7 @@ from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
 from ..registry import DATASETS, DISTILLERS, MODELS
 from .channels import fit_channels
-from .jobs import LOCK, locked
+from .processes import LOCK, locked
 from .resume import resume_faults, start_faults, unwrap
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -19,7 +19,7 @@ from ..pruning.budget import LATENCY
 from ..pruning.workflow import RESULT
 from ..core.files import atomic_write
 from ..core.search_space import Configuration, name_of
-from ..engine.jobs import end_with_parent, locked
+from ..engine.processes import end_with_parent, locked
 from ..engine.runner_builder import check_inputs, load_config
 from ..models.supernet import SuperNet
 from .candidates import Candidates, Costs, rank

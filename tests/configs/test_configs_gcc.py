@@ -1,15 +1,14 @@
 """GCC's recipes hold the figures of its scripts and options."""
-from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
 from golden import GCC_WIDTHS, load_json
+from pipelines import read
 from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, UNET, UNET_TAPS,
                      build_host, build_optimizers, host_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.schedule import TrainSchedule
-from mmgan_compress.engine.plan import read_pipeline
 from mmgan_compress.registry import HOOKS
 
 GOLDEN = load_json('gcc')
@@ -119,12 +118,10 @@ def test_pretraining_takes_a_tenth_of_the_epochs():
 ])
 def test_what_is_pruned(task, pruned, demo, tmp_path):
     """--pretrain_path of scripts/*/train.sh; the run leaves that file."""
-    pretrain, prune, *_ = read_pipeline(Namespace(
-        config=str(CONFIGS / f'gcc/gcc_{task}-pipeline.py'), demo=demo,
-        data_root=None, tools='tools', skip=None), tmp_path)
-    file, = prune.files
-    assert (file.owner, file.path) == ('pretrain', pretrain.out / pruned)
-    assert pretrain.stage.lacks(pruned) is None
+    steps = read(CONFIGS / f'gcc/gcc_{task}-pipeline.py', tmp_path, demo=demo)
+    assert steps['prune'].files == {
+        f'{{pretrain}}/{pruned}': steps['pretrain'].out / pruned}
+    assert pruned != 'student_best.pth' or steps['pretrain'].chooses_best()
 
 
 # --- stage C ----------------------------------------------------------------

@@ -1,12 +1,11 @@
 """GAN Slimming's recipes hold the figures of its scripts (spec section 4)."""
-from argparse import Namespace
 
 import pytest
+from pipelines import read
 from recipes import (CONFIGS, RECIPES, build_optimizers, host_of, load,
                      recipes_of)
 
 from mmgan_compress.demo import apply_demo
-from mmgan_compress.engine.plan import read_pipeline
 
 ADAM = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)
 SGD = dict(type='SGD', lr=0.1, momentum=0.5)
@@ -98,13 +97,10 @@ def test_gs8_starts_from_a_dense_model_in_8_bits():
 @pytest.mark.parametrize('demo', [False, True])
 def test_gs8_pipeline(demo, tmp_path):
     """The dense model is trained first, and what it left is taken over."""
-    steps = read_pipeline(Namespace(
-        config=str(CONFIGS / 'gan_slimming/gan_slimming_cyclegan-gs8-'
-                   'pipeline.py'), demo=demo, data_root=None,
-        tools='tools', skip=None), tmp_path)
-    names = [step.name for step in steps]
-    assert names == ['dense', 'slim', 'extract', 'finetune', 'int8']
-    dense, slim = (step.stage._cfg.model for step in steps[:2])
+    steps = read(CONFIGS / 'gan_slimming/gan_slimming_cyclegan-gs8-'
+                 'pipeline.py', tmp_path, demo=demo)
+    assert list(steps) == ['dense', 'slim', 'extract', 'finetune', 'int8']
+    dense, slim = (steps[name].recipe.model for name in ('dense', 'slim'))
     domain = slim.default_domain
     assert dense.distiller.start_from_teacher
     assert not slim.distiller.start_from_teacher

@@ -1,17 +1,16 @@
 """GAN Compression's recipes hold the figures of its scripts."""
 import re
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 from golden import load_json
 from mmengine.config import Config
+from pipelines import read
 from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, build_host,
                      check_optimizers, host_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_macs, count_params
-from mmgan_compress.engine.plan import read_pipeline
 from mmgan_compress.models.supernet import SuperNet
 from mmgan_compress.registry import MODELS
 
@@ -229,20 +228,16 @@ def test_published_subnets(data, name):
 @pytest.mark.parametrize('demo', [False, True])
 def test_pipelines_can_be_read(task, demo, tmp_path):
     """Each stage takes over what the one before has left."""
-    steps = read_pipeline(Namespace(
-        config=str(CONFIGS / f'gan_compression/gan_compression_{task}-'
-                   'pipeline.py'), demo=demo, data_root=None,
-        tools='tools', skip=None), tmp_path)
-    names = [step.name for step in steps]
-    assert names == ['distill', 'supernet', 'subnet', *(
+    steps = read(CONFIGS / f'gan_compression/gan_compression_{task}-'
+                 'pipeline.py', tmp_path, demo=demo)
+    assert list(steps) == ['distill', 'supernet', 'subnet', *(
         ['finetune'] if task == 'pix2pix' else []), 'export']
-    held = [step.stage._cfg.train_dataloader.dataset.get('hold_out')
-            for step in steps[:2]]
+    held = [steps[name].recipe.train_dataloader.dataset.get('hold_out')
+            for name in ('distill', 'supernet')]
     assert held[0] == held[1] and held[0] > 0
-    owners = {step.name: {f.owner for f in step.files} for step in steps}
-    assert owners['supernet'] == {'distill'}
-    assert owners['subnet'] == {'supernet'}
-    start = steps[1].stage._cfg.model
+    assert all('{distill}' in text for text in steps['supernet'].files)
+    assert list(steps['subnet'].files) == ['{supernet}/student.pth']
+    start = steps['supernet'].recipe.model
     out = Path(tmp_path / '1_distill/run')
     domain = start.default_domain
     assert start.generator.init_cfg == dict(

@@ -21,7 +21,7 @@ from toy import REPO, toy_config, train, without_report, write_images
 from mmgan_compress.core.commands import one_line_errors
 from mmgan_compress.datasets import layout
 from mmgan_compress.engine import runner_builder as launch
-from mmgan_compress.engine.jobs import LOCK, locked
+from mmgan_compress.engine.processes import LOCK, locked
 
 
 @contextlib.contextmanager

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from pipelines import (CHAIN, calls, folder, refused, result, run,  # noqa
-                       stage, statuses, write_config)
+from pipelines import (CHAIN, calls, folder, read, refused, result,  # noqa
+                       run, stage, statuses, write_config)
 from toy import REPO, build_host, toy_config
 
 from mmgan_compress import save_student
 from mmgan_compress.core.configs import find_config
-from mmgan_compress.engine import stages
+from mmgan_compress.engine import pipeline
 from mmgan_compress.core.commands import interruptible
-from mmgan_compress.engine.jobs import locked, run_logged
+from mmgan_compress.engine.processes import locked, run_logged
 
 
 def dead(pid):
@@ -123,43 +123,46 @@ def test_one_pipeline_per_folder(capsys):
     assert calls('2_b') == 1
 
 
-def command(kind, **keys):
-    site = stages.Site(Path('work/2_b'), Path(), Path('tools'))
-    return stages.build_stage(kind, keys, site).command(Path('out'), False)
+def one(**keys):
+    """Return a pipeline's only stage."""
+    write_config([dict(keys, name='b')])
+    return read('p.py', Path('work'), tools='tools')['b']
 
 
 def test_commands():
-    assert command('compress', source='s.pth', pruner='NormWidths',
-                   budget=['macs_paper=1e9', 'params=2e6'], size=256) == [
-        'tools/compress.py', 's.pth', '--pruner', 'NormWidths', '--budget',
-        'macs_paper=1e9', 'params=2e6', '--size', '256', '--out', 'out']
-    assert command('compress', source='s.pth', pruner='SlimExtraction',
-                   threads=1, training='omgd_pix2pix.py') == [
-        'tools/compress.py', 's.pth', '--pruner', 'SlimExtraction',
-        '--threads', '1', '--training', find_config('omgd_pix2pix.py'),
-        '--out', 'out']
-    assert command('export', source='s.pth', dynamic=True) == [
-        'tools/export.py', 's.pth', '--dynamic', '--out', 'out']
+    def arguments(**keys):
+        return one(**keys).arguments(Path('out'))
+
+    assert arguments(run='compress', source='s.pth', pruner='NormWidths',
+                     budget=['macs_paper=1e9', 'params=2e6'], size=256) == [
+        's.pth', '--pruner', 'NormWidths', '--budget', 'macs_paper=1e9',
+        'params=2e6', '--size', '256', '--out', 'out']
+    assert arguments(run='compress', source='s.pth', pruner='SlimExtraction',
+                     threads=1, training='omgd_pix2pix.py') == [
+        's.pth', '--pruner', 'SlimExtraction', '--threads', '1', '--training',
+        find_config('omgd_pix2pix.py'), '--out', 'out']
+    assert arguments(run='export', source='s.pth', dynamic=True,
+                     uint8=False) == ['s.pth', '--dynamic', '--out', 'out']
     name = 'image-translation_openvino_static-256x256.py'
-    assert command('export', source='s.pth', deploy_cfg=name, uint8=True) == [
-        'tools/export.py', 's.pth', '--deploy-cfg', find_config(name),
-        '--uint8', '--out', 'out']
+    assert arguments(run='export', source='s.pth', deploy_cfg=name,
+                     uint8=True) == [
+        's.pth', '--deploy-cfg', find_config(name), '--uint8', '--out', 'out']
 
 
-@pytest.mark.parametrize('kind, key, keys', [
+@pytest.mark.parametrize('run, key, keys', [
+    ('write', 'training', dict(text='a')),
     ('export', 'deploy_cfg', {}),
     ('compress', 'training', dict(pruner='NormWidths')),
     ('compress', 'finetune', dict(pruner='NormWidths')),
     ('quantize', 'test', {}), ('quantize', 'calibration', {})])
-def test_what_a_config_says_is_an_input(kind, key, keys):
+def test_what_a_config_says_is_an_input(run, key, keys):
     """Its base, too; a comment does not count."""
     Path('base.py').write_text('a = 1\n')
     Path('config.py').write_text("_base_ = 'base.py'\n")
-    site = stages.Site(Path('work/2_b'), Path(), Path('tools'))
 
     def inputs():
-        return stages.build_stage(kind, dict(
-            keys, source='s.pth', **{key: 'config.py'}), site).inputs()
+        return one(run=run, source='s.pth', **keys,
+                   **{key: 'config.py'}).inputs()
 
     before = inputs()
     Path('base.py').write_text('a = 1  # one\n')
@@ -170,9 +173,9 @@ def test_what_a_config_says_is_an_input(kind, key, keys):
 
 
 def test_images_to_calibrate_on_are_no_config():
-    site = stages.Site(Path('work/2_b'), Path(), Path('tools'))
-    stages.build_stage('quantize', dict(source='s.pth', calibration='images'),
-                       site).inputs()
+    step = one(run='quantize', source='s.pth', calibration='images')
+    assert 'contents of images' not in step.inputs()
+    assert step.args.calibration == 'images'
 
 
 @pytest.fixture
@@ -193,13 +196,16 @@ def training(folder, vgg_file):
 def test_a_training_by_the_command(training, monkeypatch):
     """The student is that of the file, and the command leaves a recipe."""
     cfg_options = {'optim_wrapper.student.optimizer.lr': 0.}
-    write_config([dict(training, inherit=True, cfg_options=cfg_options)])
+    write_config([
+        dict(training, inherit=True, cfg_options=cfg_options),
+        dict(name='e', run='export', source='{t}/student.pth', size=32)])
     monkeypatch.setattr(sys, 'argv', ['pipeline.py', 'p.py'])
     runpy.run_path(str(REPO / 'tools/pipeline.py'), run_name='__main__')
     student = torch.load('work_dirs/p/1_t/run/student.pth', weights_only=True)
     source = torch.load('small.pth', weights_only=True)
     for key, value in source['state_dict'].items():
         assert torch.equal(value, student['state_dict'][key]), key
+    assert Path('work_dirs/p/2_e/run/parity.json').is_file()
     recipe = Config.fromfile('work_dirs/p/1_t/recipe.py')
     assert recipe.optim_wrapper.student.optimizer.lr == 0
     run(work_dir='work_dirs/p')  # done
@@ -214,26 +220,21 @@ def test_a_training_by_the_command(training, monkeypatch):
         type='Pretrained', checkpoint='teacher.pth'))])
 def test_weights_that_a_training_starts_from(training, key, value):
     """By their contents; what of this pipeline it takes over is no other."""
-    keys = {k: v for k, v in training.items() if k not in ('name', 'run')}
-    site = stages.Site(Path('work/1_t'), Path(), Path('tools'))
     Path('teacher.pth').write_text('1')
-    stage_ = stages.build_stage('train', dict(
-        keys, inherit=True, cfg_options={key: value}), site)
-    before = stage_.inputs()
-    stage_.prepare()
-    assert stage_.inputs() == before
+    step = one(**dict(training, inherit=True, cfg_options={key: value}))
+    before = step.inputs()
+    step.prepare()
+    assert step.inputs() == before
     Path('teacher.pth').write_text('2')
-    after = stage_.inputs()
+    after = step.inputs()
     assert {name for name in before if after[name] != before[name]} == {
         'file teacher.pth'}
 
 
 def recipe_of(training, **changes):
     """Return the recipe that a stage writes."""
-    keys = {k: v for k, v in training.items() if k not in ('name', 'run')}
-    site = stages.Site(Path('work/1_t'), Path(), Path('tools'))
-    stages.build_stage('train', dict(keys, **changes), site).prepare()
-    return Config.fromfile('work/1_t/recipe.py')
+    one(**dict(training, **changes)).prepare()
+    return Config.fromfile('work/1_b/recipe.py')
 
 
 def test_networks_are_taken_over(training, monkeypatch):
@@ -242,7 +243,7 @@ def test_networks_are_taken_over(training, monkeypatch):
     assert generator.base_channels == 2
     assert 'init_cfg' not in generator
     both = dict(edges=dict(type='A'), shoes=dict(type='B'))
-    monkeypatch.setattr(stages, 'student_info', lambda path: dict(
+    monkeypatch.setattr(pipeline, 'student_info', lambda path: dict(
         generator=both['shoes'], generators=both, reachable=list(both)))
     assert recipe_of(training).model.generator.to_dict() == dict(
         shoes=both['shoes'])  # the one that it trains

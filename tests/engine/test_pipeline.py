@@ -1,10 +1,13 @@
 """Pipelines: order, what is done again, what is refused."""
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipelines import (CHAIN, Write, calls, folder, refused, result,  # noqa
+from pipelines import (CHAIN, WRITE, calls, folder, refused, result,  # noqa
                        run, stage, statuses, write_config)
+
+from mmgan_compress.engine.pipeline import COMMANDS
 
 
 def test_order_and_nothing_is_done_twice(capsys):
@@ -57,7 +60,7 @@ def test_failed_stage_may_be_changed():
 
 
 def test_command_without_result_fails(monkeypatch):
-    monkeypatch.setattr(Write, 'result', 'other.pth')
+    monkeypatch.setitem(COMMANDS, 'write', replace(WRITE, result='other.pth'))
     assert 'left no work/1_a/part/other.pth' in refused([stage('a')])
     assert statuses() == dict(a='failed')
 
@@ -140,16 +143,17 @@ def test_lost_and_foreign_results_are_refused():
     ([], 'is no pipeline'),
     ([stage('a'), stage('a')], "two stages are called 'a'"),
     ([stage('a/b')], "a stage is called 'a/b'"),
-    ([dict(name='a')], 'no run='),
-    ([dict(name='a', run='fly')], "run='fly' is unknown, choose one of "
+    ([dict(name='a')], 'it has run=None, choose one of'),
+    ([dict(name='a', run='fly')], "it has run='fly', choose one of "
      "['compress', 'count', 'export', 'quantize', 'report', 'search', "
      "'train', 'write']"),
-    ([stage('a', source='{x}/f')], "there is no stage 'x', only ['a']"),
+    ([stage('a', source='{x}/f')], "'x' is no earlier stage, these are"),
     ([stage('a', source='{b}/f'), stage('b')], "'b' is no earlier stage"),
     ([stage('a', source='{a}/f')], "'a' is no earlier stage"),
     ([stage('a', source='nothing')], "no file 'nothing'"),
-    ([stage('a', size=3)], "has no ['size'], its keys are ['text', "),
-    ([dict(name='a', run='write')], "needs ['text']"),
+    ([stage('a', size=3)], "stage 'a': unrecognized arguments: --size 3"),
+    ([dict(name='a', run='write')],
+     "'a': the following arguments are required: text"),
     ([dict(name='a', run='train', config='no.py')], "no config 'no.py'"),
     ([dict(name='a', run='compress', source='{first}/student.pth',
            pruner='Lawnmower', budget=[])],
@@ -161,7 +165,17 @@ def test_lost_and_foreign_results_are_refused():
     ([dict(name='a', run='compress', source='{first}/student.pth',
            pruner='MaskExtraction', finetune='r.py')], "no config 'r.py'"),
     ([dict(name='a', run='train', config='r.py', inherit=True)],
-     'inherit=True'),
+     "no config 'r.py'"),
+    ([dict(name='a', run='train', config='omgd_pix2pix.py', inherit=True)],
+     'inherit=True takes'),
+    ([dict(name='a', run='train', config='r')], "no config 'r'"),
+    ([dict(name='a', run='train')], 'arguments are required: config'),
+    ([dict(name='a', run='train', config='omgd_pix2pix.py', size=3)],
+     'unrecognized arguments: --size 3'),
+    ([dict(name='a', run='compress', source='{first}/student.pth',
+           pruner='NormWidths', budget=['macs=1'], tolerance=1)],
+     "--tolerance: '1' is no number from 0 to below 1"),
+    ([stage('a', out='x')], "the pipeline itself sets ['out']"),
 ])
 def test_mistakes_are_found_before_the_first_stage(entries, words):
     """Also in a late stage, where hours would be lost."""

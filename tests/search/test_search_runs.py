@@ -17,7 +17,7 @@ from mmgan_compress import load_student, save_student
 from mmgan_compress.core.sliced_forward import recalibrate
 from mmgan_compress.core.search_space import read_configuration
 from mmgan_compress.datasets.images import origin_of
-from mmgan_compress.engine.jobs import locked
+from mmgan_compress.engine.processes import locked
 from mmgan_compress.registry import DATASETS
 from mmgan_compress.search.scoring import (SubnetScorer, check_origin,
                                            read_host)
