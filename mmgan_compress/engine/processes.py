@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from filelock import lock_descriptor
-
 LOCK = 'in_use.lock'
 # Seconds. Workers of data loaders look every 5 s whether their parent lives
 # (MP_STATUS_CHECK_INTERVAL of torch).
@@ -49,13 +47,22 @@ def is_locked(folder: Path) -> bool:
     if not (folder / LOCK).is_file():
         return False
     with open(folder / LOCK, 'r+') as lock:
-        return not lock_descriptor(lock.fileno(), blocking=False)
+        return not _try(lock)
+
+
+def _try(lock: IO) -> bool:
+    import fcntl  # POSIX only, and every engine module is always imported
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _take(lock: IO, folder: Path, instead: str):
     """Lock; wait a moment where only orphans of a killed process do."""
     end = time.monotonic() + _PATIENCE
-    while not lock_descriptor(lock.fileno(), blocking=False):
+    while not _try(lock):
         lock.seek(0)
         owner = lock.read()
         alive = owner.isdigit() and _alive(int(owner))

@@ -152,8 +152,10 @@ def test_killed_run_ends_bit_equal(finished, tmp_path):
     _, cfg, _, last = finished
     total = last['meta']['iter']
     without_report(cfg).dump(tmp_path / 'recipe.py')
+    tmp_path /= 'run'
     command = [sys.executable, str(REPO / 'tools/train.py'),
-               str(tmp_path / 'recipe.py'), '--work-dir', str(tmp_path)]
+               str(tmp_path.parent / 'recipe.py'), '--work-dir',
+               str(tmp_path)]
     chance = random.SystemRandom()  # runs in this process seed the other
     at, wait = chance.randrange(1, total - 1), chance.uniform(0, 0.2)
     written = tmp_path / 'last_checkpoint'
