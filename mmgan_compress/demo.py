@@ -245,6 +245,7 @@ def _swap_slimming(cfg: Config, paired: bool):
         cfg.train_dataloader.batch_size = 1  # 4 would take ten minutes
     distiller.schedule = ConfigDict(epochs=800, constant=800, block=400,
                                     iters_per_epoch=1)
+    cfg.default_hooks.student.pop('since', None)  # of the recipe's epochs
     for name, rate in _SLIMMING_RATES.items():
         if name in cfg.optim_wrapper:
             cfg.optim_wrapper[name].optimizer.lr = rate

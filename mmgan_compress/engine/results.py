@@ -71,6 +71,12 @@ class StudentHook(Hook):
         check_model(unwrap(runner.model))
         if self.metric is None or runner.val_loop is None:
             return
+        epochs = runner.train_loop.schedule.epochs
+        if self.since > epochs:
+            raise ValueError(
+                f'the best student is chosen from epoch {self.since} on, and '
+                f'the schedule has {epochs}: set default_hooks.student.since '
+                'to an epoch of it')
         evaluator = runner.val_loop.evaluator
         check_names([self.metric], evaluator)
         computed = {name for metric in evaluator.metrics

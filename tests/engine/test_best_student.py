@@ -106,3 +106,11 @@ def test_scales_stay_with_the_generator_that_they_are_of(both, tmp_path):
     assert runs['whole'] == runs['rest']
     assert runs['whole']['horse'] == last['horse']  # the best is the last
     assert runs['whole']['zebra'] != last['zebra']
+
+
+def test_an_epoch_that_never_comes_chooses_no_student(both, tmp_path):
+    cfg = both('zebra')
+    cfg.default_hooks.student.since = 101
+    with pytest.raises(ValueError, match='from epoch 101 on, and the schedule '
+                                         'has 4'):
+        train(cfg, tmp_path)
