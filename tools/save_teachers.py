@@ -4,7 +4,6 @@ python tools/save_teachers.py work_dirs/RUN/iter_N.pth teachers.pth
 The file goes into a recipe as `model.distiller.teacher_checkpoints`.
 """
 import argparse
-import pickle
 import sys
 from pathlib import Path
 
@@ -27,17 +26,12 @@ def main():
                         help='replace a file that is there')
     args = parser.parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    import torch
-
     from mmgan_compress.core.files import refuse_taken, write_tensors
+    from mmgan_compress.core.tensor_files import load_tensors
     refuse_taken([args.out], [args.checkpoint], args.overwrite)
     try:
-        state = torch.load(args.checkpoint, map_location='cpu',
-                           weights_only=True)['state_dict']
-    except FileNotFoundError:
-        raise
-    except (EOFError, KeyError, OSError, RuntimeError, TypeError,
-            pickle.UnpicklingError) as error:  # torch has no one kind
+        state = load_tensors(args.checkpoint)['state_dict']
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{args.checkpoint} is no checkpoint of a run, or '
                          'only a part of one: expected iter_N.pth') from error
     inside = {k.removeprefix('distiller.'): v for k, v in state.items()
