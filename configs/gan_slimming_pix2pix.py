@@ -7,7 +7,7 @@ domain_a, domain_b = _base_.domain_a, _base_.domain_b
 # of gan_compression_pix2pix-resnet64-teacher, which trains the teacher
 judge = dict(_base_.patch, norm_cfg=dict(type='IN'))
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.dense, **_base_.affine),
     default_domain=domain_b,
     reachable_domains=[domain_b],

@@ -17,7 +17,7 @@ widths = {
 }
 patch = dict(_base_.teacher.discriminator)
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator={
         domain_b: dict(type='mmgan_compress.SlimNetwork', arch=arch,
                        widths=widths[domain_b]),
@@ -36,10 +36,10 @@ model = dict(
             type='mmgan_compress.GatedPatchDiscriminator',
             discriminator=dict(patch, norm_cfg=dict(type='BN')),
             threshold=0.5),
-        terms=[
+        losses=[
             # behind the second down-sampling and the 3rd, 6th and 9th block
             dict(
-                type='mmgan_compress.CooperativeTerm',
+                type='mmgan_compress.CooperativeLoss',
                 content_weight=0.01,
                 gram_weight=10.,
                 layers=['model.9', 'model.12', 'model.15', 'model.18'],

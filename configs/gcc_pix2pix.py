@@ -22,9 +22,9 @@ model = dict(
             type='mmgan_compress.GatedPatchDiscriminator',
             discriminator=_base_.patch,
             threshold=0.5),
-        terms=[
+        losses=[
             dict(
-                type='mmgan_compress.CooperativeTerm',
+                type='mmgan_compress.CooperativeLoss',
                 content_weight=50.,
                 gram_weight=1e4,
                 layers=_base_.taps,

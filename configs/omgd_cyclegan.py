@@ -6,7 +6,7 @@ domain_a, domain_b = _base_.domain_a, _base_.domain_b
 student_width = 16
 
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.generator, base_channels=student_width),
     default_domain=domain_b,
     reachable_domains=[domain_b],  # both domains: distil both directions

@@ -7,7 +7,7 @@ domain_a, domain_b = _base_.domain_a, _base_.domain_b
 wide_width, deep_width, student_width = 64, 16, 16
 
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.generator, base_channels=student_width),
     default_domain=domain_b,
     reachable_domains=[domain_b],
@@ -37,7 +37,7 @@ optimizer = _base_.optimizer
 optim_wrapper = dict(
     constructor='MultiOptimWrapperConstructor',
     student=dict(
-        modules=['generators', 'distiller.terms'], optimizer=optimizer),
+        modules=['generators', 'distiller.losses'], optimizer=optimizer),
     teachers=dict(modules=['distiller.teachers'], optimizer=optimizer),
     discriminators=dict(
         modules=['distiller.discriminator'], optimizer=optimizer))

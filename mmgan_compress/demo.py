@@ -139,8 +139,8 @@ def _swap_data(cfg: Config, root: str, paired: bool):
 def _swap_student(model: ConfigDict):
     """Narrow the student; one that is compared with the teacher layer by
     layer becomes a ResNet, as the demo's teachers are."""
-    by_layer = any(term.type.endswith('CooperativeTerm') or term.get(
-        'on') == 'scale' for term in model.distiller.get('terms') or [])
+    by_layer = any(loss.type.endswith('CooperativeLoss') or loss.get(
+        'on') == 'scale' for loss in model.distiller.get('losses') or [])
     if 'type' not in model.generator or by_layer:
         model.generator = ConfigDict(_SEPARABLE)
         return
@@ -211,16 +211,16 @@ def _swap_taps(distiller: ConfigDict, paired: bool):
     if '.CRD' in distiller.type:  # 64 patches, as in an image of 256 pixels
         distiller.relation = ConfigDict(
             distiller.get('relation') or {}, patch_size=SIZE // 8)
-    for term in distiller.get('terms') or []:
-        if term.get('layers'):
-            term.target_layers = _TEACHER_TAPS
-        if term.type.endswith('CooperativeTerm'):
-            term.layers = _STUDENT_TAPS
-            term.weight = _COOPERATIVE if paired else 1.
-        if term.get('discriminator_layers') and paired:
-            term.discriminator_layers = ['blocks.1.0', 'blocks.3.0']
-        if term.get('on') == 'scale':  # instance norm has none
-            term.on = 'weight'
+    for loss in distiller.get('losses') or []:
+        if loss.get('layers'):
+            loss.target_layers = _TEACHER_TAPS
+        if loss.type.endswith('CooperativeLoss'):
+            loss.layers = _STUDENT_TAPS
+            loss.weight = _COOPERATIVE if paired else 1.
+        if loss.get('discriminator_layers') and paired:
+            loss.discriminator_layers = ['blocks.1.0', 'blocks.3.0']
+        if loss.get('on') == 'scale':  # instance norm has none
+            loss.on = 'weight'
 
 
 def _swap_training(cfg: Config):

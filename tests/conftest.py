@@ -30,12 +30,12 @@ def vgg_file(tmp_path_factory):
 def recipe(tmp_path, vgg_file):
     """Return a maker of toy recipes without a report.
 
-    By method, host, hooks of this package and arguments of the distiller.
+    By method, model, hooks of this package and arguments of the distiller.
     """
     from toy import toy_config, without_report
 
-    def make(method, host, hooks=(), **distiller):
-        cfg = toy_config(host, tmp_path / f'data_{host}', vgg_file,
+    def make(method, model, hooks=(), **distiller):
+        cfg = toy_config(model, tmp_path / f'data_{model}', vgg_file,
                          method=method)
         cfg.model.distiller.update(distiller)
         cfg.custom_hooks = [dict(hook, type=f'mmgan_compress.{hook["type"]}')

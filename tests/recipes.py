@@ -48,32 +48,32 @@ def load(name):
     return cfg
 
 
-def build_host(cfg, device='meta'):
+def build_model(cfg, device='meta'):
     """Build the model as Runner does, on 'meta' in a fraction of a second."""
     with DefaultScope.overwrite_default_scope('mmagic'), torch.device(device):
         return MODELS.build(copy.deepcopy(cfg.model))
 
 
 @functools.cache
-def host_of(name):
+def model_of(name):
     """Return the model of a recipe as it is; built once, for reading."""
-    return build_host(load(name))
+    return build_model(load(name))
 
 
-def build_optimizers(cfg, host):
+def build_optimizers(cfg, model):
     with DefaultScope.overwrite_default_scope('mmagic'):
-        return build_optim_wrapper(host, copy.deepcopy(cfg.optim_wrapper))
+        return build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
 
 
-def check_optimizers(cfg, host):
+def check_optimizers(cfg, model):
     """Everything that can learn is in exactly one optimizer."""
-    wrappers = build_optimizers(cfg, host)
+    wrappers = build_optimizers(cfg, model)
     held = [id(p) for wrapper in wrappers.values()
             for group in wrapper.param_groups for p in group['params']]
-    free = [id(p) for p in host.parameters() if p.requires_grad]
+    free = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(held) == sorted(free)
-    if host.distiller.offline:
+    if model.distiller.offline:
         assert not {'teachers', 'discriminators'} & set(wrappers.keys())
         assert not any(p.requires_grad for network in
-                       host.distiller.teacher_side()
+                       model.distiller.teacher_side()
                        for p in network.parameters())

@@ -27,37 +27,37 @@ GENERATORS = {
 MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4)
 
 
-def make_host(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
-    """Build a host with weights, and batch norms that have seen images."""
+def make_model(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
+    """Build a model with weights, and batch norms that have seen images."""
     torch.manual_seed(seed)
     config = dict(GENERATORS[kind], **overrides)
     with DefaultScope.overwrite_default_scope('mmagic'):
-        host = MODELS.build(dict(
-            type='mmgan_compress.DistilledTranslator', generator=config,
+        model = MODELS.build(dict(
+            type='mmgan_compress.DistillationModel', generator=config,
             default_domain='zebra', reachable_domains=list(reachable),
             related_domains=['horse', 'zebra']))
-    host.init_weights()
-    for module in host.modules():
+    model.init_weights()
+    for module in model.modules():
         if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
             torch.nn.init.kaiming_normal_(module.weight)
         elif getattr(module, 'running_var', None) is not None:
             module.running_mean.normal_(0, 0.5)
             module.running_var.uniform_(0.5, 2)
             module.weight.data.uniform_(0.5, 1.5)
-    return host
+    return model
 
 
 def make_student(path, kind='resnet', **kwargs):
-    """Save a tiny student; return its host."""
-    host = make_host(kind, **kwargs)
-    save_student(path, host, source='Test', image_size=64)
-    return host
+    """Save a tiny student; return its model."""
+    model = make_model(kind, **kwargs)
+    save_student(path, model, source='Test', image_size=64)
+    return model
 
 
-def expected(host, x):
-    """Return what the host's generator gives in eval mode."""
+def expected(model, x):
+    """Return what the model's generator gives in eval mode."""
     with torch.no_grad():
-        return host.generators['zebra'].eval()(x)
+        return model.generators['zebra'].eval()(x)
 
 
 def run_python(code, *args, cwd):

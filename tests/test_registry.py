@@ -15,7 +15,7 @@ from mmgan_compress.registry import (DISTILLERS, HOOKS, LOOPS, MODELS,
 
 REGISTRIES = dict(OMGDCycleGAN=DISTILLERS, TorchPruner=PRUNERS,
                   NNIPruner=PRUNERS, ORTStatic=QUANTIZERS, nsga2=SEARCHERS,
-                  SSIMTerm=MODELS, StudentHook=HOOKS, DistillTrainLoop=LOOPS)
+                  SSIMLoss=MODELS, StudentHook=HOOKS, DistillTrainLoop=LOOPS)
 
 
 @pytest.mark.parametrize('name', REGISTRIES)

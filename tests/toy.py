@@ -53,34 +53,34 @@ def write_images(root, folders: dict[str, int], paired: bool = False):
             Image.fromarray(seed).resize(size).save(path / f'{index}.png')
 
 
-def recipe_of(method: str, host: str) -> Path:
+def recipe_of(method: str, model: str) -> Path:
     """Return the file of a method's main recipe.
 
     Args:
         method (str): ``'omgd'``, ``'crd'``, ``'gcc'`` or ``'plain'``.
-        host (str): ``'cyclegan'`` or ``'pix2pix'``.
+        model (str): ``'cyclegan'`` or ``'pix2pix'``.
     """
     if method != 'plain':
-        return REPO / f'configs/{method}_{host}.py'
-    size = '1xb1-200e_horse2zebra' if host == 'cyclegan' else \
+        return REPO / f'configs/{method}_{model}.py'
+    size = '1xb1-200e_horse2zebra' if model == 'cyclegan' else \
         '1xb4-200e_edges2shoes'
-    student = 'mobile16' if host == 'cyclegan' else 'unet16'
-    return REPO / f'configs/plain/plain_{host}-{student}_{size}.py'
+    student = 'mobile16' if model == 'cyclegan' else 'unet16'
+    return REPO / f'configs/plain/plain_{model}-{student}_{size}.py'
 
 
-def toy_config(host: str, root, vgg: str, work_dir='unused',
+def toy_config(model: str, root, vgg: str, work_dir='unused',
                method: str = 'omgd') -> Config:
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
-        host (str): ``'cyclegan'`` or ``'pix2pix'``.
+        model (str): ``'cyclegan'`` or ``'pix2pix'``.
         root (Path): Where data are written if it does not exist.
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
         method (str): As of :func:`recipe_of`.
     """
-    cfg = Config.fromfile(recipe_of(method, host))
-    paired = host == 'pix2pix'
+    cfg = Config.fromfile(recipe_of(method, model))
+    paired = model == 'pix2pix'
     if not Path(root).exists():
         sides = [''] if paired else ['A', 'B']
         write_images(root, {f'{split}{side}': count for side in sides
@@ -184,34 +184,34 @@ def last_checkpoint(runner: Runner) -> dict:
                       weights_only=True)
 
 
-def batch(host, seed: int = 1) -> dict:
+def batch(model, seed: int = 1) -> dict:
     """Return inputs of a step, and of the distiller's further streams."""
     torch.manual_seed(seed)
     streams = {
         name: {f'img_{d}': torch.rand(2, 3, SIZE, SIZE) * 2 - 1
-               for d in host._related_domains}
-        for name in ('main', *host.distiller.streams)
+               for d in model._related_domains}
+        for name in ('main', *model.distiller.streams)
     }
     return {**streams.pop('main'), **streams}
 
 
-def build_host(cfg: Config, seed: int = 0):
-    """Build and initialise the host of a config, without a runner."""
+def build_model(cfg: Config, seed: int = 0):
+    """Build and initialise the model of a config, without a runner."""
     torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope('mmagic'):
-        host = MODELS.build(cfg.model)
-    host.init_weights()
-    return host
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model
 
 
-def optimizers(host, cfg: Config, lr: Optional[float] = 1e-3):
-    """Build the config's optimizers for a host, at one rate or its own."""
+def optimizers(model, cfg: Config, lr: Optional[float] = 1e-3):
+    """Build the config's optimizers for a model, at one rate or its own."""
     from mmagic.engine.optimizers import MultiOptimWrapperConstructor
     wanted = {k: v for k, v in cfg.optim_wrapper.to_dict().items()
               if isinstance(v, dict)}
     for wrapper in wanted.values():
         wrapper['optimizer']['lr'] = lr or wrapper['optimizer']['lr']
-    return MultiOptimWrapperConstructor(wanted)(host)
+    return MultiOptimWrapperConstructor(wanted)(model)
 
 
 def snapshot(module) -> dict:
@@ -229,7 +229,7 @@ class Trainer:
     """What hooks see of a Runner, around the distiller's own steps."""
 
     def __init__(self, cfg, *hooks, start=0):
-        self.model = build_host(cfg)
+        self.model = build_model(cfg)
         self.distiller = self.model.distiller
         self.optim_wrapper = optimizers(self.model, cfg)
         self.hooks = sorted(hooks, key=lambda h: get_priority(h.priority))

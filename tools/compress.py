@@ -169,11 +169,11 @@ def fit(recipe, args: argparse.Namespace, students: dict,
     Returns:
         list[str]: What of the recipe is left out.
     """
-    from mmgan_compress.engine import finetune, finetune_terms
+    from mmgan_compress.engine import finetune, finetune_losses
     out = Path(args.out)
     if not args.finetune and None in (
-            finetune_terms.feature_taps(net) for net, _ in teachers.values()):
-        finetune_terms.leave_out_taps(recipe)
+            finetune_losses.feature_taps(net) for net, _ in teachers.values()):
+        finetune_losses.leave_out_taps(recipe)
     dense = str(out / DENSE) if is_config(args.source) else args.source
     return finetune.fit_networks(
         recipe, students, teachers,

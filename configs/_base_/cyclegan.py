@@ -26,15 +26,15 @@ optimizer = _base_.optimizer
 teaching = dict(
     constructor='MultiOptimWrapperConstructor',
     student=dict(
-        modules=['generators', 'distiller.terms'], optimizer=optimizer),
+        modules=['generators', 'distiller.losses'], optimizer=optimizer),
     teachers=dict(
         modules=['distiller.teacher.generators'], optimizer=optimizer),
     discriminators=dict(
         modules=['distiller.teacher.discriminators'], optimizer=optimizer))
 # what OMGD's student imitates, for recipes that put something beside it
 imitation = [
-    dict(type='mmgan_compress.SSIMTerm', weight=10.),
-    dict(type='mmgan_compress.StyleTerm', weight=1e4),
-    dict(type='mmgan_compress.PerceptualTerm', weight=10.),
-    dict(type='mmgan_compress.TotalVariationTerm', weight=1e-5)
+    dict(type='mmgan_compress.SSIMLoss', weight=10.),
+    dict(type='mmgan_compress.StyleLoss', weight=1e4),
+    dict(type='mmgan_compress.PerceptualLoss', weight=10.),
+    dict(type='mmgan_compress.TotalVariationLoss', weight=1e-5)
 ]

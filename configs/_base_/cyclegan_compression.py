@@ -3,12 +3,12 @@ _base_ = ['cyclegan.py', 'gan_compression.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.mobile, base_channels=32)
-term = dict(
-    type='mmgan_compress.FeatureMapTerm',
+loss = dict(
+    type='mmgan_compress.FeatureMapLoss',
     weight=0.01,
     layers=_base_.mobile_taps)
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     default_domain=domain_b,
     reachable_domains=[domain_b],
     related_domains=[domain_a, domain_b],
@@ -20,7 +20,7 @@ model = dict(
         student_discriminator=_base_.teacher.discriminator,
         gan_type='lsgan',
         pixel_loss_weight=10.,
-        terms=[term]))
+        losses=[loss]))
 optim_wrapper = _base_.playing
 
-demo = {'model.distiller.terms': [dict(term, layers=_base_.demo_taps)]}
+demo = {'model.distiller.losses': [dict(loss, layers=_base_.demo_taps)]}

@@ -3,7 +3,7 @@ _base_ = ['cyclegan.py', 'gan_slimming.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.dense, **_base_.affine),
     default_domain=domain_b,
     reachable_domains=[domain_b],

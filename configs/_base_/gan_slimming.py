@@ -11,14 +11,14 @@ learning = dict(
     offline=True,
     start_from_teacher=True,
     buffer_size=50,
-    terms=[dict(type='mmgan_compress.SlimmingPerceptualTerm', weight=20.)],
+    losses=[dict(type='mmgan_compress.SlimmingPerceptualLoss', weight=20.)],
     schedule=dict(epochs=200, constant=200, block=20))
 
 adam = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)
 slimming = dict(
     constructor='MultiOptimWrapperConstructor',
     student=dict(
-        modules=['distiller.weights', 'distiller.terms'], optimizer=adam),
+        modules=['distiller.weights', 'distiller.losses'], optimizer=adam),
     scales=dict(
         modules=['distiller.scales'],
         optimizer=dict(type='SGD', lr=0.1, momentum=0.5)),
@@ -30,7 +30,7 @@ fine_tuning = dict(
     constructor='MultiOptimWrapperConstructor',
     student=dict(
         modules=[
-            'distiller.weights', 'distiller.scales', 'distiller.terms'
+            'distiller.weights', 'distiller.scales', 'distiller.losses'
         ],
         optimizer=fine_adam),
     student_discriminators=dict(

@@ -6,7 +6,7 @@ data_root = 'data/maps'  # train test, of side-by-side pairs
 domain_a, domain_b = 'aerial', 'map'  # left and right half of a pair
 source, target = domain_b, domain_a  # --direction BtoA
 
-term = dict(_base_.term, weight=0.01)
+loss = dict(_base_.loss, weight=0.01)
 model = dict(
     default_domain=target,
     reachable_domains=[target],
@@ -15,7 +15,7 @@ model = dict(
         teachers=dict(wide=dict(base_channels=96)),
         teacher_checkpoints=['teachers/pix2pix-mobile96_maps.pth'],
         pixel_loss_weight=10.,
-        terms=[term]))
+        losses=[loss]))
 
 alone = dict(pixel_loss_weight=10.)
 

@@ -4,12 +4,12 @@ _base_ = ['pix2pix.py', 'gan_compression.py']
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.mobile, base_channels=48)
 discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
-term = dict(
-    type='mmgan_compress.FeatureMapTerm',
+loss = dict(
+    type='mmgan_compress.FeatureMapLoss',
     weight=1.,
     layers=_base_.mobile_taps)
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     default_domain=domain_b,
     reachable_domains=[domain_b],
     related_domains=[domain_a, domain_b],
@@ -21,7 +21,7 @@ model = dict(
         student_discriminator=discriminator,
         gan_type='hinge',
         pixel_loss_weight=100.,
-        terms=[term]))
+        losses=[loss]))
 optim_wrapper = _base_.playing
 # the distiller of a teacher, which trains alone
 alone = dict(
@@ -31,7 +31,7 @@ alone = dict(
     pixel_loss_weight=100.)
 
 demo = {
-    'model.distiller.terms': [dict(term, layers=_base_.demo_taps)],
+    'model.distiller.losses': [dict(loss, layers=_base_.demo_taps)],
     # the shipped one has two heads
     'model.distiller.discriminator': None
 }

@@ -17,7 +17,7 @@ optimizer = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
 playing = dict(
     constructor='MultiOptimWrapperConstructor',
     student=dict(
-        modules=['generators', 'distiller.terms'], optimizer=optimizer),
+        modules=['generators', 'distiller.losses'], optimizer=optimizer),
     student_discriminators=dict(
         modules=['distiller.student_discriminators'], optimizer=optimizer))
 # ... against a discriminator with gates (GCC: alpha by Adam's own betas)

@@ -36,8 +36,8 @@ model = dict(
                 norm_cfg=norm_cfg,
                 base_channels=6)),
         discriminator=dict(base_channels=16, norm_cfg=norm_cfg, shared=3),
-        # the student is not what is wanted here: one cheap term, no VGG
-        terms=[dict(type='mmgan_compress.SSIMTerm')],
+        # the student is not what is wanted here: one cheap loss, no VGG
+        losses=[dict(type='mmgan_compress.SSIMLoss')],
         schedule=dict(epochs=5, constant=2, block=5)))
 train_dataloader = dict(num_workers=1, batch_size=1, dataset=dataset)
 # nothing is selected: what training ends with are the teachers

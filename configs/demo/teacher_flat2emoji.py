@@ -30,7 +30,7 @@ model = dict(
     distiller=dict(
         teacher=teacher,
         # the student is not what is wanted here: one epoch, no VGG
-        terms=[dict(type='mmgan_compress.SSIMTerm')],
+        losses=[dict(type='mmgan_compress.SSIMLoss')],
         schedule=dict(epochs=6, constant=3, block=6, student_epochs=1)))
 train_dataloader = dict(num_workers=1, dataset=dataset)
 # nothing is selected: what training ends with is the teacher

@@ -8,10 +8,10 @@ model = dict(
     distiller=dict(
         teacher=dict(generator=dict(_delete_=True, **_base_.dense)),
         teacher_checkpoints=['teachers/cyclegan-dense_horse2zebra.pth'],
-        terms=[dict(_base_.term, target_layers=_base_.resnet_taps)]))
+        losses=[dict(_base_.loss, target_layers=_base_.resnet_taps)]))
 
 demo = {
     'model.generator': dict(arch=dict(_delete_=True, **_base_.demo_mobile)),
-    'model.distiller.terms':
-    [dict(_base_.term, target_layers=_base_.demo_taps)]
+    'model.distiller.losses':
+    [dict(_base_.loss, target_layers=_base_.demo_taps)]
 }

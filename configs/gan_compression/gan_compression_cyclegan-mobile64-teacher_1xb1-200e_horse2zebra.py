@@ -4,7 +4,7 @@ _base_ = ['../_base_/cyclegan_both.py', '../_base_/gan_compression.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.mobile, base_channels=64),
     default_domain=domain_b,
     reachable_domains=[domain_a, domain_b],

@@ -15,7 +15,7 @@ model = dict(
         teachers=dict(wide=dict(_delete_=True, **wide)),
         teacher_checkpoints=['teachers/pix2pix-unet64_edges2shoes.pth'],
         student_discriminator=_base_.patch,
-        terms=[dict(_base_.term, layers=taps)]))
+        losses=[dict(_base_.loss, layers=taps)]))
 
 # five levels; maps of the size of the teacher's, a quarter of the image
 demo = {
@@ -23,9 +23,9 @@ demo = {
     dict(
         arch=dict(_delete_=True, **unet, base_channels=8, num_down=5),
         space=[[8, 6, 4]] * 5),
-    'model.distiller.terms': [
+    'model.distiller.losses': [
         dict(
-            _base_.term,
+            _base_.loss,
             layers=[taps[0], 'model.model.1.model.1.model.2'],
             target_layers=['model.2', 'model.8'])
     ]

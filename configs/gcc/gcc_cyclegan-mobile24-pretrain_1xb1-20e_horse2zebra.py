@@ -9,9 +9,9 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.patch,
-        terms=[
+        losses=[
             dict(
-                type='mmgan_compress.SparsityTerm',
+                type='mmgan_compress.SparsityLoss',
                 weight=1e-3,
                 on='weight',
                 factors={

@@ -6,4 +6,4 @@ model = dict(
     distiller=dict(
         published_features=True,
         average_gap=False,
-        terms=[dict(_base_.model.distiller.terms[0], detach_judged=True)]))
+        losses=[dict(_base_.model.distiller.losses[0], detach_judged=True)]))

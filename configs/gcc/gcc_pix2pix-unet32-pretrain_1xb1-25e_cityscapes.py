@@ -8,9 +8,9 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialPix2Pix',
         student_discriminator=_base_.patch,
-        terms=[
+        losses=[
             dict(
-                type='mmgan_compress.SparsityTerm', weight=1e-2, on='scale')
+                type='mmgan_compress.SparsityLoss', weight=1e-2, on='scale')
         ],
         gan_type='hinge',
         pixel_loss_weight=100.,

@@ -14,6 +14,6 @@ optim_wrapper = dict(
     _delete_=True,
     constructor='MultiOptimWrapperConstructor',
     student=dict(
-        modules=['generators', 'distiller.terms'],
+        modules=['generators', 'distiller.losses'],
         optimizer=_base_.optimizer))
 custom_hooks = []  # nothing to select

@@ -66,11 +66,11 @@ def student_of_config(generator: dict, path: Path, size: int) -> str:
     """
     generator = copy.deepcopy(generator)
     generator.pop('init_cfg', None)  # it may name a file
-    host = MODELS.build(dict(
-        type='mmgan_compress.DistilledTranslator', generator=generator,
+    model = MODELS.build(dict(
+        type='mmgan_compress.DistillationModel', generator=generator,
         default_domain='target', reachable_domains=['target'],
         related_domains=['source', 'target']))
-    return save_student(path, host, source='random weights', image_size=size)
+    return save_student(path, model, source='random weights', image_size=size)
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:

@@ -192,7 +192,7 @@ def backward(wrapper, loss: Union[Tensor, int], *others):
 
     Only its own parameters get any. Where this pass completes its group of
     ``accumulative_counts``, :func:`step` will step; in a group losses are
-    averaged. Computes none where nothing is to be learnt: every term is
+    averaged. Computes none where nothing is to be learnt: every loss is
     switched off, or every network frozen.
 
     On several processes the gradients of a complete group are averaged over

@@ -1,7 +1,7 @@
 """The student plays the GAN game itself, with or without a teacher.
 
 Without one it is ordinary training: the baseline of every method, and the
-first stage of GCC. With one, the terms come on top.
+first stage of GCC. With one, the losses come on top.
 """
 from collections.abc import Sequence
 from typing import Optional
@@ -30,7 +30,7 @@ class PlayingStudent:
 
     Args:
         student_discriminator (dict): Config, of each domain's.
-        terms (Sequence[dict]): What the student learns from a teacher.
+        losses (Sequence[dict]): What the student learns from a teacher.
         discriminator_checkpoint (str | None): Checkpoint of a run of a
             playing student, or its file ``last_checkpoint``, whose
             discriminators go on.
@@ -38,16 +38,16 @@ class PlayingStudent:
     """
 
     def __init__(self, student_discriminator: dict,
-                 terms: Sequence[dict] = (),
+                 losses: Sequence[dict] = (),
                  discriminator_checkpoint: Optional[str] = None, **kwargs):
-        super().__init__(terms=terms, **kwargs)
+        super().__init__(losses=losses, **kwargs)
         self._student_cfg = student_discriminator
         self.student_discriminators = nn.ModuleDict()
         self.discriminator_checkpoint = discriminator_checkpoint
 
-    def attach(self, host):
-        super().attach(host)
-        for domain in host.domains:
+    def attach(self, model):
+        super().attach(model)
+        for domain in model.domains:
             self.student_discriminators[domain] = MODELS.build(
                 self._student_cfg)
 
@@ -95,8 +95,8 @@ class AdversarialPix2Pix(PlayingStudent, PairedOnlineDistiller):
         super().__init__(*args, teachers=teachers or {}, **kwargs)
 
     def train_step(self, inputs, optim_wrapper):
-        domain = self.host.domains[0]
-        source = inputs[f'img_{self.host.source_of(domain)}']
+        domain = self.model.domains[0]
+        source = inputs[f'img_{self.model.source_of(domain)}']
         real = inputs[f'img_{domain}']
         self.iteration += 1
         targets, log = self.run_teachers(domain, inputs, optim_wrapper) \
@@ -107,14 +107,14 @@ class AdversarialPix2Pix(PlayingStudent, PairedOnlineDistiller):
             domain, self.judged_input(source, real),
             self.judged_input(source, image.detach()), optim_wrapper))
         net = self.student_discriminators[domain]
-        with frozen(net), wrapper.optim_context(self.host):
+        with frozen(net), wrapper.optim_context(self.model):
             pred = net(self.judged_input(source, image))
         losses = dict(
             loss_gan=self.gan_loss_weight * gan_loss(
                 self.gan_type, pred, 'g'),
             loss_pixel=self.pixel_loss_weight * F.l1_loss(
                 image.float(), real))
-        losses.update(self.term_losses(domain, source, image, features,
+        losses.update(self.distillation_losses(domain, source, image, features,
                                        targets))
         update(wrapper, sum(losses.values()))
         return {**log, **detached(losses)}
@@ -124,7 +124,7 @@ class AdversarialPix2Pix(PlayingStudent, PairedOnlineDistiller):
         """Update the student's discriminator, 1/2 fake and 1/2 real."""
         wrapper = optim_wrapper['student_discriminators']
         net = self.student_discriminators[domain]
-        with frozen(*self.gates(domain)), wrapper.optim_context(self.host):
+        with frozen(*self.gates(domain)), wrapper.optim_context(self.model):
             losses = {
                 f'loss_disc_{role}': 0.5 * gan_loss(
                     self.gan_type, net(shown), role)
@@ -161,26 +161,26 @@ class AdversarialCycleGAN(CycleGANStep, PlayingStudent,
                  loss_config: dict = dict(
                      cycle_loss_weight=10., id_loss_weight=5.),
                  published_features: bool = False,
-                 stand_ins: bool = False, **kwargs):
-        super().__init__(*args, teacher=teacher, stand_ins=stand_ins,
+                 teacher_snapshots: bool = False, **kwargs):
+        super().__init__(*args, teacher=teacher, teacher_snapshots=teacher_snapshots,
                          **kwargs)
         self.buffer_size, self.image_buffers = buffer_size, {}
         self.loss_config = loss_config
         self.published_features = published_features
 
-    def attach(self, host):
-        if len(host.domains) != 2:
+    def attach(self, model):
+        if len(model.domains) != 2:
             raise ValueError('a CycleGAN generates both of its domains, got '
-                             f'reachable_domains={host.domains}')
-        super().attach(host)
-        for domain in host.domains:
+                             f'reachable_domains={model.domains}')
+        super().attach(model)
+        for domain in model.domains:
             self.image_buffers[domain] = GANImageBuffer(self.buffer_size)
 
     # --- what CycleGANStep asks for ---------------------------------------
     @property
     def generators(self):
         """The student's generators by domain."""
-        return self.host.generators
+        return self.model.generators
 
     @property
     def discriminators(self):
@@ -189,28 +189,28 @@ class AdversarialCycleGAN(CycleGANStep, PlayingStudent,
 
     def source_of(self, domain: str) -> str:
         """Return the domain that ``domain`` is generated from."""
-        return self.host.source_of(domain)
+        return self.model.source_of(domain)
 
     # --- training ---------------------------------------------------------
     def train_step(self, inputs, optim_wrapper):
         self.iteration += 1
-        domains = self.host.domains
+        domains = self.model.domains
         targets, judged, log = self._run_teacher(inputs, optim_wrapper) \
             if any(map(self.distilling, domains)) else ({}, {}, {})
         wrapper = optim_wrapper['student']
-        with wrapper.optim_context(self.host):
+        with wrapper.optim_context(self.model):
             outputs = self.forward_both(
                 inputs, {d: self.layers_of(d) for d in domains})
             losses = self.generator_loss(outputs)
         for d in domains:
-            losses.update(self.term_losses(
+            losses.update(self.distillation_losses(
                 d, inputs[f'img_{self.source_of(d)}'], outputs[f'fake_{d}'],
                 outputs[f'features_{d}'], targets.get(d, {}),
                 judged_targets=judged.get(d, {})))
         update(wrapper, sum(losses.values()))
         wrapper = optim_wrapper['student_discriminators']
         gates = [gate for d in domains for gate in self.gates(d)]
-        with frozen(*gates), wrapper.optim_context(self.host):
+        with frozen(*gates), wrapper.optim_context(self.model):
             losses_d = self.discriminator_loss(outputs, {})
         update(wrapper, sum(losses_d.values()))
         return {**log, **detached({**losses, **losses_d})}
@@ -218,7 +218,7 @@ class AdversarialCycleGAN(CycleGANStep, PlayingStudent,
     def _run_teacher(self, inputs: dict, optim_wrapper) -> tuple:
         """Return targets and, as published, judged features by domain, and
         what to log of the teacher's step."""
-        domains, outputs, log = self.host.domains, {}, {}
+        domains, outputs, log = self.model.domains, {}, {}
         if not self.offline:
             log, outputs = self.teacher.step(
                 inputs, optim_wrapper['teachers'],
@@ -230,9 +230,9 @@ class AdversarialCycleGAN(CycleGANStep, PlayingStudent,
                    for k, v in log.items()}
         targets, judged = {}, {}
         for d in domains:
-            if self.offline or self.stand_ins.teaching('teacher', d):
+            if self.offline or self.teacher_snapshots.teaching('teacher', d):
                 with torch.no_grad(), \
-                        optim_wrapper['student'].optim_context(self.host):
+                        optim_wrapper['student'].optim_context(self.model):
                     own = self.run_teacher('teacher', d, inputs)
             else:
                 own = outputs[f'fake_{d}'], outputs[f'features_{d}']

@@ -1,4 +1,4 @@
-"""What all distillers share: teachers, terms and their taps."""
+"""What all distillers share: teachers, losses and their taps."""
 import dataclasses
 from collections.abc import Sequence
 from typing import Optional
@@ -11,10 +11,10 @@ from ..core.channels import image_channels
 from ..core.schedule import TrainSchedule
 from ..core.feature_extraction import disable_inplace, forward_with_taps
 from ..core.training import frozen
-from ..losses.base import DistillBatch, DistillTerm
+from ..losses.base import DistillBatch, DistillLoss
 from ..registry import MODELS
-from .teacher_snapshots import StandIns
-from .teacher_loading import (check_teachers, check_term, load_teachers,
+from .teacher_snapshots import TeacherSnapshots
+from .teacher_loading import (check_teachers, check_loss, load_teachers,
                               teacher_faults)
 
 # Only channel counts are read at this size, on the meta device; it suits
@@ -26,8 +26,8 @@ class BaseDistiller(nn.Module):
     """Base of the methods: how a student learns from its teachers.
 
     A method overrides :meth:`latest_networks` and :meth:`train_step`. The
-    host model is reached as ``self.host``; the student for a domain is
-    ``self.host.generators[domain]``.
+    model is reached as ``self.model``; the student for a domain is
+    ``self.model.generators[domain]``.
 
     The gradients of the parts of a batch, on several processes or of several
     iterations (``accumulative_counts``), are averaged. So that a sum over
@@ -35,18 +35,18 @@ class BaseDistiller(nn.Module):
     parts, ``self.batch_parts``.
 
     Args:
-        terms (Sequence[dict]): Configs of the distillation terms.
+        losses (Sequence[dict]): Configs of the distillation losses.
         schedule (dict): Arguments of :class:`TrainSchedule`. Where it gives
             no ``iters_per_epoch``, the train loop fills in the loader's.
         perceptual (dict | None): Config of the perceptual network; VGG-16
-            with ImageNet weights where a term uses one.
+            with ImageNet weights where a loss uses one.
         teacher_checkpoints (Sequence[str]): Files from which teachers and
             discriminators start (``tools/save_teachers.py`` writes them; the
             checkpoint of a mmagic CycleGAN is one as it is).
         offline (bool): Teachers are what the checkpoints hold, in eval mode,
             and never train; or they are no networks of ours at all
             (``models/image_teachers.py``).
-        stand_ins (bool): Keep a copy of each teacher that can teach in its
+        teacher_snapshots (bool): Keep a copy of each teacher that can teach in its
             place: hooks put the best weights or an average into it.
     """
     reported_teachers: Sequence[str] = ()
@@ -56,12 +56,12 @@ class BaseDistiller(nn.Module):
     epoch_domain: Optional[str] = None
 
     def __init__(self,
-                 terms: Sequence[dict],
+                 losses: Sequence[dict],
                  schedule: dict,
                  perceptual: Optional[dict] = None,
                  teacher_checkpoints: Sequence[str] = (),
                  offline: bool = False,
-                 stand_ins: bool = False):
+                 teacher_snapshots: bool = False):
         super().__init__()
         self.teacher_checkpoints = list(teacher_checkpoints)
         self.offline = offline
@@ -69,59 +69,59 @@ class BaseDistiller(nn.Module):
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
         self.batch_parts = 1
-        self.term_cfgs = list(terms)
+        self.loss_cfgs = list(losses)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
-        self._has_stand_ins = stand_ins and not offline
-        self.terms = nn.ModuleDict()
-        self.stand_ins = StandIns()
+        self._has_snapshots = teacher_snapshots and not offline
+        self.losses = nn.ModuleDict()
+        self.teacher_snapshots = TeacherSnapshots()
         self.perceptual = None
 
     # --- building -----------------------------------------------------
-    def attach(self, host):
-        """Join the host model; checks layers and teachers by name.
+    def attach(self, model):
+        """Join the model; checks layers and teachers by name.
 
         Raises:
-            KeyError: If a term names an unknown teacher or layer.
-            ValueError: If a term asks for what its teacher does not have.
+            KeyError: If a loss names an unknown teacher or layer.
+            ValueError: If a loss asks for what its teacher does not have.
         """
-        # not a sub-module: the host owns the distiller
-        self.__dict__['host'] = host
+        # not a sub-module: the model owns the distiller
+        self.__dict__['model'] = model
         check_teachers(self)
-        for network in [*host.generators.values(), *self.teacher_side()]:
+        for network in [*model.generators.values(), *self.teacher_side()]:
             disable_inplace(network)
-        for domain in host.domains:  # after in-place layers were mended
+        for domain in model.domains:  # after in-place layers were mended
             for name, networks in self.latest_networks().items():
-                if self._has_stand_ins:
-                    self.stand_ins.include(name, domain, networks[domain])
-            self.terms[domain] = nn.ModuleList(
-                self._build_term(cfg, domain) for cfg in self.term_cfgs)
-        terms = [t for group in self.terms.values() for t in group]
-        if any(term.uses_perceptual for term in terms):
+                if self._has_snapshots:
+                    self.teacher_snapshots.include(name, domain, networks[domain])
+            self.losses[domain] = nn.ModuleList(
+                self._build_loss(cfg, domain) for cfg in self.loss_cfgs)
+        losses = [t for group in self.losses.values() for t in group]
+        if any(loss.uses_perceptual for loss in losses):
             self.perceptual = MODELS.build(self._perceptual_cfg)
         if self.offline:
             for network in self.teacher_side():
                 network.requires_grad_(False)
 
-    def _build_term(self, cfg: dict, domain: str) -> DistillTerm:
-        term = MODELS.build(cfg)
+    def _build_loss(self, cfg: dict, domain: str) -> DistillLoss:
+        loss = MODELS.build(cfg)
         known = {name: nets[domain] for name, nets in
                  self.latest_networks().items()}
-        term.teachers = list(term.teachers or known)
-        unknown = [t for t in term.teachers if t not in known]
+        loss.teachers = list(loss.teachers or known)
+        unknown = [t for t in loss.teachers if t not in known]
         if unknown:
-            raise KeyError(f'{type(term).__name__} names the teacher '
+            raise KeyError(f'{type(loss).__name__} names the teacher '
                            f'{unknown[0]!r}; known are {list(known)}')
-        if term.needs_teacher and not known:
-            raise ValueError(f'{type(term).__name__} needs a teacher, and '
-                             'the distiller has none: leave the term out')
-        for name in term.teachers if term.needs_teacher else []:
-            check_term(term, name, known[name],
+        if loss.needs_teacher and not known:
+            raise ValueError(f'{type(loss).__name__} needs a teacher, and '
+                             'the distiller has none: leave the loss out')
+        for name in loss.teachers if loss.needs_teacher else []:
+            check_loss(loss, name, known[name],
                        self.discriminator_of(name, domain))
-        student = self.host.generators[domain]
-        term.connect(student, {t: known[t] for t in term.teachers},
+        student = self.model.generators[domain]
+        loss.connect(student, {t: known[t] for t in loss.teachers},
                      (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
-        return term
+        return loss
 
     def init_weights(self):
         """Initialise the teachers' side, from a checkpoint if one is given.
@@ -141,11 +141,11 @@ class BaseDistiller(nn.Module):
         if not self.offline:
             return self.teacher_side()
         needed = []
-        for domain in self.host.domains:
+        for domain in self.model.domains:
             for name, networks in self.latest_networks().items():
                 needed.append(networks[domain])
-                if any(term.uses_discriminator and name in term.teachers
-                       for term in self.terms[domain]):
+                if any(loss.uses_discriminator and name in loss.teachers
+                       for loss in self.losses[domain]):
                     needed.append(self.discriminator_of(name, domain))
         return needed
 
@@ -196,11 +196,11 @@ class BaseDistiller(nn.Module):
 
     def training_state(self) -> dict:
         """Return what parameters and buffers do not hold; plain types."""
-        return dict(stand_ins=dict(self.stand_ins.scores))
+        return dict(teacher_snapshots=dict(self.teacher_snapshots.scores))
 
     def load_training_state(self, state: dict):
         """Take back :meth:`training_state`."""
-        self.stand_ins.scores = dict(state['stand_ins'])
+        self.teacher_snapshots.scores = dict(state['teacher_snapshots'])
 
     def notes(self) -> list[str]:
         """Return what every result of this run must state."""
@@ -212,16 +212,16 @@ class BaseDistiller(nn.Module):
         """Return who teaches now, a teacher's latest weights or its stand-in;
         ``'latest:<name>'`` is the teacher as it trains."""
         plain = name.removeprefix('latest:')
-        stand_in = self.stand_ins.teaching(name, domain)
-        return stand_in or self.latest_networks()[plain][domain]
+        snapshot = self.teacher_snapshots.teaching(name, domain)
+        return snapshot or self.latest_networks()[plain][domain]
 
     def run_teacher(self, name: str, domain: str, inputs: dict):
-        """Return a teacher's image and the features that terms ask for."""
+        """Return a teacher's image and the features that losses ask for."""
         network = self.network(name, domain)
         if getattr(network, 'stored', False):
             return inputs[f'img_teacher_{domain}'], {}
         return forward_with_taps(
-            network, inputs[f'img_{self.host.source_of(domain)}'],
+            network, inputs[f'img_{self.model.source_of(domain)}'],
             self.layers_of(domain, name.removeprefix('latest:')))
 
     # --- the student ----------------------------------------------------
@@ -232,39 +232,39 @@ class BaseDistiller(nn.Module):
         return self._layers(domain, 'target_layers', teacher)
 
     def _layers(self, domain: str, kind: str, teacher: Optional[str] = None):
-        """Collect what terms of weight ask for, each layer once."""
+        """Collect what losses of weight ask for, each layer once."""
         return list(dict.fromkeys(
-            layer for term in self.terms[domain]
-            if term.weight and (teacher is None or teacher in term.teachers)
-            for layer in getattr(term, kind)))
+            layer for loss in self.losses[domain]
+            if loss.weight and (teacher is None or teacher in loss.teachers)
+            for layer in getattr(loss, kind)))
 
     def distilling(self, domain: str) -> bool:
-        """Tell whether any term of weight asks a teacher."""
-        return any(term.weight and term.needs_teacher
-                   for term in self.terms[domain])
+        """Tell whether any loss of weight asks a teacher."""
+        return any(loss.weight and loss.needs_teacher
+                   for loss in self.losses[domain])
 
     def run_student(self, domain: str, source: Tensor, wrapper):
-        """Return the student's image and the features that terms ask for.
+        """Return the student's image and the features that losses ask for.
 
         Args:
             domain (str): What is generated.
             source (Tensor): Input images, (N, C, H, W) in [-1, 1].
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
-        with wrapper.optim_context(self.host):
-            return forward_with_taps(self.host.generators[domain], source,
+        with wrapper.optim_context(self.model):
+            return forward_with_taps(self.model.generators[domain], source,
                                      self.layers_of(domain))
 
     def student_losses(self, domain: str, source: Tensor,
                        targets: dict[str, tuple], wrapper) -> dict:
-        """Run the student and return its weighted terms."""
+        """Run the student and return its weighted losses."""
         image, features = self.run_student(domain, source, wrapper)
-        return self.term_losses(domain, source, image, features, targets)
+        return self.distillation_losses(domain, source, image, features, targets)
 
-    def term_losses(self, domain: str, source: Tensor, image: Tensor,
+    def distillation_losses(self, domain: str, source: Tensor, image: Tensor,
                     features: dict, targets: dict[str, tuple],
                     **given) -> dict[str, Tensor]:
-        """Return the weighted terms of a forward pass of the student.
+        """Return the weighted losses of a forward pass of the student.
 
         Args:
             domain (str): What is generated.
@@ -290,19 +290,19 @@ class BaseDistiller(nn.Module):
         losses = {}
         # SSIM's variances, Gram matrices and the weight 1e4 need float32
         with torch.autocast(source.device.type, enabled=False):
-            for term in self.terms[domain]:
-                names = term.teachers if term.needs_teacher else [None]
-                for name in names if term.weight else []:
+            for loss in self.losses[domain]:
+                names = loss.teachers if loss.needs_teacher else [None]
+                for name in names if loss.weight else []:
                     key = '_'.join(filter(None, (
-                        'loss', term.name, domain, name)))
-                    parts = self.batch_parts if term.sums_images else 1
-                    losses[key] = parts * term.weight * term(batch, name)
+                        'loss', loss.name, domain, name)))
+                    parts = self.batch_parts if loss.sums_images else 1
+                    losses[key] = parts * loss.weight * loss(batch, name)
         return losses
 
 
-def own_terms(*terms: dict) -> list[dict]:
-    """Return configs of our terms for use from any default scope."""
-    return [dict(term, _scope_='mmgan_compress') for term in terms]
+def own_losses(*losses: dict) -> list[dict]:
+    """Return configs of our losses for use from any default scope."""
+    return [dict(loss, _scope_='mmgan_compress') for loss in losses]
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

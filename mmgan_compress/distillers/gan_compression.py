@@ -41,9 +41,9 @@ class CompressedStudent(PlayingStudent):
         self.configurations: list[Configuration] = []
 
     # --- building ---------------------------------------------------------
-    def attach(self, host):
-        check_offline_direction(self, host.domains, 'GAN Compression')
-        super().attach(host)
+    def attach(self, model):
+        check_offline_direction(self, model.domains, 'GAN Compression')
+        super().attach(model)
         if not self.latest_networks():
             raise ValueError('GAN Compression needs a teacher, and the '
                              'distiller has none')
@@ -51,11 +51,11 @@ class CompressedStudent(PlayingStudent):
     @property
     def student(self) -> torch.nn.Module:
         """The generator that learns."""
-        return self.host.generators[self.host.domains[0]]
+        return self.model.generators[self.model.domains[0]]
 
     def _beginning(self) -> tuple:
         """Return what student and discriminator begin as; None: anew."""
-        domain, = self.host.domains
+        domain, = self.model.domains
         name = next(iter(self.latest_networks()))
         judge = None if self.discriminator_checkpoint else \
             self.discriminator_of(name, domain)
@@ -90,8 +90,8 @@ class CompressedStudent(PlayingStudent):
         the other's old weights (distillers/base_resnet_distiller.py:
         optimize_parameters)."""
         self.iteration += 1
-        domain, = self.host.domains
-        source = inputs[f'img_{self.host.source_of(domain)}']
+        domain, = self.model.domains
+        source = inputs[f'img_{self.model.source_of(domain)}']
         targets = self.teach(domain, inputs, optim_wrapper)
         rounds = []
         for configuration in self.configurations or [None]:
@@ -120,21 +120,21 @@ class CompressedStudent(PlayingStudent):
                         features: dict, inputs: dict, targets: dict,
                         wrapper) -> dict[str, Tensor]:
         net = self.student_discriminators[domain]
-        with frozen(net), wrapper.optim_context(self.host):
+        with frozen(net), wrapper.optim_context(self.model):
             pred = net(self.judged_input(source, image))
         return dict(
             loss_gan=self.gan_loss_weight * gan_loss(
                 self.gan_type, pred, 'g'),
             loss_pixel=self.pixel_loss_weight * F.l1_loss(
                 image.float(), self.wanted(domain, inputs, targets).float()),
-            **self.term_losses(domain, source, image, features, targets))
+            **self.distillation_losses(domain, source, image, features, targets))
 
     def _discriminator_losses(self, domain: str, source: Tensor,
                               real: Tensor, fakes: list[Tensor],
                               wrapper) -> dict[str, Tensor]:
         """Return 1/2 fake, their mean, and 1/2 real."""
         net = self.student_discriminators[domain]
-        with wrapper.optim_context(self.host):
+        with wrapper.optim_context(self.model):
             fake = _mean([dict(loss_disc_fake=0.5 * gan_loss(
                 self.gan_type, net(self.judged_input(source, image)),
                 'fake')) for image in fakes])
@@ -190,7 +190,7 @@ class GANCompressionCycleGAN(CompressedStudent, UnpairedOnlineDistiller):
 
     def teach(self, domain, inputs, optim_wrapper):
         with torch.no_grad(), \
-                optim_wrapper['student'].optim_context(self.host):
+                optim_wrapper['student'].optim_context(self.model):
             return {'teacher': self.run_teacher('teacher', domain, inputs)}
 
     def wanted(self, domain, inputs, targets):

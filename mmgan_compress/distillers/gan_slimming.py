@@ -82,15 +82,15 @@ class SlimmingStudent(PlayingStudent):
         self.start_from_teacher = start_from_teacher
 
     # --- building ---------------------------------------------------------
-    def attach(self, host):
-        check_offline_direction(self, host.domains, 'GAN Slimming')
-        super().attach(host)
-        domain, = host.domains
+    def attach(self, model):
+        check_offline_direction(self, model.domains, 'GAN Slimming')
+        super().attach(model)
+        domain, = model.domains
         if not self.distilling(domain):
-            raise ValueError('GAN Slimming needs a teacher and a term that '
-                             'asks it, such as SlimmingPerceptualTerm')
+            raise ValueError('GAN Slimming needs a teacher and a loss that '
+                             'asks it, such as SlimmingPerceptualLoss')
         self.image_buffers = {domain: GANImageBuffer(self.buffer_size)}
-        student = host.generators[domain]
+        student = model.generators[domain]
         self.slim_norms = [find_layer(student, free.norm)
                            for free in free_channels(student)]
         for layer in student.modules():
@@ -108,16 +108,16 @@ class SlimmingStudent(PlayingStudent):
     @property
     def epoch_domain(self) -> str:
         """The source: images of the target are not made use of."""
-        domain, = self.host.domains
-        return self.host.source_of(domain)
+        domain, = self.model.domains
+        return self.model.source_of(domain)
 
     def _taught(self) -> list[tuple[nn.Module, nn.Module]]:
         """Return networks beside those of the teacher they begin as."""
-        domain, = self.host.domains
+        domain, = self.model.domains
         name = next(iter(self.latest_networks()))
         judge = None if self.discriminator_checkpoint else \
             self.discriminator_of(name, domain)
-        pairs = [(self.host.generators[domain], self.network(name, domain)),
+        pairs = [(self.model.generators[domain], self.network(name, domain)),
                  (self.student_discriminators[domain], judge)]
         return [pair for pair in pairs if pair[1] is not None]
 
@@ -139,16 +139,16 @@ class SlimmingStudent(PlayingStudent):
 
     def train_step(self, inputs, optim_wrapper):
         self.iteration += 1
-        domain, = self.host.domains
-        source = inputs[f'img_{self.host.source_of(domain)}']
+        domain, = self.model.domains
+        source = inputs[f'img_{self.model.source_of(domain)}']
         targets = self.teach(domain, inputs, optim_wrapper)
         wrapper = optim_wrapper['student']
         image, features = self.run_student(domain, source, wrapper)
         shown = self.judged_input(source, image)
         net = self.student_discriminators[domain]
-        with frozen(net), wrapper.optim_context(self.host):
+        with frozen(net), wrapper.optim_context(self.model):
             losses = dict(loss_gan=gan_loss('lsgan', logit(net(shown)), 'g'))
-        losses.update(self.term_losses(domain, source, image, features,
+        losses.update(self.distillation_losses(domain, source, image, features,
                                        targets))
         self._step_student(optim_wrapper, sum(losses.values()))
         taught, _ = next(iter(targets.values()))
@@ -174,7 +174,7 @@ class SlimmingStudent(PlayingStudent):
         """Update the discriminator: 1/2 teacher, 1/2 pooled student."""
         net = self.student_discriminators[domain]
         fake = self.image_buffers[domain].query(fake)
-        with wrapper.optim_context(self.host):
+        with wrapper.optim_context(self.model):
             losses = {
                 f'loss_disc_{role}': 0.5 * gan_loss(
                     'lsgan', logit(net(images)), role)
@@ -242,7 +242,7 @@ class GANSlimmingCycleGAN(SlimmingStudent, UnpairedOnlineDistiller):
 
     def teach(self, domain, inputs, optim_wrapper):
         with torch.no_grad(), \
-                optim_wrapper['student'].optim_context(self.host):
+                optim_wrapper['student'].optim_context(self.model):
             return {'teacher': self.run_teacher('teacher', domain, inputs)}
 
 

@@ -36,8 +36,8 @@ class GateTraining:
         self.average_gap = average_gap
         self.gaps: dict[str, float] = {}
 
-    def attach(self, host):
-        super().attach(host)
+    def attach(self, model):
+        super().attach(model)
         for net in self.student_discriminators.values():
             if not isinstance(net, GatedPatchDiscriminator):
                 raise ValueError('GCC trains the gates of its discriminator, '
@@ -45,7 +45,7 @@ class GateTraining:
                                  'GatedPatchDiscriminator')
         judges = [self.discriminator_of(name, domain)
                   for name in self.latest_networks()
-                  for domain in host.domains]
+                  for domain in model.domains]
         if not judges or None in judges:
             raise ValueError('GCC needs a teacher with a discriminator: give '
                              'one, or take AdversarialPix2Pix/-CycleGAN')
@@ -58,7 +58,7 @@ class GateTraining:
 
     def train_step(self, inputs, optim_wrapper):
         log = super().train_step(inputs, optim_wrapper)
-        if any(map(self.distilling, self.host.domains)):
+        if any(map(self.distilling, self.model.domains)):
             log.update(self.gate_step(inputs['gates'], optim_wrapper))
         return log
 
@@ -71,12 +71,12 @@ class GateTraining:
         """
         wrapper, log = optim_wrapper['gates'], {}
         for domain, net in self.student_discriminators.items():
-            source = inputs[f'img_{self.host.source_of(domain)}']
+            source = inputs[f'img_{self.model.source_of(domain)}']
             net.clip_gates()
             wanted = self._teacher_gap(domain, inputs, wrapper)
-            with wrapper.optim_context(self.host), frozen(net.body):
+            with wrapper.optim_context(self.model), frozen(net.body):
                 with torch.no_grad():
-                    fake = self.host.generators[domain](source)
+                    fake = self.model.generators[domain](source)
                 fake = net(self.judged_input(source, fake))
                 real = net(self.judged_input(source, inputs[f'img_{domain}']))
             loss_fake = gan_loss(self.gan_type, fake, 'fake')
@@ -102,8 +102,8 @@ class GateTraining:
     def _teacher_gap(self, domain: str, inputs: dict, wrapper) -> float:
         """Return the teacher's gap, averaged over the iterations."""
         name = next(iter(self.latest_networks()))
-        source = inputs[f'img_{self.host.source_of(domain)}']
-        with wrapper.optim_context(self.host):
+        source = inputs[f'img_{self.model.source_of(domain)}']
+        with wrapper.optim_context(self.model):
             image, _ = self.run_teacher(name, domain, inputs)
             pred, _ = self.judge(name, domain, source, image)
         gap = float(self._gap(pred))

@@ -61,14 +61,14 @@ class PairedOnlineDistiller(BaseDistiller):
         self.pixel_loss_weight = pixel_loss_weight
         self.teacher_interval = teacher_interval
 
-    def attach(self, host):
-        if len(host.domains) != 1:
+    def attach(self, model):
+        if len(model.domains) != 1:
             raise ValueError('a paired distiller generates one domain, got '
-                             f'reachable_domains={host.domains}')
-        super().attach(host)
+                             f'reachable_domains={model.domains}')
+        super().attach(model)
 
     def latest_networks(self):
-        domain = self.host.domains[0]
+        domain = self.model.domains[0]
         return {name: {domain: net} for name, net in self.teachers.items()}
 
     def teacher_side(self):
@@ -99,8 +99,8 @@ class PairedOnlineDistiller(BaseDistiller):
                 self._layers(domain, 'discriminator_layers', name))
 
     def train_step(self, inputs, optim_wrapper):
-        domain = self.host.domains[0]
-        source = inputs[f'img_{self.host.source_of(domain)}']
+        domain = self.model.domains[0]
+        source = inputs[f'img_{self.model.source_of(domain)}']
         self.iteration += 1
         targets, log = self.run_teachers(domain, inputs, optim_wrapper)
         losses = self.student_losses(domain, source, targets,
@@ -117,33 +117,33 @@ class PairedOnlineDistiller(BaseDistiller):
         context = optim_wrapper[
             'student' if self.offline else 'teachers'].optim_context
         log = {}
-        with torch.set_grad_enabled(teach), context(self.host):
+        with torch.set_grad_enabled(teach), context(self.model):
             latest = {name: self.run_teacher(f'latest:{name}', domain, inputs)
                       for name in self.teachers
-                      if teach or not self.stand_ins.teaching(name, domain)}
+                      if teach or not self.teacher_snapshots.teaching(name, domain)}
         if teach:
             log = self.teacher_step(
-                inputs[f'img_{self.host.source_of(domain)}'],
+                inputs[f'img_{self.model.source_of(domain)}'],
                 inputs[f'img_{domain}'],
                 {name: image for name, (image, _) in latest.items()},
                 optim_wrapper)
-        with torch.no_grad(), context(self.host):
+        with torch.no_grad(), context(self.model):
             return {
                 name: self.run_teacher(name, domain, inputs)
-                if self.stand_ins.teaching(name, domain) else latest[name]
+                if self.teacher_snapshots.teaching(name, domain) else latest[name]
                 for name in self.teachers
             }, log
 
     def teacher_step(self, source: Tensor, real: Tensor,
                      images: dict[str, Tensor], optim_wrapper) -> dict:
         """Update discriminator and teachers from one forward pass."""
-        with optim_wrapper['discriminators'].optim_context(self.host):
+        with optim_wrapper['discriminators'].optim_context(self.model):
             loss_d = self.discriminator_losses(source, real, images)
         backward(optim_wrapper['discriminators'], sum(loss_d.values()))
         if self.discriminator_first:
             step(optim_wrapper['discriminators'])
         with frozen(self.discriminator), \
-                optim_wrapper['teachers'].optim_context(self.host):
+                optim_wrapper['teachers'].optim_context(self.model):
             loss_g = self.generator_losses(source, real, images)
         backward(optim_wrapper['teachers'], sum(loss_g.values()))
         if not self.discriminator_first:
@@ -162,7 +162,7 @@ class PairedOnlineDistiller(BaseDistiller):
         return losses
 
     def generator_losses(self, source, real, images):
-        """Return adversarial and L1 term of every teacher."""
+        """Return adversarial and L1 loss of every teacher."""
         losses = {}
         for name, image in images.items():
             pred, _ = self._judge(source, image, name)
@@ -184,31 +184,31 @@ class UnpairedOnlineDistiller(BaseDistiller):
         teacher (dict | None): Config of a model with ``generators`` by
             domain and ``step(inputs, generators, discriminators)``, such as
             ``CycleGANTeacher``; or a teacher that only gives images.
-        stand_ins (bool): Keep the best teacher.
+        teacher_snapshots (bool): Keep the best teacher.
         kwargs: Of :class:`BaseDistiller`.
     """
 
-    def __init__(self, teacher: Optional[dict], stand_ins: bool = True,
+    def __init__(self, teacher: Optional[dict], teacher_snapshots: bool = True,
                  **kwargs):
-        super().__init__(stand_ins=stand_ins, **kwargs)
+        super().__init__(teacher_snapshots=teacher_snapshots, **kwargs)
         self.teacher = teacher and MODELS.build(teacher)
         self._has_network = teacher and not image_only(self.teacher)
         if self._has_network:
             self.reported_teachers = ('teacher', )
 
-    def attach(self, host):
-        known = list(self.latest_networks_of(host).get(
-            'teacher', host.domains))
-        unknown = [d for d in host.domains if d not in known]
+    def attach(self, model):
+        known = list(self.latest_networks_of(model).get(
+            'teacher', model.domains))
+        unknown = [d for d in model.domains if d not in known]
         if unknown:
             raise KeyError(f'the teacher has no generator for the domain '
                            f'{unknown[0]!r}; it has {known}')
-        super().attach(host)
+        super().attach(model)
 
     def latest_networks(self):
-        return self.latest_networks_of(self.host)
+        return self.latest_networks_of(self.model)
 
-    def latest_networks_of(self, host) -> dict:
+    def latest_networks_of(self, model) -> dict:
         """Return the generators; a network that only gives images is one.
         """
         if self.teacher is None:
@@ -216,7 +216,7 @@ class UnpairedOnlineDistiller(BaseDistiller):
         if not self._has_network:
             count = None if getattr(self.teacher, 'stored', False) else 1
             return {'teacher': {d: self.teacher
-                                for d in host.domains[:count]}}
+                                for d in model.domains[:count]}}
         return {'teacher': dict(self.teacher.generators.items())}
 
     def teacher_side(self):
@@ -236,9 +236,9 @@ class UnpairedOnlineDistiller(BaseDistiller):
         if phase == 'teacher':
             return log
         wrapper, losses = optim_wrapper['student'], {}
-        for domain in filter(self.distilling, self.host.domains):
-            source = inputs[f'img_{self.host.source_of(domain)}']
-            with torch.no_grad(), wrapper.optim_context(self.host):
+        for domain in filter(self.distilling, self.model.domains):
+            source = inputs[f'img_{self.model.source_of(domain)}']
+            with torch.no_grad(), wrapper.optim_context(self.model):
                 targets = {'teacher': self.run_teacher(
                     'teacher', domain, inputs)}
             losses.update(

@@ -10,7 +10,7 @@ from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
 from ..core.channels import image_channels
 from ..core.layers import find_layer
 from ..models.frozen_teacher import brings_weights
-from ..losses.base import DistillTerm
+from ..losses.base import DistillLoss
 
 
 def image_only(network: nn.Module) -> bool:
@@ -36,8 +36,8 @@ def check_teachers(distiller: nn.Module):
         raise ValueError(f'the teacher {images[0]!r} only gives images and '
                          'cannot be trained: set offline=True')
     for name in images:
-        for domain in distiller.host.domains:
-            own = image_channels(distiller.host.generators[domain])
+        for domain in distiller.model.domains:
+            own = image_channels(distiller.model.generators[domain])
             taken = getattr(latest[name][domain], 'channels', own) or own
             if taken != own:
                 raise ValueError(
@@ -56,7 +56,7 @@ def check_offline_direction(distiller: nn.Module, domains: Sequence[str],
 
     Args:
         distiller (BaseDistiller): Of that method.
-        domains (Sequence[str]): What its host generates.
+        domains (Sequence[str]): What its model generates.
         method (str): Its name, for messages.
 
     Raises:
@@ -70,26 +70,26 @@ def check_offline_direction(distiller: nn.Module, domains: Sequence[str],
                          'train: set offline=True')
 
 
-def check_term(term: DistillTerm, name: str, teacher: nn.Module,
+def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
                discriminator: Optional[nn.Module]):
-    """Refuse a term that asks for what its teacher does not have.
+    """Refuse a loss that asks for what its teacher does not have.
 
     Raises:
         ValueError: If it asks for layers or for a discriminator in vain.
         KeyError: If the discriminator has no layer of that name.
     """
-    kind = type(term).__name__
-    if term.target_layers and image_only(teacher):
+    kind = type(loss).__name__
+    if loss.target_layers and image_only(teacher):
         raise ValueError(
             f'{kind} compares layers, but the teacher {name!r} is a '
-            f'{type(teacher).__name__}, which only gives images: take terms '
-            'of images (SSIMTerm, StyleTerm, ...), or a teacher from a '
+            f'{type(teacher).__name__}, which only gives images: take losses '
+            'of images (SSIMLoss, StyleLoss, ...), or a teacher from a '
             'checkpoint')
-    if term.uses_discriminator and discriminator is None:
+    if loss.uses_discriminator and discriminator is None:
         raise ValueError(
             f'{kind} asks the discriminator of the teacher {name!r}, which '
-            'has none: leave the term out')
-    for layer in term.discriminator_layers:
+            'has none: leave the loss out')
+    for layer in loss.discriminator_layers:
         find_layer(discriminator, layer)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 
 
-class StandIns(nn.ModuleDict):
+class TeacherSnapshots(nn.ModuleDict):
     """Frozen copies of teachers: the best so far, or a running average.
 
     A copy teaches as soon as hooks have put weights into it. Keeping copies

@@ -83,7 +83,7 @@ class DistributedTranslator(nn.Module):
     After each step other buffers become those of rank 0.
 
     Args:
-        module (nn.Module): The host model.
+        module (nn.Module): The model.
     """
 
     def __init__(self, module: nn.Module):

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..evaluation.report import evaluate, protocols_of
-from ..models.distillation_model import DistilledTranslator
+from ..models.distillation_model import DistillationModel
 from ..registry import DATASETS, EVALUATORS, MODELS
 from .channels import set_channels
 from .runner_builder import check_inputs, load_config
@@ -120,7 +120,7 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
     scores = {}
     with preserved_rng(), DefaultScope.overwrite_default_scope(scope):
         with MODELS.switch_scope_and_registry('mmgan_compress'):
-            host = DistilledTranslator(  # the networks take the place of its
+            model = DistillationModel(  # the networks take the place of its
                 generator=dict(type='SeparableResnetGenerator',
                                base_channels=1),
                 default_domain=domain, reachable_domains=[domain],
@@ -130,6 +130,6 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
             dict(type='Evaluator'), **cfg.test_evaluator))
         evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
         for name, network in networks.items():
-            host.generators[domain] = network
-            scores[name] = evaluate(host, loader, evaluator)
+            model.generators[domain] = network
+            scores[name] = evaluate(model, loader, evaluator)
     return scores, protocols_of(evaluator)

@@ -31,7 +31,7 @@ from ..models.topology import is_unet
 from ..models.slim import SLIM
 from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
-from .finetune_terms import fit_taps, leave_out_judged
+from .finetune_losses import fit_taps, leave_out_judged
 from .runner_builder import load_config, set_everywhere, walk
 
 NAME = 'finetune.py'
@@ -138,7 +138,7 @@ def _go_offline(cfg: Config):
     distiller = cfg.model.distiller
     distiller.offline = True
     distiller.pop('teacher_checkpoints', None)
-    distiller.pop('stand_ins', None)
+    distiller.pop('teacher_snapshots', None)
     if 'discriminator' in distiller:
         distiller.discriminator = None
     if 'start_from_teacher' in distiller:  # the student has its own weights
@@ -183,7 +183,7 @@ def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
 
     Raises:
         ValueError: If the recipe cannot train such networks.
-        KeyError: If a term compares layers that the networks do not have,
+        KeyError: If a loss compares layers that the networks do not have,
             and these are neither ResNets nor U-Nets, whose layers are known.
     """
     distiller = cfg.model.distiller
@@ -194,7 +194,7 @@ def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
              for domain in students}
     for node in list(walk(distiller)):
         if isinstance(node.get('teachers'), (list, tuple)):
-            del node['teachers']  # of a term: there is one teacher now
+            del node['teachers']  # of a loss: there is one teacher now
     if _takes(distiller.type, 'teachers'):
         distiller.teachers = ConfigDict(teacher=next(iter(dense.values())))
     else:

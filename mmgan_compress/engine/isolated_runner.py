@@ -1,4 +1,4 @@
-"""A run of an existing host for somebody else, who acts around its steps."""
+"""A run of an existing model for somebody else, who acts around its steps."""
 import inspect
 import tempfile
 import uuid
@@ -48,7 +48,7 @@ class StepTasksHook(Hook):
     """Do tasks around the steps of the optimizer that trains a network.
 
     Args:
-        network (nn.Module): Generator of the host.
+        network (nn.Module): Generator of the model.
         tasks (StepTasks): May change while the run goes on.
         steps (int | None): Steps after which the run ends; None leaves its
             length to the recipe.
@@ -108,7 +108,7 @@ def wrapper_of(network: nn.Module, wrappers):
     """Return the optimizer wrapper that trains a network.
 
     Args:
-        network (nn.Module): Part of the host.
+        network (nn.Module): Part of the model.
         wrappers (OptimWrapperDict): Of the run.
 
     Returns:
@@ -131,17 +131,17 @@ def wrapper_of(network: nn.Module, wrappers):
     return best
 
 
-class HostRun:
-    """A Runner of an existing host, in a folder that ends with the block.
+class IsolatedRun:
+    """A Runner of an existing model, in a folder that ends with the block.
 
     Args:
         cfg (Config): Recipe; what it says of files to write, and of weights
             to start from, is passed over.
-        host (nn.Module): Trains, or is validated.
+        model (nn.Module): Trains, or is validated.
     """
 
-    def __init__(self, cfg: Config, host: nn.Module):
-        self.cfg, self.host = cfg, host
+    def __init__(self, cfg: Config, model: nn.Module):
+        self.cfg, self.model = cfg, model
 
     def __enter__(self) -> Runner:
         hooks = self.cfg.get('default_hooks') or {}
@@ -152,7 +152,7 @@ class HostRun:
         self.folder = tempfile.TemporaryDirectory(prefix='mmgan_compress-')
         self.known = {kind: set(kind._instance_dict) for kind in _CURRENT}
         return Runner(
-            model=self.host, work_dir=self.folder.name, cfg=self.cfg,
+            model=self.model, work_dir=self.folder.name, cfg=self.cfg,
             experiment_name=uuid.uuid4().hex,
             **{k: v for k, v in self.cfg.items() if k in _SETTINGS})
 

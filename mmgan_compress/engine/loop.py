@@ -78,9 +78,9 @@ class DistillTrainLoop(IterBasedTrainLoop):
         which losses grow with it."""
         steps = accumulated(self.runner.optim_wrapper['student'])
         parts = self.distiller.batch_parts = get_world_size() * steps
-        sums = {type(term).__name__ for terms in
-                self.distiller.terms.values() for term in terms
-                if term.sums_images and term.weight}
+        sums = {type(loss).__name__ for losses in
+                self.distiller.losses.values() for loss in losses
+                if loss.sums_images and loss.weight}
         if parts > 1 and sums:
             self.runner.logger.warning(
                 '%s: a sum over the %d images of a step (batch %d, %d '

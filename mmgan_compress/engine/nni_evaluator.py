@@ -3,7 +3,7 @@
 NNI's pruners and quantizers wrap the layers of a network and ask an
 ``Evaluator`` to train it, with something added to the loss and something
 done around each step. Here that is a recipe's own training: the network
-stands in the recipe's host as its student, and neither host nor distiller
+stands in the recipe's model as its student, and neither model nor distiller
 knows of NNI. ::
 
     evaluator = TASK_UTILS.get('mmgan_compress.RunnerEvaluator')(
@@ -28,22 +28,22 @@ from ..compat import require
 from ..core.domains import per_domain
 from ..core.logging import quiet
 from ..registry import MODELS, TASK_UTILS
-from .isolated_runner import HostRun, StepTasks, StepTasksHook
+from .isolated_runner import IsolatedRun, StepTasks, StepTasksHook
 from .runner_builder import check_inputs, load_config
 from .resume import preserved_rng
 
 
 class RunnerVerbs:
-    """What NNI asks of an ``Evaluator``, in terms of our Runner.
+    """What NNI asks of an ``Evaluator``, in losses of our Runner.
 
     Args:
-        cfg (Config): Recipe whose host trains; its generator is that of the
+        cfg (Config): Recipe whose model trains; its generator is that of the
             network.
         network (nn.Module): Generator to be compressed; it is copied.
         domain (str): What it generates.
 
     Attributes:
-        host (DistilledTranslator): Trains; its generator is ``network``.
+        model (DistillationModel): Trains; its generator is ``network``.
         network (nn.Module): The copy, which NNI wraps and trains.
     """
 
@@ -57,13 +57,13 @@ class RunnerVerbs:
             self.sign = -1 if hook.get('lower_is_better', True) else 1
         scope = cfg.get('default_scope') or 'mmagic'
         with DefaultScope.overwrite_default_scope(scope):
-            self.host = _build(cfg.model, network)
+            self.model = _build(cfg.model, network)
         with quiet(MMLogger.get_current_instance()):  # a line a parameter
-            self.host.init_weights()
-        self.network = self.host.generators[domain]
+            self.model.init_weights()
+        self.network = self.model.generators[domain]
         self.network.load_state_dict(network.state_dict())
         self.network.requires_grad_()
-        self.host.to(get_device())  # before NNI hooks onto parameters
+        self.model.to(get_device())  # before NNI hooks onto parameters
         self.tasks = StepTasks()
 
     # --- binding ----------------------------------------------------------
@@ -80,22 +80,22 @@ class RunnerVerbs:
             raise RuntimeError('a network is bound already: call '
                                'unbind_model() first')
         self.model = model
-        self.tasks.trained = {id(p) for p in self.host.parameters()}
+        self.tasks.trained = {id(p) for p in self.model.parameters()}
         # Runner calls it, and would draw the weights anew
-        self.host.init_weights = lambda: None
+        self.model.init_weights = lambda: None
 
     def unbind_model(self):
         """Take back all that was patched."""
         self.remove_all_hooks()
         self.tasks = StepTasks()
-        vars(self.host).pop('init_weights', None)
+        vars(self.model).pop('init_weights', None)
         self.model = None
 
     def _check(self, model: nn.Module):
         if model is not self.network:
             raise ValueError(
                 f'NNI was given a {type(model).__name__} that is not the '
-                "host's student: give it evaluator.network")
+                "model's student: give it evaluator.network")
 
     # --- patches ----------------------------------------------------------
     def patch_loss(self, patch: Callable[[Tensor, Any], Tensor]):
@@ -129,7 +129,7 @@ class RunnerVerbs:
     # --- running ----------------------------------------------------------
     def train(self, max_steps: Optional[int] = None,
               max_epochs: Optional[int] = None):
-        """Train the host as its recipe says.
+        """Train the model as its recipe says.
 
         Args:
             max_steps (int | None): Steps of the student's optimizer.
@@ -141,10 +141,10 @@ class RunnerVerbs:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
-        with preserved_rng(), HostRun(cfg, self.host) as runner:
+        with preserved_rng(), IsolatedRun(cfg, self.model) as runner:
             if max_steps is None and max_epochs is not None:
                 loader = runner.build_dataloader(cfg.train_dataloader)
-                loader.dataset.epoch_domain = self.host.distiller.epoch_domain
+                loader.dataset.epoch_domain = self.model.distiller.epoch_domain
                 max_steps = max_epochs * len(loader)
             hook = StepTasksHook(self.network, self.tasks, max_steps)
             runner.register_hook(hook)
@@ -177,7 +177,7 @@ class RunnerVerbs:
         for key in ('train', 'test'):
             cfg[f'{key}_dataloader'] = cfg[f'{key}_cfg'] = None
         cfg.test_evaluator = cfg.optim_wrapper = None
-        with preserved_rng(), HostRun(cfg, self.host) as runner:
+        with preserved_rng(), IsolatedRun(cfg, self.model) as runner:
             scores = runner.val()
         return None if self.metric is None else \
             self.sign * float(scores[self.metric])
@@ -264,7 +264,7 @@ def _without_weights(config: dict) -> dict:
 
 
 def _build(model: ConfigDict, network: nn.Module) -> nn.Module:
-    """Build the host; ValueError if its losses ask for other layers."""
+    """Build the model; ValueError if its losses ask for other layers."""
     try:
         return MODELS.build(model)
     except KeyError as error:

@@ -30,13 +30,13 @@ BEST, LAST = 'student_best.pth', 'student.pth'
 _BEST_ROW = 'student, best(val)'
 
 
-def write_student(host, path: str, trained_on: Dataset) -> str:
-    """Write the host's student with its resources as a student file."""
-    net, size = host.generators[host._default_domain], trained_on.size
+def write_student(model, path: str, trained_on: Dataset) -> str:
+    """Write the model's student with its resources as a student file."""
+    net, size = model.generators[model._default_domain], trained_on.size
     macs = count_macs(net, (1, image_channels(net), size, size))
-    source = type(host.distiller).__name__ if host.distiller else 'none'
+    source = type(model.distiller).__name__ if model.distiller else 'none'
     return save_student(
-        path, host, source=source, image_size=size,
+        path, model, source=source, image_size=size,
         data=origin_of(trained_on.metainfo)
         if isinstance(net, SuperNet) else None,
         resources=dict(params=count_params(net), macs=macs.macs,
@@ -92,14 +92,14 @@ class StudentHook(Hook):
         epoch = runner.train_loop.schedule.epoch(runner.iter - 1)
         if self.metric is None or epoch < self.since or not is_main_process():
             return
-        hub, host = runner.message_hub, unwrap(runner.model)
+        hub, model = runner.message_hub, unwrap(runner.model)
         best = hub.runtime_info.get('best_student', {})  # of a checkpoint
         better = {}
         for domain, name in self._metrics.items():
             score = self.sign * float(metrics[name])
             if score < self.sign * best.get(domain, self.sign * float('inf')):
                 better[domain] = self.sign * score  # not where it is NaN
-                self._best[domain] = weights_of(host.generators[domain])
+                self._best[domain] = weights_of(model.generators[domain])
         if not better:
             return
         hub.update_info('best_student', {**best, **better})
@@ -110,9 +110,9 @@ class StudentHook(Hook):
                       for domain, score in better.items()), path)
 
     def _write_best(self, runner) -> str:
-        host = unwrap(runner.model)
-        with _holding(host, self._best):
-            return write_student(host, os.path.join(runner.work_dir, BEST),
+        model = unwrap(runner.model)
+        with _holding(model, self._best):
+            return write_student(model, os.path.join(runner.work_dir, BEST),
                                  runner.train_dataloader.dataset)
 
     def after_train(self, runner):
@@ -142,17 +142,17 @@ def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @contextlib.contextmanager
-def _holding(host, weights: dict[str, dict]) -> Iterator[None]:
-    """Let the host's generators have other weights inside the block."""
-    before = {domain: weights_of(host.generators[domain])
+def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
+    """Let the model's generators have other weights inside the block."""
+    before = {domain: weights_of(model.generators[domain])
               for domain in weights}
     try:
         for domain, state in weights.items():
-            host.generators[domain].load_state_dict(state)
+            model.generators[domain].load_state_dict(state)
         yield
     finally:
         for domain, state in before.items():
-            host.generators[domain].load_state_dict(state)
+            model.generators[domain].load_state_dict(state)
 
 
 @HOOKS.register_module()
@@ -172,10 +172,10 @@ class ReportHook(Hook):
     def after_val_epoch(self, runner, metrics=None):
         """Show the state of affairs in the visualizer's backends."""
         if is_main_process():
-            host = unwrap(runner.model)
+            model = unwrap(runner.model)
             path = os.path.join(runner.work_dir, VAL_PICTURE)
             save_comparison(path, *comparison(
-                host, runner.val_dataloader.dataset, self.pictures))
+                model, runner.val_dataloader.dataset, self.pictures))
             with Image.open(path) as picture:
                 runner.visualizer.add_image(
                     'comparison', np.asarray(picture), runner.iter)
@@ -193,53 +193,53 @@ def report_run(runner, pictures: int = 6):
     Writes ``report.json``, ``report.md`` and ``comparison.png`` into the
     runner's work dir and prints the table.
     """
-    host, cfg = unwrap(runner.model), runner.cfg
+    model, cfg = unwrap(runner.model), runner.cfg
     loader = runner.build_dataloader(cfg.test_dataloader, seed=runner.seed)
     evaluator = runner.build_evaluator(cfg.test_evaluator)
-    domain, size = host._default_domain, loader.dataset.size
-    names = list(host.distiller.reported_teachers) if host.distiller else []
+    domain, size = model._default_domain, loader.dataset.size
+    names = list(model.distiller.reported_teachers) if model.distiller else []
     metrics, protocols = {}, {}
     for name in [*names, 'student']:
         runner.logger.info('Scoring %s on the test split', name)
-        with host.scoring(name):
-            metrics[name] = evaluate(host, loader, evaluator)
+        with model.scoring(name):
+            metrics[name] = evaluate(model, loader, evaluator)
         protocols.update(protocols_of(evaluator))
     best = Path(runner.work_dir) / BEST
     if best.is_file():
-        with _holding(host, {domain: load_student(best, domain).state_dict()
-                             for domain in host.domains}):
-            metrics[_BEST_ROW] = evaluate(host, loader, evaluator)
+        with _holding(model, {domain: load_student(best, domain).state_dict()
+                             for domain in model.domains}):
+            metrics[_BEST_ROW] = evaluate(model, loader, evaluator)
     if not is_main_process():
         return
-    device = next(host.parameters()).device
+    device = next(model.parameters()).device
     if device.type != 'cpu':
         protocols['device'] = torch.cuda.get_device_name(device)
     report = build_report(
-        {name: host.network(name, domain) for name in names},
-        host.generators[domain], metrics, protocols, size,
-        host.distiller.notes() if host.distiller else [])
+        {name: model.network(name, domain) for name in names},
+        model.generators[domain], metrics, protocols, size,
+        model.distiller.notes() if model.distiller else [])
     report.save(runner.work_dir)
     path = os.path.join(runner.work_dir, PICTURE)
-    save_comparison(path, *comparison(host, loader.dataset, pictures))
+    save_comparison(path, *comparison(model, loader.dataset, pictures))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
 
 
-def comparison(host, dataset: Dataset, count: int) -> tuple[list, list]:
+def comparison(model, dataset: Dataset, count: int) -> tuple[list, list]:
     """Return rows of pictures and their titles for ``save_comparison``.
 
     Columns are the input, every teacher, the student and, where the data set
     is aligned, the target; rows are spread evenly over the data set.
     """
-    domain = host._default_domain
-    source = host.source_of(domain)
+    domain = model._default_domain
+    source = model.source_of(domain)
     at = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
     batch = pseudo_collate([dataset[int(i)] for i in at])
-    names = list(host.distiller.reported_teachers) if host.distiller else []
+    names = list(model.distiller.reported_teachers) if model.distiller else []
     columns, titles = [], []
     for name in [*names, 'student']:
-        with host.scoring(name, [domain]):
-            samples = host.val_step(batch)
+        with model.scoring(name, [domain]):
+            samples = model.val_step(batch)
         columns.append([s.get(f'fake_{domain}') for s in samples])
         titles.append(name)
     columns.insert(0, [s.get(f'img_{source}') for s in samples])

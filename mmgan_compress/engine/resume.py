@@ -23,7 +23,7 @@ _BUFFER = '__history_buffer__'
 
 
 def unwrap(model):
-    """Return the host model inside a distributed wrapper."""
+    """Return the model inside a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
 
 
@@ -93,7 +93,7 @@ def resume_faults(checkpoint: dict, runner: Runner) -> list[str]:
         runner (Runner): That is to go on. Of its hooks those with a
             ``checkpoint_key`` need their own entry.
     """
-    host = unwrap(runner.model)
+    model = unwrap(runner.model)
     of_hooks = [hook.checkpoint_key for hook in runner.hooks
                 if hasattr(hook, 'checkpoint_key')]
     lacking = [key for key in ('state_dict', 'optimizer', 'message_hub',
@@ -103,20 +103,20 @@ def resume_faults(checkpoint: dict, runner: Runner) -> list[str]:
         return [f'it holds no {", no ".join(lacking)}, so that the run would '
                 'begin anew: resume from an iter_N.pth of this recipe, or '
                 'start a new run with --cfg-options load_from=...']
-    own = host.distiller.training_state()
+    own = model.distiller.training_state()
     compared = [
-        ('was written by', checkpoint[_KEY].get('method'), _method(host)),
+        ('was written by', checkpoint[_KEY].get('method'), _method(model)),
         ('remembers', sorted(checkpoint[_KEY]['distiller']), sorted(own)),
         ('has the optimizers', sorted(checkpoint['optimizer']),
          _optimizers(runner.optim_wrapper))]
     faults = [f'it {what} {there}, the recipe has {here}'
               for what, there, here in compared
               if there and here and there != here]
-    differs = mismatch(host.state_dict(), weights_in(checkpoint))
+    differs = mismatch(model.state_dict(), weights_in(checkpoint))
     return [*faults, differs] if differs else faults
 
 
-def start_faults(checkpoint: dict, host: nn.Module) -> list[str]:
+def start_faults(checkpoint: dict, model: nn.Module) -> list[str]:
     """Say what keeps a run from starting with a file's weights.
 
     The student must be there; of the other networks (the distiller's) a
@@ -124,9 +124,9 @@ def start_faults(checkpoint: dict, host: nn.Module) -> list[str]:
 
     Args:
         checkpoint (dict): Student file, or checkpoint.
-        host (DistilledTranslator): Takes the weights.
+        model (DistillationModel): Takes the weights.
     """
-    own, found = host.state_dict(), weights_in(checkpoint)
+    own, found = model.state_dict(), weights_in(checkpoint)
     tops = {key.split('.')[0] for key in found} & {
         key.split('.')[0] for key in own} | {'generators'}
     differs = mismatch({k: v for k, v in own.items()
@@ -142,8 +142,8 @@ def _optimizers(wrappers: Any) -> Optional[list[str]]:
                   if not isinstance(value, str))
 
 
-def _method(host: nn.Module) -> str:
-    return type(host.distiller).__name__
+def _method(model: nn.Module) -> str:
+    return type(model.distiller).__name__
 class AtomicBackend(LocalBackend):
     """Files of mmengine's that appear whole or not at all.
 
@@ -179,13 +179,13 @@ class TrainingStateHook(Hook):
     def before_save_checkpoint(self, runner, checkpoint: dict):
         checkpoint['message_hub'] = to_plain(checkpoint['message_hub'])
         checkpoint['meta'] = to_plain(checkpoint['meta'])
-        host = unwrap(runner.model)
+        model = unwrap(runner.model)
         checkpoint[_KEY] = dict(
-            rng=rng_state(), method=_method(host),
+            rng=rng_state(), method=_method(model),
             gradients={name: held for name, wrapper in
                        runner.optim_wrapper.items()
                        if (held := held_gradients(wrapper))},
-            distiller=host.distiller.training_state())
+            distiller=model.distiller.training_state())
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Refuse what mmengine would load in part.

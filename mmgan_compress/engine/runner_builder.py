@@ -190,14 +190,14 @@ def check_weights(runner: Runner):
     Raises:
         ValueError: Names each file, its network, and what is missing.
     """
-    cfg, host, path = runner.cfg, unwrap(runner.model), runner.cfg.load_from
-    faults = host.weight_faults()
+    cfg, model, path = runner.cfg, unwrap(runner.model), runner.cfg.load_from
+    faults = model.weight_faults()
     if path and os.path.isfile(path):
         faults += file_faults(
             path, f'{path} does not fit {cfg.filename or "the recipe"}',
             lambda content: '; '.join(
                 resume_faults(content, runner) if cfg.resume
-                else start_faults(content, host)))
+                else start_faults(content, model)))
     refuse(faults)
 
 
@@ -298,9 +298,9 @@ def needed_weights(cfg: Config) -> list[str]:
 
 
 def _asks_perceptual(distiller: ConfigDict) -> bool:
-    """Tell whether a term does; without any given, those of the method."""
-    terms = distiller.get('terms')
-    asking = [MODELS.get(term.type) for term in terms] if terms else \
+    """Tell whether a loss does; without any given, those of the method."""
+    losses = distiller.get('losses')
+    asking = [MODELS.get(loss.type) for loss in losses] if losses else \
         [DISTILLERS.get(distiller.type)]
     return any(getattr(kind, 'uses_perceptual', False) for kind in asking)
 
@@ -402,14 +402,14 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
         cfg.model.distiller = None
     check_inputs(cfg, loaders=['test_dataloader'])
     runner = _build(cfg, args, held)
-    host = unwrap(runner.model)
+    model = unwrap(runner.model)
     state = weights_in(checkpoint)
-    differs = mismatch(host.state_dict(), state)
+    differs = mismatch(model.state_dict(), state)
     if differs:
         raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
                          f'{differs}')
-    host.load_state_dict(state, strict=False)
+    model.load_state_dict(state, strict=False)
     if is_run:
-        host.distiller.load_training_state(
+        model.distiller.load_training_state(
             checkpoint['mmgan_compress']['distiller'])
     return runner

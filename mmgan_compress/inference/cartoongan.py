@@ -15,7 +15,7 @@ import torch
 from ..core.files import refuse_taken
 from ..datasets.fetch import PathLike, check_sha256, fetch_package
 from ..datasets.sources.tfjs import read_tfjs
-from ..models.distillation_model import DistilledTranslator
+from ..models.distillation_model import DistillationModel
 from ..models.student import save_student
 
 STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
@@ -58,7 +58,7 @@ def prepare_cartoongan(style: str, out: PathLike,
     else:
         check_sha256(archive, PACKAGE[-1])
     source, target = DOMAINS
-    model = DistilledTranslator(
+    model = DistillationModel(
         generator=dict(GENERATOR), default_domain=target,
         reachable_domains=[target], related_domains=[source, target])
     load_cartoongan(model.generators[target],

@@ -1,21 +1,21 @@
 """Distillation losses: one file a family."""
 from .. import registry  # noqa: F401  applies the shims before mmcv
-from .adversarial import AdversarialTerm, CooperativeTerm
-from .base import (AdaptedTerm, ChannelTerm, DistillBatch, DistillTerm,
-                   PerceptualTerm, SSIMTerm, StyleTerm, TotalVariationTerm,
+from .adversarial import AdversarialLoss, CooperativeLoss
+from .base import (AdaptedLoss, ChannelLoss, DistillBatch, DistillLoss,
+                   PerceptualLoss, SSIMLoss, StyleLoss, TotalVariationLoss,
                    gram)
-from .feature import FeatureMapTerm
-from .relational import RelationTerm
-from .similarity import (DiscriminatorFeatureTerm, KernelAlignmentTerm,
-                         SimilarityTerm, WaveletTerm)
-from .slimming import SlimmingPerceptualTerm, SlimmingPixelTerm
-from .sparsity import SparsityTerm
+from .feature import FeatureMapLoss
+from .relational import RelationLoss
+from .similarity import (DiscriminatorFeatureLoss, KernelAlignmentLoss,
+                         SimilarityLoss, WaveletLoss)
+from .slimming import SlimmingPerceptualLoss, SlimmingPixelLoss
+from .sparsity import SparsityLoss
 
 __all__ = [
-    'AdaptedTerm', 'AdversarialTerm', 'ChannelTerm', 'CooperativeTerm',
-    'DiscriminatorFeatureTerm', 'DistillBatch', 'DistillTerm',
-    'FeatureMapTerm', 'KernelAlignmentTerm', 'PerceptualTerm', 'RelationTerm',
-    'SSIMTerm', 'SimilarityTerm', 'SlimmingPerceptualTerm',
-    'SlimmingPixelTerm', 'SparsityTerm', 'StyleTerm', 'TotalVariationTerm',
-    'WaveletTerm', 'gram'
+    'AdaptedLoss', 'AdversarialLoss', 'ChannelLoss', 'CooperativeLoss',
+    'DiscriminatorFeatureLoss', 'DistillBatch', 'DistillLoss',
+    'FeatureMapLoss', 'KernelAlignmentLoss', 'PerceptualLoss', 'RelationLoss',
+    'SSIMLoss', 'SimilarityLoss', 'SlimmingPerceptualLoss',
+    'SlimmingPixelLoss', 'SparsityLoss', 'StyleLoss', 'TotalVariationLoss',
+    'WaveletLoss', 'gram'
 ]

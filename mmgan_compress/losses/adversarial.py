@@ -1,4 +1,4 @@
-"""Terms that ask a teacher's discriminator."""
+"""Losses that ask a teacher's discriminator."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.training import global_mean
 from ..registry import MODELS
 from .gan import gan_loss
-from .base import AdaptedTerm, DistillTerm, gram
+from .base import AdaptedLoss, DistillLoss, gram
 
 # The gradient of a root is infinite at 0, where a student starts that is a
 # copy of its teacher.
@@ -18,7 +18,7 @@ _EPS = 1e-12
 
 
 @MODELS.register_module()
-class AdversarialTerm(DistillTerm):
+class AdversarialLoss(DistillLoss):
     """The teacher's discriminator judges the student (CRD, 2212.11091).
 
     It learns with the teacher and is frozen here: its parameters get no
@@ -40,7 +40,7 @@ class AdversarialTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class CooperativeTerm(AdaptedTerm):
+class CooperativeLoss(AdaptedLoss):
     """Content and texture of features (GCC, 2110.14439).
 
     Squared distance of features (content) and of their Gram matrices
@@ -104,7 +104,7 @@ class CooperativeTerm(AdaptedTerm):
         for s, t in self._pairs(batch, teacher):
             if s.shape != t.shape:
                 raise ValueError(
-                    f'CooperativeTerm compares features of {tuple(s.shape)} '
+                    f'CooperativeLoss compares features of {tuple(s.shape)} '
                     f'and {tuple(t.shape)}: name layers of one resolution')
             content.append(F.mse_loss(s, t))
             texture.append(F.mse_loss(gram(s), gram(t)))

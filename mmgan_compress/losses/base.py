@@ -1,4 +1,4 @@
-"""Distillation terms: weight and formula, nothing about training."""
+"""Distillation losses: weight and formula, nothing about training."""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
@@ -14,7 +14,7 @@ from ..registry import MODELS
 
 @dataclass
 class DistillBatch:
-    """What the terms of one student step may look at.
+    """What the losses of one student step may look at.
 
     For OMGD's Pix2Pix with ``x`` the condition images::
 
@@ -42,7 +42,7 @@ class DistillBatch:
 
     def perceptual_taps(self, teacher: Optional[str] = None) -> list[Tensor]:
         """Return the perceptual features of the student's image, or of one
-        teacher's; each is computed once however many terms ask."""
+        teacher's; each is computed once however many losses ask."""
         if teacher not in self._taps:
             image = self.image if teacher is None else self.targets[teacher]
             with torch.set_grad_enabled(teacher is None):
@@ -72,11 +72,11 @@ def gram(feature: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
-class DistillTerm(nn.Module):
-    """Base of all terms.
+class DistillLoss(nn.Module):
+    """Base of all losses.
 
     Args:
-        weight (float): Factor of the term.
+        weight (float): Factor of the loss.
         teachers (list[str] | None): Teachers that it applies to; None is all.
     """
     name: str
@@ -113,21 +113,21 @@ class DistillTerm(nn.Module):
         """Build what depends on the networks; called once at build time."""
 
     def forward(self, batch: DistillBatch, teacher: str) -> Tensor:
-        """Return the unweighted term against one teacher, a scalar."""
+        """Return the unweighted loss against one teacher, a scalar."""
         raise NotImplementedError
 
 
-class AdaptedTerm(DistillTerm):
-    """Base of terms that map the student's features to a teacher's width.
+class AdaptedLoss(DistillLoss):
+    """Base of losses that map the student's features to a teacher's width.
 
     Each pair of layers has a learnt adaptor of its own, by teacher.
 
     Args:
-        weight (float): Factor of the term.
+        weight (float): Factor of the loss.
         layers (Sequence[str]): Taps of the student.
         target_layers (Sequence[str] | None): Taps of the teacher in the same
             order; the same names if None.
-        teachers (list[str] | None): As of :class:`DistillTerm`.
+        teachers (list[str] | None): As of :class:`DistillLoss`.
 
     Raises:
         ValueError: If the numbers of layers differ.
@@ -163,7 +163,7 @@ class AdaptedTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class SSIMTerm(DistillTerm):
+class SSIMLoss(DistillLoss):
     """1 - SSIM: 11x11 Gaussian, sigma 1.5, zero padding.
 
     C1 and C2 are those of images in [0, 1] though images are in [-1, 1]:
@@ -198,7 +198,7 @@ class SSIMTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class StyleTerm(DistillTerm):
+class StyleLoss(DistillLoss):
     """L1 of the Gram matrices, summed over the four VGG taps."""
     name = 'style'
     uses_perceptual = True
@@ -212,7 +212,7 @@ class StyleTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class PerceptualTerm(DistillTerm):
+class PerceptualLoss(DistillLoss):
     """L1 of one VGG tap, relu2_2 by default ("feature" in OMGD)."""
     name = 'feature'
     uses_perceptual = True
@@ -227,7 +227,7 @@ class PerceptualTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class TotalVariationTerm(DistillTerm):
+class TotalVariationLoss(DistillLoss):
     """Total variation of the student's image.
 
     A *sum* over batch and pixels, so it grows with both: the weight 1e-5 is
@@ -246,7 +246,7 @@ class TotalVariationTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class ChannelTerm(AdaptedTerm):
+class ChannelLoss(AdaptedLoss):
     """Channel distillation: squared distance of spatial channel means.
 
     Each tap of the student passes a learnt adaptor (1x1 convolution without

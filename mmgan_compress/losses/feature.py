@@ -4,11 +4,11 @@ import torch.nn.functional as F
 
 from ..core.sliced_forward import cut
 from ..registry import MODELS
-from .base import AdaptedTerm
+from .base import AdaptedLoss
 
 
 @MODELS.register_module()
-class FeatureMapTerm(AdaptedTerm):
+class FeatureMapLoss(AdaptedLoss):
     """Squared distance of feature maps, summed over the layers.
 
     A 1x1 convolution with bias maps each of the student's features to the

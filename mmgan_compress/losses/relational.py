@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..registry import MODELS
-from .base import DistillBatch, DistillTerm
+from .base import DistillBatch, DistillLoss
 
 _PARTS = ('rows', 'columns', 'patches')
 # Smallest squared distance, as in the published RKD. Shorter difference
@@ -190,7 +190,7 @@ def cut_patches(images: Tensor, size: int) -> Tensor:
 
 
 @MODELS.register_module()
-class RelationTerm(DistillTerm):
+class RelationLoss(DistillLoss):
     """Relations between rows, columns and patches, each loss added.
 
     Args:

@@ -1,4 +1,4 @@
-"""Terms of related papers: feature similarity, wavelets, discriminators.
+"""Losses of related papers: feature similarity, wavelets, discriminators.
 
 None of them needs a connector, so student and teacher may differ in width.
 """
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..registry import MODELS
-from .base import DistillBatch, DistillTerm
+from .base import DistillBatch, DistillLoss
 
 
 def _row_products(x: Tensor, y: Tensor) -> Tensor:
@@ -29,11 +29,11 @@ def _row_products(x: Tensor, y: Tensor) -> Tensor:
     return (x @ (x.mT @ y) * y).sum(2)
 
 
-class _RowsTerm(DistillTerm):
-    """Base of the terms that compare similarities between rows of features.
+class _RowsLoss(DistillLoss):
+    """Base of the losses that compare similarities between rows of features.
 
     Args:
-        weight (float): Factor of the term.
+        weight (float): Factor of the loss.
         layers (Sequence[str]): Taps of the student.
         target_layers (Sequence[str] | None): Taps of the teacher in the same
             order; the same names if None.
@@ -84,7 +84,7 @@ class _RowsTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class KernelAlignmentTerm(_RowsTerm):
+class KernelAlignmentLoss(_RowsLoss):
     """Kernel alignment of CAT: minus KA, summed over the layers.
 
     "Teachers Do More Than Teach: Compressing Image-to-Image Models", CVPR
@@ -93,7 +93,7 @@ class KernelAlignmentTerm(_RowsTerm):
         KA = |Y^T X|^2 / (|X^T X| |Y^T Y|)          (Frobenius norms)
 
     is the cosine between X X^T and Y Y^T, 0 to 1. It is maximised, hence the
-    term is negative: -1 per layer is the optimum.
+    loss is negative: -1 per layer is the optimum.
 
     Args:
         weight (float): 1 in CAT's CycleGAN (CAT/scripts/cycle_gan/
@@ -126,12 +126,12 @@ class KernelAlignmentTerm(_RowsTerm):
 
 
 @MODELS.register_module()
-class SimilarityTerm(_RowsTerm):
+class SimilarityLoss(_RowsLoss):
     """Similarity-preserving distillation, summed over the layers.
 
     Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019,
     arXiv 1907.09682. With Q the n rows and G = Q Q^T, each row of G divided
-    by its L2 norm, the term is |G_T - G_S|^2 / n^2 (Frobenius).
+    by its L2 norm, the loss is |G_T - G_S|^2 / n^2 (Frobenius).
 
     Li et al., "Semantic Relation Preserving Knowledge Distillation for
     Image-to-Image Translation", ECCV 2020, arXiv 2104.15082, apply the
@@ -139,7 +139,7 @@ class SimilarityTerm(_RowsTerm):
     here with Tung and Mori's norm and averaged over the images.
 
     Args:
-        weight (float): Tuned to the number of rows: the term falls with it.
+        weight (float): Tuned to the number of rows: the loss falls with it.
         layers (Sequence[str]): Taps of the student.
         target_layers (Sequence[str] | None): Taps of the teacher in the same
             order; the same names if None.
@@ -183,7 +183,7 @@ def haar(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @MODELS.register_module()
-class WaveletTerm(DistillTerm):
+class WaveletLoss(DistillLoss):
     """L1 of the high bands of a Haar transform of the images.
 
     "Wavelet Knowledge Distillation: Towards Efficient Image-to-Image
@@ -224,7 +224,7 @@ class WaveletTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class DiscriminatorFeatureTerm(DistillTerm):
+class DiscriminatorFeatureLoss(DistillLoss):
     """L1 in the feature space of the teacher's discriminator.
 
     After "Discriminator-Cooperated Feature Map Distillation for GAN
@@ -234,7 +234,7 @@ class DiscriminatorFeatureTerm(DistillTerm):
     of each reduced to three channels by 1x1 convolutions, batch norm and
     ReLU (those of the teacher stay as they were initialised). Here it is
     shown the two images: no connectors, one pass instead of four, which
-    other terms on the discriminator share.
+    other losses on the discriminator share.
 
     Args:
         weight (float): 1 in DCD's CycleGAN (DCD-official/scripts/cycle_gan/
@@ -256,7 +256,7 @@ class DiscriminatorFeatureTerm(DistillTerm):
         super().__init__(weight, **kwargs)
         self.discriminator_layers = tuple(discriminator_layers)
         if not self.discriminator_layers:
-            raise ValueError('DiscriminatorFeatureTerm needs '
+            raise ValueError('DiscriminatorFeatureLoss needs '
                              'discriminator_layers, got none')
 
     def forward(self, batch, teacher):

@@ -2,14 +2,14 @@
 import torch.nn.functional as F
 
 from ..registry import MODELS
-from .base import DistillTerm, gram
+from .base import DistillLoss, gram
 
 
 @MODELS.register_module()
-class SlimmingPerceptualTerm(DistillTerm):
+class SlimmingPerceptualLoss(DistillLoss):
     """L1 of relu1_2 and ``style_weight`` times the MSE of Gram matrices.
 
-    The latter summed over the four VGG taps. OMGD's terms are the same in
+    The latter summed over the four VGG taps. OMGD's losses are the same in
     spirit, but L1 of the matrices and relu2_2.
 
     Args:
@@ -32,7 +32,7 @@ class SlimmingPerceptualTerm(DistillTerm):
 
 
 @MODELS.register_module()
-class SlimmingPixelTerm(DistillTerm):
+class SlimmingPixelLoss(DistillLoss):
     """MSE of the images, in its place (``--lc mse``).
 
     Args:

@@ -8,19 +8,19 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from ..registry import MODELS
-from .base import DistillTerm
+from .base import DistillLoss
 
 _LAYERS = {'scale': _NormBase, 'weight': _ConvNd}
 
 
 @MODELS.register_module()
-class SparsityTerm(DistillTerm):
+class SparsityLoss(DistillLoss):
     """Sum over the student's layers of factor * |w|.
 
     GCC (arXiv 2110.14439; stage A) adds lambda * factor * sign(w) to the
-    gradients behind the backward pass. As a term of the loss the gradient is
+    gradients behind the backward pass. As a loss of the loss the gradient is
     the same, sign(0) = 0 included, and it stays right where an edit of
-    gradients does not: AMP's loss scale multiplies it like any other term,
+    gradients does not: AMP's loss scale multiplies it like any other loss,
     the mean over several processes leaves it alone, and it is in the log.
 
     Args:
@@ -47,7 +47,7 @@ class SparsityTerm(DistillTerm):
             raise ValueError(f"on must be 'scale' or 'weight', got {on!r}")
         self.on = on
         self.factors = dict(factors or {})
-        # pairs in a list are no sub-modules: the host owns the student
+        # pairs in a list are no sub-modules: the model owns the student
         self._penalised: list[tuple[float, nn.Module]] = []
 
     def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
@@ -64,7 +64,7 @@ class SparsityTerm(DistillTerm):
         }
         if not layers:
             raise ValueError(
-                f'SparsityTerm(on={self.on!r}) finds nothing to penalise in '
+                f'SparsityLoss(on={self.on!r}) finds nothing to penalise in '
                 f"{type(student).__name__}: 'scale' needs batch norm or "
                 "dict(type='IN', affine=True), else use on='weight'")
         fitting = {
@@ -73,7 +73,7 @@ class SparsityTerm(DistillTerm):
         }
         for pattern in self.factors.keys() - set(fitting.values()):
             raise KeyError(
-                f'factor {pattern!r} of SparsityTerm(on={self.on!r}) fits no '
+                f'factor {pattern!r} of SparsityLoss(on={self.on!r}) fits no '
                 f'layer, or only such as an earlier one fits; there are '
                 f'{list(layers)}')
         self._penalised = [(self.factors.get(fitting[name], 1.), layer)

@@ -2,7 +2,7 @@
 from .. import registry  # noqa: F401  applies the shims before mmcv
 from .cartoon import CartoonGenerator
 from .discriminators import MultiHeadPatchDiscriminator
-from .distillation_model import DistilledTranslator
+from .distillation_model import DistillationModel
 from .frozen_teacher import FrozenTeacher
 from .gates import GatedPatchDiscriminator
 from .generators import DeepSeparableResnetGenerator, SeparableResnetGenerator
@@ -17,7 +17,7 @@ from .unets import DeepUnetGenerator
 
 __all__ = [
     'CallableTeacher', 'CartoonGenerator', 'CycleGANTeacher',
-    'DeepSeparableResnetGenerator', 'DeepUnetGenerator', 'DistilledTranslator',
+    'DeepSeparableResnetGenerator', 'DeepUnetGenerator', 'DistillationModel',
     'FrozenTeacher', 'GatedPatchDiscriminator', 'MultiHeadPatchDiscriminator',
     'OnnxTeacher', 'SeparableResnetGenerator', 'StoredTeacher', 'SuperNet',
     'VGG16Features', 'load_original', 'load_student', 'read_test_config',

@@ -16,7 +16,7 @@ from ..registry import DISTILLERS, MODELS
 
 
 @MODELS.register_module()
-class DistilledTranslator(BaseTranslationModel):
+class DistillationModel(BaseTranslationModel):
     """A translation model whose generators are the student.
 
     For validation, test, inference and export it is an ordinary mmagic

@@ -1,6 +1,6 @@
 """Teachers that give images and nothing else.
 
-They have no parameters to train and no layers to look into, so only terms
+They have no parameters to train and no layers to look into, so only losses
 of images can learn from them. A diffusion model is one of them, by any of
 the three: exported, called, or run once over the training images.
 """

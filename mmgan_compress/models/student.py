@@ -72,7 +72,7 @@ def save_student(path: StrPath,
 
     Args:
         path (str | Path): File to write; its folder is made.
-        model (nn.Module): ``DistilledTranslator`` or any other translation
+        model (nn.Module): ``DistillationModel`` or any other translation
             model of mmagic.
         source (str): What made it, such as ``'OMGDCycleGAN'``.
         image_size (int): Side of the images that it was trained with.

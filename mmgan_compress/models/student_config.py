@@ -393,7 +393,7 @@ def channels_of(meta: dict) -> tuple[int, int]:
 def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     """Make the config that tests a student with mmengine's Runner.
 
-    The model is our host and not mmagic's ``Pix2Pix`` or ``CycleGAN``: those
+    The model is our model and not mmagic's ``Pix2Pix`` or ``CycleGAN``: those
     run the generator in train mode at test time (dropout, batch statistics),
     which is another network than the one that was scored and exported.
 
@@ -412,7 +412,7 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
         default_scope='mmagic',
         custom_imports=dict(imports=['mmgan_compress.registry', *imports]),
         model=dict(
-            type='mmgan_compress.DistilledTranslator',
+            type='mmgan_compress.DistillationModel',
             generator=info['generator'],
             default_domain=target,
             reachable_domains=[target],

@@ -46,7 +46,7 @@ class CycleGANStep:
         return outputs
 
     def generator_loss(self, outputs: dict) -> dict[str, Tensor]:
-        """Return the terms of both generators."""
+        """Return the losses of both generators."""
         cycle = self.loss_config['cycle_loss_weight']
         identity = self.loss_config['id_loss_weight']
         losses = {}

@@ -12,7 +12,7 @@ KINDS = ('macs', 'macs_paper', 'params')
 LATENCY = 'latency@'
 
 
-def check_terms(size: int, tolerance: float) -> None:
+def check_limits(size: int, tolerance: float) -> None:
     """Raise ValueError for a side or a tolerance that makes no sense."""
     if size < 1:
         raise ValueError(f'the size is {size}: expected the side of an image')
@@ -48,7 +48,7 @@ class Budget:
         if not 0 < self.value < math.inf:
             raise ValueError(f'the budget is {self.kind}={self.value}: '
                              'expected a number above 0')
-        check_terms(self.size, self.tolerance)
+        check_limits(self.size, self.tolerance)
 
     @classmethod
     def of(cls, spec: dict) -> 'Budget':

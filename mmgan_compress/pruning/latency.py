@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..core.channels import image_channels
 from ..deploy.timing import Timing, convert_for_timing, side_by_side
 from .base import Compressed
-from .budget import LATENCY, check_terms
+from .budget import LATENCY, check_limits
 
 TRIALS = 8
 # seconds that the dense network runs for in a first look and in the
@@ -62,7 +62,7 @@ class LatencyBudget:
                 f'cannot read the budget {LATENCY}{self.runtime}='
                 f'{self.value}: expected a share above 0 and up to 1, such '
                 'as 0.5, or milliseconds, such as 8ms')
-        check_terms(self.size, self.tolerance)
+        check_limits(self.size, self.tolerance)
 
     @classmethod
     def of(cls, spec: dict) -> 'LatencyBudget':

@@ -14,7 +14,7 @@ from ..core.channels import image_channels
 from ..core.files import refuse_taken, write_text
 from ..core.logging import message_of
 from ..core.complexity import count_macs, count_params
-from ..models.distillation_model import DistilledTranslator
+from ..models.distillation_model import DistillationModel
 from ..registry import MODELS, PRUNERS, find_pruner
 from ..models.student import save_student
 from .base import Compressed
@@ -259,14 +259,14 @@ def _save(path: Path, source: Source, results: dict[str, Compressed],
     configs.update({d: result.config for d, result in results.items()})
     with MODELS.switch_scope_and_registry('mmgan_compress'), \
             torch.device('meta'):  # for the structure, weights come below
-        host = DistilledTranslator(
+        model = DistillationModel(
             generator=configs, default_domain=source.default_domain,
             reachable_domains=list(networks), related_domains=source.domains)
-    host.generators.update(networks)
+    model.generators.update(networks)
     default, size = networks[source.default_domain], source.image_size
     macs = count_macs(default, (1, image_channels(default), size, size))
     made_by = [*source.made_by, *([pruner] if pruner else [])]
-    save_student(path, host, source=' + '.join(made_by or ['config']),
+    save_student(path, model, source=' + '.join(made_by or ['config']),
                  image_size=size,
                  resources=dict(params=count_params(default), macs=macs.macs,
                                 macs_paper=macs.macs_paper))

@@ -30,7 +30,7 @@ def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
     folder = out / 'subnets' / name_of(configuration)
     if (folder / RESULT).is_file():
         return  # of the same super-net, see run.py
-    source = source_of(scorer.host, cfg, 'SuperNet')
+    source = source_of(scorer.model, cfg, 'SuperNet')
     scorer.set_channels(configuration)  # calibrates, too
     scorer.net.set_channels(None)
     results = compress_source(

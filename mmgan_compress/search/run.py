@@ -28,7 +28,7 @@ from .predictor import LatencyPredictor, fit_predictor, measure_subnets
 from .prepare import (RANKING, candidates_of, check_folder, check_times,
                       searcher_of, settings_of)
 from .results import TABLE, save, shown, state_of
-from .scoring import SubnetScorer, check_origin, read_host, supernet_of
+from .scoring import SubnetScorer, check_origin, read_model, supernet_of
 from .searchers import Searcher
 from .study import Found, Problem, front, open_study, results, work
 
@@ -54,8 +54,8 @@ def run_search(args: Namespace):
     require('matplotlib.figure', 'The picture of the front')
     searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)
-    host = read_host(cfg, args.checkpoint)
-    net = supernet_of(host)
+    model = read_model(cfg, args.checkpoint)
+    net = supernet_of(model)
     costs = Costs(net, args.size or cfg.train_dataloader.dataset.size)
     check_times(args, net, costs.size)
     if args.rank:
@@ -63,7 +63,7 @@ def run_search(args: Namespace):
         _rank(candidates_of(args, cfg, net, costs), args)
         return
     check_inputs(cfg, ['train_dataloader', 'val_dataloader'])
-    scorer = SubnetScorer(cfg, host, args.metric, args.calibration_images)
+    scorer = SubnetScorer(cfg, model, args.metric, args.calibration_images)
     scorer.higher |= args.higher_is_better
     check_origin(args.checkpoint, scorer.train)
     settings = settings_of(args, cfg, scorer, costs.size)

@@ -18,7 +18,7 @@ from ..core.search_space import Configuration
 from ..core.tensor_files import load_tensors
 from ..datasets.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
-from ..models.distillation_model import DistilledTranslator
+from ..models.distillation_model import DistillationModel
 from ..models.supernet import SuperNet
 from ..registry import DATASETS, EVALUATORS, MODELS
 from ..models.student import student_info
@@ -30,7 +30,7 @@ _HIGHER = ('PSNR', 'SSIM')
 CALIBRATION_IMAGES = 512
 
 
-def read_host(cfg: Config, path: str) -> DistilledTranslator:
+def read_model(cfg: Config, path: str) -> DistillationModel:
     """Build a recipe's model without a teacher around trained generators.
 
     Args:
@@ -57,15 +57,15 @@ def read_host(cfg: Config, path: str) -> DistilledTranslator:
         cfg.model.reachable_domains = list(info['reachable'])
         cfg.model.default_domain = info['default_domain']
     cfg.model.distiller = None
-    host = MODELS.build(cfg.model)
+    model = MODELS.build(cfg.model)
     try:
-        host.generators.load_state_dict({
+        model.generators.load_state_dict({
             key.removeprefix('generators.'): value for key, value in
             state.items() if key.startswith('generators.')})
     except RuntimeError as error:
         raise ValueError(f'{path} does not fit the recipe: {error}') \
             from error
-    return host.to(get_device()).eval()
+    return model.to(get_device()).eval()
 
 
 def _checkpoint(path: str) -> Optional[dict]:
@@ -100,30 +100,30 @@ def check_origin(path: str, train: Dataset):
             'was trained with')
 
 
-def source_of(host: DistilledTranslator, cfg: Config, name: str) -> Source:
-    """Return a host's generators as ``pruning/workflow.py`` has them.
+def source_of(model: DistillationModel, cfg: Config, name: str) -> Source:
+    """Return a model's generators as ``pruning/workflow.py`` has them.
 
     Args:
-        host (DistilledTranslator): What :func:`read_host` built.
+        model (DistillationModel): What :func:`read_model` built.
         cfg (Config): Its recipe.
         name (str): What made it.
     """
-    networks = dict(host.generators.items())
+    networks = dict(model.generators.items())
     configs = per_domain(cfg.model.generator, list(networks))
     configs = {domain: generator_config(config)
                for domain, config in configs.items()}
     return Source(networks, configs, list(cfg.model.related_domains),
-                  host._default_domain, cfg.train_dataloader.dataset.size,
+                  model._default_domain, cfg.train_dataloader.dataset.size,
                   [name])
 
 
-def supernet_of(host: DistilledTranslator) -> SuperNet:
-    """Return the super-net of a host.
+def supernet_of(model: DistillationModel) -> SuperNet:
+    """Return the super-net of a model.
 
     Raises:
         TypeError: If it has none.
     """
-    net = host.generators[host._default_domain]
+    net = model.generators[model._default_domain]
     if not isinstance(net, SuperNet):
         raise TypeError(
             f'the generator is a {type(net).__name__}, no SuperNet: expected '
@@ -137,7 +137,7 @@ class SubnetScorer:
 
     Args:
         cfg (Config): Recipe of the super-net.
-        host (DistilledTranslator): Around the super-net.
+        model (DistillationModel): Around the super-net.
         metric (str | None): Figure of its val evaluator; None: what its
             best student is chosen by.
         calibration_images (int): Training images that batch norms are
@@ -148,10 +148,10 @@ class SubnetScorer:
         ValueError: If the val split has images of train or test.
     """
 
-    def __init__(self, cfg: Config, host: DistilledTranslator,
+    def __init__(self, cfg: Config, model: DistillationModel,
                  metric: Optional[str] = None,
                  calibration_images: int = CALIBRATION_IMAGES):
-        self.host, self.net = host, supernet_of(host)
+        self.model, self.net = model, supernet_of(model)
         hook = cfg.default_hooks.get('student') or {}
         self.metric = metric or hook.get('metric')
         self.higher = (self.metric or '').rpartition('/')[-1] in _HIGHER
@@ -170,7 +170,7 @@ class SubnetScorer:
         """Return the metric of a sub-network."""
         try:
             self.set_channels(configuration)
-            return evaluate(self.host, self.loader,
+            return evaluate(self.model, self.loader,
                             self.evaluator)[self.metric]
         finally:
             self.net.set_channels(None)
@@ -191,19 +191,19 @@ class SubnetScorer:
 
     def calibration_files(self) -> list[str]:
         """Return the images that batch norms are calibrated on."""
-        key = f'img_{self.host.source_of(self.host._default_domain)}_path'
+        key = f'img_{self.model.source_of(self.model._default_domain)}_path'
         return [self.train[i]['data_samples'].metainfo[key]
                 for i in range(self.calibration_images)]
 
     def _batches(self) -> Iterator[torch.Tensor]:
         """Yield source images of the training set, the same each time."""
         step, count = self.loader.batch_size, self.calibration_images
-        key = f'img_{self.host.source_of(self.host._default_domain)}'
+        key = f'img_{self.model.source_of(self.model._default_domain)}'
         for start in range(0, count, step):
             batch = pseudo_collate([
                 self.train[i] for i in range(start, min(start + step,
                                                         count))])
-            yield self.host.data_preprocessor(batch)['inputs'][key]
+            yield self.model.data_preprocessor(batch)['inputs'][key]
 
 
 def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:

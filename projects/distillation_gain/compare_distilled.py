@@ -42,9 +42,9 @@ def baseline_of(config: str) -> tuple[str, int, str]:
     steps = sum(schedule.phase(i) != 'teacher'
                 for i in range(schedule.total_iters))
     kind = 'unet16' if 'Unet' in cfg.model.generator.type else 'mobile16'
-    host = 'cyclegan' if 'Unpaired' in cfg.train_dataloader.dataset.type \
+    model = 'cyclegan' if 'Unpaired' in cfg.train_dataloader.dataset.type \
         else 'pix2pix'
-    found = (REPO / 'configs/plain').glob(f'plain_{host}-{kind}_*.py')
+    found = (REPO / 'configs/plain').glob(f'plain_{model}-{kind}_*.py')
     return str(next(found)), steps, cfg.model.default_domain
 
 

@@ -229,7 +229,7 @@ def picture(out: Path, students: dict[str, Path], recipe: Path):
     from mmengine.config import Config
 
     from mmgan_compress.evaluation.comparison import save_comparison
-    from mmgan_compress.models.distillation_model import DistilledTranslator
+    from mmgan_compress.models.distillation_model import DistillationModel
     from mmgan_compress.registry import DATASETS
     from mmgan_compress.models.student import load_student
     cfg = Config.fromfile(recipe)
@@ -241,7 +241,7 @@ def picture(out: Path, students: dict[str, Path], recipe: Path):
     columns = {'input': inputs}
     with torch.inference_mode():
         for name, path in students.items():
-            columns[name] = DistilledTranslator.to_pixels(
+            columns[name] = DistillationModel.to_pixels(
                 load_student(path)(inputs / 127.5 - 1))
     columns['target'] = targets
     save_comparison(out / 'comparison.png', list(zip(*columns.values())),

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def naive_relations(student, teacher):
-    """Return RKD of (N, D) samples by the formula, term by term."""
+    """Return RKD of (N, D) samples by the formula, loss by loss."""
     import torch
     import torch.nn.functional as F
 
@@ -84,7 +84,7 @@ def measure(form: str, part: str, args: argparse.Namespace) -> dict:
     """Measure one form in this process."""
     import torch
 
-    from mmgan_compress.losses.relational import RelationTerm
+    from mmgan_compress.losses.relational import RelationLoss
     from mmgan_compress.losses.base import DistillBatch
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -93,22 +93,22 @@ def measure(form: str, part: str, args: argparse.Namespace) -> dict:
     student, teacher = torch.nn.functional.interpolate(
         coarse, size=args.size, mode='bilinear').tanh().split(1)
     student.requires_grad_()
-    term = RelationTerm(parts=parts, patch_size=PATCH)
+    loss = RelationLoss(parts=parts, patch_size=PATCH)
     batch = DistillBatch(student, student, {'teacher': teacher})
 
     def run() -> float:
         student.grad = None
-        loss = naive_losses(student, teacher, parts) if form == 'naive' \
-            else term(batch, 'teacher')
-        loss.backward()
-        return loss.item()
+        value = naive_losses(student, teacher, parts) if form == 'naive' \
+            else loss(batch, 'teacher')
+        value.backward()
+        return value.item()
 
     before, seconds = peak_memory(), []
     for _ in range(args.repeat):
         start = time.perf_counter()
-        loss = run()
+        value = run()
         seconds.append(time.perf_counter() - start)
-    return dict(loss=loss, seconds=min(seconds), mb=peak_memory() - before)
+    return dict(loss=value, seconds=min(seconds), mb=peak_memory() - before)
 
 
 def benchmark(args: argparse.Namespace) -> dict:

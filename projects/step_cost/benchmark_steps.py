@@ -53,14 +53,14 @@ def build(cfg, device: str) -> tuple:
     from mmgan_compress.registry import MODELS
     cfg.model.distiller.perceptual = dict(
         type='mmgan_compress.VGG16Features', weights='random')
-    host = MODELS.build(cfg.model)
-    host.distiller.set_epoch_length(1)
-    host.to(device).train()
-    return host, build_optim_wrapper(host, cfg.optim_wrapper)
+    model = MODELS.build(cfg.model)
+    model.distiller.set_epoch_length(1)
+    model.to(device).train()
+    return model, build_optim_wrapper(model, cfg.optim_wrapper)
 
 
-def random_inputs(cfg, host, size: int, device: str) -> dict:
-    """Return a batch as the host hands it to the distiller: images of both
+def random_inputs(cfg, model, size: int, device: str) -> dict:
+    """Return a batch as the model hands it to the distiller: images of both
     domains, those of a stored teacher, and the further streams."""
     import torch
     loader = cfg.train_dataloader
@@ -75,7 +75,7 @@ def random_inputs(cfg, host, size: int, device: str) -> dict:
             loader.batch_size, channels[name.removeprefix('teacher_')], size,
             size, device=device) - 1 for name in names}
 
-    return {**images(), **{s: images() for s in host.distiller.streams}}
+    return {**images(), **{s: images() for s in model.distiller.streams}}
 
 
 def first_iterations(distiller) -> dict[str, int]:
@@ -88,7 +88,7 @@ def first_iterations(distiller) -> dict[str, int]:
     return {phase: found[phase] for phase in PHASES if phase in found}
 
 
-def seconds_per_iteration(host, wrappers, inputs: dict, first: int,
+def seconds_per_iteration(model, wrappers, inputs: dict, first: int,
                           steps: int, device: str) -> float:
     """Return the median time of a step after one that warms up.
 
@@ -96,13 +96,13 @@ def seconds_per_iteration(host, wrappers, inputs: dict, first: int,
     take to come round.
     """
     import torch
-    interval = getattr(host.distiller, 'teacher_interval', 1)
+    interval = getattr(model.distiller, 'teacher_interval', 1)
     times = []
     for _ in range(steps + 1):
-        host.distiller.iteration = first
+        model.distiller.iteration = first
         start = time.perf_counter()
         for _ in range(interval):
-            host.distiller.train_step(inputs, wrappers)
+            model.distiller.train_step(inputs, wrappers)
         if device == 'cuda':
             torch.cuda.synchronize()
         times.append((time.perf_counter() - start) / interval)
@@ -119,14 +119,14 @@ def measure(config: str, args: argparse.Namespace, device: str) -> dict:
     from mmgan_compress.engine.channels import fit_channels
     fit_channels(cfg)
     size = args.size or cfg.train_dataloader.dataset.size
-    host, wrappers = build(cfg, device)
-    inputs = random_inputs(cfg, host, size, device)
+    model, wrappers = build(cfg, device)
+    inputs = random_inputs(cfg, model, size, device)
     return dict(
         recipe=Path(config).stem, batch=cfg.train_dataloader.batch_size,
         size=size, seconds={
-            phase: seconds_per_iteration(host, wrappers, inputs, first,
+            phase: seconds_per_iteration(model, wrappers, inputs, first,
                                          args.steps, device)
-            for phase, first in first_iterations(host.distiller).items()})
+            for phase, first in first_iterations(model.distiller).items()})
 
 
 def table(rows: list[dict]) -> str:

@@ -15,7 +15,7 @@ default_scope = 'mmagic'
 net = dict(type='mmgan_compress.SeparableResnetGenerator',
            init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'))
 model = dict(
-    type='mmgan_compress.DistilledTranslator',
+    type='mmgan_compress.DistillationModel',
     generator=dict(**net, base_channels=16),
     distiller=dict(
         type='mmgan_compress.OMGDCycleGAN',
@@ -84,7 +84,7 @@ def test_layers_size_and_table(tmp_path):
 
 def test_student_file(tmp_path):
     from mmgan_compress.models.student import save_student
-    host = build(
+    model = build(
         'Pix2Pix',
         generator=dict(
             type='mmgan_compress.SeparableResnetGenerator', base_channels=16),
@@ -94,7 +94,7 @@ def test_student_file(tmp_path):
         related_domains=['photo', 'mask'],
         data_preprocessor=dict(type='DataPreprocessor'))
     save_student(
-        tmp_path / 'student.pth', host, source='test', image_size=256)
+        tmp_path / 'student.pth', model, source='test', image_size=256)
     result = run('get_flops.py', tmp_path / 'student.pth', '--json')
     assert json.loads(result.stdout) == dict(
         student=dict(

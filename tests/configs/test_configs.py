@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine import DefaultScope
 from PIL import Image
-from recipes import RECIPES, check_optimizers, host_of, load
+from recipes import RECIPES, check_optimizers, model_of, load
 
 from mmgan_compress.datasets.translation import UnpairedImages
 from mmgan_compress.demo import apply_demo
@@ -28,10 +28,10 @@ FOLDERS = {
 def layers_in(cfg, key='layers'):
     """Return the layers that a recipe names, each once."""
     distiller = cfg.model.distiller
-    terms = [distiller.get('channel'), *(distiller.get('terms') or [])]
-    return list(dict.fromkeys(layer for term in terms if term
-                              for layer in term.get(key) or
-                              term.get('layers', [])))
+    losses = [distiller.get('channel'), *(distiller.get('losses') or [])]
+    return list(dict.fromkeys(layer for loss in losses if loss
+                              for layer in loss.get(key) or
+                              loss.get('layers', [])))
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -39,12 +39,12 @@ def test_recipe_builds(name):
     """Unknown layers, teachers and domains are refused by building."""
     cfg = load(name)
     assert cfg.default_scope == 'mmagic'
-    host = host_of(name)
+    model = model_of(name)
     domain = cfg.model.default_domain
-    assert domain in host.domains
-    assert host.source_of(domain) == cfg.model.related_domains[0]
-    check_optimizers(cfg, host)
-    distiller = host.distiller
+    assert domain in model.domains
+    assert model.source_of(domain) == cfg.model.related_domains[0]
+    check_optimizers(cfg, model)
+    distiller = model.distiller
     assert distiller.layers_of(domain) == layers_in(cfg)
     for teacher in list(distiller.reported_teachers)[:1]:
         assert distiller.layers_of(domain, teacher) == layers_in(

@@ -1,6 +1,6 @@
 """CRD's recipes hold the figures of its scripts."""
 import pytest
-from recipes import MOBILE, UNET, host_of, load, recipes_of
+from recipes import MOBILE, UNET, model_of, load, recipes_of
 
 # teacher, student, save_epoch_freq; all: ndf 64, batch 1, 100 + 100 epochs,
 # n_dis 4
@@ -66,23 +66,23 @@ def test_pix2pix_figures(name):
 
 
 @pytest.mark.parametrize('name', recipes_of('crd'))
-def test_terms(name):
+def test_losses(name):
     """Weights are the classes' own: no recipe states them."""
     cfg = load(name)
-    assert not cfg.model.distiller.get('terms')
-    terms = {term.name: term for term in host_of(
-        name).distiller.terms[cfg.model.default_domain]}
+    assert not cfg.model.distiller.get('losses')
+    losses = {loss.name: loss for loss in model_of(
+        name).distiller.losses[cfg.model.default_domain]}
     paired = name in PIX2PIX
     weights = dict(relation=2.5, style=2e4, feature=20) if paired else dict(
         relation=25, style=1e4, feature=10, adversarial=1)
     if '-judged' in name:
         weights['adversarial'] = 1
-    assert {n: term.weight for n, term in terms.items()} == weights
-    relation = terms['relation']
+    assert {n: loss.weight for n, loss in losses.items()} == weights
+    relation = losses['relation']
     assert relation.parts == ('rows', 'columns', 'patches')
     assert (relation.patch_size, relation.weights) == (32, (1, 2))
     assert relation.sums_images == paired
     assert relation.published == ('-published' in name)
-    if 'adversarial' in terms:
-        assert terms['adversarial'].gan_type == (
+    if 'adversarial' in losses:
+        assert losses['adversarial'].gan_type == (
             'hinge' if paired else 'lsgan')

@@ -5,7 +5,7 @@ import pytest
 from golden import GCC_WIDTHS, load_json
 from pipelines import read
 from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, UNET, UNET_TAPS,
-                     build_host, build_optimizers, host_of, load, recipes_of)
+                     build_model, build_optimizers, model_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.schedule import TrainSchedule
@@ -42,10 +42,10 @@ def test_every_recipe_is_in_a_table():
 @pytest.mark.parametrize('name', UNPAIRED)
 def test_cyclegan_options(name):
     want, cfg = GOLDEN['options_cyclegan'], load(name)
-    host, images = host_of(name), cfg.train_dataloader.dataset
-    sides = [host.distiller]
+    model, images = model_of(name), cfg.train_dataloader.dataset
+    sides = [model.distiller]
     if 'teacher' in cfg.model.distiller:
-        sides.append(host.distiller.teacher)
+        sides.append(model.distiller.teacher)
     for side in sides:
         assert side.loss_config == dict(
             cycle_loss_weight=want['lambda_A'],
@@ -95,10 +95,10 @@ def test_pretraining(name):
     schedule = distiller.schedule
     assert (schedule.constant, schedule.epochs) == (
         constant, constant + decay)
-    [term] = distiller.terms
-    assert (term.weight, term.on) == (weight, on)
+    [loss] = distiller.losses
+    assert (loss.weight, loss.on) == (weight, on)
     # m of GCC's CycleGAN; 1 elsewhere
-    assert term.get('factors', {}) == ({
+    assert loss.get('factors', {}) == ({
         'model.1': 2, 'model.4': 2, 'model.19': 1000, 'model.22': 2
     } if cyclegan else {})
     assert cfg.default_hooks.rate == dict(
@@ -134,7 +134,7 @@ def test_published_widths(domain):
     assert tuple(config.widths) == widths
     assert config.arch == dict(
         type=MOBILE, norm_cfg=dict(type='IN'), base_channels=24)
-    net = host_of('gcc_cyclegan').generators[domain]
+    net = model_of('gcc_cyclegan').generators[domain]
     assert count_params(net) == params
     assert count_macs(net, IMAGE).macs_paper == macs
 
@@ -145,7 +145,7 @@ def test_unpruned_student_keeps_the_budget():
     for more in (0, 1):
         cfg = load('gcc_pix2pix')
         cfg.model.generator.base_channels += more
-        net = build_host(cfg).generators['photo']
+        net = build_model(cfg).generators['photo']
         costs.append(count_macs(net, IMAGE).macs_paper)
     assert costs[0] <= 3.0e9 < costs[1]
 
@@ -169,15 +169,15 @@ def test_cooperative_training(name):
     assert (gated.type, gated.threshold) == (
         'mmgan_compress.GatedPatchDiscriminator', 0.5)
     assert gated.discriminator == dict(judge, norm_cfg=dict(type='BN'))
-    [term] = distiller.terms
-    assert (term.content_weight, term.gram_weight) == (content, texture)
-    assert term.get('root', True) == root
-    assert term.layers == (MOBILE_TAPS if cyclegan else UNET_TAPS)
-    assert term.discriminator_layers == ['model.1', 'model.3']
-    assert term.get('detach_judged', False) == (published and cyclegan)
+    [loss] = distiller.losses
+    assert (loss.content_weight, loss.gram_weight) == (content, texture)
+    assert loss.get('root', True) == root
+    assert loss.layers == (MOBILE_TAPS if cyclegan else UNET_TAPS)
+    assert loss.discriminator_layers == ['model.1', 'model.3']
+    assert loss.get('detach_judged', False) == (published and cyclegan)
     assert distiller.get('published_features', False) == (
         published and cyclegan)
-    assert host_of(name).distiller.average_gap == (not published)
+    assert model_of(name).distiller.average_gap == (not published)
     assert distiller.schedule == dict(
         epochs=100 + decay, constant=100, block=block)
 
@@ -187,7 +187,7 @@ def test_rates(name):
     """The teacher's is constant, the gates' falls by steps of 99 epochs."""
     cfg = load(name)
     schedule = TrainSchedule(**cfg.model.distiller.schedule)
-    wrappers = build_optimizers(cfg, host_of(name))
+    wrappers = build_optimizers(cfg, model_of(name))
     runner = SimpleNamespace(
         optim_wrapper=wrappers, train_loop=SimpleNamespace(schedule=schedule))
     hook = HOOKS.build(cfg.default_hooks.rate)

@@ -2,7 +2,7 @@
 
 import pytest
 from pipelines import read
-from recipes import (CONFIGS, RECIPES, build_optimizers, host_of, load,
+from recipes import (CONFIGS, RECIPES, build_optimizers, model_of, load,
                      recipes_of)
 
 from mmgan_compress.demo import apply_demo
@@ -28,11 +28,11 @@ def test_both_stages(name):
     distiller = cfg.model.distiller
     schedule = distiller.schedule
     assert (schedule.epochs, schedule.constant) == (200, 200)
-    [term] = distiller.terms
-    host = host_of(name)
-    [built] = host.distiller.terms[cfg.model.default_domain]
-    assert (term.weight, built.style_weight) == (20, 1e5)
-    buffer, = host.distiller.image_buffers.values()
+    [loss] = distiller.losses
+    model = model_of(name)
+    [built] = model.distiller.losses[cfg.model.default_domain]
+    assert (loss.weight, built.style_weight) == (20, 1e5)
+    buffer, = model.distiller.image_buffers.values()
     assert buffer.buffer_size == 50
     assert cfg.default_hooks.rate == dict(type='mmgan_compress.CosineLRHook')
     assert cfg.train_dataloader.drop_last
@@ -48,7 +48,7 @@ def test_scoring(name):
         fid, *_ = cfg[f'{split}_evaluator'].metrics
         assert fid.reference.split == 'train'
     assert cfg.default_hooks.student.since == 101
-    assert host_of(name).distiller.epoch_domain == cfg.domain_a
+    assert model_of(name).distiller.epoch_domain == cfg.domain_a
 
 
 @pytest.mark.parametrize('name', SLIMMING)
@@ -77,9 +77,9 @@ def test_fine_tuning(name):
                   cfg.optim_wrapper.items() if key != 'constructor'}
     fine = dict(ADAM, lr=1e-4)
     assert optimizers == dict(student=fine, student_discriminators=fine)
-    host = host_of(name)
-    held = build_optimizers(cfg, host)['student'].param_groups
-    scales = {id(norm.weight) for norm in host.distiller.slim_norms}
+    model = model_of(name)
+    held = build_optimizers(cfg, model)['student'].param_groups
+    scales = {id(norm.weight) for norm in model.distiller.slim_norms}
     assert scales <= {id(p) for group in held for p in group['params']}
 
 
@@ -119,7 +119,7 @@ def test_discriminator_and_widths():
     for name, count in (('gan_slimming_cyclegan', 13),
                         ('gan_slimming_pix2pix', 13),
                         ('gan_slimming_cartoongan', 12)):
-        assert len(host_of(name).distiller.slim_norms) == count
+        assert len(model_of(name).distiller.slim_norms) == count
     cfg = load('gan_slimming_cyclegan')
     judge = cfg.model.distiller.student_discriminator
     assert (judge.base_channels, judge.norm_cfg) == (

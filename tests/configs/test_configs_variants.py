@@ -1,7 +1,7 @@
-"""Recipes that compare: no teacher, other terms, a teacher that is done."""
+"""Recipes that compare: no teacher, other losses, a teacher that is done."""
 import pytest
-from recipes import (MOBILE_TAPS, build_host, build_optimizers,
-                     check_optimizers, host_of, load, recipes_of)
+from recipes import (MOBILE_TAPS, build_model, build_optimizers,
+                     check_optimizers, model_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.demo import apply_demo
@@ -16,7 +16,7 @@ PLAIN = {
 OMGD = dict(ssim=10, style=1e4, feature=10, tv=1e-5)
 # What stands in place of channel distillation: name, weight, its papers'
 # other figures.
-TERMS = {
+LOSSES = {
     'omgd_cyclegan-mobile16-kernel_1xb1-200e_horse2zebra':
     ('kernel_alignment', 1, dict(over='positions',
                                  layers=tuple(MOBILE_TAPS))),
@@ -33,13 +33,13 @@ OFFLINE = [
 ]
 
 
-def terms_of(name):
-    terms = host_of(name).distiller.terms[load(name).model.default_domain]
-    return {term.name: term for term in terms}
+def losses_of(name):
+    losses = model_of(name).distiller.losses[load(name).model.default_domain]
+    return {loss.name: loss for loss in losses}
 
 
 @pytest.mark.parametrize('folder,names', [
-    ('plain', PLAIN), ('terms', TERMS), ('offline', OFFLINE)])
+    ('plain', PLAIN), ('losses', LOSSES), ('offline', OFFLINE)])
 def test_every_recipe_is_in_a_table(folder, names):
     assert sorted(names) == sorted(recipes_of(folder))
 
@@ -65,20 +65,20 @@ def test_baseline_differs_by_the_teacher_alone(name):
         judge.base_channels, judge.norm_cfg, judge.in_channels)
     for option in ('gan_type', 'pixel_loss_weight'):
         assert distiller.get(option) == teacher.get(option)
-    assert not host_of(name).distiller.reported_teachers
+    assert not model_of(name).distiller.reported_teachers
 
 
-@pytest.mark.parametrize('name', TERMS)
+@pytest.mark.parametrize('name', LOSSES)
 def test_one_term_replaces_channel_distillation(name):
-    term, weight, figures = TERMS[name]
-    terms = terms_of(name)
-    assert {n: t.weight for n, t in terms.items()} == dict(
-        OMGD, **{term: weight})
+    loss, weight, figures = LOSSES[name]
+    losses = losses_of(name)
+    assert {n: t.weight for n, t in losses.items()} == dict(
+        OMGD, **{loss: weight})
     for key, value in figures.items():
-        assert getattr(terms[term], key) == value
+        assert getattr(losses[loss], key) == value
     cfg, main = load(name), load('omgd_cyclegan')
     for distiller in (cfg.model.distiller, main.model.distiller):
-        for key in ('terms', 'channel'):
+        for key in ('losses', 'channel'):
             distiller.pop(key, None)
     assert cfg.model == main.model
     assert cfg.optim_wrapper == main.optim_wrapper
@@ -88,25 +88,25 @@ def test_one_term_replaces_channel_distillation(name):
 def test_offline_teachers_stay_as_they_are(name):
     cfg, main = load(name), load('omgd_cyclegan')
     assert cfg.model.generator == main.model.generator
-    host = build_host(cfg).train()
-    distiller = host.distiller
+    model = build_model(cfg).train()
+    distiller = model.distiller
     assert not any(net.training for net in distiller.teacher_side())
-    learning = {n for n, p in host.named_parameters() if p.requires_grad}
-    assert learning == {n for n, _ in host.named_parameters()
-                        if n.startswith(('generators.', 'distiller.terms.'))}
-    wrappers = build_optimizers(cfg, host)
+    learning = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert learning == {n for n, _ in model.named_parameters()
+                        if n.startswith(('generators.', 'distiller.losses.'))}
+    wrappers = build_optimizers(cfg, model)
     assert list(wrappers.keys()) == ['student']
-    check_optimizers(cfg, host)
+    check_optimizers(cfg, model)
     names = {'images': OMGD, 'offline': dict(OMGD, channel=500)}
-    assert {n: t.weight for n, t in terms_of(name).items()} == names[
+    assert {n: t.weight for n, t in losses_of(name).items()} == names[
         'images' if '-images' in name else 'offline']
-    assert not distiller.stand_ins
+    assert not distiller.teacher_snapshots
 
 
 def test_a_folder_of_images_is_no_network():
-    host = host_of(OFFLINE[0])
-    assert not host.distiller.teacher_side()
-    assert count_params(host.distiller) == 0
+    model = model_of(OFFLINE[0])
+    assert not model.distiller.teacher_side()
+    assert count_params(model.distiller) == 0
     cfg = load(OFFLINE[0])
     apply_demo(cfg)
     assert set(cfg.train_dataloader.dataset.teacher_images) == {'emoji'}

@@ -7,8 +7,8 @@ import torch
 from golden import load_json
 from mmengine.config import Config
 from pipelines import read
-from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, build_host,
-                     check_optimizers, host_of, load, recipes_of)
+from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, build_model,
+                     check_optimizers, model_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.supernet import SuperNet
@@ -129,18 +129,18 @@ def test_figures(name):
     assert (schedule.constant, schedule.epochs - schedule.constant) == (
         constant, decaying)
     assert distiller.get('start_from_teacher', False) == ('-distill' in name)
-    term, = host_of(name).distiller.terms[cfg.model.default_domain]
-    assert list(term.layers) == MOBILE_TAPS
-    assert list(term.target_layers) == (
+    loss, = model_of(name).distiller.losses[cfg.model.default_domain]
+    assert list(loss.layers) == MOBILE_TAPS
+    assert list(loss.target_layers) == (
         MOBILE_TAPS if kind == MOBILE else RESNET_TAPS)
-    judge, d = distiller.student_discriminator, host_of(name).distiller
+    judge, d = distiller.student_discriminator, model_of(name).distiller
     assert judge.norm_cfg == dict(type='IN')
     if name in UNPAIRED:
-        assert (d.gan_type, d.pixel_loss_weight, term.weight) == (
+        assert (d.gan_type, d.pixel_loss_weight, loss.weight) == (
             'lsgan', 10, 0.01)
         assert (judge.base_channels, judge.in_channels) == (64, 3)
     else:
-        assert (d.gan_type, d.pixel_loss_weight, term.weight) == (
+        assert (d.gan_type, d.pixel_loss_weight, loss.weight) == (
             ('hinge', 10, 0.01) if name in MAPS else ('hinge', 100, 1))
         assert (judge.base_channels, judge.in_channels) == (128, 6)
     assert d.gan_loss_weight == 1
@@ -151,7 +151,7 @@ def test_figures(name):
 def test_teachers(name):
     """An ordinary GAN, whose checkpoint the other recipes' teachers fit."""
     kind, width, constant, decaying, batch, l1 = TEACHERS[name]
-    cfg, distiller = load(name), host_of(name).distiller
+    cfg, distiller = load(name), model_of(name).distiller
     generator = cfg.model.generator
     assert (generator.type, generator.base_channels, generator.norm_cfg) == (
         kind, width, dict(type='IN'))
@@ -163,7 +163,7 @@ def test_teachers(name):
     assert not distiller.latest_networks() and not cfg.get('demo')
     judge = cfg.model.distiller.student_discriminator
     if l1 is None:  # G before D, pools of 50, both directions
-        assert sorted(host_of(name).domains) == ['horse', 'zebra']
+        assert sorted(model_of(name).domains) == ['horse', 'zebra']
         assert distiller.loss_config == dict(
             cycle_loss_weight=10, id_loss_weight=5)
         assert [pool.buffer_size for pool in
@@ -186,7 +186,7 @@ def test_teachers(name):
 @pytest.mark.parametrize('name', [*TABLE, OURS])
 def test_supernets_have_their_hooks(name):
     cfg, hooks = load(name), load(name).default_hooks
-    student = host_of(name).generators[cfg.model.default_domain]
+    student = model_of(name).generators[cfg.model.default_domain]
     assert isinstance(student, SuperNet) == bool(hooks.get('subnets'))
     assert bool(hooks.get('subnets')) == bool(hooks.get('scores'))
     if hooks.get('subnets'):
@@ -256,9 +256,9 @@ def test_readme_shows_a_recipe(tmp_path):
     (tmp_path / 'configs').symlink_to(CONFIGS)
     (tmp_path / 'my_supernet.py').write_text(code)
     cfg = Config.fromfile(tmp_path / 'my_supernet.py')
-    host = build_host(cfg)
-    check_optimizers(cfg, host)
-    net = host.generators['shoes']
+    model = build_model(cfg)
+    check_optimizers(cfg, model)
+    net = model.generators['shoes']
     assert type(net.network).__name__ == 'ResnetGenerator'
     assert len(net.space) == 3**2 * 2**5
 

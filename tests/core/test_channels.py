@@ -163,13 +163,13 @@ def test_pretrained_weights_stay(kind, narrow, tmp_path):
     want = slim(kind, channels=narrow).state_dict()
     torch.save({f'generators.a.{k}': v for k, v in want.items()},
                tmp_path / 'student.pth')
-    host = BaseModule()
-    host.net = slim(kind, channels=narrow, init_cfg=dict(
+    model = BaseModule()
+    model.net = slim(kind, channels=narrow, init_cfg=dict(
         type='Pretrained', checkpoint=str(tmp_path / 'student.pth'),
         prefix='generators.a'))
     for _ in range(2):
-        host.net.init_weights()
-    for key, value in host.net.state_dict().items():
+        model.net.init_weights()
+    for key, value in model.net.state_dict().items():
         assert torch.equal(value, want[key]), key
 
 

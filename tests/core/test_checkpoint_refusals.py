@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from test_runner_builder import arguments
-from toy import REPO, build_host, toy_config, train, without_report
+from toy import REPO, build_model, toy_config, train, without_report
 
 from mmgan_compress.pruning.base import init_weights
 from mmgan_compress.core.checkpoints import read_checkpoint
@@ -204,7 +204,7 @@ def test_all_faults_at_once(run, tmp_path):
             'text.pth is no file of plain weights'):
         assert words in message
     with pytest.raises(ValueError, match='none.pth does not fit'):
-        build_host(cfg)
+        build_model(cfg)
     cfg.model.distiller.teacher_checkpoints.append('nowhere.pth')
     cfg.train_dataloader.dataset.data_root = 'nowhere'
     cfg.dump(tmp_path / 'recipe.py')

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from students import refused_by_tool
 from test_workflow import run_here
-from toy import SIZE, build_host
+from toy import SIZE, build_model
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.pruning import layer_table
@@ -28,7 +28,7 @@ def training(recipe):
 
 def generator_of(cfg, seed=3):
     """Return a generator of a recipe, and its config."""
-    net = build_host(cfg, seed).generators['shoes']
+    net = build_model(cfg, seed).generators['shoes']
     return net.train(), cfg.model.generator.to_dict()
 
 
@@ -71,8 +71,8 @@ def test_first_step_is_the_loss(training):
 def test_command(importance, training, tmp_path, monkeypatch):
     monkeypatch.setattr(layer_table, 'SECONDS', 0.)
     training.dump(str(tmp_path / 'toy.py'))
-    host = build_host(training, 3)
-    save_student(tmp_path / 'wide.pth', host, source='Test', image_size=SIZE)
+    model = build_model(training, 3)
+    save_student(tmp_path / 'wide.pth', model, source='Test', image_size=SIZE)
     args = [tmp_path / 'wide.pth', '--pruner', 'TorchPruner', '--budget',
             'macs=0.5', '--training', tmp_path / 'toy.py', '--finetune',
             tmp_path / 'toy.py', '--tolerance', 0.1]
@@ -82,7 +82,7 @@ def test_command(importance, training, tmp_path, monkeypatch):
     assert facts['domains']['shoes']['importance'] == importance
     small = load_student(tmp_path / 'a' / 'student.pth')
     assert sum(p.numel() for p in small.parameters()) < sum(
-        p.numel() for p in host.generators['shoes'].parameters())
+        p.numel() for p in model.generators['shoes'].parameters())
     assert 'training is for the importances taylor, hessian' in \
         refused_by_tool('compress', *args, '--out', tmp_path / 'b',
                         monkeypatch=monkeypatch)
@@ -101,7 +101,7 @@ def test_no_gradient_is_refused(recipe, tmp_path):
     """A network that imitates itself."""
     cfg = recipe('omgd', 'pix2pix')
     net, config = generator_of(cfg)
-    save_student(tmp_path / 'net.pth', build_host(cfg, 3), source='Test',
+    save_student(tmp_path / 'net.pth', build_model(cfg, 3), source='Test',
                  image_size=SIZE)
     teacher = dict(config, init_cfg=dict(
         type='Pretrained', checkpoint=str(tmp_path / 'net.pth'),
@@ -111,7 +111,7 @@ def test_no_gradient_is_refused(recipe, tmp_path):
     distiller.teachers = dict(teacher=teacher)
     distiller.update(
         offline=True, discriminator=None,
-        terms=[dict(type='mmgan_compress.PerceptualTerm')])
+        losses=[dict(type='mmgan_compress.PerceptualLoss')])
     for name in ('teachers', 'discriminators'):
         cfg.optim_wrapper.pop(name)
     with pytest.raises(ValueError, match='losses are at their least'):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import make_host, make_student
-from toy import SIZE, build_host, toy_config, train
+from students import make_model, make_student
+from toy import SIZE, build_model, toy_config, train
 
 from mmgan_compress import (Translator, load_student, save_student,
                             translate)
@@ -35,15 +35,15 @@ def write_pairs(root, channels):
             image.resize((2 * SIZE, SIZE)).save(root / split / f'{index}.png')
 
 
-@pytest.mark.parametrize('method,host,taken,given', [
+@pytest.mark.parametrize('method,model,taken,given', [
     ('omgd', 'pix2pix', 4, 4), ('gcc', 'pix2pix', 1, 3),
     ('omgd', 'cyclegan', 1, 1)])
-def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, host,
+def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model,
                                         taken, given):
     root = tmp_path / 'data'
-    if host == 'pix2pix':
+    if model == 'pix2pix':
         write_pairs(root, max(taken, given))
-    cfg = toy_config(host, root, vgg_file, method=method)
+    cfg = toy_config(model, root, vgg_file, method=method)
     cfg.model.distiller.schedule.update(epochs=2, constant=1, block=1)
     cfg.model.generator.update(in_channels=taken, out_channels=given)
     fit_channels(cfg)
@@ -81,9 +81,9 @@ def test_tool_refuses_six_channels_in_one_line(tmp_path, monkeypatch):
     assert 'images of 6 channels: expected 1 (grey), 3 (RGB) or' in message
     assert len(message.splitlines()) == 1
     assert not os.listdir(tmp_path)
-    host = make_host(in_channels=6, out_channels=6)
+    model = make_model(in_channels=6, out_channels=6)
     with pytest.raises(ValueError, match='images of 6 channels'):
-        save_student(tmp_path / 'a.pth', host, source='x', image_size=64)
+        save_student(tmp_path / 'a.pth', model, source='x', image_size=64)
 
 
 def test_recipes_that_cannot_follow_are_refused(tmp_path):
@@ -194,4 +194,4 @@ def test_an_onnx_teacher_of_other_channels_is_refused(tmp_path, vgg_file):
         type='mmgan_compress.OnnxTeacher', output_name='image', path=path)
     with pytest.raises(ValueError, match='images of 1 channels and the '
                                          'student for 3'):
-        build_host(cfg)
+        build_model(cfg)

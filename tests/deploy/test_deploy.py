@@ -35,14 +35,14 @@ def config_of(name, form):
 @pytest.fixture(scope='module')
 def student(tmp_path_factory):
     folder = tmp_path_factory.mktemp('student')
-    hosts = {kind: make_student(folder / f'{kind}.pth', kind)
+    models = {kind: make_student(folder / f'{kind}.pth', kind)
              for kind in ('separable', 'unet')}
     (folder / 'photos').mkdir()
     draw = np.random.default_rng(0)
     for index in range(3):
         Image.fromarray(draw.integers(0, 256, (64, 64, 3), np.uint8)).save(
             folder / 'photos' / f'{index}.png')
-    return folder, hosts
+    return folder, models
 
 
 @pytest.mark.parametrize('name', LISTED)
@@ -110,7 +110,7 @@ def test_impossible_targets(target, message, student, tmp_path):
 @pytest.mark.parametrize('name', ['openvino', 'ncnn', 'torchscript',
                                   'torch-export', 'onnxruntime-fp16'])
 def test_runtimes(name, student, tmp_path):
-    folder, hosts = student
+    folder, models = student
     target = read_target(config_of(name, 'dynamic'))
     report = export_student(folder / 'separable.pth', tmp_path, target,
                             images=folder / 'photos')
@@ -125,7 +125,7 @@ def test_runtimes(name, student, tmp_path):
     assert model.facts['precision'] == target.precision
     assert json.loads(model.facts['input_shape']) == [None, 3, None, None]
     x = torch.rand(3, 3, 64, 76) * 2 - 1
-    y = expected(hosts['separable'], x)
+    y = expected(models['separable'], x)
     atol = 1e-4 if target.precision == 'fp32' else 0.05
     np.testing.assert_allclose(model.run(x.numpy()), y.numpy(), atol=atol)
 
@@ -276,12 +276,12 @@ def test_no_such_model(tmp_path):
 
 
 def test_eager_student(student):
-    folder, hosts = student
+    folder, models = student
     model = open_model(folder / 'unet.pth', threads=1)
     assert model.runtime == 'eager'
     assert json.loads(model.facts['domains']) == ['horse', 'zebra']
     x = torch.rand(2, 3, 64, 64)
-    assert np.allclose(model.run(x.numpy()), expected(hosts['unet'], x))
+    assert np.allclose(model.run(x.numpy()), expected(models['unet'], x))
 
 
 def test_tool_refuses(student, tmp_path, monkeypatch):

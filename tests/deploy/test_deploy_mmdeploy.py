@@ -24,9 +24,9 @@ def students(tmp_path_factory):
     made = {}
     for kind in ('unet', 'separable'):
         path = folder / f'{kind}.pth'
-        host = make_student(path, kind)
+        model = make_student(path, kind)
         config = read_test_config(path)
-        made[kind] = (path, host, config)
+        made[kind] = (path, model, config)
     return folder / 'a.png', made
 
 
@@ -46,7 +46,7 @@ def convert(image, student, name, out):
 def test_both_ways_are_the_same(kind, form, students, tmp_path):
     from mmdeploy.apis import inference_model
     image, made = students
-    path, host, config = made[kind]
+    path, model, config = made[kind]
     deploy, file = convert(image, made[kind], f'onnxruntime_{form}',
                            tmp_path / 'mm')
     entry, = onnxruntime.InferenceSession(file).get_inputs()
@@ -62,7 +62,7 @@ def test_both_ways_are_the_same(kind, form, students, tmp_path):
     ours = open_model(tmp_path / 'ours').run(x)
     np.testing.assert_allclose(y.numpy(), ours, atol=1e-4)
     np.testing.assert_allclose(
-        ours, expected(host, torch.from_numpy(x)).numpy(), atol=1e-4)
+        ours, expected(model, torch.from_numpy(x)).numpy(), atol=1e-4)
     # as an array, BGR as OpenCV has it
     again = inference_model(config, deploy, [file], pixels[..., ::-1], 'cpu')
     assert torch.equal(again, y)

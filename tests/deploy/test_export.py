@@ -40,9 +40,9 @@ def operators(path):
 def exported(tmp_path_factory):
     """A student with batch norm and dropout, exported at a static size."""
     folder = tmp_path_factory.mktemp('exported')
-    host = make_student(folder / 'student.pth', 'unet')
+    model = make_student(folder / 'student.pth', 'unet')
     report = export_student(folder / 'student.pth', folder / 'out')
-    return folder / 'student.pth', folder / 'out', host, report
+    return folder / 'student.pth', folder / 'out', model, report
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def out(exported, tmp_path):
 
 
 def test_static_export(exported):
-    student, out, host, report = exported
+    student, out, model, report = exported
     assert sorted(content(out)) == FILES
     session = onnxruntime.InferenceSession(out / 'end2end.onnx')
     entry, = session.get_inputs()
@@ -65,8 +65,8 @@ def test_static_export(exported):
     assert [o.name for o in session.get_outputs()] == ['output']
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     y, = session.run(None, {'input': x.numpy()})
-    # the host in eval mode, not what load_student made of the file
-    np.testing.assert_allclose(y, expected(host, x).numpy(), atol=1e-5)
+    # the model in eval mode, not what load_student made of the file
+    np.testing.assert_allclose(y, expected(model, x).numpy(), atol=1e-5)
     assert report['max_abs'] < 1e-5 and report['psnr'] > 80
     assert report['replaced'] is None
     assert report == json.loads((out / 'parity.json').read_text())
@@ -141,7 +141,7 @@ def test_stage_norms():
 @pytest.mark.parametrize('kind', [
     pytest.param('resnet', marks=pytest.mark.slow), 'unet', 'separable'])
 def test_dynamic_export(kind, tmp_path):
-    host = make_student(tmp_path / 's.pth', kind)
+    model = make_student(tmp_path / 's.pth', kind)
     report = export_student(tmp_path / 's.pth', tmp_path / 'out',
                             Target(dynamic=True))
     multiple = MULTIPLE[kind]
@@ -150,7 +150,7 @@ def test_dynamic_export(kind, tmp_path):
     run = open_model(tmp_path / 'out').run
     for shape in ((1, 3, 64, 192), (3, 3, 128, 64)):
         x = torch.rand(shape) * 2 - 1
-        y = expected(host, x)
+        y = expected(model, x)
         assert y.std() > 0.01
         np.testing.assert_allclose(run(x.numpy()), y.numpy(), atol=1e-4)
 

@@ -6,7 +6,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from students import make_host
+from students import make_model
 from torch import nn
 
 from mmgan_compress.deploy import exporters as writers
@@ -89,7 +89,7 @@ def test_what_is_called_twice():
 @pytest.fixture(scope='module')
 def net():
     # a width of 4 would let the first layer be phased, too
-    return make_host('separable', base_channels=8,
+    return make_model('separable', base_channels=8,
                      num_blocks=1).generators['zebra'].eval()
 
 

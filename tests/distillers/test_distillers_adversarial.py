@@ -3,14 +3,14 @@ import copy
 
 import pytest
 import torch
-from toy import Trainer, batch, build_host, moved, snapshot
+from toy import Trainer, batch, build_model, moved, snapshot
 
 from mmgan_compress.losses.gan import gan_loss
 
 pytestmark = pytest.mark.numerical
 
 HOSTS = ['cyclegan', 'pix2pix']
-SPARSE = dict(type='mmgan_compress.SparsityTerm', weight=0.5, on='weight')
+SPARSE = dict(type='mmgan_compress.SparsityLoss', weight=0.5, on='weight')
 
 
 @pytest.fixture(params=HOSTS)
@@ -21,7 +21,7 @@ def plain(request, recipe):
 def test_student_and_its_discriminators_learn_alone(plain):
     d = plain.distiller
     assert not d.teacher_side() and not d.latest_networks()
-    assert not list(d.reported_teachers) and not len(d.stand_ins)
+    assert not list(d.reported_teachers) and not len(d.teacher_snapshots)
     assert set(plain.optim_wrapper.keys()) == {'student',
                                                'student_discriminators'}
     nets = [*plain.model.generators.values(),
@@ -115,25 +115,25 @@ def test_discriminators_are_shown_the_pool(recipe):
 
 
 @pytest.mark.parametrize('host', HOSTS)
-def test_terms_that_need_a_teacher_are_refused(recipe, host):
-    with pytest.raises(ValueError, match='SSIMTerm needs a teacher, and the '
-                       'distiller has none: leave the term out'):
-        build_host(recipe('plain', host, terms=[
-            dict(type='mmgan_compress.SSIMTerm')]))
+def test_losses_that_need_a_teacher_are_refused(recipe, host):
+    with pytest.raises(ValueError, match='SSIMLoss needs a teacher, and the '
+                       'distiller has none: leave the loss out'):
+        build_model(recipe('plain', host, losses=[
+            dict(type='mmgan_compress.SSIMLoss')]))
 
 
 @pytest.mark.parametrize('host', HOSTS)
-def test_terms_without_teacher_come_on_top(recipe, host):
-    trainer = Trainer(recipe('plain', host, terms=[SPARSE]))
+def test_losses_without_teacher_come_on_top(recipe, host):
+    trainer = Trainer(recipe('plain', host, losses=[SPARSE]))
     log = trainer.step()
     domains = trainer.model.domains
     keys = [k for k in log if 'spars' in k]
-    assert keys == [f'loss_{trainer.distiller.terms[d][0].name}_{d}'
+    assert keys == [f'loss_{trainer.distiller.losses[d][0].name}_{d}'
                     for d in domains]
     assert all(log[k] > 0 for k in keys)
     weights = []
     for weight in (0.5, 50.):
-        trainer = Trainer(recipe('plain', host, terms=[
+        trainer = Trainer(recipe('plain', host, losses=[
             dict(SPARSE, weight=weight)]))
         for wrapper in trainer.optim_wrapper.values():
             wrapper.optimizer = torch.optim.SGD(
@@ -150,18 +150,18 @@ def test_domains_that_a_task_needs(recipe):
     cfg.model.reachable_domains = ['edges', 'shoes']
     with pytest.raises(ValueError, match='a paired distiller generates one '
                        r"domain, got reachable_domains=\['edges', 'shoes'\]"):
-        build_host(cfg)
+        build_model(cfg)
     cfg = recipe('plain', 'cyclegan')
     cfg.model.reachable_domains = ['zebra']
     with pytest.raises(ValueError, match='generates both of its domains'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 def test_teachers_that_train_need_a_discriminator(recipe):
     cfg = recipe('gcc', 'pix2pix')
     del cfg.model.distiller['discriminator']
     with pytest.raises(ValueError, match='need a discriminator'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 @pytest.mark.parametrize('host', HOSTS)
@@ -176,7 +176,7 @@ def test_with_a_teacher_but_without_gates(recipe, host):
         'distiller.student_discriminators']
     trainer = Trainer(cfg)
     d = trainer.distiller
-    nets = [trainer.model.generators, d.student_discriminators, d.terms,
+    nets = [trainer.model.generators, d.student_discriminators, d.losses,
             *d.teacher_side()]
     before = [snapshot(net) for net in nets]
     log = trainer.step()
@@ -187,25 +187,25 @@ def test_with_a_teacher_but_without_gates(recipe, host):
 @pytest.mark.parametrize('host', HOSTS)
 def test_copy_of_the_teacher_teaches_players(recipe, host):
     """Its features are the targets; the latest pair trains on."""
-    trainer = Trainer(recipe('gcc', host, stand_ins=True))
+    trainer = Trainer(recipe('gcc', host, teacher_snapshots=True))
     d = trainer.distiller
     name = next(iter(d.latest_networks()))
     domain = trainer.model.domains[-1]
-    d.stand_ins.keep_if_best(name, domain, d.network(f'latest:{name}', domain),
+    d.teacher_snapshots.keep_if_best(name, domain, d.network(f'latest:{name}', domain),
                              [1.])
-    for parameter in d.stand_ins[f'{name}:{domain}'].parameters():
+    for parameter in d.teacher_snapshots[f'{name}:{domain}'].parameters():
         parameter.add_(0.1)  # so that it is told from the latest
-    copied = snapshot(d.stand_ins)
+    copied = snapshot(d.teacher_snapshots)
     latest = [snapshot(net) for net in d.teacher_side()]
     data = batch(trainer.model, 0)
     with torch.no_grad():
         want = d.run_teacher(name, domain, data)[0]
-    seen, term = [], d.terms[domain][0]
-    term.register_forward_pre_hook(
+    seen, loss = [], d.losses[domain][0]
+    loss.register_forward_pre_hook(
         lambda m, args: seen.append(args[0].targets[name]))
     trainer.step()
     assert torch.equal(seen[0], want)
-    assert not moved(d.stand_ins, copied)
+    assert not moved(d.teacher_snapshots, copied)
     assert all(moved(net, b) for net, b in zip(d.teacher_side(), latest))
 
 

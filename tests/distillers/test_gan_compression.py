@@ -21,7 +21,7 @@ TASKS = ('cyclegan', 'pix2pix')
 def test_golden_feature_maps():
     """Adaptors for eight channels, features of five."""
     want = GOLDEN['adaptor_distill_supernet']
-    term = build('mmgan_compress.FeatureMapTerm', weight=1.,
+    loss = build('mmgan_compress.FeatureMapLoss', weight=1.,
                  layers=want['mapping_layers'])
     assert want['mapping_layers'] == TAPS
     adaptors = [torch.nn.Conv2d(want['A_in'], want['A_out'], 1)
@@ -30,13 +30,13 @@ def test_golden_feature_maps():
         for i, conv in enumerate(adaptors):
             conv.weight.copy_(ARRAYS[f'distill/w{i}'])
             conv.bias.copy_(ARRAYS[f'distill/b{i}'])
-    term.adaptors['t'] = torch.nn.ModuleList(adaptors)
+    loss.adaptors['t'] = torch.nn.ModuleList(adaptors)
 
     def value(*indices):
-        term.tap([TAPS[i] for i in indices], None)
-        term.adaptors['t'] = torch.nn.ModuleList(
+        loss.tap([TAPS[i] for i in indices], None)
+        loss.adaptors['t'] = torch.nn.ModuleList(
             adaptors[i] for i in indices)
-        return term(DistillBatch(
+        return loss(DistillBatch(
             None, None, {},
             features={TAPS[i]: ARRAYS[f'distill/S{i}'] for i in indices},
             target_features=dict(t={
@@ -53,9 +53,9 @@ def test_adaptors_are_made_for_the_full_width():
         space=[[4, 2]] * 8)
     teacher = build('mmgan_compress.SeparableResnetGenerator',
                     base_channels=8)
-    term = build('mmgan_compress.FeatureMapTerm', weight=1., layers=TAPS)
-    term.connect(student, dict(t=teacher), (1, 3, 32, 32))
-    for conv in term.adaptors['t']:
+    loss = build('mmgan_compress.FeatureMapLoss', weight=1., layers=TAPS)
+    loss.connect(student, dict(t=teacher), (1, 3, 32, 32))
+    for conv in loss.adaptors['t']:
         assert conv.weight.shape == (32, 16, 1, 1)
         assert not conv.bias.any() and 0.015 < conv.weight.std() < 0.025
 
@@ -76,8 +76,8 @@ def picture(seed):
     return torch.from_numpy(np.tanh(noise).astype('float32'))
 
 
-def golden_host(task, tmp_path):
-    """Return the recipe's host with the networks of the fixtures."""
+def golden_model(task, tmp_path):
+    """Return the recipe's model with the networks of the fixtures."""
     cfg = toy.Config.fromfile(toy.recipe_of('gan_compression', task))
     cfg.model.generator = dict(
         type='mmgan_compress.SuperNet', space=[[8, 6, 4]] * 8,
@@ -94,20 +94,20 @@ def golden_host(task, tmp_path):
         distiller.teachers.wide.base_channels = 8
     path = tmp_path / 'none.pth'
     distiller.teacher_checkpoints = [str(path)]
-    host = toy.MODELS.build(cfg.model)
-    d, (domain, ) = host.distiller, host.domains
+    model = toy.MODELS.build(cfg.model)
+    d, (domain, ) = model.distiller, model.domains
     teacher = next(iter(d.latest_networks().values()))[domain]
-    load_original(host.generators[domain], load_npz('gan_compression',
+    load_original(model.generators[domain], load_npz('gan_compression',
                                                     'super/'))
     load_original(teacher, load_npz('gan_compression', 'iter/T/'))
     load_original(d.student_discriminators[domain], load_npz(
         'gan_compression', 'iter/D/' if task == 'cyclegan' else 'iter/D6/'))
-    term, = d.terms[domain]
+    loss, = d.losses[domain]
     with torch.no_grad():
-        for i, conv in enumerate(term.adaptors[term.teachers[0]]):
+        for i, conv in enumerate(loss.adaptors[loss.teachers[0]]):
             conv.weight.copy_(ARRAYS[f'iter/A{i}/w'].view(32, 32, 1, 1))
             conv.bias.copy_(ARRAYS[f'iter/A{i}/b'])
-    return host.train(), cfg
+    return model.train(), cfg
 
 
 @pytest.mark.parametrize('task, key', [
@@ -115,11 +115,11 @@ def golden_host(task, tmp_path):
     ('pix2pix', 'supernet_iter_aligned')])
 def test_golden_iteration(task, key, tmp_path):
     want = GOLDEN[key]
-    host, cfg = golden_host(task, tmp_path)
-    optim, (domain, ) = toy.optimizers(host, cfg, lr=None), host.domains
-    host.distiller.configurations = [read_configuration(want['config'])]
+    model, cfg = golden_model(task, tmp_path)
+    optim, (domain, ) = toy.optimizers(model, cfg, lr=None), model.domains
+    model.distiller.configurations = [read_configuration(want['config'])]
     seen, step = {}, optim['student'].step
-    layer = host.generators[domain].get_submodule(
+    layer = model.generators[domain].get_submodule(
         'model.10.conv_block.1.conv.2')
 
     def spy():
@@ -127,10 +127,10 @@ def test_golden_iteration(task, key, tmp_path):
         step()
 
     optim['student'].step = spy
-    log = host.distiller.train_step({
-        f'img_{host.source_of(domain)}': picture(60),
+    log = model.distiller.train_step({
+        f'img_{model.source_of(domain)}': picture(60),
         f'img_{domain}': picture(61)}, optim)
-    teacher, = host.distiller.latest_networks()
+    teacher, = model.distiller.latest_networks()
     for name, value in (
             ('loss_D_fake', 2 * log['loss_disc_fake']),
             ('loss_D_real', 2 * log['loss_disc_real']),
@@ -143,7 +143,7 @@ def test_golden_iteration(task, key, tmp_path):
         assert_close_rel(value, want[name], 1e-3)
     assert seen['share'] == want[
         'grad_nonzero_frac_model.10.conv_block.1.conv.2']
-    assert host.generators[domain].configuration is None
+    assert model.generators[domain].configuration is None
 
 
 @pytest.mark.parametrize('task', TASKS)
@@ -151,15 +151,15 @@ def test_losses_are_against_old_weights(task, tmp_path):
     """The student's gradient does not depend on the other's rate."""
     grads = []
     for rate in (0., 1.):
-        host, cfg = golden_host(task, tmp_path)
-        optim, (domain, ) = toy.optimizers(host, cfg), host.domains
+        model, cfg = golden_model(task, tmp_path)
+        optim, (domain, ) = toy.optimizers(model, cfg), model.domains
         for name in ('student', 'student_discriminators'):
             optim[name].param_groups[0]['lr'] = rate
         wrapper, found = optim['student'], []
         wrapper.step = lambda: found.extend(
-            p.grad.clone() for p in host.generators.parameters())
-        host.distiller.train_step({
-            f'img_{host.source_of(domain)}': picture(60),
+            p.grad.clone() for p in model.generators.parameters())
+        model.distiller.train_step({
+            f'img_{model.source_of(domain)}': picture(60),
             f'img_{domain}': picture(61)}, optim)
         grads.append(found)
     assert grads[0] and all(torch.equal(a, b) for a, b in zip(*grads))
@@ -169,11 +169,11 @@ def test_sandwich_averages_over_its_subnets(tmp_path):
     """Losses are means; every configuration had its pass."""
     logs, configurations = [], [(8, ) * 8, (4, ) * 8, (6, 8) * 4]
     for chosen in [[c] for c in configurations] + [configurations]:
-        host, cfg = golden_host('pix2pix', tmp_path)
-        host.distiller.configurations = chosen
-        log = host.distiller.train_step(
+        model, cfg = golden_model('pix2pix', tmp_path)
+        model.distiller.configurations = chosen
+        log = model.distiller.train_step(
             dict(img_edges=picture(60), img_shoes=picture(61)),
-            toy.optimizers(host, cfg))
+            toy.optimizers(model, cfg))
         logs.append(log)
     for key, value in logs.pop().items():
         assert_close_rel(value, sum(log[key] for log in logs) / 3)

@@ -35,16 +35,16 @@ def config(tmp_path, vgg_file):
         else:
             own.teachers.wide = dict(ARCH)
             own.discriminator = copy.deepcopy(own.student_discriminator)
-            own.terms[0].layers = ['model.9', 'model.12']
+            own.losses[0].layers = ['model.9', 'model.12']
         own.schedule.update(epochs=iterations, block=iterations // 2)
         path = tmp_path / f'{task}.pth'
         own.teacher_checkpoints = [str(path)]
-        host = toy.MODELS.build(cfg.model)
+        model = toy.MODELS.build(cfg.model)
         torch.manual_seed(3)
-        for network in host.distiller.teacher_side():
+        for network in model.distiller.teacher_side():
             network.init_weights()
         torch.save(dict(state_dict={
-            k: v for k, v in host.distiller.state_dict().items()
+            k: v for k, v in model.distiller.state_dict().items()
             if k.startswith(('teacher', 'discriminator'))}), path)
         own.update(distiller)
         return toy.without_report(cfg)
@@ -116,12 +116,12 @@ def test_start_from_teacher(task, config, tmp_path):
     for generator in (ARCH, dict(type='mmgan_compress.SuperNet', arch=ARCH,
                                  space=[[6, 4]] * 8)):
         cfg = config(task, generator, start_from_teacher=True)
-        host = toy.build_host(cfg).eval()
-        d, (domain, ) = host.distiller, host.domains
+        model = toy.build_model(cfg).eval()
+        d, (domain, ) = model.distiller, model.domains
         name, = d.latest_networks()
         x = torch.rand(1, 3, 32, 32) * 2 - 1
         with torch.no_grad():
-            assert_close_rel(host.generators[domain](x),
+            assert_close_rel(model.generators[domain](x),
                              d.network(name, domain)(x), 1e-4)
         judge = d.discriminator_of(name, domain)
         own = d.student_discriminators[domain]
@@ -132,7 +132,7 @@ def test_start_from_teacher(task, config, tmp_path):
             if 'discriminator' not in k}
     torch.save(dict(state_dict=held), tmp_path / f'{task}.pth')
     with pytest.raises(ValueError, match='do not hold the teachers'):
-        toy.build_host(cfg)
+        toy.build_model(cfg)
 
 
 def test_discriminator_goes_on(config, tmp_path):
@@ -141,7 +141,7 @@ def test_discriminator_goes_on(config, tmp_path):
     cfg = config('cyclegan', start_from_teacher=True,
                  discriminator_checkpoint=str(
                      tmp_path / 'first/last_checkpoint'))
-    own = toy.build_host(cfg).distiller.student_discriminators
+    own = toy.build_model(cfg).distiller.student_discriminators
     want = runner.model.distiller.student_discriminators
     assert all(torch.equal(a, b) for a, b in zip(own.parameters(),
                                                  want.parameters()))
@@ -149,13 +149,13 @@ def test_discriminator_goes_on(config, tmp_path):
 
 @pytest.mark.parametrize('change, message', [
     (dict(offline=False), 'set offline=True'),
-    (dict(teacher=None, terms=[]), 'needs a teacher'),
+    (dict(teacher=None, losses=[]), 'needs a teacher'),
 ])
 def test_what_is_refused(change, message, config):
     cfg = config('cyclegan')
     cfg.model.distiller.update(change)
     with pytest.raises(ValueError, match=message):
-        toy.build_host(cfg)
+        toy.build_model(cfg)
 
 
 def test_statistics_are_calibrated_for_what_is_scored(config, tmp_path):
@@ -166,11 +166,11 @@ def test_statistics_are_calibrated_for_what_is_scored(config, tmp_path):
     cfg.model.generator = dict(
         type='mmgan_compress.SuperNet', arch=dict(unet, base_channels=4),
         space=[[4, 2]] * 5)
-    cfg.model.distiller.terms = []
+    cfg.model.distiller.losses = []
     cfg.default_hooks.scores.calibration_images = 3
     runner = toy.train(cfg, tmp_path / 'run')
-    dataset, host = runner.train_dataloader.dataset, runner.model
-    net = host.generators['shoes']
+    dataset, model = runner.train_dataloader.dataset, runner.model
+    net = model.generators['shoes']
     norm = next(m for m in net.modules()
                 if isinstance(m, torch.nn.BatchNorm2d))
     means = []

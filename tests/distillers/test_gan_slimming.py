@@ -32,12 +32,12 @@ def config(tmp_path, vgg_file):
             teacher_checkpoints=[str(path)], start_from_teacher=False)
         torch.save(dict(state_dict={}), path)
         with toy.DefaultScope.overwrite_default_scope('mmagic'):
-            host = toy.MODELS.build(fresh.model)
+            model = toy.MODELS.build(fresh.model)
         torch.manual_seed(3)
-        for network in host.distiller.teacher_side():
+        for network in model.distiller.teacher_side():
             network.init_weights()
         torch.save(dict(state_dict={
-            k: v for k, v in host.distiller.state_dict().items()
+            k: v for k, v in model.distiller.state_dict().items()
             if k.startswith(('teacher', 'discriminator'))}), path)
         cfg.model.distiller.teacher_checkpoints = [str(path)]
         for key, value in distiller.items():
@@ -53,18 +53,18 @@ def test_who_learns(config, task, quantize):
     cfg = config(task, quantize=quantize)
     if task == 'pix2pix':  # the teacher's judge and the student's are alike
         assert cfg.model.distiller.start_from_teacher
-    host = toy.build_host(cfg)
-    distiller, domain = host.distiller, host.domains[0]
-    student = host.generators[domain]
+    model = toy.build_model(cfg)
+    distiller, domain = model.distiller, model.domains[0]
+    student = model.generators[domain]
     assert is_quantized(student) == (quantize is not None)
-    wrappers = toy.optimizers(host, cfg)
-    before = {k: v.clone() for k, v in host.state_dict().items()}
-    log = distiller.train_step(toy.batch(host), wrappers)
+    wrappers = toy.optimizers(model, cfg)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    log = distiller.train_step(toy.batch(model), wrappers)
     assert set(log) == {
         'loss_gan', 'loss_disc_real', 'loss_disc_fake',
         f'loss_perceptual_{domain}_' +
         ('teacher' if task == 'cyclegan' else 'wide')}
-    same = {k for k, v in host.state_dict().items()
+    same = {k for k, v in model.state_dict().items()
             if torch.equal(v, before[k])}
     trunk = {f'generators.{domain}.{name}' for name, p in
              student.named_parameters() if not p.requires_grad}
@@ -83,29 +83,29 @@ def test_who_learns(config, task, quantize):
 
 def test_every_parameter_has_one_optimizer(config):
     cfg = config()
-    host = toy.build_host(cfg)
-    wrappers = toy.optimizers(host, cfg)
+    model = toy.build_model(cfg)
+    wrappers = toy.optimizers(model, cfg)
     held = {name: [id(p) for g in w.param_groups for p in g['params']]
             for name, w in wrappers.items()}
-    free = [id(p) for p in host.parameters() if p.requires_grad
-            and id(p) not in map(id, host.distiller.teacher.parameters())]
+    free = [id(p) for p in model.parameters() if p.requires_grad
+            and id(p) not in map(id, model.distiller.teacher.parameters())]
     assert sorted(sum(held.values(), [])) == sorted(free)
-    student = host.generators[host.domains[0]]
-    assert held['scales'] == [id(n.weight) for n in host.distiller.slim_norms]
+    student = model.generators[model.domains[0]]
+    assert held['scales'] == [id(n.weight) for n in model.distiller.slim_norms]
     assert all(id(n.bias) in held['student']
-               for n in host.distiller.slim_norms)
+               for n in model.distiller.slim_norms)
     assert len(held['scales']) == 2 + 3 + 2  # three blocks
     # views own nothing: no entry of a checkpoint twice
-    assert not [k for k in host.state_dict()
+    assert not [k for k in model.state_dict()
                 if k.startswith(('distiller.scales', 'distiller.weights'))]
     assert student.model[2].norm.weight.requires_grad is False  # trunk
 
 
 def test_student_starts_as_its_teacher(config):
-    host = toy.build_host(config())
-    distiller, (domain, ) = host.distiller, host.domains
-    x = toy.batch(host)[f'img_{host.source_of(domain)}']
-    student, teacher = host.generators[domain], \
+    model = toy.build_model(config())
+    distiller, (domain, ) = model.distiller, model.domains
+    x = toy.batch(model)[f'img_{model.source_of(domain)}']
+    student, teacher = model.generators[domain], \
         distiller.network('teacher', domain)
     with torch.no_grad():
         assert_close_rel(student(x), teacher(x), 1e-5)
@@ -118,13 +118,13 @@ def test_one_step_is_the_published_one(config):
     """Adam on weights and SGD on scales see one gradient; D sees the
     teacher's images as real."""
     cfg = config()
-    host = toy.build_host(cfg)
-    distiller, (domain, ) = host.distiller, host.domains
-    wrappers = toy.optimizers(host, cfg, lr=None)
-    inputs = toy.batch(host)
-    student = copy.deepcopy(host.generators[domain])
+    model = toy.build_model(cfg)
+    distiller, (domain, ) = model.distiller, model.domains
+    wrappers = toy.optimizers(model, cfg, lr=None)
+    inputs = toy.batch(model)
+    student = copy.deepcopy(model.generators[domain])
     judge = copy.deepcopy(distiller.student_discriminators[domain])
-    x = inputs[f'img_{host.source_of(domain)}']
+    x = inputs[f'img_{model.source_of(domain)}']
     with torch.no_grad():
         taught = distiller.network('teacher', domain)(x)
     image = student(x)
@@ -138,7 +138,7 @@ def test_one_step_is_the_published_one(config):
     norm = student.model[0].norm
     want = norm.weight.detach() - 0.1 * norm.weight.grad
     log = distiller.train_step(inputs, wrappers)
-    got = host.generators[domain].model[0].norm.weight
+    got = model.generators[domain].model[0].norm.weight
     assert_close_rel(got.detach(), want)
     assert_close_rel(log['loss_gan'] + log[
         f'loss_perceptual_{domain}_teacher'], loss.detach())
@@ -154,12 +154,12 @@ def test_fine_tuning_has_one_optimizer(config):
     recipe = toy.REPO / 'configs/gan_slimming' / (
         'gan_slimming_cyclegan-finetune_1xb16-200e_horse2zebra.py')
     cfg.optim_wrapper = toy.Config.fromfile(recipe).optim_wrapper
-    host = toy.build_host(cfg)
-    wrappers = toy.optimizers(host, cfg)
-    student = host.generators[host.domains[0]]
+    model = toy.build_model(cfg)
+    wrappers = toy.optimizers(model, cfg)
+    student = model.generators[model.domains[0]]
     before = toy.snapshot(student)
-    host.distiller.train_step(toy.batch(host), wrappers)
-    for norm in host.distiller.slim_norms:
+    model.distiller.train_step(toy.batch(model), wrappers)
+    for norm in model.distiller.slim_norms:
         name = next(n for n, p in student.named_parameters()
                     if p is norm.weight)
         # Adam's first step is the rate
@@ -169,24 +169,24 @@ def test_fine_tuning_has_one_optimizer(config):
 
 def test_mixed_precision_is_refused_while_slimming(config):
     cfg = config()
-    host = toy.build_host(cfg)
-    wrappers = toy.optimizers(host, cfg)
+    model = toy.build_model(cfg)
+    wrappers = toy.optimizers(model, cfg)
     wrappers['scales'].loss_scaler = object()
     with pytest.raises(ValueError, match='leave out --amp'):
-        host.distiller.train_step(toy.batch(host), wrappers)
+        model.distiller.train_step(toy.batch(model), wrappers)
 
 
 def test_stored_images_teach(config):
     cfg = config(teacher=dict(type='mmgan_compress.StoredTeacher'),
                  start_from_teacher=False)
     cfg.model.distiller.teacher_checkpoints = []
-    host = toy.build_host(cfg)
-    inputs, (domain, ) = toy.batch(host), host.domains
+    model = toy.build_model(cfg)
+    inputs, (domain, ) = toy.batch(model), model.domains
     logs = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         inputs[f'img_teacher_{domain}'] = torch.rand(2, 3, 32, 32)
-        twin = toy.build_host(cfg)
+        twin = toy.build_model(cfg)
         logs.append(twin.distiller.train_step(
             inputs, toy.optimizers(twin, cfg)))
     assert logs[0]['loss_disc_fake'] == logs[1]['loss_disc_fake']
@@ -195,18 +195,18 @@ def test_stored_images_teach(config):
 
 @pytest.mark.parametrize('change, message', [
     (dict(offline=False), 'set offline=True'),
-    (dict(terms=[]), 'needs a teacher and a term'),
+    (dict(losses=[]), 'needs a teacher and a loss'),
 ])
 def test_what_is_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
-        toy.build_host(config(**change))
+        toy.build_model(config(**change))
 
 
 def test_only_copies_can_start_as_the_teacher(config):
     cfg = config()
     cfg.model.generator.base_channels = 6
     with pytest.raises(ValueError, match='no copy of the teacher'):
-        toy.build_host(cfg)
+        toy.build_model(cfg)
 
 
 def test_gs8_goes_on_from_a_dense_model_in_8_bits(config, tmp_path):
@@ -221,14 +221,14 @@ def test_gs8_goes_on_from_a_dense_model_in_8_bits(config, tmp_path):
     domain, = dense.domains
     cfg.model.generator.init_cfg = dict(
         type='Pretrained', checkpoint=file, prefix=f'generators.{domain}')
-    host, x = toy.build_host(cfg), toy.batch(dense)['img_horse']
-    for networks in (host.generators, host.distiller.student_discriminators):
+    model, x = toy.build_model(cfg), toy.batch(dense)['img_horse']
+    for networks in (model.generators, model.distiller.student_discriminators):
         for key, value in networks.state_dict().items():
-            name = 'generators.' if networks is host.generators else \
+            name = 'generators.' if networks is model.generators else \
                 'distiller.student_discriminators.'
             assert torch.equal(value, dense.state_dict()[name + key])
     with torch.no_grad():
-        assert torch.equal(host.generators[domain].eval()(x),
+        assert torch.equal(model.generators[domain].eval()(x),
                            dense.generators[domain].eval()(x))
     Path(file).unlink()  # found before anything is built
     with pytest.raises(FileNotFoundError, match='iter_4.pth'):
@@ -273,7 +273,7 @@ def test_a_run_slims_and_resumes(config, tmp_path, quantize):
     with torch.no_grad():
         assert (result.network(x) - net(x)).abs().max() <= 1e-5
     # fine-tuning goes on with the discriminator of this run
-    again = toy.build_host(config(
+    again = toy.build_model(config(
         discriminator_checkpoint=str(tmp_path / 'whole/last_checkpoint')))
     for key, value in again.distiller.student_discriminators[
             domain].state_dict().items():

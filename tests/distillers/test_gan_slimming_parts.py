@@ -78,21 +78,21 @@ def test_hook_steps_by_the_rate_of_the_scales(shrink):
 
 
 # --- losses -----------------------------------------------------------------
-def test_perceptual_term(vgg_file):
+def test_perceptual_loss(vgg_file):
     want = GOLDEN['perceptual']
     vgg = build('mmgan_compress.VGG16Features', weights=vgg_file)
-    term = build('mmgan_compress.SlimmingPerceptualTerm')
+    loss = build('mmgan_compress.SlimmingPerceptualLoss')
     image = ARRAYS['S'].clone().requires_grad_()
     batch = DistillBatch(image, image, {'t': ARRAYS['T']}, perceptual=vgg)
-    value = term(batch, 't')
+    value = loss(batch, 't')
     assert_close_rel(value.detach(), want['perceptual'])
-    content = build('mmgan_compress.SlimmingPerceptualTerm', style_weight=0.)
+    content = build('mmgan_compress.SlimmingPerceptualLoss', style_weight=0.)
     assert_close_rel(content(batch, 't').detach(),
                      want['content_l1_relu1_2'])
-    (term.weight * value).backward()
+    (loss.weight * value).backward()
     assert_close_rel(image.grad, ARRAYS['perceptual_grad_S_x20'], 2e-3)
-    pixel = build('mmgan_compress.SlimmingPixelTerm')
-    assert pixel.weight == term.weight == 20
+    pixel = build('mmgan_compress.SlimmingPixelLoss')
+    assert pixel.weight == loss.weight == 20
     assert_close_rel(pixel(batch, 't').detach(),
                      (ARRAYS['S'] - ARRAYS['T']).square().mean())
 

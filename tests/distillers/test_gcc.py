@@ -6,7 +6,7 @@ import torch
 from golden import assert_close_rel, load_json, load_npz
 from mmengine.config import Config
 from test_gates import image, load_gated
-from toy import REPO, build_host, moved, optimizers, snapshot
+from toy import REPO, build_model, moved, optimizers, snapshot
 
 from mmgan_compress.models.original import load_original
 
@@ -18,16 +18,16 @@ MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator',
 TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 
 
-def recipe(host, published=False):
+def recipe(model, published=False):
     """GCC's recipe with the networks of the fixtures."""
-    cfg = Config.fromfile(REPO / f'configs/gcc_{host}.py')
+    cfg = Config.fromfile(REPO / f'configs/gcc_{model}.py')
     distiller = cfg.model.distiller
     distiller.schedule = dict(
         epochs=4, constant=2, block=4, iters_per_epoch=1)
     cfg.model.generator = dict(MOBILE, base_channels=2)
-    if host == 'pix2pix':
+    if model == 'pix2pix':
         distiller.teachers.wide = dict(MOBILE, base_channels=4)
-        distiller.terms[0].layers = TAPS
+        distiller.losses[0].layers = TAPS
         nets = [distiller.discriminator,
                 distiller.student_discriminator.discriminator]
     else:
@@ -36,7 +36,7 @@ def recipe(host, published=False):
                 distiller.student_discriminator.discriminator]
         if published:
             distiller.published_features = True
-            distiller.terms[0].detach_judged = True
+            distiller.losses[0].detach_judged = True
     for net in nets:
         net.base_channels = 4
     return cfg
@@ -52,39 +52,39 @@ def put_gated(net, prefix, in_channels):
     net.load_state_dict(load_gated(prefix, in_channels).state_dict())
 
 
-def put_adaptors(term, prefix):
+def put_adaptors(loss, prefix):
     arrays = load_npz('gcc', prefix)
     with torch.no_grad():
-        for index, adaptor in enumerate(term.adaptors[term.teachers[0]]):
+        for index, adaptor in enumerate(loss.adaptors[loss.teachers[0]]):
             adaptor.weight.copy_(arrays[str(index)])
 
 
 @pytest.fixture
 def paired():
     cfg = recipe('pix2pix')
-    host = build_host(cfg).train()
-    d = host.distiller
-    put(host.generators['photo'], 'p2p/Gs/')
+    model = build_model(cfg).train()
+    d = model.distiller
+    put(model.generators['photo'], 'p2p/Gs/')
     put(d.teachers['wide'], 'p2p/Gt/')
     put(d.discriminator, 'p2p/Dt/')
     put_gated(d.student_discriminators['photo'], 'p2p/Ds/', 6)
-    put_adaptors(d.terms['photo'][0], 'p2p/A')
-    return host, optimizers(host, cfg, lr=None)
+    put_adaptors(d.losses['photo'][0], 'p2p/A')
+    return model, optimizers(model, cfg, lr=None)
 
 
 @pytest.fixture
 def unpaired():
     cfg = recipe('cyclegan', published=True)
-    host = build_host(cfg).train()
-    d = host.distiller
+    model = build_model(cfg).train()
+    d = model.distiller
     # the originals name G_A, D_A: A -> B, and what judges its images
     for domain, letter in (('zebra', 'A'), ('horse', 'B')):
-        put(host.generators[domain], f'cyc/s_G_{letter}/')
+        put(model.generators[domain], f'cyc/s_G_{letter}/')
         put(d.teacher.generators[domain], f'cyc/t_G_{letter}/')
         put(d.teacher.discriminators[domain], f'cyc/t_D_{letter}/')
         put_gated(d.student_discriminators[domain], f'cyc/s_D_{letter}/', 3)
-        put_adaptors(d.terms[domain][0], f'cyc/A_{letter}')
-    return host, optimizers(host, cfg, lr=None)
+        put_adaptors(d.losses[domain][0], f'cyc/A_{letter}')
+    return model, optimizers(model, cfg, lr=None)
 
 
 def pair(label, photo):
@@ -92,23 +92,23 @@ def pair(label, photo):
     return dict(img_label=image(label), img_photo=image(photo))
 
 
-def spied(term):
-    """Record content and texture of a term."""
-    seen, parts = [], term.parts
+def spied(loss):
+    """Record content and texture of a loss."""
+    seen, parts = [], loss.parts
 
     def spy(batch, teacher):
         seen[:] = [float(x) for x in parts(batch, teacher)]
         return parts(batch, teacher)
 
-    term.parts = spy
+    loss.parts = spy
     return seen
 
 
 def test_paired_iteration(paired):
     """pix2pix_iter1, then pix2pix_arch_step1 on the second stream."""
-    host, optim = paired
-    d, want = host.distiller, GOLDEN['pix2pix_iter1']
-    seen = spied(d.terms['photo'][0])
+    model, optim = paired
+    d, want = model.distiller, GOLDEN['pix2pix_iter1']
+    seen = spied(d.losses['photo'][0])
     gate = d.student_discriminators['photo'].gates[0].alpha
     arch = GOLDEN['pix2pix_arch_step1']
     # stored as they were before the clip that every step begins with
@@ -139,8 +139,8 @@ def test_paired_iteration(paired):
 
 def test_teacher_learns_against_the_updated_discriminator(paired):
     """The G_GAN of the fixture is not that of the old discriminator."""
-    host, _ = paired
-    d, data = host.distiller, pair(11, 10)
+    model, _ = paired
+    d, data = model.distiller, pair(11, 10)
     with torch.no_grad():
         fake = d.teachers['wide'](data['img_label'])
         old = d.generator_losses(data['img_label'], data['img_photo'],
@@ -151,9 +151,9 @@ def test_teacher_learns_against_the_updated_discriminator(paired):
 
 def test_unpaired_iteration(unpaired):
     """cyclegan_iter1, in the published order, then cyclegan_arch_step1."""
-    host, optim = unpaired
-    d, want = host.distiller, GOLDEN['cyclegan_iter1']
-    seen = {domain: spied(d.terms[domain][0]) for domain in host.domains}
+    model, optim = unpaired
+    d, want = model.distiller, GOLDEN['cyclegan_iter1']
+    seen = {domain: spied(d.losses[domain][0]) for domain in model.domains}
     data = dict(img_horse=image(40), img_zebra=image(41))
     second = dict(img_horse=image(50), img_zebra=image(51))
     log = d.train_step(dict(data, gates=second), optim)
@@ -182,8 +182,8 @@ def test_unpaired_iteration(unpaired):
 
 def test_gap_is_averaged_as_the_paper_means_it(paired, monkeypatch):
     """The sequence `ema`: beta follows the epoch, 1 - (k - 1) / epochs."""
-    host, optim = paired
-    d = host.distiller
+    model, optim = paired
+    d = model.distiller
     raw = iter([e['raw'] for e in GOLDEN['ema']])
     monkeypatch.setattr(d, '_gap', lambda pred: torch.tensor(next(raw)))
     # 20 epochs of one step: beta 1, 0.9, 0.5, 0.25 in epochs 1, 3, 11, 16
@@ -198,19 +198,19 @@ def test_gap_is_averaged_as_the_paper_means_it(paired, monkeypatch):
 
 
 def test_gates_move_on_the_second_stream_alone(paired):
-    host, optim = paired
-    d = host.distiller
+    model, optim = paired
+    d = model.distiller
     net = d.student_discriminators['photo']
     steps = []
     run = d.gate_step
 
     def spy(inputs, wrappers):
         before = [snapshot(m) for m in (
-            net.gates, net.body, host.generators, d.teachers,
+            net.gates, net.body, model.generators, d.teachers,
             d.discriminator)]
         steps.append(before)
         log = run(inputs, wrappers)
-        parts = (net.gates, net.body, host.generators, d.teachers,
+        parts = (net.gates, net.body, model.generators, d.teachers,
                  d.discriminator)
         assert [moved(m, b) for m, b in zip(parts, before)] == [
             True, False, False, False, False]
@@ -226,24 +226,25 @@ def test_gates_move_on_the_second_stream_alone(paired):
 
 def test_gradient_reaches_the_student_through_the_teachers_discriminator(
         paired, unpaired):
-    for (host, _), domain, data, flows in (
+    for (model, _), domain, data, flows in (
             (paired, 'photo', pair(11, 10), True),
             (unpaired, 'zebra',
              dict(img_horse=image(40), img_zebra=image(41)), False)):
-        d = host.distiller
-        term = d.terms[domain][0]
-        name = term.teachers[0]
-        source = data[f'img_{host.source_of(domain)}']
+        d = model.distiller
+        loss = d.losses[domain][0]
+        name = loss.teachers[0]
+        source = data[f'img_{model.source_of(domain)}']
         shown = image(3).requires_grad_()
         # the discriminator's taps alone
-        term.layers = term.target_layers = ()
-        term.adaptors[name] = torch.nn.ModuleList()
+        loss.layers = loss.target_layers = ()
+        loss.adaptors[name] = torch.nn.ModuleList()
         target = d.run_teacher(name, domain, data)
-        loss = d.term_losses(domain, source, shown, {}, {name: target})
-        loss = sum(loss.values())
-        assert loss.requires_grad == flows
+        losses = d.distillation_losses(
+            domain, source, shown, {}, {name: target})
+        total = sum(losses.values())
+        assert total.requires_grad == flows
         if flows:
-            loss.backward()
+            total.backward()
             assert shown.grad.abs().max() > 0
         judge = d.discriminator_of(name, domain)
         assert all(p.grad is None for p in judge.parameters())
@@ -252,30 +253,30 @@ def test_gradient_reaches_the_student_through_the_teachers_discriminator(
 
 def test_distillation_can_stop(paired):
     """Then neither teacher nor gates run; the GAN game goes on."""
-    host, optim = paired
-    d = host.distiller
-    for term in d.terms['photo']:
-        term.weight = 0.
-    before = [snapshot(m) for m in (host.generators, d.teachers)]
+    model, optim = paired
+    d = model.distiller
+    for loss in d.losses['photo']:
+        loss.weight = 0.
+    before = [snapshot(m) for m in (model.generators, d.teachers)]
     log = d.train_step(pair(11, 10), optim)
-    assert [moved(m, b) for m, b in zip((host.generators, d.teachers), before)
+    assert [moved(m, b) for m, b in zip((model.generators, d.teachers), before)
             ] == [True, False]
     assert not [k for k in log if 'wide' in k or 'gates' in k]
 
 
 def test_layers_of_unequal_resolution_are_refused(paired):
-    host, optim = paired
-    term = host.distiller.terms['photo'][0]
-    term.target_layers = ('model.9', 'model.12', 'model.15', 'model.22')
-    term.adaptors['wide'][3] = torch.nn.Conv2d(8, 8, 1)
+    model, optim = paired
+    loss = model.distiller.losses['photo'][0]
+    loss.target_layers = ('model.9', 'model.12', 'model.15', 'model.22')
+    loss.adaptors['wide'][3] = torch.nn.Conv2d(8, 8, 1)
     with pytest.raises(ValueError, match='name layers of one resolution'):
-        host.distiller.train_step(
+        model.distiller.train_step(
             dict(pair(11, 10), gates=pair(21, 20)), optim)
 
 
 def test_state_holds_gaps_and_buffers(unpaired):
-    host, optim = unpaired
-    d = host.distiller
+    model, optim = unpaired
+    d = model.distiller
     data = dict(img_horse=image(40), img_zebra=image(41))
     d.train_step(dict(data, gates=data), optim)
     state = copy.deepcopy(d.training_state())

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from onnx_files import write_onnx
 from PIL import Image
 from test_training import assert_equal, state_of
-from toy import (REPO, SIZE, Trainer, build_host, last_checkpoint, moved,
+from toy import (REPO, SIZE, Trainer, build_model, last_checkpoint, moved,
                  snapshot, toy_config, train)
 
 from mmgan_compress.registry import MODELS
@@ -19,7 +19,7 @@ HERE = 'test_offline'
 CASES = [(method, host) for method in ('omgd', 'crd', 'gcc')
          for host in ('cyclegan', 'pix2pix')]
 IMAGES = [dict(type=f'mmgan_compress.{name}', weight=1.)
-          for name in ('SSIMTerm', 'PerceptualTerm')]
+          for name in ('SSIMLoss', 'PerceptualLoss')]
 
 
 def invert(x):
@@ -44,16 +44,16 @@ def alone(cfg):
 @pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
 def test_a_gan_that_trained_alone_teaches(host, recipe, tmp_path):
     """Its checkpoint as it is; of a run that had a teacher, the teacher."""
-    trained = build_host(recipe('plain', host), seed=3)
+    trained = build_model(recipe('plain', host), seed=3)
     alone_, both = tmp_path / 'iter_9.pth', tmp_path / 'both.pth'
     torch.save(dict(state_dict=trained.state_dict()), alone_)
     (tmp_path / 'last_checkpoint').write_text(f'/elsewhere/{alone_.name}')
     cfg = alone(recipe('crd', host, offline=True, teacher_checkpoints=[
         str(tmp_path / 'last_checkpoint')]))
-    own = build_host(cfg)
+    own = build_model(cfg)
     torch.save(dict(state_dict=own.state_dict()), both)
     cfg.model.distiller.teacher_checkpoints = [str(both)]
-    again = build_host(cfg, seed=5)
+    again = build_model(cfg, seed=5)
     domain = own.domains[0]
     for d in (own.distiller, again.distiller):
         teacher, = d.latest_networks()
@@ -69,7 +69,7 @@ def offline(recipe, tmp_path, monkeypatch):
     """Return a maker of offline recipes, and the trained host of each."""
 
     def make(method, host, **distiller):
-        trained = build_host(recipe(method, host), seed=3)
+        trained = build_model(recipe(method, host), seed=3)
         torch.save(dict(state_dict=trained.state_dict()),
                    tmp_path / 'iter_1.pth')
         run_tool(monkeypatch, 'save_teachers', tmp_path / 'iter_1.pth',
@@ -115,10 +115,10 @@ def test_teacher_from_a_checkpoint(offline, method, host):
     assert_taken_over(d, trained.distiller)
     assert not any(p.requires_grad for net in d.teacher_side()
                    for p in net.parameters())
-    # of the teachers nothing but the student's terms is logged
-    taught = {f'loss_{term.name}_{domain}_{name}'
-              for domain, terms in d.terms.items() for term in terms
-              for name in term.teachers}
+    # of the teachers nothing but the student's losses is logged
+    taught = {f'loss_{loss.name}_{domain}_{name}'
+              for domain, losses in d.losses.items() for loss in losses
+              for name in loss.teachers}
     named = {k for k in logs[-1]
              if k.endswith(('_wide', '_deep', '_teacher')) or '_teacher_' in k}
     assert named == taught
@@ -134,7 +134,7 @@ def test_a_cyclegan_of_mmagic_teaches(recipe, tmp_path, method):
     path = tmp_path / 'iter_9.pth'
     torch.save(dict(meta=dict(iter=9), state_dict=model.state_dict()), path)
     cfg.model.distiller.update(offline=True, teacher_checkpoints=[str(path)])
-    d = build_host(cfg).distiller
+    d = build_model(cfg).distiller
     held = model.state_dict()
     assert [k for k in held if k.startswith('generators.zebra')]
     for key, value in held.items():
@@ -145,34 +145,34 @@ def test_a_cyclegan_of_mmagic_teaches(recipe, tmp_path, method):
 def test_a_checkpoint_is_needed(recipe, method, host):
     with pytest.raises(ValueError, match='offline=True needs trained '
                        r'teachers: give teacher_checkpoints=\[...\]'):
-        build_host(recipe(method, host, offline=True))
+        build_model(recipe(method, host, offline=True))
 
 
-@pytest.mark.parametrize('method,host,terms,needed', [
+@pytest.mark.parametrize('method,host,losses,needed', [
     ('omgd', 'cyclegan', None, False), ('omgd', 'pix2pix', None, False),
     ('crd', 'cyclegan', None, True), ('crd', 'pix2pix', None, True),
     ('crd', 'pix2pix', IMAGES, False), ('gcc', 'cyclegan', None, True),
-    # by the gap of its losses, not by a term
+    # by the gap of its losses, not by a loss
     ('gcc', 'pix2pix', IMAGES, True)])
 def test_discriminators_are_needed_where_they_judge(
-        offline, tmp_path, method, host, terms, needed):
-    cfg, _ = offline(method, host, **(dict(terms=terms) if terms else {}))
+        offline, tmp_path, method, host, losses, needed):
+    cfg, _ = offline(method, host, **(dict(losses=losses) if losses else {}))
     path = tmp_path / 'teachers.pth'
     state = torch.load(path, weights_only=True)['state_dict']
     torch.save(dict(state_dict={k: v for k, v in state.items()
                                 if 'discriminator' not in k}), path)
     if not needed:
-        assert build_host(cfg)
+        assert build_model(cfg)
         return
     with pytest.raises(ValueError, match='missing: .*discriminator'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 def test_other_networks_are_refused(offline):
     cfg, _ = offline('omgd', 'pix2pix')
     cfg.model.distiller.teachers.wide.base_channels = 8
     with pytest.raises(ValueError, match='19 tensors have another shape'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 # --- images alone ------------------------------------------------------------
@@ -181,10 +181,10 @@ def image_recipe(recipe, method, host, teacher, **distiller):
     cfg = recipe(method, host)
     old = cfg.model.distiller
     new = dict(type=old.type, perceptual=old.perceptual,
-               schedule=old.schedule, terms=IMAGES, offline=True)
+               schedule=old.schedule, losses=IMAGES, offline=True)
     if method == 'crd':
-        new['terms'] = [*IMAGES, dict(
-            type='mmgan_compress.RelationTerm', patch_size=SIZE // 2)]
+        new['losses'] = [*IMAGES, dict(
+            type='mmgan_compress.RelationLoss', patch_size=SIZE // 2)]
     new.update(dict(teacher=teacher) if host == 'cyclegan' else
                dict(teachers=dict(wide=teacher)))
     cfg.model.distiller = {**new, **distiller}
@@ -225,31 +225,31 @@ def test_images_teach(recipe, tmp_path, kind, method, host):
     target = d.run_teacher(name, domain, data)
     assert torch.equal(target[0], -image if kind == 'CallableTeacher'
                        else image / 2)
-    losses = d.term_losses(domain, image, target[0], {}, {name: target})
+    losses = d.distillation_losses(domain, image, target[0], {}, {name: target})
     assert all(abs(v) < 1e-5 for v in losses.values())
     assert d.reported_teachers in ((), [])
 
 
 @pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
 @pytest.mark.parametrize('kind', KINDS)
-def test_terms_of_layers_are_refused_with_the_reason(recipe, tmp_path, kind,
+def test_losses_of_layers_are_refused_with_the_reason(recipe, tmp_path, kind,
                                                      host):
     layers = dict(layers=['model.9', 'model.12'])
     if host == 'pix2pix':
         layers = dict(layers=['model.model.1'])
-    for term, words in (
-            (dict(type='ChannelTerm', weight=1., **layers),
-             f"ChannelTerm compares layers, but the teacher '.*' is a {kind}"
-             ', which only gives images: take terms of images'),
-            (dict(type='CooperativeTerm', content_weight=1., gram_weight=1.,
-                  **layers), 'CooperativeTerm compares layers'),
-            (dict(type='AdversarialTerm'), 'AdversarialTerm asks the '
+    for loss, words in (
+            (dict(type='ChannelLoss', weight=1., **layers),
+             f"ChannelLoss compares layers, but the teacher '.*' is a {kind}"
+             ', which only gives images: take losses of images'),
+            (dict(type='CooperativeLoss', content_weight=1., gram_weight=1.,
+                  **layers), 'CooperativeLoss compares layers'),
+            (dict(type='AdversarialLoss'), 'AdversarialLoss asks the '
              "discriminator of the teacher '.*', which has none: leave")):
         cfg = image_recipe(
             recipe, 'omgd', host, teacher_of(kind, tmp_path),
-            terms=[dict(term, type=f'mmgan_compress.{term["type"]}')])
+            losses=[dict(loss, type=f'mmgan_compress.{loss["type"]}')])
         with pytest.raises(ValueError, match=words):
-            build_host(cfg)
+            build_model(cfg)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -262,7 +262,7 @@ def test_images_are_not_trained(recipe, tmp_path, kind, method, host):
             type='PatchDiscriminator', in_channels=6, base_channels=4)
     with pytest.raises(ValueError, match='only gives images and cannot be '
                        'trained: set offline=True'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 def test_gates_need_a_discriminator(recipe, tmp_path):
@@ -272,7 +272,7 @@ def test_gates_need_a_discriminator(recipe, tmp_path):
             'gcc', 'cyclegan').model.distiller.student_discriminator)
     with pytest.raises(ValueError,
                        match='GCC needs a teacher with a discriminator'):
-        build_host(cfg)
+        build_model(cfg)
 
 
 @pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
@@ -280,7 +280,7 @@ def test_run_with_stored_images(recipe, tmp_path, vgg_file, host):
     """By the data set, with a report of the student alone, and resumed."""
     cfg = image_recipe(recipe, 'omgd', host,
                        teacher_of('StoredTeacher', tmp_path),
-                       terms=IMAGES[:1])
+                       losses=IMAGES[:1])
     scored = toy_config(host, tmp_path / f'data_{host}', vgg_file)
     for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
         cfg[key] = scored[key]

@@ -4,7 +4,7 @@ import torch
 import torch.nn as nn
 from toy import moved, snapshot
 
-from mmgan_compress.distillers.teacher_snapshots import StandIns
+from mmgan_compress.distillers.teacher_snapshots import TeacherSnapshots
 
 
 def network(seed=0):
@@ -23,7 +23,7 @@ def assert_same(a, b):
 @pytest.fixture
 def copies():
     net = network()
-    copies = StandIns()
+    copies = TeacherSnapshots()
     copies.include('wide', 'shoes', net)
     return net, copies
 

@@ -61,12 +61,12 @@ def test_what_the_demo_leaves_out_is_said(capsys):
 def test_teachers_start_from_the_shipped_files(recipe):
     cfg = load(recipe)
     apply_demo(cfg)
-    host = MODELS.build(cfg.model)
-    host.init_weights()
+    model = MODELS.build(cfg.model)
+    model.init_weights()
     shipped = {}
     for file in cfg.model.distiller.teacher_checkpoints:
         shipped.update(torch.load(file, weights_only=True)['state_dict'])
-    own = host.distiller.state_dict()
+    own = model.distiller.state_dict()
     # a single teacher leaves the deep one's weights and head alone
     shared = shipped.keys() & own.keys()
     assert all(torch.equal(own[k], shipped[k].float()) for k in shared)
@@ -81,16 +81,16 @@ def test_demo_takes_steps(name):
     cfg = load(name)
     apply_demo(cfg)
     cfg.train_dataloader.batch_size = 1
-    host, wrappers = TOOL['build'](cfg, 'cpu')
-    check_optimizers(cfg, host)
-    inputs = TOOL['random_inputs'](cfg, host, 64, 'cpu')
-    students, log = host.generators['emoji'], {}
+    model, wrappers = TOOL['build'](cfg, 'cpu')
+    check_optimizers(cfg, model)
+    inputs = TOOL['random_inputs'](cfg, model, 64, 'cpu')
+    students, log = model.generators['emoji'], {}
     before = snapshot(students)
-    for first in TOOL['first_iterations'](host.distiller).values():
+    for first in TOOL['first_iterations'](model.distiller).values():
         # the teacher's turn where it has one
-        host.distiller.iteration = first - 1 + getattr(
-            host.distiller, 'teacher_interval', 1)
-        log.update(host.distiller.train_step(inputs, wrappers))
+        model.distiller.iteration = first - 1 + getattr(
+            model.distiller, 'teacher_interval', 1)
+        log.update(model.distiller.train_step(inputs, wrappers))
     assert all(torch.isfinite(value).all() for value in log.values())
     plays = {'discriminators', 'student_discriminators'} & set(wrappers.keys())
     assert any('disc' in key for key in log) == bool(plays)

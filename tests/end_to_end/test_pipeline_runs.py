@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 from pipelines import (CHAIN, calls, folder, read, refused, result,  # noqa
                        run, stage, statuses, write_config)
-from toy import REPO, build_host, toy_config
+from toy import REPO, build_model, toy_config
 
 from mmgan_compress import save_student
 from mmgan_compress.core.configs import find_config
@@ -188,7 +188,7 @@ def training(folder, vgg_file):
         cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
     cfg.dump('toy.py')
     cfg.model.generator.base_channels = 2
-    save_student('small.pth', build_host(cfg), source='Test', image_size=32)
+    save_student('small.pth', build_model(cfg), source='Test', image_size=32)
     return dict(name='t', run='train', config='toy.py',
                 generator='small.pth')
 

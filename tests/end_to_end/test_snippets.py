@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from onnx_files import write_onnx
-from recipes import (CONFIGS, ROOT, build_host, build_optimizers,
+from recipes import (CONFIGS, ROOT, build_model, build_optimizers,
                      check_optimizers)
 
 from mmgan_compress.core.schedule import TrainSchedule
@@ -15,7 +15,7 @@ from mmgan_compress.demo import apply_demo
 from mmgan_compress.registry import HOOKS
 
 STORED = dict(type='mmgan_compress.StoredTeacher')
-MODULES = ['my_terms', 'my_teacher']
+MODULES = ['my_losses', 'my_teacher']
 HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')
 
 
@@ -50,48 +50,48 @@ def read(path):
     return cfg
 
 
-def student_step(host, wrappers, size=64):
+def student_step(model, wrappers, size=64):
     """Let the student of a recipe take a step; return the log."""
     images = {f'img_{d}': torch.rand(1, 3, size, size) * 2 - 1
-              for d in host._related_domains}
-    host.distiller.iteration = host.distiller.schedule.block
-    return host.distiller.train_step(images, wrappers)
+              for d in model._related_domains}
+    model.distiller.iteration = model.distiller.schedule.block
+    return model.distiller.train_step(images, wrappers)
 
 
 # --- README.md --------------------------------------------------------------
 def test_own_term_trains(shown):
-    """The term of README.md, in its recipe, takes a step of the demo."""
+    """The loss of README.md, in its recipe, takes a step of the demo."""
     cfg = Config.fromfile(shown('README.md') / 'my_recipe.py')
     apply_demo(cfg)
-    host = build_host(cfg, 'cpu')
-    log = student_step(host, build_optimizers(cfg, host))
+    model = build_model(cfg, 'cpu')
+    log = student_step(model, build_optimizers(cfg, model))
     assert sorted(log) == [
         'loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
     assert all(value > 0 for value in log.values())
 
 
 def test_own_model_builds(shown):
-    host = build_host(read(shown('README.md') / 'my_model.py'))
-    assert type(host.generators['zebra']).__name__ == 'ResnetGenerator'
-    assert len(host.distiller.layers_of('zebra')) == 4
+    model = build_model(read(shown('README.md') / 'my_model.py'))
+    assert type(model.generators['zebra']).__name__ == 'ResnetGenerator'
+    assert len(model.distiller.layers_of('zebra')) == 4
 
 
-# --- configs/terms ----------------------------------------------------------
-def test_terms_of_several_methods_are_one_list(shown):
-    host = build_host(
-        read(shown('configs/terms/README.md') / 'my_terms_recipe.py'))
-    assert [term.name for term in host.distiller.terms['zebra']] == [
+# --- configs/losses ----------------------------------------------------------
+def test_losses_of_several_methods_are_one_list(shown):
+    model = build_model(
+        read(shown('configs/losses/README.md') / 'my_losses_recipe.py'))
+    assert [loss.name for loss in model.distiller.losses['zebra']] == [
         'ssim', 'style', 'feature', 'tv', 'wavelet', 'relation']
 
 
 # --- hooks ------------------------------------------------------------------
 def runner_of(cfg):
     """Return what hooks see of a runner before training."""
-    host = build_host(cfg)
+    model = build_model(cfg)
     metric = SimpleNamespace(names=['zebra/FID'])
     return SimpleNamespace(
-        model=host, iter=0, hooks=[],
-        optim_wrapper=build_optimizers(cfg, host),
+        model=model, iter=0, hooks=[],
+        optim_wrapper=build_optimizers(cfg, model),
         train_loop=SimpleNamespace(
             schedule=TrainSchedule(**cfg.model.distiller.schedule)),
         val_loop=SimpleNamespace(
@@ -107,13 +107,13 @@ def hooks_in_table(folder):
 
 
 def test_hooks_of_the_table_start(shown, tmp_path):
-    """Their arguments, modules, terms, metrics and optimizers exist."""
+    """Their arguments, modules, losses, metrics and optimizers exist."""
     cfg = read(CONFIGS / 'omgd_cyclegan.py')
     runner, hooks = runner_of(cfg), hooks_in_table(tmp_path)
     assert sorted(hooks) == [
         'EMATeacherHook', 'FreezeHook', 'GradualPruningHook',
         'ScheduledLRHook',
-        'StopDistillationHook', 'TeacherSelectionHook', 'TermWeightHook']
+        'StopDistillationHook', 'TeacherSelectionHook', 'LossWeightHook']
     for name, config in hooks.items():
         hook = HOOKS.build(config)
         if name == 'GradualPruningHook':
@@ -129,24 +129,24 @@ def test_hooks_of_the_table_start(shown, tmp_path):
 def test_a_recipe_takes_further_hooks(shown):
     cfg = read(shown('configs/README.md') / 'my_hooks.py')
     assert [hook.type.split('.')[-1] for hook in cfg.custom_hooks] == [
-        'TeacherSelectionHook', 'TermWeightHook']
+        'TeacherSelectionHook', 'LossWeightHook']
     runner = runner_of(cfg)
-    term = next(t for t in runner.model.distiller.terms['zebra']
+    loss = next(t for t in runner.model.distiller.losses['zebra']
                 if t.name == 'ssim')
     hook = HOOKS.build(cfg.custom_hooks[1])
     hook.before_train(runner)
     runner.iter = 2500
     hook.before_train_iter(runner, 0)
-    assert term.weight == 5  # half way to SSIM's 10
+    assert loss.weight == 5  # half way to SSIM's 10
 
 
 # --- offline ----------------------------------------------------------------
-def test_a_checkpoint_teaches_with_all_terms(shown):
+def test_a_checkpoint_teaches_with_all_losses(shown):
     cfg = read(shown('configs/README.md') / 'my_checkpoint_teacher.py')
-    host = build_host(cfg)
-    check_optimizers(cfg, host)
-    assert host.distiller.offline
-    assert {term.name for term in host.distiller.terms['zebra']} == {
+    model = build_model(cfg)
+    check_optimizers(cfg, model)
+    assert model.distiller.offline
+    assert {loss.name for loss in model.distiller.losses['zebra']} == {
         'relation', 'style', 'feature', 'adversarial'}
 
 
@@ -154,58 +154,58 @@ def test_an_onnx_file_teaches(shown):
     folder = shown('configs/README.md')
     write_onnx(folder / 'teacher.onnx', shape=('N', 3, 64, 64), outputs=1)
     cfg = read(folder / 'my_onnx_teacher.py')
-    host = build_host(cfg, 'cpu')
-    check_optimizers(cfg, host)
+    model = build_model(cfg, 'cpu')
+    check_optimizers(cfg, model)
     assert not cfg.train_dataloader.dataset.teacher_images
-    log = student_step(host, build_optimizers(cfg, host))
+    log = student_step(model, build_optimizers(cfg, model))
     assert log['loss_ssim_zebra_teacher'] > 0
 
 
 def test_a_callable_teaches(shown):
     cfg = read(shown('configs/README.md') / 'my_callable_teacher.py')
     cfg.model.generator.num_down = 5  # of 64 pixels
-    host = build_host(cfg, 'cpu')
-    check_optimizers(cfg, host)
-    assert list(host.distiller.teachers) == ['mine']
-    log = student_step(host, build_optimizers(cfg, host))
+    model = build_model(cfg, 'cpu')
+    check_optimizers(cfg, model)
+    assert list(model.distiller.teachers) == ['mine']
+    log = student_step(model, build_optimizers(cfg, model))
     assert sorted(log) == [f'loss_{name}_shoes_mine' for name in (
         'feature', 'relation', 'style')]
 
 
-@pytest.mark.parametrize('recipe,term,reason', [
-    ('omgd_cyclegan', 'ChannelTerm', 'compares layers'),
-    ('omgd_cyclegan', 'KernelAlignmentTerm', 'compares layers'),
-    ('omgd_cyclegan', 'SimilarityTerm', 'compares layers'),
-    ('omgd_cyclegan', 'CooperativeTerm', 'compares layers'),
-    ('omgd_cyclegan', 'DiscriminatorFeatureTerm', 'asks the discriminator'),
-    ('crd_cyclegan', 'AdversarialTerm', 'asks the discriminator')])
-def test_refused_terms_are_listed(recipe, term, reason):
+@pytest.mark.parametrize('recipe,loss,reason', [
+    ('omgd_cyclegan', 'ChannelLoss', 'compares layers'),
+    ('omgd_cyclegan', 'KernelAlignmentLoss', 'compares layers'),
+    ('omgd_cyclegan', 'SimilarityLoss', 'compares layers'),
+    ('omgd_cyclegan', 'CooperativeLoss', 'compares layers'),
+    ('omgd_cyclegan', 'DiscriminatorFeatureLoss', 'asks the discriminator'),
+    ('crd_cyclegan', 'AdversarialLoss', 'asks the discriminator')])
+def test_refused_losses_are_listed(recipe, loss, reason):
     """What configs/README.md says of teachers that only give images."""
-    assert f'`{term}`' in (CONFIGS / 'README.md').read_text().split(
+    assert f'`{loss}`' in (CONFIGS / 'README.md').read_text().split(
         'Refused at build time')[1]
     cfg = read(CONFIGS / f'{recipe}.py')
     distiller = cfg.model.distiller
     distiller.offline, distiller.teacher = True, STORED
     options = dict(
-        CooperativeTerm=dict(content_weight=1., gram_weight=1.),
-        DiscriminatorFeatureTerm=dict(discriminator_layers=['model.3']))
+        CooperativeLoss=dict(content_weight=1., gram_weight=1.),
+        DiscriminatorFeatureLoss=dict(discriminator_layers=['model.3']))
     if recipe.startswith('omgd'):
         distiller.channel = None
-        own = options.get(term, {})
+        own = options.get(loss, {})
         if reason == 'compares layers':
             own = dict(own, layers=['model.9'])
-        distiller.terms = [
-            dict(type=f'mmgan_compress.{term}', weight=1., **own)]
-    with pytest.raises(ValueError, match=f'{term} {reason}'):
-        build_host(cfg)
+        distiller.losses = [
+            dict(type=f'mmgan_compress.{loss}', weight=1., **own)]
+    with pytest.raises(ValueError, match=f'{loss} {reason}'):
+        build_model(cfg)
 
 
 def test_gcc_refuses_a_teacher_without_discriminator():
     cfg = read(CONFIGS / 'gcc_cyclegan.py')
     distiller = cfg.model.distiller
     distiller.offline, distiller.teacher = True, STORED
-    distiller.terms = [dict(type='mmgan_compress.SSIMTerm')]
+    distiller.losses = [dict(type='mmgan_compress.SSIMLoss')]
     with pytest.raises(ValueError, match='AdversarialPix2Pix/-CycleGAN'):
-        build_host(cfg)
+        build_model(cfg)
     distiller.type = 'mmgan_compress.AdversarialCycleGAN'
-    assert build_host(cfg).distiller.distilling('zebra')
+    assert build_model(cfg).distiller.distilling('zebra')

@@ -168,4 +168,4 @@ def test_resume_in_a_group_is_bit_equal(accumulated, recipe, tmp_path,
 def test_losses_that_grow_are_named(accumulated):
     folder, _ = accumulated
     log = next(folder.glob('*/*.log')).read_text()
-    assert 'TotalVariationTerm: a sum over the 2 images of a step' in log
+    assert 'TotalVariationLoss: a sum over the 2 images of a step' in log

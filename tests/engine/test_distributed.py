@@ -88,7 +88,7 @@ def test_two_processes_equal_one(method, host, alike):
         apart[name] += (value - two[1][key]).square().sum().item()
         moved[name] += (one[2][key] - one[0][key]).square().sum().item()
     print({k: (apart[k]**0.5, moved[k]**0.5) for k in moved})
-    for name in set(moved) - {'distiller.stand_ins'}:
+    for name in set(moved) - {'distiller.teacher_snapshots'}:
         assert moved[name]**0.5 > 5e-6
         assert apart[name] < 0.05**2 * moved[name], name
     assert (alike / f'{method}_{host}/report.json').is_file() == (

@@ -6,14 +6,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from pruning import AFFINE, CONFIGS
-from recipes import ROOT, build_host
-from students import make_host, make_student, refused_by_tool
+from recipes import ROOT, build_model
+from students import make_model, make_student, refused_by_tool
 from test_workflow import Quantized, run_here
 from toy import Trainer, train
 
 from mmgan_compress import load_student
 from mmgan_compress.pruning import layer_table
-from mmgan_compress.engine import finetune, finetune_terms
+from mmgan_compress.engine import finetune, finetune_losses
 from mmgan_compress.engine.runner_builder import check_inputs, set_everywhere
 from mmgan_compress.models.frozen_teacher import FrozenTeacher
 from mmgan_compress.registry import MODELS
@@ -47,14 +47,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize('method, host', [
+@pytest.mark.parametrize('method, model', [
     ('omgd', 'cyclegan'), ('omgd', 'pix2pix'), ('plain', 'pix2pix')])
 def test_it_trains_the_student_and_not_the_teacher(
-        method, host, folder, recipe, monkeypatch):
+        method, model, folder, recipe, monkeypatch):
     """Of other domains and another size than the recipe's."""
-    cfg = recipe(method, host)
+    cfg = recipe(method, model)
     cfg.dump('toy.py')
-    data = folder / f'data_{host}'
+    data = folder / f'data_{model}'
     cfg = compress(monkeypatch, '--finetune', 'toy.py', '--data-root',
                    str(data))
     text = Path('small/finetune.py').read_text()
@@ -64,7 +64,7 @@ def test_it_trains_the_student_and_not_the_teacher(
     assert "checkpoint='{{ fileDirname }}/../dense.pth'" in text
     assert str(folder) not in text and 'imitation' not in text
     assert cfg.train_dataloader.dataset.size == 64
-    assert cfg.train_dataloader.dataset.data_root == f'data_{host}'
+    assert cfg.train_dataloader.dataset.data_root == f'data_{model}'
     check_inputs(cfg)
     cfg.model.distiller.schedule = dict(
         epochs=2, constant=1, block=2, iters_per_epoch=1)
@@ -115,7 +115,7 @@ def test_demo_and_what_has_none(folder, monkeypatch):
 def test_dense_weights_of_a_config(folder, monkeypatch):
     """They are kept as a file, which teaches."""
     config = dict(
-        make_host('separable', base_channels=8, num_blocks=3)._gen_cfg,
+        make_model('separable', base_channels=8, num_blocks=3)._gen_cfg,
         init_cfg=dict(type='Pretrained', checkpoint='dense.pth',
                       prefix='generators.zebra'))
     Path('net.py').write_text(
@@ -142,9 +142,9 @@ def test_taps_fit_every_network(name, recipe):
     finetune.fit_networks(cfg, nets, nets, 's.pth', 't.pth')
     cfg.model.distiller.perceptual = dict(
         type='mmgan_compress.VGG16Features', weights='random')
-    host = build_host(cfg)
-    assert host.distiller.offline
-    layers = host.distiller.layers_of('zebra')
+    model = build_model(cfg)
+    assert model.distiller.offline
+    layers = model.distiller.layers_of('zebra')
     assert len(layers) == (0 if 'crd' in recipe else 4)
     assert set(cfg.optim_wrapper) == {'constructor', 'student'}
 
@@ -198,7 +198,7 @@ def test_main_recipes_train_or_are_refused(recipe, tmp_path, monkeypatch):
     cfg, notes = fitted(recipe, 'separable', tmp_path)
     assert sum(step(cfg).values()).isfinite()
     assert [note.split(':')[0] for note in notes] == (
-        ['AdversarialTerm is left out'] if recipe == 'crd_cyclegan.py' else [])
+        ['AdversarialLoss is left out'] if recipe == 'crd_cyclegan.py' else [])
 
 
 @pytest.mark.parametrize('name', ['gan_slimming_cyclegan.py',
@@ -218,17 +218,17 @@ def test_gcc_of_both_directions_lacks_a_discriminator(tmp_path):
 
 
 def test_layers_of_generators_stay_without_the_discriminator():
-    """Of a term that compares both."""
+    """Of a loss that compares both."""
     cfg = finetune.read_recipe('gcc_pix2pix.py', BOTH, BOTH[1:], 64)
-    notes = finetune_terms.leave_out_judged(cfg)
-    assert notes == ["CooperativeTerm compares no layers of the teacher's "
+    notes = finetune_losses.leave_out_judged(cfg)
+    assert notes == ["CooperativeLoss compares no layers of the teacher's "
                      'discriminator, which is not there']
-    term, = cfg.model.distiller.terms
-    assert len(term.layers) == 4 and 'discriminator_layers' not in term
+    loss, = cfg.model.distiller.losses
+    assert len(loss.layers) == 4 and 'discriminator_layers' not in loss
 
 
 def test_default_recipe():
-    nets = {kind: make_host(kind).generators['zebra']
+    nets = {kind: make_model(kind).generators['zebra']
             for kind in ('separable', 'unet')}
     for made_by, kind, want in [
             (['OMGDPix2Pix'], 'separable', finetune.PAIRED),
@@ -236,7 +236,7 @@ def test_default_recipe():
             ([], 'unet', finetune.PAIRED), ([], 'separable',
                                             finetune.UNPAIRED)]:
         assert finetune.default_recipe(made_by, nets[kind]) == want
-    assert finetune_terms.feature_taps(torch.nn.Conv2d(3, 3, 1)) is None
+    assert finetune_losses.feature_taps(torch.nn.Conv2d(3, 3, 1)) is None
 
 
 def test_teacher_without_weights_is_refused():

@@ -7,8 +7,8 @@ from mmgan_compress.losses import gan as gan_losses
 
 pytestmark = pytest.mark.numerical
 
-CASES = [(method, host) for method in ('omgd', 'crd', 'gcc', 'plain')
-         for host in ('cyclegan', 'pix2pix')]
+CASES = [(method, model) for method in ('omgd', 'crd', 'gcc', 'plain')
+         for model in ('cyclegan', 'pix2pix')]
 
 
 def autocast(model):
@@ -18,36 +18,36 @@ def autocast(model):
 @pytest.fixture(params=CASES, ids='-'.join)
 def trainer(request, tmp_path, vgg_file):
     """A distiller of which each optimizer asks for mixed precision."""
-    method, host = request.param
-    trainer = Trainer(toy_config(host, tmp_path / 'data', vgg_file,
+    method, model = request.param
+    trainer = Trainer(toy_config(model, tmp_path / 'data', vgg_file,
                                  method=method))
     for wrapper in trainer.optim_wrapper.values():
         wrapper.optim_context = autocast
     # phases in turn, where there are some
     trainer.distiller.schedule = type(trainer.distiller.schedule)(
         epochs=2, constant=2, block=1, student_epochs=int(
-            method in ('omgd', 'crd') and host == 'cyclegan'))
+            method in ('omgd', 'crd') and model == 'cyclegan'))
     return trainer
 
 
 def generators(distiller):
     nets = [net for group in distiller.latest_networks().values()
             for net in group.values()]
-    return [*nets, *distiller.host.generators.values()]
+    return [*nets, *distiller.model.generators.values()]
 
 
 def discriminators(distiller):
     nets = [distiller.discriminator_of(name, domain)
             for name in distiller.latest_networks()
-            for domain in distiller.host.domains]
+            for domain in distiller.model.domains]
     return [*nets, *getattr(distiller, 'student_discriminators', {}).values()]
 
 
 def test_networks_run_in_half_and_losses_in_single(trainer):
-    """Every term, every adversarial loss, and all that is logged."""
+    """Every loss, every adversarial loss, and all that is logged."""
     d = trainer.distiller
-    ran, judged, terms = [], set(), [
-        term for group in d.terms.values() for term in group]
+    ran, judged, losses = [], set(), [
+        loss for group in d.losses.values() for loss in group]
     for net in generators(d):
         kinds = set()
         net.register_forward_hook(
@@ -59,18 +59,18 @@ def test_networks_run_in_half_and_losses_in_single(trainer):
                 module.register_forward_hook(
                     lambda m, a, out: judged.add(out.dtype))
     single = set()
-    for term in terms:
-        term.register_forward_hook(lambda m, a, out: single.add(
+    for loss in losses:
+        loss.register_forward_hook(lambda m, a, out: single.add(
             (out.dtype, torch.is_autocast_enabled('cpu'))))
     before = [snapshot(net) for net in generators(d)]
     log = {}
     for _ in range(2):
         log.update(trainer.step())
     assert all(kinds == {torch.bfloat16} for kinds in ran)
-    # terms ask discriminators in single precision, with all that they do
+    # losses ask discriminators in single precision, with all that they do
     assert judged == {torch.bfloat16} | (
-        {torch.float32} if any(t.uses_discriminator for t in terms) else set())
-    assert single == ({(torch.float32, False)} if terms else set())
+        {torch.float32} if any(t.uses_discriminator for t in losses) else set())
+    assert single == ({(torch.float32, False)} if losses else set())
     for key, value in log.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), key
     for net, weights in zip(generators(d), before):
@@ -96,7 +96,7 @@ def test_losses_are_near_those_of_single_precision(recipe, monkeypatch):
 
 
 @pytest.mark.parametrize('trainer', CASES[:6], indirect=True, ids='-'.join)
-def test_terms_leave_a_mixed_precision_that_is_on(trainer):
+def test_losses_leave_a_mixed_precision_that_is_on(trainer):
     """A caller's: Gram matrices and variances do not bear bfloat16."""
     d = trainer.distiller
     domain, name = trainer.model.domains[0], next(iter(d.latest_networks()))
@@ -108,7 +108,7 @@ def test_terms_leave_a_mixed_precision_that_is_on(trainer):
         image, features = d.run_student(domain, source, wrapper)
         for enabled in (False, True):
             with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
-                losses.append(d.term_losses(
+                losses.append(d.distillation_losses(
                     domain, source, image, features,
                     {n: target for n in d.latest_networks()}))
     assert losses[0] and losses[0] == losses[1]

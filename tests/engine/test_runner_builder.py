@@ -283,17 +283,17 @@ def test_pairs_stay_aligned_through_augmentation(tmp_path):
     assert sum(not torch.equal(seen[0], x) for x in seen) > 15
 
 
-@pytest.mark.parametrize('terms,wanted', [
+@pytest.mark.parametrize('losses,wanted', [
     (None, ['vgg16']),  # the method's own
-    ([dict(type='mmgan_compress.SSIMTerm')], []),
-    ([dict(type='mmgan_compress.SSIMTerm'),
-      dict(type='mmgan_compress.StyleTerm')], ['vgg16'])])
+    ([dict(type='mmgan_compress.SSIMLoss')], []),
+    ([dict(type='mmgan_compress.SSIMLoss'),
+      dict(type='mmgan_compress.StyleLoss')], ['vgg16'])])
 def test_perceptual_weights_are_asked_for_where_a_term_uses_them(
-        terms, wanted, tmp_path):
+        losses, wanted, tmp_path):
     cfg = toy_config('cyclegan', tmp_path / 'data', 'unused')
     del cfg.model.distiller['perceptual']
-    if terms is not None:
-        cfg.model.distiller.terms = terms
+    if losses is not None:
+        cfg.model.distiller.losses = losses
     assert launch.needed_weights(cfg) == wanted
     plain = next((REPO / 'configs/plain').glob('*cyclegan*.py'))
     model = launch.Config.fromfile(plain).model

@@ -5,43 +5,43 @@ from toy import Trainer, moved, snapshot
 from mmgan_compress.engine.hooks.schedule import ScheduledLRHook
 from mmgan_compress.engine.hooks.teaching import (EMATeacherHook,
                                                   StopDistillationHook,
-                                                  TermWeightHook)
+                                                  LossWeightHook)
 
 
 def test_weight_is_a_function_of_the_iteration(recipe):
     """Also in a run that begins in the middle."""
     weights = {}
     for start in (0, 2, 4):
-        hook = TermWeightHook('style', 1, 5, start=0.5, stop=2.5)
+        hook = LossWeightHook('style', 1, 5, start=0.5, stop=2.5)
         trainer = Trainer(recipe('omgd', 'pix2pix'), hook, start=start)
-        terms = trainer.distiller.terms['shoes']
-        others = {t.name: t.weight for t in terms if t.name != 'style'}
-        style = next(t for t in terms if t.name == 'style')
+        losses = trainer.distiller.losses['shoes']
+        others = {t.name: t.weight for t in losses if t.name != 'style'}
+        style = next(t for t in losses if t.name == 'style')
         for _ in range(start, 7):
             log = trainer.step()
             assert weights.setdefault(trainer.iter - 1,
                                       style.weight) == style.weight
             assert 'loss_style_shoes_wide' in log
-        assert others == {t.name: t.weight for t in terms if t is not style}
+        assert others == {t.name: t.weight for t in losses if t is not style}
     assert [weights[i] / 1e4 for i in range(7)] == [
         0.5, 0.5, 1., 1.5, 2., 2.5, 2.5]
 
 
 def test_weight_of_both_directions(recipe):
     trainer = Trainer(recipe('gcc', 'cyclegan'),
-                      TermWeightHook('cooperative', 0, 4))
-    terms = [group[0] for group in trainer.distiller.terms.values()]
+                      LossWeightHook('cooperative', 0, 4))
+    losses = [group[0] for group in trainer.distiller.losses.values()]
     trainer.iter = trainer.distiller.iteration = 3
     trainer.step()
-    assert [t.weight for t in terms] == [0.75, 0.75]
+    assert [t.weight for t in losses] == [0.75, 0.75]
 
 
 def test_bad_schedules_are_refused(recipe):
-    with pytest.raises(KeyError, match=r"no term 'sim'; known are "
+    with pytest.raises(KeyError, match=r"no loss 'sim'; known are "
                        r"\['channel', 'feature', 'ssim', 'style', 'tv'\]"):
-        Trainer(recipe('omgd', 'pix2pix'), TermWeightHook('sim', 0, 1))
+        Trainer(recipe('omgd', 'pix2pix'), LossWeightHook('sim', 0, 1))
     with pytest.raises(ValueError, match='end must be after begin=3, got 3'):
-        TermWeightHook('ssim', 3, 3)
+        LossWeightHook('ssim', 3, 3)
     for momentum in (0., 1.1):
         with pytest.raises(ValueError, match=r'momentum must lie in \(0, 1'):
             EMATeacherHook(momentum)
@@ -50,7 +50,7 @@ def test_bad_schedules_are_refused(recipe):
 @pytest.mark.parametrize('order', [1, -1])
 def test_stopping_outlasts_a_scheduled_weight(recipe, order):
     """In whatever order the recipe names the two."""
-    hooks = [TermWeightHook('ssim', 0, 4), StopDistillationHook(2)][::order]
+    hooks = [LossWeightHook('ssim', 0, 4), StopDistillationHook(2)][::order]
     trainer = Trainer(recipe('omgd', 'pix2pix'), *hooks)
     student = trainer.model.generators
     for index in range(4):
@@ -61,13 +61,13 @@ def test_stopping_outlasts_a_scheduled_weight(recipe, order):
         assert bool([k for k in log if 'shoes' in k]) == (index < 2)
 
 
-def test_stopping_leaves_terms_without_teacher(recipe):
-    cfg = recipe('plain', 'pix2pix', terms=[
-        dict(type='mmgan_compress.SparsityTerm', weight=0.5, on='weight')])
+def test_stopping_leaves_losses_without_teacher(recipe):
+    cfg = recipe('plain', 'pix2pix', losses=[
+        dict(type='mmgan_compress.SparsityLoss', weight=0.5, on='weight')])
     trainer = Trainer(cfg, StopDistillationHook(0))
-    term, = trainer.distiller.terms['shoes']
+    loss, = trainer.distiller.losses['shoes']
     log = trainer.step()
-    assert term.weight == 0.5 and f'loss_{term.name}_shoes' in log
+    assert loss.weight == 0.5 and f'loss_{loss.name}_shoes' in log
 
 
 def test_rates(recipe):

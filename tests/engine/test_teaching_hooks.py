@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from test_training import assert_equal, state_of
 from toy import REPO, Trainer, last_checkpoint, moved, snapshot, train
 
-from mmgan_compress.distillers.teacher_snapshots import StandIns
+from mmgan_compress.distillers.teacher_snapshots import TeacherSnapshots
 from mmgan_compress.engine.hooks.schedule import TeacherSelectionHook
 from mmgan_compress.engine.hooks.teaching import EMATeacherHook, FreezeHook
 from mmgan_compress.registry import HOOKS
@@ -43,14 +43,14 @@ def test_each_hook_is_small_and_documented(file):
 HOOKS_AT_ONCE = [
     dict(type='FreezeHook', begin=1, end=3,
          modules=['distiller.teachers.deep', 'distiller.discriminator']),
-    dict(type='TermWeightHook', term='ssim', begin=1, end=3),
+    dict(type='LossWeightHook', loss='ssim', begin=1, end=3),
     dict(type='EMATeacherHook', momentum=0.25),
     dict(type='StopDistillationHook', iteration=3)]
 
 
 def test_all_at_once_and_resumed(recipe, tmp_path):
     """In a run of four steps, of which hooks change the middle two."""
-    cfg = recipe('omgd', 'pix2pix', HOOKS_AT_ONCE, stand_ins=True)
+    cfg = recipe('omgd', 'pix2pix', HOOKS_AT_ONCE, teacher_snapshots=True)
     last = last_checkpoint(train(cfg, tmp_path / 'run'))
     states = checkpoints(tmp_path / 'run')
     # the discriminator is toggled by the training step as well
@@ -59,7 +59,7 @@ def test_all_at_once_and_resumed(recipe, tmp_path):
     assert changes(states, 'distiller.teachers.wide') == [True, True, True]
     assert changes(states, 'generators') == [True, True, False]
     for key in states[0]:
-        name = key.removeprefix('distiller.stand_ins.wide:shoes.')
+        name = key.removeprefix('distiller.teacher_snapshots.wide:shoes.')
         if name != key:
             average = states[0][f'distiller.teachers.wide.{name}']
             for state in states[1:]:
@@ -84,26 +84,26 @@ def test_best_of_each_paired_teacher_teaches(recipe, tmp_path):
     """Wide and deep are scored by themselves, at the end of each block."""
     cfg = recipe('omgd', 'pix2pix', [
         dict(type='TeacherSelectionHook', metrics=dict(shoes=['shoes/SSIM']),
-             lower_is_better=False)], stand_ins=True)
-    keep, seen = StandIns.keep_if_best, []
+             lower_is_better=False)], teacher_snapshots=True)
+    keep, seen = TeacherSnapshots.keep_if_best, []
 
     def spy(self, name, domain, network, scores, lower):
         seen.append((name, scores[0], keep(self, name, domain, network,
                                            scores, lower)))
         return seen[-1][-1]
 
-    with mock.patch.object(StandIns, 'keep_if_best', spy):
+    with mock.patch.object(TeacherSnapshots, 'keep_if_best', spy):
         last = last_checkpoint(train(cfg, tmp_path))
     states = checkpoints(tmp_path)
     assert [name for name, *_ in seen] == ['wide', 'deep'] * 2
-    scores = last['mmgan_compress']['distiller']['stand_ins']
+    scores = last['mmgan_compress']['distiller']['teacher_snapshots']
     for name in ('wide', 'deep'):
         figures = [score for n, score, _ in seen if n == name]
         assert scores[f'{name}:shoes'] == [max(figures)]
         assert figures[0] != figures[1]
         best = states[1 if figures[0] > figures[1] else 3]
         for key, value in best.items():
-            own = key.replace(f'teachers.{name}', f'stand_ins.{name}:shoes')
+            own = key.replace(f'teachers.{name}', f'teacher_snapshots.{name}:shoes')
             if own != key:
                 assert torch.equal(last['state_dict'][own], value)
 
@@ -116,7 +116,7 @@ def test_student_of_gcc_goes_on_without_distillation(recipe, tmp_path):
         assert changes(states, part) == [True, True, True]
     for part in ('distiller.teachers', 'distiller.discriminator',
                  'distiller.student_discriminators.photo.gates',
-                 'distiller.terms'):
+                 'distiller.losses'):
         assert changes(states, part) == [True, False, False]
     log = last['message_hub']['log_scalars']
     for name, count in (('cooperative_photo_wide', 2), ('gan_wide', 2),
@@ -179,7 +179,7 @@ def test_average_teaches_and_the_latest_goes_on(recipe):
     d = trainer.distiller
     d.schedule = trainer.train_loop.schedule = type(d.schedule)(
         epochs=4, constant=4, block=4)
-    copy, latest = d.stand_ins['teacher:zebra'], d.teacher.generators['zebra']
+    copy, latest = d.teacher_snapshots['teacher:zebra'], d.teacher.generators['zebra']
     trainer.step()
     assert not moved(latest, snapshot(copy))
     average = snapshot(copy)
@@ -197,12 +197,12 @@ def test_average_teaches_and_the_latest_goes_on(recipe):
 
 @pytest.mark.parametrize('hook', [
     EMATeacherHook(), TeacherSelectionHook(dict(zebra=['zebra/SSIM']))])
-@pytest.mark.parametrize('method,host', [
+@pytest.mark.parametrize('method,model', [
     ('omgd', 'pix2pix'), ('gcc', 'cyclegan'), ('plain', 'cyclegan')])
-def test_copies_are_needed(recipe, hook, method, host):
+def test_copies_are_needed(recipe, hook, method, model):
     with pytest.raises(ValueError, match=f'{type(hook).__name__} needs '
-                       'copies of teachers .*stand_ins=True'):
-        Trainer(recipe(method, host), hook)
+                       'copies of teachers .*teacher_snapshots=True'):
+        Trainer(recipe(method, model), hook)
 
 
 def test_two_hooks_do_not_share_the_copies(recipe):
@@ -213,11 +213,11 @@ def test_two_hooks_do_not_share_the_copies(recipe):
 
 def test_no_forward_that_nothing_uses(recipe):
     """Where a copy teaches, the latest runs in its own steps alone."""
-    trainer = Trainer(recipe('omgd', 'pix2pix', stand_ins=True,
+    trainer = Trainer(recipe('omgd', 'pix2pix', teacher_snapshots=True,
                              teacher_interval=2))
     d, ran = trainer.distiller, []
-    d.stand_ins.keep_if_best('deep', 'shoes', d.teachers['deep'], [1.])
-    for name, net in (*d.teachers.items(), *d.stand_ins.items()):
+    d.teacher_snapshots.keep_if_best('deep', 'shoes', d.teachers['deep'], [1.])
+    for name, net in (*d.teachers.items(), *d.teacher_snapshots.items()):
         net.register_forward_hook(lambda *_, name=name: ran.append(name))
     trainer.step()
     assert sorted(ran) == ['deep:shoes', 'wide']

@@ -17,23 +17,23 @@ from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 import mmgan_compress
 from mmgan_compress.engine.runner_builder import set_everywhere
-from mmgan_compress.models.distillation_model import DistilledTranslator
+from mmgan_compress.models.distillation_model import DistillationModel
 
 # where runs are resumed: in the middle of every phase, and more
 STARTS = {'omgd': (1, 2, 3, -1), 'crd': (1, 3), 'gcc': (1, 3)}
-CASES = [(method, host) for method in STARTS
-         for host in ('cyclegan', 'pix2pix')]
+CASES = [(method, model) for method in STARTS
+         for model in ('cyclegan', 'pix2pix')]
 
 
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
 def finished(request, tmp_path_factory, vgg_file):
     """A run with a checkpoint at every iteration."""
-    method, host = request.param
-    folder = tmp_path_factory.mktemp(f'{method}_{host}')
+    method, model = request.param
+    folder = tmp_path_factory.mktemp(f'{method}_{model}')
     with DefaultScope.overwrite_default_scope('mmagic'):
-        cfg = toy_config(host, folder / 'data', vgg_file, method=method)
+        cfg = toy_config(model, folder / 'data', vgg_file, method=method)
         distiller = cfg.model.distiller
-        if host == 'cyclegan':  # full at once: buffers draw numbers
+        if model == 'cyclegan':  # full at once: buffers draw numbers
             set_everywhere(distiller, 'buffer_size', 2)
         elif method == 'omgd':
             distiller.teacher_interval = 2
@@ -105,7 +105,7 @@ def test_resume_from_a_sibling_differs(finished, tmp_path):
 
 def test_state_holds_what_the_method_remembers(finished):
     """Control: what is compared is there, and not what it began with."""
-    (method, host), cfg, folder, last = finished
+    (method, model), cfg, folder, last = finished
     state = last['mmgan_compress']['distiller']
     first = torch.load(folder / 'iter_1.pth', weights_only=True)
     assert len(last['message_hub']['log_scalars']) > 10
@@ -115,9 +115,9 @@ def test_state_holds_what_the_method_remembers(finished):
         gaps = first['mmgan_compress']['distiller']['gaps']
         assert set(gaps) == set(cfg.model.reachable_domains)
         assert not set(gaps.values()) & set(state['gaps'].values())
-    elif host == 'cyclegan':
-        assert list(state['stand_ins']) == ['teacher:zebra']
-    if host == 'cyclegan':
+    elif model == 'cyclegan':
+        assert list(state['teacher_snapshots']) == ['teacher:zebra']
+    if model == 'cyclegan':
         for key in ('buffers', 'student_buffers')[:1 + (method == 'gcc')]:
             assert {d: len(x) for d, x in state[key].items()} == dict(
                 horse=2, zebra=2)
@@ -128,13 +128,13 @@ def test_state_holds_what_the_method_remembers(finished):
 def test_second_stream_is_resumed(finished, tmp_path):
     """It deals the same images as the main one, in an order of its own."""
     _, cfg, folder, _ = finished
-    take_step, seen = DistilledTranslator.train_step, []
+    take_step, seen = DistillationModel.train_step, []
 
     def spy(self, data, optim_wrapper):
         seen.append((data['inputs'], data['streams']['gates']['inputs']))
         return take_step(self, data, optim_wrapper)
 
-    with mock.patch.object(DistilledTranslator, 'train_step', spy):
+    with mock.patch.object(DistillationModel, 'train_step', spy):
         train(without_report(cfg), tmp_path / 'whole')
         whole = seen[:]
         seen.clear()
@@ -181,7 +181,7 @@ def test_checkpoints_hold_no_fixed_network(finished):
 
 
 def test_run_leaves_students_table_and_pictures(finished):
-    (method, host), cfg, folder, last = finished
+    (method, model), cfg, folder, last = finished
     for domain in cfg.model.reachable_domains:
         net = mmgan_compress.load_student(folder / 'student.pth', domain)
         for key, value in net.state_dict().items():
@@ -192,7 +192,7 @@ def test_run_leaves_students_table_and_pictures(finished):
     net = mmgan_compress.load_student(folder / 'student.pth')
     report = json.loads((folder / 'report.json').read_text())
     names = [row['name'] for row in report['rows']]
-    teachers = ['teacher'] if host == 'cyclegan' else [
+    teachers = ['teacher'] if model == 'cyclegan' else [
         'wide', 'deep'] if method == 'omgd' else ['wide']
     assert names == [*teachers, 'student', 'student, best(val)']
     student = report['rows'][len(teachers)]

@@ -129,10 +129,10 @@ class Host(nn.Module):
 
 @pytest.mark.parametrize('training', [True, False])
 def test_evaluate_scores_in_eval_mode_and_restores(training):
-    host, evaluator = Host().train(training), Evaluator([Mean()])
+    model, evaluator = Host().train(training), Evaluator([Mean()])
     loader = torch.utils.data.DataLoader([1., 2., 3., 6.], batch_size=3)
-    assert evaluate(host, loader, evaluator) == {'zebra/mean': 3}
-    assert host.training is training
+    assert evaluate(model, loader, evaluator) == {'zebra/mean': 3}
+    assert model.training is training
     assert protocols_of(evaluator) == {'zebra/mean': '4 images'}
 
 

@@ -227,7 +227,7 @@ def test_a_side_of_pairs(paired, tmp_path, side, domain):
 
 
 def test_the_tool_runs_a_student(unpaired, tmp_path):
-    host = make_student(tmp_path / 'student.pth')
+    model = make_student(tmp_path / 'student.pth')
     folder = unpaired / 'trainB'
     done = run_tool(TOOL, tmp_path / 'student.pth', folder, '--out',
                     tmp_path / 'made', '--size', 32)
@@ -237,7 +237,7 @@ def test_the_tool_runs_a_student(unpaired, tmp_path):
         x = pictures.to_tensor(read_image(file))
         with Image.open(tmp_path / 'made' / file.name) as image:
             assert np.array_equal(image, pictures.to_picture(
-                expected(host, x)))
+                expected(model, x)))
 
 
 def test_sizes(unpaired, tmp_path):

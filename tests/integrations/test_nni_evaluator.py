@@ -1,4 +1,4 @@
-"""RunnerEvaluator: NNI trains the student of an unchanged host."""
+"""RunnerEvaluator: NNI trains the student of an unchanged model."""
 import os
 import tempfile
 from types import SimpleNamespace
@@ -52,8 +52,8 @@ def make(cfg, config=UNET, **options):
 
 def assert_bare(evaluator):
     """Nothing is patched, hooked or wrapped."""
-    host = evaluator.host
-    assert 'init_weights' not in vars(host) and evaluator.model is None
+    model = evaluator.model
+    assert 'init_weights' not in vars(model) and evaluator.model is None
     assert vars(evaluator.tasks) == dict(loss_patches=[], before=[],
                                          after=[], trained=set())
     for name, layer in evaluator.network.named_modules():
@@ -203,7 +203,7 @@ class TestPruning:
             real(self, *args)
             made.append(SimpleNamespace(
                 evaluator=self, student=snapshot(self.network),
-                rest=snapshot(self.host.distiller)))
+                rest=snapshot(self.model.distiller)))
 
         monkeypatch.setattr(nni_evaluator.RunnerVerbs, '__init__', init)
         return made
@@ -229,7 +229,7 @@ class TestPruning:
         assert not moved(net, before)
         run, = seen
         assert moved(run.evaluator.network, run.student)
-        assert moved(run.evaluator.host.distiller, run.rest)  # plays too
+        assert moved(run.evaluator.model.distiller, run.rest)  # plays too
         assert_bare(run.evaluator)
         assert [list(kind._instance_dict) for kind in KINDS] == current
         assert sorted(os.listdir(tmp_path)) == files
@@ -266,11 +266,11 @@ class TestPruning:
             steps=20, training=cfg)).compress(seeded(build_generator(UNET)),
                                               UNET)
         run, = seen
-        teachers = run.evaluator.host.distiller.teacher_side()
+        teachers = run.evaluator.model.distiller.teacher_side()
         assert teachers and not any(p.requires_grad for net in teachers
                                     for p in net.parameters())
-        kept = {k: v for k, v in run.rest.items() if 'terms' not in k}
-        now = snapshot(run.evaluator.host.distiller)
+        kept = {k: v for k, v in run.rest.items() if 'losses' not in k}
+        now = snapshot(run.evaluator.model.distiller)
         assert all(torch.equal(now[k], v) for k, v in kept.items())
         assert moved(run.evaluator.network, run.student)
         assert difference(run.evaluator.network, result.network,

@@ -1,23 +1,23 @@
-"""GCC's cooperative term, and recipes that cannot be."""
+"""GCC's cooperative loss, and recipes that cannot be."""
 import pytest
 import torch
 from test_gcc import recipe
-from toy import build_host
+from toy import build_model
 
 pytestmark = pytest.mark.numerical
 
 
 def test_equal_images_have_a_finite_gradient():
     """The root's gradient at zero is infinite in the published code."""
-    from mmgan_compress.losses.adversarial import CooperativeTerm
+    from mmgan_compress.losses.adversarial import CooperativeLoss
     from mmgan_compress.losses.base import DistillBatch
     feature = torch.rand(1, 4, 8, 8)
-    term = CooperativeTerm(1., 1., ['a'], root=True)
-    term.adaptors['t'] = torch.nn.ModuleList([torch.nn.Identity()])
+    loss = CooperativeLoss(1., 1., ['a'], root=True)
+    loss.adaptors['t'] = torch.nn.ModuleList([torch.nn.Identity()])
     own = feature.clone().requires_grad_()
     batch = DistillBatch(feature, feature, {'t': feature}, {'a': own},
                          {'t': {'a': feature}})
-    term(batch, 't').backward()
+    loss(batch, 't').backward()
     assert torch.isfinite(own.grad).all()
 
 
@@ -33,4 +33,4 @@ def test_bad_recipes_are_refused(change, words):
     cfg = recipe('cyclegan')
     change(cfg.model)
     with pytest.raises(ValueError, match=words):
-        build_host(cfg)
+        build_model(cfg)

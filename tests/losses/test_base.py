@@ -6,11 +6,11 @@ import torch
 import torch.nn as nn
 from golden import assert_close_rel, load_json, load_npz
 
-from mmgan_compress.distillers.omgd import omgd_terms
+from mmgan_compress.distillers.omgd import omgd_losses
 from mmgan_compress.losses.gan import gan_loss
 from mmgan_compress.models.perceptual import VGG16Features
-from mmgan_compress.losses.base import (ChannelTerm, DistillBatch, SSIMTerm,
-                                        TotalVariationTerm, gram)
+from mmgan_compress.losses.base import (ChannelLoss, DistillBatch, SSIMLoss,
+                                        TotalVariationLoss, gram)
 from mmgan_compress.registry import MODELS
 
 pytestmark = pytest.mark.numerical
@@ -48,7 +48,7 @@ def test_vgg_of_one_target_is_computed_once(vgg):
     calls = []
     batch = batch_of(ARRAYS['S'], lambda x: calls.append(x) or vgg(x),
                      t=ARRAYS['T1'])
-    for cfg in omgd_terms():
+    for cfg in omgd_losses():
         MODELS.build(cfg)(batch, 't')
     assert len(calls) == 2  # the student's image and the teacher's
 
@@ -56,27 +56,27 @@ def test_vgg_of_one_target_is_computed_once(vgg):
 @pytest.mark.parametrize('target,key', [('T1', 'ssim(S,T1)'),
                                         ('S', 'ssim(S,S)')])
 def test_ssim(target, key):
-    got = 1 - SSIMTerm()(batch_of(ARRAYS['S'], t=ARRAYS[target]), 't')
+    got = 1 - SSIMLoss()(batch_of(ARRAYS['S'], t=ARRAYS[target]), 't')
     assert_close_rel(got, GOLDEN['ssim'][key])
 
 
 def test_ssim_of_the_negative():
-    got = 1 - SSIMTerm()(batch_of(ARRAYS['S'], t=-ARRAYS['S']), 't')
+    got = 1 - SSIMLoss()(batch_of(ARRAYS['S'], t=-ARRAYS['S']), 't')
     assert_close_rel(got, GOLDEN['ssim']['ssim(S,-S)'])
 
 
 def test_total_variation_is_a_sum():
-    got = TotalVariationTerm()(batch_of(ARRAYS['S'], t=None), 't')
+    got = TotalVariationLoss()(batch_of(ARRAYS['S'], t=None), 't')
     assert_close_rel(got, GOLDEN['tv']['tv_sum(S)'])
 
 
 def total(image, vgg, **targets):
     batch = batch_of(image, vgg, **targets)
     parts = {}
-    for cfg in omgd_terms():
-        term = MODELS.build(cfg).to(image.dtype)
+    for cfg in omgd_losses():
+        loss = MODELS.build(cfg).to(image.dtype)
         for teacher in targets:
-            parts[term.name, teacher] = term.weight * term(batch, teacher)
+            parts[loss.name, teacher] = loss.weight * loss(batch, teacher)
     return sum(parts.values()), parts
 
 
@@ -105,38 +105,38 @@ def test_student_loss_and_gradient_of_two_teachers(kind, tolerance, vgg):
                      tolerance)
 
 
-def channel_term(reduction):
+def channel_loss(reduction):
     names = [f'l{i}' for i in range(4)]
-    term = ChannelTerm(500., names, reduction=reduction)
-    term.adaptors['t'] = nn.ModuleList()
+    loss = ChannelLoss(500., names, reduction=reduction)
+    loss.adaptors['t'] = nn.ModuleList()
     for i in range(4):
-        adaptor = ChannelTerm.adaptor(4, 8)
+        adaptor = ChannelLoss.adaptor(4, 8)
         adaptor[0].weight.data = ARRAYS[f'cd_conv_w_{i}'].clone()
         adaptor[1].weight.data = ARRAYS[f'cd_bn_w_{i}'].clone()
         adaptor[1].bias.data = ARRAYS[f'cd_bn_b_{i}'].clone()
-        term.adaptors['t'].append(adaptor)
+        loss.adaptors['t'].append(adaptor)
     batch = batch_of(ARRAYS['S'], t=ARRAYS['T1'])
     batch.features = {n: ARRAYS[f'cd_S_{i}'] for i, n in enumerate(names)}
     batch.target_features = {
         't': {n: ARRAYS[f'cd_T_{i}'] for i, n in enumerate(names)}}
-    return term, batch
+    return loss, batch
 
 
 def test_channel_distillation():
     want = GOLDEN['channel_distillation']
-    term, batch = channel_term('sum')
-    got = term(batch, 't')
+    loss, batch = channel_loss('sum')
+    got = loss(batch, 't')
     assert_close_rel(got.detach(), want['total'], 1e-3)
-    assert_close_rel(term.adaptors['t'][0][1].running_mean,
+    assert_close_rel(loss.adaptors['t'][0][1].running_mean,
                      want['running_mean_after_0'], 1e-3)
-    term, batch = channel_term('mean')
-    assert_close_rel(term(batch, 't').detach(),
+    loss, batch = channel_loss('mean')
+    assert_close_rel(loss(batch, 't').detach(),
                      want['paper_mean_over_taps'], 1e-3)
 
 
 def test_adaptors_start_as_omgds():
     torch.manual_seed(0)
-    adaptor = ChannelTerm.adaptor(64, 256)
+    adaptor = ChannelLoss.adaptor(64, 256)
     assert adaptor[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert adaptor[1].weight.mean().item() == pytest.approx(1, abs=0.01)
     assert adaptor[1].weight.std().item() == pytest.approx(0.02, rel=0.2)
@@ -156,6 +156,6 @@ def test_bad_words_are_refused():
     with pytest.raises(ValueError, match="'real', 'fake' or 'g'"):
         gan_loss('lsgan', ARRAYS['pred'], 'disc')
     with pytest.raises(ValueError, match="'sum' or 'mean'"):
-        ChannelTerm(1., ['a'], reduction='none')
+        ChannelLoss(1., ['a'], reduction='none')
     with pytest.raises(ValueError, match='1 layers and 2 target_layers'):
-        ChannelTerm(1., ['a'], target_layers=['a', 'b'])
+        ChannelLoss(1., ['a'], target_layers=['a', 'b'])

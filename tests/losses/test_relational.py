@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from golden import assert_close_rel, build, load_json, load_npz
 from students import refused_by_tool, run_tool
 
-from mmgan_compress.losses.relational import (RelationTerm, angle_loss,
+from mmgan_compress.losses.relational import (RelationLoss, angle_loss,
                                               cut_patches, distance_loss,
                                               relation_loss, squared_distances)
 from mmgan_compress.losses.base import DistillBatch
@@ -29,9 +29,9 @@ PARTS = [('cyclegan_row_64', 'rows', 32), ('cyclegan_col_64', 'columns', 32),
 
 
 def evaluate(student, teacher, *parts, **kwargs):
-    """Return the term of two images."""
+    """Return the loss of two images."""
     batch = DistillBatch(student, student, {'t': teacher})
-    return RelationTerm(parts=parts, **kwargs)(batch, 't')
+    return RelationLoss(parts=parts, **kwargs)(batch, 't')
 
 
 def images(key):
@@ -102,7 +102,7 @@ def test_pix2pix(key, part, patches):
 
 
 def test_all_patches_of_a_batch_together():
-    # not offered by the term; it pins the order in which patches are flat
+    # not offered by the loss; it pins the order in which patches are flat
     student, teacher = (cut_patches(x, 32).flatten(0, 1).flatten(1)[None]
                         for x in images(2))
     want = GOLDEN['pix2pix_b2']['patch_all_batch_joint(8 samples)']
@@ -142,10 +142,10 @@ def test_full_size(key, part):
 # --- behaviour --------------------------------------------------------------
 def test_parts_are_added_and_weight_is_not_applied():
     student, teacher = images(1)
-    term = build('mmgan_compress.RelationTerm')
-    loss = term(DistillBatch(student, student, {'t': teacher}), 't')
-    assert term.weight == 25 and not list(term.parameters())
-    assert_close_rel(loss.detach(), sum(
+    loss = build('mmgan_compress.RelationLoss')
+    value = loss(DistillBatch(student, student, {'t': teacher}), 't')
+    assert loss.weight == 25 and not list(loss.parameters())
+    assert_close_rel(value.detach(), sum(
         GOLDEN[key]['loss_total_w1_w2'] for key, *_ in PARTS[:3]), 1e-3)
 
 
@@ -261,7 +261,7 @@ def test_one_sample_is_refused():
     (dict(patches='colour'), "'intended' or 'published', got 'colour'")])
 def test_wrong_words_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
-        RelationTerm(**wrong)
+        RelationLoss(**wrong)
 
 
 # --- the benchmark ----------------------------------------------------------

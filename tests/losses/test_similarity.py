@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from golden import build
 
-from mmgan_compress.losses.similarity import (DiscriminatorFeatureTerm,
-                                              KernelAlignmentTerm,
-                                              SimilarityTerm, WaveletTerm,
+from mmgan_compress.losses.similarity import (DiscriminatorFeatureLoss,
+                                              KernelAlignmentLoss,
+                                              SimilarityLoss, WaveletLoss,
                                               haar)
 from mmgan_compress.losses.base import DistillBatch
 
@@ -48,11 +48,11 @@ def test_kernel_alignment(over, features):
     # X = (1, 2)^T, Y = identity: Y^T X = (1, 2)^T, of squared norm 5;
     # |X^T X| = 5, |Y^T Y| = sqrt(2); KA = 5 / (5 sqrt(2))
     batch = feature_batch(features([[1], [2]]), features([[1, 0], [0, 1]]))
-    term = KernelAlignmentTerm(1., ['a'], over=over)
-    assert term(batch, 't').item() == pytest.approx(-1 / math.sqrt(2))
+    loss = KernelAlignmentLoss(1., ['a'], over=over)
+    assert loss(batch, 't').item() == pytest.approx(-1 / math.sqrt(2))
     # two layers are added
-    term = KernelAlignmentTerm(1., ['a', 'b'], over=over)
-    assert term(batch, 't').item() == pytest.approx(-math.sqrt(2))
+    loss = KernelAlignmentLoss(1., ['a', 'b'], over=over)
+    assert loss(batch, 't').item() == pytest.approx(-math.sqrt(2))
 
 
 @BOTH
@@ -61,7 +61,7 @@ def test_kernel_alignment_of_wide_features(over, features):
     # norms sqrt(17) and sqrt(7); KA = 6 / sqrt(119)
     batch = feature_batch(features([[1, 0, 0], [0, 2, 0]]),
                           features([[1, 1, 0, 0], [0, 1, 0, 0]]))
-    got = KernelAlignmentTerm(1., ['a'], over=over)(batch, 't')
+    got = KernelAlignmentLoss(1., ['a'], over=over)(batch, 't')
     assert got.item() == pytest.approx(-6 / math.sqrt(119))
 
 
@@ -69,7 +69,7 @@ def test_kernel_alignment_is_global():
     # the positions of two images are rows of one matrix: X = (1, 2)^T again
     batch = feature_batch(torch.tensor([1., 2]).reshape(2, 1, 1, 1),
                           torch.eye(2).reshape(2, 2, 1, 1))
-    got = KernelAlignmentTerm(1., ['a'])(batch, 't')
+    got = KernelAlignmentLoss(1., ['a'])(batch, 't')
     assert got.item() == pytest.approx(-1 / math.sqrt(2))
 
 
@@ -78,7 +78,7 @@ def test_kernel_alignment_ignores_rotation_and_scale():
     teacher = torch.randn(1, 4, 5, 6)
     turn = torch.linalg.qr(torch.randn(4, 4))[0]
     student = 3 * torch.einsum('dc,bchw->bdhw', turn, teacher)
-    got = KernelAlignmentTerm(1., ['a'])(feature_batch(student, teacher), 't')
+    got = KernelAlignmentLoss(1., ['a'])(feature_batch(student, teacher), 't')
     assert got.item() == pytest.approx(-1)
 
 
@@ -91,10 +91,10 @@ def test_similarity(over, features):
     batch = feature_batch(features([[1, 0], [1, 1]]),
                           features([[2, 0], [0, 1]]))
     want = (4 - math.sqrt(2) - 4 / math.sqrt(5)) / 4
-    term = SimilarityTerm(1., ['a'], over=over)
-    assert term(batch, 't').item() == pytest.approx(want)
-    term = SimilarityTerm(1., ['b', 'a'], ['a', 'b'], over=over)
-    assert term(batch, 't').item() == pytest.approx(2 * want)
+    loss = SimilarityLoss(1., ['a'], over=over)
+    assert loss(batch, 't').item() == pytest.approx(want)
+    loss = SimilarityLoss(1., ['b', 'a'], ['a', 'b'], over=over)
+    assert loss(batch, 't').item() == pytest.approx(2 * want)
 
 
 @pytest.mark.parametrize('student,teacher,want', [
@@ -106,21 +106,21 @@ def test_similarity(over, features):
 def test_similarity_with_a_dead_position(student, teacher, want):
     batch = feature_batch(over_positions(student), over_positions(teacher))
     batch.features['a'].requires_grad_()
-    loss = SimilarityTerm(1., ['a'], over='positions')(batch, 't')
+    loss = SimilarityLoss(1., ['a'], over='positions')(batch, 't')
     assert loss.item() == pytest.approx(want)
     loss.backward()
     assert batch.features['a'].grad.isfinite().all()
 
 
-@pytest.mark.parametrize('term', [KernelAlignmentTerm, SimilarityTerm])
+@pytest.mark.parametrize('loss', [KernelAlignmentLoss, SimilarityLoss])
 @pytest.mark.parametrize('over,shape', [('positions', (1, 1, 1024, 1024)),
                                         ('batch', (2, 16, 256, 256))])
-def test_no_matrix_of_a_million_rows(term, over, shape):
+def test_no_matrix_of_a_million_rows(loss, over, shape):
     # a square matrix of these positions, or features, would take 4 TB
     feature = torch.ones(shape)
-    loss = term(1., ['a'], over=over)(feature_batch(feature, feature), 't')
-    want = -1 if term is KernelAlignmentTerm else 0
-    assert loss.item() == pytest.approx(want, abs=1e-5)
+    value = loss(1., ['a'], over=over)(feature_batch(feature, feature), 't')
+    want = -1 if loss is KernelAlignmentLoss else 0
+    assert value.item() == pytest.approx(want, abs=1e-5)
 
 
 def test_similarity_is_the_formula():
@@ -132,26 +132,26 @@ def test_similarity_is_the_formula():
         return F.normalize(rows @ rows.transpose(1, 2), dim=2)
 
     want = (matrix(teacher) - matrix(student)).square().mean()
-    got = SimilarityTerm(1., ['a'], over='positions')(
+    got = SimilarityLoss(1., ['a'], over='positions')(
         feature_batch(student, teacher), 't')
     torch.testing.assert_close(got, want)
 
 
-@pytest.mark.parametrize('name', ['KernelAlignmentTerm', 'SimilarityTerm'])
+@pytest.mark.parametrize('name', ['KernelAlignmentLoss', 'SimilarityLoss'])
 def test_one_image_has_no_similarity_over_the_batch(name):
-    term = build(f'mmgan_compress.{name}', weight=1., layers=['a'],
+    loss = build(f'mmgan_compress.{name}', weight=1., layers=['a'],
                  over='batch')
     feature = torch.randn(1, 3, 4, 4)
     with pytest.raises(ValueError, match="Choose over='positions'"):
-        term(feature_batch(feature, feature), 't')
+        loss(feature_batch(feature, feature), 't')
 
 
 def test_positions_must_agree():
-    term = SimilarityTerm(1., ['a'], over='positions')
+    loss = SimilarityLoss(1., ['a'], over='positions')
     batch = feature_batch(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 2, 2))
     with pytest.raises(ValueError, match="'a' of the student has 16 positions"
                                          ", 'a' of the teacher 4"):
-        term(batch, 't')
+        loss(batch, 't')
 
 
 # --- wavelets ---------------------------------------------------------------
@@ -167,12 +167,12 @@ def test_haar():
 def test_wavelet():
     image = torch.tensor([[[[1., 2], [3, 5]]]])
     # mean of 2.5, 1.5, 0.5
-    got = WaveletTerm(levels=1)(image_batch(image, 0 * image), 't')
+    got = WaveletLoss(levels=1)(image_batch(image, 0 * image), 't')
     assert got.item() == 1.5
     # blocks of 2 x 2: nothing at the first level, the low band is twice as
     # bright, so are the high bands of the second
     image = image.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    got = WaveletTerm(levels=2)(image_batch(image, 0 * image), 't')
+    got = WaveletLoss(levels=2)(image_batch(image, 0 * image), 't')
     assert got.item() == 3
 
 
@@ -180,15 +180,15 @@ def test_wavelet_leaves_brightness_alone():
     torch.manual_seed(0)
     image = torch.rand(2, 3, 16, 16)
     batch = image_batch(image, image + 0.25)
-    assert WaveletTerm()(batch, 't').item() == pytest.approx(0, abs=1e-5)
+    assert WaveletLoss()(batch, 't').item() == pytest.approx(0, abs=1e-5)
 
 
 def test_sizes_that_cannot_be_halved_are_refused():
     image = torch.zeros(1, 3, 24, 16)
     with pytest.raises(ValueError, match='height 24 and width 16 cannot be '
                                          'halved 4 times: .* 16 divides'):
-        WaveletTerm()(image_batch(image, image), 't')
-    assert WaveletTerm(levels=3)(image_batch(image, image), 't') == 0
+        WaveletLoss()(image_batch(image, image), 't')
+    assert WaveletLoss(levels=3)(image_batch(image, image), 't') == 0
 
 
 # --- discriminator features -------------------------------------------------
@@ -202,19 +202,19 @@ def test_discriminator_feature():
     student = torch.ones(2, 3, 4, 4)
     batch = image_batch(student, student / 2, judge=judge)
     for layers, want in ((['a'], 1), (['b'], 0.5), (['a', 'b'], 1.5)):
-        term = DiscriminatorFeatureTerm(discriminator_layers=layers)
-        assert term.uses_discriminator
-        assert term(batch, 't').item() == want
+        loss = DiscriminatorFeatureLoss(discriminator_layers=layers)
+        assert loss.uses_discriminator
+        assert loss(batch, 't').item() == want
 
 
 # --- all of them ------------------------------------------------------------
 @pytest.mark.parametrize('cfg', [
-    dict(type='KernelAlignmentTerm', weight=1., layers=['a']),
-    dict(type='KernelAlignmentTerm', weight=1., layers=['a'], over='batch'),
-    dict(type='SimilarityTerm', weight=1., layers=['a']),
-    dict(type='SimilarityTerm', weight=1., layers=['a'], over='positions'),
-    dict(type='WaveletTerm', levels=2),
-    dict(type='DiscriminatorFeatureTerm', discriminator_layers=['a'])
+    dict(type='KernelAlignmentLoss', weight=1., layers=['a']),
+    dict(type='KernelAlignmentLoss', weight=1., layers=['a'], over='batch'),
+    dict(type='SimilarityLoss', weight=1., layers=['a']),
+    dict(type='SimilarityLoss', weight=1., layers=['a'], over='positions'),
+    dict(type='WaveletLoss', levels=2),
+    dict(type='DiscriminatorFeatureLoss', discriminator_layers=['a'])
 ], ids=lambda cfg: cfg['type'] + cfg.get('over', ''))
 def test_only_the_student_learns_and_it_does_learn(cfg):
     torch.manual_seed(0)
@@ -223,25 +223,25 @@ def test_only_the_student_learns_and_it_does_learn(cfg):
     batch = image_batch(student, teacher, judge=judge)
     batch.features = {'a': student * 1}
     batch.target_features = {'t': {'a': teacher * 1}}
-    term = build(**{**cfg, 'type': f'mmgan_compress.{cfg["type"]}'})
-    loss = term(batch, 't')
-    loss.backward()
-    assert loss.dim() == 0 and teacher.grad is None
+    loss = build(**{**cfg, 'type': f'mmgan_compress.{cfg["type"]}'})
+    value = loss(batch, 't')
+    value.backward()
+    assert value.dim() == 0 and teacher.grad is None
     assert student.grad.isfinite().all()
-    # a small step against the gradient makes the term smaller
+    # a small step against the gradient makes the loss smaller
     step = 1e-2 * student.grad / student.grad.norm()
     batch = image_batch(student.detach() - step, teacher, judge=judge)
     batch.features = {'a': batch.image}
     batch.target_features = {'t': {'a': teacher}}
-    assert term(batch, 't') < loss
+    assert loss(batch, 't') < value
 
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match='1 layers and 2 target_layers'):
-        SimilarityTerm(1., ['a'], ['a', 'b'])
+        SimilarityLoss(1., ['a'], ['a', 'b'])
     with pytest.raises(ValueError, match="got 'images'"):
-        KernelAlignmentTerm(1., ['a'], over='images')
+        KernelAlignmentLoss(1., ['a'], over='images')
     with pytest.raises(ValueError, match='1 or more, got 0'):
-        WaveletTerm(levels=0)
+        WaveletLoss(levels=0)
     with pytest.raises(ValueError, match='needs discriminator_layers'):
-        DiscriminatorFeatureTerm()
+        DiscriminatorFeatureLoss()

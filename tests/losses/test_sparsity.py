@@ -3,7 +3,7 @@ import pytest
 import torch
 from golden import build, load_json
 
-from mmgan_compress.losses.sparsity import SparsityTerm
+from mmgan_compress.losses.sparsity import SparsityLoss
 
 pytestmark = pytest.mark.numerical
 
@@ -20,16 +20,16 @@ def student(norm='IN', **norm_kwargs):
 
 
 def connected(net, *args, **kwargs):
-    term = build('mmgan_compress.SparsityTerm', weight=LAMBDA, **kwargs)
-    term.connect(net, {}, (1, 3, 64, 64))
-    return term
+    loss = build('mmgan_compress.SparsityLoss', weight=LAMBDA, **kwargs)
+    loss.connect(net, {}, (1, 3, 64, 64))
+    return loss
 
 
-def gradients(net, term):
-    """Return the gradient of the weighted term by parameter, None left out.
+def gradients(net, loss):
+    """Return the gradient of the weighted loss by parameter, None left out.
     """
     net.zero_grad()
-    (term.weight * term(None, None)).backward()
+    (loss.weight * loss(None, None)).backward()
     return {name: p.grad for name, p in net.named_parameters()
             if p.grad is not None}
 
@@ -64,11 +64,11 @@ def test_scale_penalises_norms_alone(norm):
 
 def test_value_is_the_weighted_sum():
     net = student('BN')
-    term = connected(net, on='scale', factors={'model.2': 5})
+    loss = connected(net, on='scale', factors={'model.2': 5})
     total = sum(layer.weight.abs().sum() for layer in net.modules()
                 if isinstance(layer, torch.nn.BatchNorm2d))
     want = total + 4 * net.model[2].weight.abs().sum()
-    assert term(None, None).item() == pytest.approx(want.item(), rel=1e-6)
+    assert loss(None, None).item() == pytest.approx(want.item(), rel=1e-6)
 
 
 def test_first_fitting_pattern_counts():
@@ -82,10 +82,10 @@ def test_first_fitting_pattern_counts():
     assert size['model.19.weight'] == pytest.approx(1)
 
 
-def test_student_is_not_part_of_the_term():
-    term = connected(student(), on='weight')
-    assert not list(term.parameters()) and not term.state_dict()
-    assert not term.needs_teacher
+def test_student_is_not_part_of_the_loss():
+    loss = connected(student(), on='weight')
+    assert not list(loss.parameters()) and not loss.state_dict()
+    assert not loss.needs_teacher
 
 
 def test_student_without_scales_is_refused():
@@ -103,4 +103,4 @@ def test_factor_without_effect_is_refused(factors):
 
 def test_other_words_are_refused():
     with pytest.raises(ValueError, match="on must be 'scale' or 'weight'"):
-        SparsityTerm(1e-3, on='gamma')
+        SparsityLoss(1e-3, on='gamma')

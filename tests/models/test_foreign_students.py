@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
-from recipes import build_host
+from recipes import build_model
 from students import refused_by_tool
 from test_workflow import run_here
 
@@ -62,11 +62,11 @@ def folder(tmp_path, monkeypatch):
 
 
 def save(path, **config):
-    host = MODELS.build(dict(
-        type='mmgan_compress.DistilledTranslator', default_domain='zebra',
+    model = MODELS.build(dict(
+        type='mmgan_compress.DistillationModel', default_domain='zebra',
         generator=dict(config, type='mmgan_compress.MyGen'),
         reachable_domains=['zebra'], related_domains=['horse', 'zebra']))
-    save_student(path, host, source='Test', image_size=32)
+    save_student(path, model, source='Test', image_size=32)
 
 
 ARGS = ('dense.pth', '--pruner', 'TorchPruner', '--budget', 'macs=0.5',
@@ -85,15 +85,15 @@ def test_the_module_is_imported_by_name(folder, monkeypatch):
     assert cfg.custom_imports.imports == ['mmgan_compress.registry', 'mygen']
     cfg.model.distiller.perceptual = dict(
         type='mmgan_compress.VGG16Features', weights='random')
-    host = build_host(cfg, 'cpu')
+    model = build_model(cfg, 'cpu')
     for _ in range(2):  # Runner initialises too
-        host.init_weights()
+        model.init_weights()
     for network, student in zip((
-            host.distiller.network('teacher', 'zebra'),
-            host.generators['zebra']), students):
+            model.distiller.network('teacher', 'zebra'),
+            model.generators['zebra']), students):
         for key, value in student.state_dict().items():
             assert torch.equal(value, network.state_dict()[key])
-    save_student('again.pth', host, source='Test', image_size=32)
+    save_student('again.pth', model, source='Test', image_size=32)
     assert load_student('again.pth')[0].out_channels < 8
 
 

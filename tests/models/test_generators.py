@@ -144,14 +144,14 @@ def test_initial_weights(init_cfg):
 
 
 def test_pretrained_weights_stay(tmp_path):
-    """Runner calls init_weights of a host that may have called it before."""
+    """Runner calls init_weights of a model that may have called it before."""
     state = {
         f'generators.photo.{k}': v
         for k, v in original('mobile_resnet_9blocks_in').items()
     }
     torch.save(state, tmp_path / 'student.pth')
-    host = BaseModule()
-    host.net = build(
+    model = BaseModule()
+    model.net = build(
         MOBILE,
         **SMALL,
         init_cfg=dict(
@@ -159,9 +159,9 @@ def test_pretrained_weights_stay(tmp_path):
             checkpoint=str(tmp_path / 'student.pth'),
             prefix='generators.photo'))
     for _ in range(2):
-        host.net.init_weights()
-        host.init_weights()
-    for key, value in host.net.state_dict().items():
+        model.net.init_weights()
+        model.init_weights()
+    for key, value in model.net.state_dict().items():
         assert torch.equal(value, state[f'generators.photo.{key}'])
 
 

@@ -89,11 +89,11 @@ def images(*shape):
 @pytest.fixture(scope='module')
 def student(tmp_path_factory):
     folder = tmp_path_factory.mktemp('onnx')
-    host = make_student(folder / 'student.pth')
+    model = make_student(folder / 'student.pth')
     for name, dynamic in (('static', False), ('free', True)):
         export_student(folder / 'student.pth', folder / name,
                        Target(dynamic=dynamic), size=32, images=[])
-    return folder, host
+    return folder, model
 
 
 def file_of(student, kind):

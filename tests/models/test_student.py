@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine import ConfigDict, DefaultScope
 from PIL import Image
-from students import (GENERATORS, MULTIPLE, expected, make_host, make_student,
+from students import (GENERATORS, MULTIPLE, expected, make_model, make_student,
                       run_python)
 
 from mmgan_compress import load_student, save_student, translate
@@ -23,7 +23,7 @@ def student(tmp_path):
 def test_round_trip_in_a_process_without_config_and_extras(tmp_path):
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     torch.save(x, tmp_path / 'x.pt')
-    hosts = {kind: make_student(tmp_path / f'{kind}.pth', kind)
+    models = {kind: make_student(tmp_path / f'{kind}.pth', kind)
              for kind in GENERATORS}
     run_python('''
 import torch, mmgan_compress
@@ -34,19 +34,19 @@ for kind in sys.argv[1:]:
     with torch.no_grad():
         torch.save(net(x), f'{kind}_y.pt')
 assert not Hide.names & {name.split('.')[0] for name in sys.modules}
-''', *hosts, cwd=tmp_path)
-    for kind, host in hosts.items():
+''', *models, cwd=tmp_path)
+    for kind, model in models.items():
         y = torch.load(tmp_path / f'{kind}_y.pt')
         assert y.std() > 0.01
-        assert torch.equal(y, expected(host, x)), kind
+        assert torch.equal(y, expected(model, x)), kind
 
 
 def test_file_is_plain_and_reproducible(tmp_path):
-    host = make_host('unet', norm_cfg=dict(type='BN', eps=1e-5))
-    host._gen_cfg = ConfigDict(host._gen_cfg, num_down=np.int64(6))
+    model = make_model('unet', norm_cfg=dict(type='BN', eps=1e-5))
+    model._gen_cfg = ConfigDict(model._gen_cfg, num_down=np.int64(6))
     state = torch.get_rng_state()
     for name in 'ab':
-        save_student(tmp_path / name, host, source='Test', image_size=64,
+        save_student(tmp_path / name, model, source='Test', image_size=64,
                      resources=dict(macs=np.float64(3), shape=(1, 2)))
     assert torch.equal(state, torch.get_rng_state())
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
@@ -66,7 +66,7 @@ def test_file_is_plain_and_reproducible(tmp_path):
     assert info['resources'] == dict(macs=3.0, shape=[1, 2])
     assert info['domains'] == ['horse', 'zebra']
     with pytest.raises(TypeError, match=r'resources\.x is a Tensor'):
-        save_student(tmp_path / 'a', host, source='Test', image_size=64,
+        save_student(tmp_path / 'a', model, source='Test', image_size=64,
                      resources=dict(x=torch.zeros(2)))
 
 
@@ -85,35 +85,35 @@ def test_failed_write_keeps_the_earlier_file(student, monkeypatch):
 
 
 def test_config_that_does_not_rebuild_the_network_is_refused(tmp_path):
-    host = make_host()
-    host._gen_cfg = dict(host._gen_cfg, base_channels=8)
+    model = make_model()
+    model._gen_cfg = dict(model._gen_cfg, base_channels=8)
     with pytest.raises(ValueError, match=r'does not rebuild it: \d+ tensors'):
-        save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+        save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert not list(tmp_path.iterdir())
 
 
 def test_pretrained_path_does_not_travel(tmp_path):
-    host = make_host()
-    host._gen_cfg = dict(host._gen_cfg, init_cfg=dict(
+    model = make_model()
+    model._gen_cfg = dict(model._gen_cfg, init_cfg=dict(
         type='Pretrained', checkpoint='/not/there.pth'))
-    save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert 'init_cfg' not in student_info(tmp_path / 's.pth')['generator']
 
 
 def test_two_directions(tmp_path):
     path = tmp_path / 's.pth'
-    host = make_student(path, reachable=('horse', 'zebra'))
+    model = make_student(path, reachable=('horse', 'zebra'))
     for domain in ('horse', 'zebra'):
         net = load_student(path, domain)
         assert net.meta['domain'] == domain
         key = 'model.0.conv.weight'
         assert torch.equal(net.state_dict()[key],
-                           host.generators[domain].state_dict()[key])
+                           model.generators[domain].state_dict()[key])
 
 
 @pytest.mark.parametrize('kind', GENERATORS)
 def test_plain_mmagic_takes_it_as_pretrained(tmp_path, kind):
-    host = make_student(tmp_path / 's.pth', kind)
+    model = make_student(tmp_path / 's.pth', kind)
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 's.pth'),
                 prefix='generators.zebra')
     with DefaultScope.overwrite_default_scope('mmagic'):
@@ -127,7 +127,7 @@ def test_plain_mmagic_takes_it_as_pretrained(tmp_path, kind):
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         y = model.eval().translation(x, 'zebra')
-    assert torch.equal(y, expected(host, x))
+    assert torch.equal(y, expected(model, x))
 
 
 def test_config_inside_runs_in_mmengine(tmp_path):
@@ -162,11 +162,11 @@ SLIM = dict(
     channels={'model.1': [3, 3], 'model.2': [3], 'model.4': [3, 8]})
 
 
-def uneven_host(**generators):
-    """Build a host whose directions have generators of their own."""
+def uneven_model(**generators):
+    """Build a model whose directions have generators of their own."""
     torch.manual_seed(0)
     return MODELS.build(dict(
-        type='mmgan_compress.DistilledTranslator', generator=generators,
+        type='mmgan_compress.DistillationModel', generator=generators,
         default_domain='zebra', reachable_domains=['horse', 'zebra'],
         related_domains=['horse', 'zebra']))
 
@@ -175,11 +175,11 @@ def test_directions_with_generators_of_their_own(tmp_path):
     """Pruned, another network, in a process without our training."""
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     torch.save(x, tmp_path / 'x.pt')
-    host = uneven_host(horse=GENERATORS['unet'], zebra=SLIM).eval()
-    assert host.generators['zebra'].model[1].out_channels == 3
+    model = uneven_model(horse=GENERATORS['unet'], zebra=SLIM).eval()
+    assert model.generators['zebra'].model[1].out_channels == 3
     state = torch.get_rng_state()
     for name in ('s.pth', 'again.pth'):
-        save_student(tmp_path / name, host, source='T', image_size=64)
+        save_student(tmp_path / name, model, source='T', image_size=64)
     assert torch.equal(state, torch.get_rng_state())
     assert (tmp_path / 's.pth').read_bytes() == (
         tmp_path / 'again.pth').read_bytes()
@@ -192,7 +192,7 @@ for domain in ('horse', 'zebra'):
 ''', cwd=tmp_path)
     for domain in ('horse', 'zebra'):
         with torch.no_grad():
-            want = host.generators[domain](x)
+            want = model.generators[domain](x)
         assert torch.equal(torch.load(tmp_path / f'{domain}.pt'), want)
     info = student_info(tmp_path / 's.pth')
     assert info['size_multiple'] == MULTIPLE['unet']
@@ -208,10 +208,10 @@ for domain in ('horse', 'zebra'):
 
 def test_pruned_student_in_mmengine(tmp_path):
     """The test config builds the network of the file."""
-    host = make_host()
-    host._gen_cfg = {'zebra': SLIM}
-    host.generators['zebra'] = build_generator(SLIM)
-    save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+    model = make_model()
+    model._gen_cfg = {'zebra': SLIM}
+    model.generators['zebra'] = build_generator(SLIM)
+    save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     info = student_info(tmp_path / 's.pth')
     assert 'generators' not in info
     model = MODELS.build(read_test_config(tmp_path / 's.pth').model)
@@ -220,21 +220,21 @@ def test_pruned_student_in_mmengine(tmp_path):
 
 
 def test_weights_and_domains_must_fit_their_config(tmp_path):
-    host = uneven_host(horse=GENERATORS['separable'], zebra=SLIM)
-    host._gen_cfg = dict(horse=SLIM, zebra=SLIM)
+    model = uneven_model(horse=GENERATORS['separable'], zebra=SLIM)
+    model._gen_cfg = dict(horse=SLIM, zebra=SLIM)
     with pytest.raises(ValueError, match="'horse' does not rebuild it"):
-        save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+        save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     with pytest.raises(ValueError, match=r"keys .'horse'.: expected a "
                        r"config with a .type., or one for each of .'horse', "):
-        uneven_host(horse=SLIM)
+        uneven_model(horse=SLIM)
 
 
 def test_equal_generators_are_one_config(tmp_path):
     """Given per domain or once: one file, and the same weights."""
     config = GENERATORS['separable']
-    save_student(tmp_path / 'a', uneven_host(horse=config, zebra=config),
+    save_student(tmp_path / 'a', uneven_model(horse=config, zebra=config),
                  source='T', image_size=64)
-    save_student(tmp_path / 'b', uneven_host(**config), source='T',
+    save_student(tmp_path / 'b', uneven_model(**config), source='T',
                  image_size=64)
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
     assert 'generators' not in student_info(tmp_path / 'a')

@@ -17,7 +17,7 @@ from archives import image_bytes, make_tar, make_zip
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from PIL import Image
-from students import (GENERATORS, make_host, make_student, refused_by_tool,
+from students import (GENERATORS, make_model, make_student, refused_by_tool,
                       run_tool)
 
 from mmgan_compress import Translator, load_student, save_student
@@ -116,14 +116,14 @@ def test_types_in_a_file_run_nothing(generator, plain, evil, tmp_path,
 
 def test_what_could_not_be_opened_is_not_saved(evil, tmp_path):
     """And not trained: the hook that saves asks first."""
-    host = make_host()
+    model = make_model()
     for more in (dict(norm_cfg=dict(type='evilmod.Net')),
                  dict(padding_mode='a/b'), dict(weights_pretrained='x')):
-        host._gen_cfg = dict(RESNET, **more)
+        model._gen_cfg = dict(RESNET, **more)
         with pytest.raises(ValueError, match='generator'):
-            check_model(host)
+            check_model(model)
         with pytest.raises(ValueError, match='generator'):
-            save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+            save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert not (tmp_path / 's.pth').exists()
 
 
@@ -250,12 +250,12 @@ def test_a_missing_test_config_is_no_loss(plain, tmp_path):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_weights_that_are_not_finite(value, plain, tmp_path):
-    host = make_host()
-    net = host.generators['zebra']
+    model = make_model()
+    net = model.generators['zebra']
     net.model[0].conv.bias.data[1] = value
     with pytest.raises(ValueError, match='model.0.conv.bias holds values that'
                        ' are not finite'):
-        save_student(tmp_path / 's.pth', host, source='T', image_size=64)
+        save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert not list(tmp_path.iterdir())
     content = copy.deepcopy(plain)  # saved by an earlier version
     content['state_dict']['generators.zebra.model.0.conv.bias'][1] = value

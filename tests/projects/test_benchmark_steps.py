@@ -4,14 +4,14 @@ import runpy
 from types import SimpleNamespace
 
 import pytest
-from recipes import CONFIGS, RECIPES, ROOT, build_host, load
+from recipes import CONFIGS, RECIPES, ROOT, build_model, load
 from students import refused_by_tool, run_tool
 
 TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
 
 
 def test_phases_of_the_recipes():
-    firsts = {name: TOOL['first_iterations'](build_host(load(name)).distiller)
+    firsts = {name: TOOL['first_iterations'](build_model(load(name)).distiller)
               for name in (
                   'omgd_cyclegan', 'omgd_pix2pix', 'gcc_cyclegan',
                   'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra')}

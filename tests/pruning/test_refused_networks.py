@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from pruning import AFFINE, CONFIGS, image, network, seeded
-from students import make_host, refused_by_tool
+from students import make_model, refused_by_tool
 from test_workflow import run_here
 from torch.nn.utils import parametrizations, prune as masks
 
@@ -81,10 +81,10 @@ def test_files_trained_in_8_bits(tmp_path, monkeypatch):
         raise ImportError
 
     monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
-    host = make_host('resnet', norm_cfg=AFFINE)
-    host.generators['zebra'].model[1].norm.weight.data[1] = 0.
+    model = make_model('resnet', norm_cfg=AFFINE)
+    model.generators['zebra'].model[1].norm.weight.data[1] = 0.
     path = tmp_path / 'gs8.pth'
-    save_student(path, host, source='Test', image_size=64)
+    save_student(path, model, source='Test', image_size=64)
     annotate_student(path, dict(zebra=dict(made_by='fake_quantize',
                                            layers={})))
     for pruner in ('TorchPruner', 'NormWidths'):

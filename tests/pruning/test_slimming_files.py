@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pruning import seeded
-from students import (GENERATORS, REPO, make_host, refused_by_tool,
+from students import (GENERATORS, REPO, make_model, refused_by_tool,
                       run_python)
 from test_slimming import AFFINE, difference, slimmed
 from torch.nn.modules.batchnorm import _NormBase
@@ -37,15 +37,15 @@ def run_here(tool, *args):
 
 def slimmed_student(path, kind):
     """Save a generator with dead channels; return it."""
-    host = make_host(**KINDS[kind])
-    net = host.generators['zebra'].eval()
+    model = make_model(**KINDS[kind])
+    net = model.generators['zebra'].eval()
     torch.manual_seed(2)
     with torch.no_grad():
         for free in free_channels(net):
             norm = find_layer(net, free.norm)
             norm.bias.normal_(0, 0.2)
             norm.weight[torch.rand(len(norm.weight)) < 0.5] = 0
-    save_student(path, host, source='GANSlimmingCycleGAN', image_size=64)
+    save_student(path, model, source='GANSlimmingCycleGAN', image_size=64)
     return net
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
-from students import (REPO, make_host, make_student, refused_by_tool,
+from students import (REPO, make_model, make_student, refused_by_tool,
                       run_python, run_tool)
 
 from mmgan_compress import load_student, save_student, translate
@@ -134,8 +134,8 @@ def test_one_domain_of_two(students, tmp_path, monkeypatch):
 
 def test_unet_of_a_config(tmp_path, monkeypatch):
     """Weights by init_cfg; the narrow U-Net translates images."""
-    host = make_student(tmp_path / 'wide.pth', 'unet', base_channels=12)
-    config = dict(host._gen_cfg, init_cfg=dict(
+    model = make_student(tmp_path / 'wide.pth', 'unet', base_channels=12)
+    config = dict(model._gen_cfg, init_cfg=dict(
         type='Pretrained', checkpoint=str(tmp_path / 'wide.pth'),
         prefix='generators.zebra'))
     (tmp_path / 'recipe.py').write_text(
@@ -144,7 +144,7 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
         '\ntrain_dataloader = dict(dataset=dict(size=64))\n' % config)
     source = read_source(str(tmp_path / 'recipe.py'))
     assert source.image_size == 64
-    for key, value in host.generators['zebra'].state_dict().items():
+    for key, value in model.generators['zebra'].state_dict().items():
         assert torch.equal(source.networks['zebra'].state_dict()[key], value)
     run_here(monkeypatch, tmp_path / 'recipe.py', '--pruner', 'GCCWidths',
              '--budget', 'macs=0.7', '--out', tmp_path / 'out')
@@ -156,7 +156,7 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
 
 def test_layers_that_only_one_side_has():
     """A U-Net that lost a level."""
-    wide, small = (make_host('unet', num_down=n).generators['zebra']
+    wide, small = (make_model('unet', num_down=n).generators['zebra']
                    for n in (6, 5))
     times = measure(wide, small, 64)
     *lines, _, note = comparison(wide, small, 64, times).splitlines()
@@ -204,11 +204,11 @@ def test_pruners_of_other_projects_are_used(students, tmp_path, monkeypatch):
 
 def test_pruner_without_budget(tmp_path, monkeypatch):
     """What goes is in the network; the other domain stays."""
-    host = make_host('resnet', reachable=BOTH,
+    model = make_model('resnet', reachable=BOTH,
                      norm_cfg=dict(type='IN', affine=True))
-    for net in host.generators.values():
+    for net in model.generators.values():
         net.model[1].norm.weight.data[1] = 0.
-    save_student(tmp_path / 'wide.pth', host, source='Test', image_size=64)
+    save_student(tmp_path / 'wide.pth', model, source='Test', image_size=64)
     run_here(monkeypatch, tmp_path / 'wide.pth', '--pruner',
              'SlimExtraction', '--domain', 'horse', '--out', tmp_path / 'o')
     widths = [channel_map(load_student(tmp_path / 'o/student.pth', domain))[
@@ -242,11 +242,11 @@ def test_networks_of_other_projects(quantized, tmp_path, monkeypatch):
     pytest.importorskip('torch_pruning')
     monkeypatch.setitem(MODELS._module_dict, 'Quantized', Quantized)
     with MODELS.switch_scope_and_registry('mmgan_compress') as registry:
-        host = registry.build(dict(
-            type='DistilledTranslator', default_domain='zebra',
+        model = registry.build(dict(
+            type='DistillationModel', default_domain='zebra',
             generator=dict(type='Quantized', quantized=quantized),
             reachable_domains=['zebra'], related_domains=list(BOTH)))
-    save_student(tmp_path / 'net.pth', host, source='Test', image_size=32)
+    save_student(tmp_path / 'net.pth', model, source='Test', image_size=32)
     args = (tmp_path / 'net.pth', '--pruner', 'TorchPruner', '--budget',
             'macs=0.6', '--tolerance', 0.1, '--out', tmp_path / 'o')
     if quantized:

@@ -2,7 +2,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from students import make_host, make_student, refused_by_tool
+from students import make_model, make_student, refused_by_tool
 from test_workflow import BOTH, eager_only, run_here  # noqa: F401
 
 from mmgan_compress import load_student, save_student
@@ -89,7 +89,7 @@ def test_nothing_is_overwritten(name, students, tmp_path, monkeypatch):
 
 
 def config_file(path, **init_cfg):
-    config = dict(make_host('separable', base_channels=8)._gen_cfg,
+    config = dict(make_model('separable', base_channels=8)._gen_cfg,
                   **init_cfg)
     path.write_text(
         f'model = dict(generator={config}, default_domain="zebra",\n'
@@ -144,13 +144,13 @@ def test_budgets_that_make_no_sense(value, students, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('kind', [
-    lambda **terms: Budget('macs', 0.5, **terms),
-    lambda **terms: LatencyBudget('onnxruntime', 0.5, **terms)])
-def test_terms_of_budgets(kind):
-    for terms in (dict(size=0), dict(tolerance=float('nan')),
+    lambda **losses: Budget('macs', 0.5, **losses),
+    lambda **losses: LatencyBudget('onnxruntime', 0.5, **losses)])
+def test_losses_of_budgets(kind):
+    for losses in (dict(size=0), dict(tolerance=float('nan')),
                   dict(tolerance=-0.1), dict(tolerance=float('inf'))):
-        with pytest.raises(ValueError, match=f'the {next(iter(terms))} is'):
-            kind(**terms)
+        with pytest.raises(ValueError, match=f'the {next(iter(losses))} is'):
+            kind(**losses)
     assert kind(size=1, tolerance=0).tolerance == 0
 
 
@@ -164,8 +164,8 @@ def test_files_that_are_no_python(tmp_path):
 def test_grey_images(kind, tmp_path, monkeypatch, capsys):
     """One channel in, one channel out, in finetune.py too."""
     pytest.importorskip('torch_pruning')
-    host = make_host(kind, base_channels=8, in_channels=1, out_channels=1)
-    save_student(tmp_path / 'grey.pth', host, source='Test', image_size=64)
+    model = make_model(kind, base_channels=8, in_channels=1, out_channels=1)
+    save_student(tmp_path / 'grey.pth', model, source='Test', image_size=64)
     run_here(monkeypatch, tmp_path / 'grey.pth', '--pruner', 'TorchPruner',
              '--budget', 'macs=0.5', '--out', tmp_path / 'out')
     cfg = Config.fromfile(tmp_path / 'out/finetune.py')

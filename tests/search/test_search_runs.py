@@ -20,7 +20,7 @@ from mmgan_compress.datasets.images import origin_of
 from mmgan_compress.engine.processes import locked
 from mmgan_compress.registry import DATASETS
 from mmgan_compress.search.scoring import (SubnetScorer, check_origin,
-                                           read_host)
+                                           read_model)
 
 ARCH = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4,
             num_blocks=3, norm_cfg=dict(type='BN'))
@@ -37,10 +37,10 @@ def place(tmp_path_factory, vgg_file):
                                space=[[4, 2]] * 2 + [[4]] * 6)
     cfg.dump(place / 'recipe.py')
     cfg.model.distiller = None
-    host = toy.MODELS.build(cfg.model)
-    filled(host.generators['shoes'].network)
+    model = toy.MODELS.build(cfg.model)
+    filled(model.generators['shoes'].network)
     facts = dict(source='test', image_size=toy.SIZE)
-    save_student(place / 'supernet.pth', host, **facts)
+    save_student(place / 'supernet.pth', model, **facts)
     cfg.model.generator = dict(ARCH)
     save_student(place / 'other.pth', toy.MODELS.build(cfg.model), **facts)
     return place
@@ -86,7 +86,7 @@ def test_from_recipe_to_student(place):
     assert (folder / 'student.pth').read_bytes() == \
         (place / 'found/student.pth').read_bytes()
     cfg = Config.fromfile(place / 'recipe.py')
-    scorer = SubnetScorer(cfg, read_host(cfg, place / 'supernet.pth'),
+    scorer = SubnetScorer(cfg, read_model(cfg, place / 'supernet.pth'),
                           calibration_images=4)
     assert scorer(read_configuration(best['configuration'])) == \
         pytest.approx(best['metric'], rel=1e-5)
@@ -218,26 +218,26 @@ def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
     toy.set_everywhere(cfg._cfg_dict, 'data_root', str(tmp_path / 'data'))
     cfg.train_dataloader.dataset.hold_out = train
     cfg.val_dataloader.dataset.hold_out = val
-    host = read_host(cfg, place / 'supernet.pth')
+    model = read_model(cfg, place / 'supernet.pth')
     if not shared:
-        scorer = SubnetScorer(cfg, host)
+        scorer = SubnetScorer(cfg, model)
         assert scorer.split == \
             '2 images of the val split, none of them in training'
         assert scorer.calibration_images == 3  # neither of the two
         return
     with pytest.raises(ValueError, match=f'holds {shared} images that the '
                        f'super-net .*hold_out .*now {train} and {val}'):
-        SubnetScorer(cfg, host)
+        SubnetScorer(cfg, model)
 
 
 def test_test_images_choose_nothing(place):
     cfg = Config.fromfile(place / 'recipe.py')
     cfg.val_dataloader.dataset.split = 'test'
-    host = read_host(cfg, place / 'supernet.pth')
+    model = read_model(cfg, place / 'supernet.pth')
     with pytest.raises(ValueError, match='2 images of the test split'):
-        SubnetScorer(cfg, host)
+        SubnetScorer(cfg, model)
     cfg.test_dataloader = None  # nothing is reported on them
-    assert SubnetScorer(cfg, host).split == \
+    assert SubnetScorer(cfg, model).split == \
         '2 images of the test split, none of them in training'
 
 

@@ -5,11 +5,11 @@ from .schedule import ScheduledLRHook, TeacherSelectionHook
 from .slimming import CosineLRHook, SoftThresholdHook
 from .supernet import SubnetSamplingHook, SubnetScoresHook
 from .teaching import (EMATeacherHook, FreezeHook, StopDistillationHook,
-                       TermWeightHook)
+                       LossWeightHook)
 
 __all__ = [
     'CosineLRHook', 'EMATeacherHook', 'FakeQuantScalesHook', 'FreezeHook',
     'GradualPruningHook', 'QuantizationAwareHook', 'ScheduledLRHook',
     'SoftThresholdHook', 'StopDistillationHook', 'SubnetSamplingHook',
-    'SubnetScoresHook', 'TeacherSelectionHook', 'TermWeightHook'
+    'SubnetScoresHook', 'TeacherSelectionHook', 'LossWeightHook'
 ]

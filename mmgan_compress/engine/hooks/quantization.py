@@ -108,7 +108,7 @@ class FakeQuantScalesHook(Hook):
 class QuantizationAwareHook(FakeQuantScalesHook):
     """Let the student's convolutions round while it trains (NNI).
 
-    Whatever trains the student goes on as before: host, distiller, losses,
+    Whatever trains the student goes on as before: model, distiller, losses,
     optimizers. Validation and the report score the student that rounds;
     student files hold the float weights, and the scales beside them, which
     ``tools/quantize.py`` makes the int8 file of. Checkpoints hold the scales.
@@ -168,13 +168,13 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         if is_model_wrapper(runner.model):
             raise ValueError('training with quantization is for one process: '
                              'leave out --launcher')
-        host = runner.model
-        self.domains = self.domains or list(host.generators)
+        model = runner.model
+        self.domains = self.domains or list(model.generators)
         # Runner calls it behind this, when NNI holds the weights
-        host.init_weights()
-        host.init_weights = lambda: None
+        model.init_weights()
+        model.init_weights = lambda: None
         for domain in self.domains:
-            network = host.generators[domain]
+            network = model.generators[domain]
             wrapper = wrapper_of(network, runner.optim_wrapper)
             self._quantizers[domain] = self._wrap(network, wrapper)
 

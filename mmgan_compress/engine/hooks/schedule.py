@@ -47,19 +47,19 @@ class ScheduledLRHook(Hook):
                 group['lr'] = group['initial_lr'] * factor
 
 
-def need_stand_ins(hook: Hook, runner):
+def need_snapshots(hook: Hook, runner):
     """Refuse a distiller that keeps no copies of its teachers."""
-    if not len(unwrap(runner.model).distiller.stand_ins):
+    if not len(unwrap(runner.model).distiller.teacher_snapshots):
         raise ValueError(
             f'{type(hook).__name__} needs copies of teachers that train: '
-            'set model.distiller.stand_ins=True (and not offline)')
+            'set model.distiller.teacher_snapshots=True (and not offline)')
 
 
 @HOOKS.register_module()
 class TeacherSelectionHook(Hook):
     """Score teachers at the end of their phase; the best ones teach.
 
-    For distillers with ``stand_ins=True``, the default of the unpaired
+    For distillers with ``teacher_snapshots=True``, the default of the unpaired
     ones; the teachers' own training goes on from their latest weights.
 
     Args:
@@ -81,7 +81,7 @@ class TeacherSelectionHook(Hook):
         self.domains, self.lower_is_better = domains, lower_is_better
 
     def before_train(self, runner):
-        need_stand_ins(self, runner)
+        need_snapshots(self, runner)
         self.evaluator = runner.val_loop.evaluator if self.evaluator is None \
             else runner.build_evaluator(self.evaluator)
         _check_metrics(self.metrics, self.evaluator, runner)
@@ -105,12 +105,12 @@ def _check_metrics(metrics: dict, evaluator, runner):
 
 def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
     """Score a teacher as it is and let it teach what it does best."""
-    host, latest = unwrap(runner.model), f'latest:{teacher}'
-    with preserved_rng(), host.scoring(latest, hook.domains):
-        scores = evaluate(host, runner.val_loop.dataloader, hook.evaluator)
+    model, latest = unwrap(runner.model), f'latest:{teacher}'
+    with preserved_rng(), model.scoring(latest, hook.domains):
+        scores = evaluate(model, runner.val_loop.dataloader, hook.evaluator)
     for domain, names in hook.metrics.items():
-        kept = host.distiller.stand_ins.keep_if_best(
-            teacher, domain, host.network(latest, domain),
+        kept = model.distiller.teacher_snapshots.keep_if_best(
+            teacher, domain, model.network(latest, domain),
             [scores[name] for name in names], hook.lower_is_better)
         runner.logger.info(
             'Teacher %s of %s on the val split: %s%s', teacher, domain,

@@ -15,8 +15,8 @@ from ..resume import unwrap
 
 def _supernet(runner) -> SuperNet:
     """Return the student, if it is a super-net."""
-    host = unwrap(runner.model)
-    student = host.generators[host._default_domain]
+    model = unwrap(runner.model)
+    student = model.generators[model._default_domain]
     if not isinstance(student, SuperNet):
         raise ValueError(f'the student is a {type(student).__name__}: this '
                          "hook needs generator=dict(type='mmgan_compress."
@@ -77,11 +77,11 @@ class SubnetScoresHook(Hook):
         _supernet(runner)
 
     def before_val_epoch(self, runner):
-        net, host = _supernet(runner), unwrap(runner.model)
+        net, model = _supernet(runner), unwrap(runner.model)
         try:
             net.set_channels(net.space.smallest)
             recalibrate(net, self._batches(runner))
-            self._scores = evaluate(host, runner.val_loop.dataloader,
+            self._scores = evaluate(model, runner.val_loop.dataloader,
                                     runner.val_loop.evaluator)
         finally:
             net.set_channels(None)
@@ -93,12 +93,12 @@ class SubnetScoresHook(Hook):
 
     def _batches(self, runner) -> Iterator[torch.Tensor]:
         """Yield source images of the training set, the same each time."""
-        host = unwrap(runner.model)
+        model = unwrap(runner.model)
         size = runner.val_loop.dataloader.batch_size
-        key = f'img_{host.source_of(host._default_domain)}'
+        key = f'img_{model.source_of(model._default_domain)}'
         images = runner.train_dataloader.dataset
         count = min(self.calibration_images, len(images))
         for start in range(0, count, size):
             batch = pseudo_collate([
                 images[i] for i in range(start, min(start + size, count))])
-            yield host.data_preprocessor(batch)['inputs'][key]
+            yield model.data_preprocessor(batch)['inputs'][key]

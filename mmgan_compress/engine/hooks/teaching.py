@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 
 from ...core.layers import find_layer
 from ...registry import HOOKS
-from .schedule import TeacherSelectionHook, need_stand_ins
+from .schedule import TeacherSelectionHook, need_snapshots
 from ..resume import unwrap
 
 
@@ -54,7 +54,7 @@ class FreezeHook(Hook):
 class EMATeacherHook(Hook):
     """Let a running average of each teacher teach.
 
-    For distillers with ``stand_ins=True``.
+    For distillers with ``teacher_snapshots=True``.
 
     Args:
         momentum (float): Share of the latest weights at each iteration.
@@ -66,61 +66,61 @@ class EMATeacherHook(Hook):
         self.momentum = momentum
 
     def before_train(self, runner):
-        need_stand_ins(self, runner)
+        need_snapshots(self, runner)
         if any(isinstance(h, TeacherSelectionHook) for h in runner.hooks):
             raise ValueError('EMATeacherHook and TeacherSelectionHook put '
                              'weights into the same copies: leave one out')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        host = unwrap(runner.model)
-        for name in host.distiller.reported_teachers:
-            for domain in host.domains:
-                host.distiller.stand_ins.average(
-                    name, domain, host.network(f'latest:{name}', domain),
+        model = unwrap(runner.model)
+        for name in model.distiller.reported_teachers:
+            for domain in model.domains:
+                model.distiller.teacher_snapshots.average(
+                    name, domain, model.network(f'latest:{name}', domain),
                     self.momentum)
 
 
 @HOOKS.register_module()
-class TermWeightHook(Hook):
-    """Move the weight of a term linearly between two iterations.
+class LossWeightHook(Hook):
+    """Move the weight of a loss linearly between two iterations.
 
-    A term of weight 0 costs nothing. Where all are at 0 the student's
+    A loss of weight 0 costs nothing. Where all are at 0 the student's
     teachers and GCC's gates stand still, as with StopDistillationHook.
 
     Args:
-        term (str): Its name as in the log: ``'ssim'``, ``'style'``, ...
+        loss (str): Its name as in the log: ``'ssim'``, ``'style'``, ...
         begin (int): Iteration (from 0) at which it starts to move.
         end (int): Iteration from which it has its last value.
         start (float): Factor of the configured weight before ``begin``.
         stop (float): Factor of it from ``end`` on.
     """
 
-    def __init__(self, term: str, begin: int, end: int, start: float = 0.,
+    def __init__(self, loss: str, begin: int, end: int, start: float = 0.,
                  stop: float = 1.):
         if end <= begin:
             raise ValueError(f'end must be after begin={begin}, got {end}')
-        self.term, self.begin, self.end = term, begin, end
+        self.loss, self.begin, self.end = loss, begin, end
         self.start, self.stop = start, stop
 
     def before_train(self, runner):
-        groups = unwrap(runner.model).distiller.terms.values()
-        terms = [term for group in groups for term in group]
-        self._base = {t: t.weight for t in terms if t.name == self.term}
+        groups = unwrap(runner.model).distiller.losses.values()
+        losses = [loss for group in groups for loss in group]
+        self._base = {t: t.weight for t in losses if t.name == self.loss}
         if not self._base:
-            raise KeyError(f'no term {self.term!r}; known are '
-                           f'{sorted({t.name for t in terms})}')
+            raise KeyError(f'no loss {self.loss!r}; known are '
+                           f'{sorted({t.name for t in losses})}')
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         at = (runner.iter - self.begin) / (self.end - self.begin)
         at = min(max(at, 0.), 1.)
-        for term, weight in self._base.items():
-            term.weight = weight * ((1 - at) * self.start + at * self.stop)
+        for loss, weight in self._base.items():
+            loss.weight = weight * ((1 - at) * self.start + at * self.stop)
 
 
 @HOOKS.register_module()
 class StopDistillationHook(Hook):
-    """Switch all terms off that ask a teacher, from one iteration on.
+    """Switch all losses off that ask a teacher, from one iteration on.
 
     A student that plays the GAN game itself (GCC) goes on by that alone, and
     the teachers no longer run; one that only imitates (OMGD, CRD) stays as
@@ -137,6 +137,6 @@ class StopDistillationHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter < self.iteration:
             return
-        for group in unwrap(runner.model).distiller.terms.values():
-            for term in group:
-                term.weight = 0. if term.needs_teacher else term.weight
+        for group in unwrap(runner.model).distiller.losses.values():
+            for loss in group:
+                loss.weight = 0. if loss.needs_teacher else loss.weight

@@ -1,4 +1,4 @@
-"""Terms of a recipe, made to fit a pruned student and its teacher."""
+"""Losses of a recipe, made to fit a pruned student and its teacher."""
 import copy
 from typing import Optional
 
@@ -12,18 +12,18 @@ from ..registry import DISTILLERS, MODELS
 
 
 def leave_out_taps(cfg: Config):
-    """Leave out of a recipe the terms that compare layers."""
+    """Leave out of a recipe the losses that compare layers."""
     distiller = cfg.model.distiller
     distiller.pop('channel', None)
-    if distiller.get('terms'):
-        distiller.terms = [term for term in distiller.terms
-                           if not term.get('layers')]
+    if distiller.get('losses'):
+        distiller.losses = [loss for loss in distiller.losses
+                           if not loss.get('layers')]
 
 
 def leave_out_judged(cfg: Config) -> list[str]:
     """Leave out of a recipe what asks the teacher's discriminator.
 
-    A student file has none. Of a term that compares layers of the generators
+    A student file has none. Of a loss that compares layers of the generators
     as well, these stay.
 
     Args:
@@ -32,24 +32,24 @@ def leave_out_judged(cfg: Config) -> list[str]:
     Returns:
         list[str]: What was left out, for people.
     """
-    with torch.device('meta'):  # a method has terms that no config names
-        terms = DISTILLERS.build(copy.deepcopy(cfg.model.distiller)).term_cfgs
-        asking = [MODELS.build(dict(term)).uses_discriminator
-                  for term in terms]
+    with torch.device('meta'):  # a method has losses that no config names
+        losses = DISTILLERS.build(copy.deepcopy(cfg.model.distiller)).loss_cfgs
+        asking = [MODELS.build(dict(loss)).uses_discriminator
+                  for loss in losses]
     kept, notes = [], []
-    for term, asks in zip(map(copy.deepcopy, terms), asking):
-        name = term['type'].split('.')[-1]
+    for loss, asks in zip(map(copy.deepcopy, losses), asking):
+        name = loss['type'].split('.')[-1]
         if not asks:
-            kept.append(term)
-        elif term.get('layers') and term.pop('discriminator_layers', None):
-            kept.append(term)
+            kept.append(loss)
+        elif loss.get('layers') and loss.pop('discriminator_layers', None):
+            kept.append(loss)
             notes.append(f"{name} compares no layers of the teacher's "
                          'discriminator, which is not there')
         else:
             notes.append(f"{name} is left out: it asks the teacher's "
                          'discriminator, which is not there')
     if notes:
-        cfg.model.distiller.terms = kept
+        cfg.model.distiller.losses = kept
     return notes
 
 
@@ -57,7 +57,7 @@ def fit_taps(node: ConfigDict, student: nn.Module, teacher: nn.Module):
     """Name layers that the networks have.
 
     Args:
-        node (ConfigDict): Of a term, or arguments of one; changed in place.
+        node (ConfigDict): Of a loss, or arguments of one; changed in place.
         student (nn.Module): Pruned network.
         teacher (nn.Module): The dense one.
 

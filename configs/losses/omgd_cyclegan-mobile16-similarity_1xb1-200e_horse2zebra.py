@@ -6,10 +6,10 @@ _base_ = '../omgd_cyclegan.py'
 model = dict(
     distiller=dict(
         channel=None,
-        terms=[
+        losses=[
             *_base_.imitation,
             dict(
-                type='mmgan_compress.SimilarityTerm',
+                type='mmgan_compress.SimilarityLoss',
                 weight=1e3,
                 over='positions',
                 layers=['model.9', 'model.12', 'model.15', 'model.18'])

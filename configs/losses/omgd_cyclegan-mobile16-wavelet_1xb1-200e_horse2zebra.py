@@ -5,7 +5,7 @@ _base_ = '../omgd_cyclegan.py'
 model = dict(
     distiller=dict(
         channel=None,
-        terms=[
+        losses=[
             *_base_.imitation,
-            dict(type='mmgan_compress.WaveletTerm', weight=0.4, levels=4)
+            dict(type='mmgan_compress.WaveletLoss', weight=0.4, levels=4)
         ]))

@@ -5,10 +5,10 @@ _base_ = '../omgd_cyclegan.py'
 model = dict(
     distiller=dict(
         channel=None,
-        terms=[
+        losses=[
             *_base_.imitation,
             dict(
-                type='mmgan_compress.KernelAlignmentTerm',
+                type='mmgan_compress.KernelAlignmentLoss',
                 weight=1.,
                 layers=['model.9', 'model.12', 'model.15', 'model.18'])
         ]))

@@ -5,10 +5,10 @@ _base_ = '../omgd_cyclegan.py'
 model = dict(
     distiller=dict(
         channel=None,
-        terms=[
+        losses=[
             *_base_.imitation,
             dict(
-                type='mmgan_compress.DiscriminatorFeatureTerm',
+                type='mmgan_compress.DiscriminatorFeatureLoss',
                 weight=1.,
                 discriminator_layers=['model.3'])
         ]))
