@@ -34,7 +34,7 @@ from .resume import preserved_rng
 
 
 class RunnerVerbs:
-    """What NNI asks of an ``Evaluator``, in losses of our Runner.
+    """What NNI asks of an ``Evaluator``, in terms of our Runner.
 
     Args:
         cfg (Config): Recipe whose model trains; its generator is that of the
@@ -43,7 +43,7 @@ class RunnerVerbs:
         domain (str): What it generates.
 
     Attributes:
-        model (DistillationModel): Trains; its generator is ``network``.
+        translator (DistillationModel): Trains; its generator is ``network``.
         network (nn.Module): The copy, which NNI wraps and trains.
     """
 
@@ -57,13 +57,13 @@ class RunnerVerbs:
             self.sign = -1 if hook.get('lower_is_better', True) else 1
         scope = cfg.get('default_scope') or 'mmagic'
         with DefaultScope.overwrite_default_scope(scope):
-            self.model = _build(cfg.model, network)
+            self.translator = _build(cfg.model, network)
         with quiet(MMLogger.get_current_instance()):  # a line a parameter
-            self.model.init_weights()
-        self.network = self.model.generators[domain]
+            self.translator.init_weights()
+        self.network = self.translator.generators[domain]
         self.network.load_state_dict(network.state_dict())
         self.network.requires_grad_()
-        self.model.to(get_device())  # before NNI hooks onto parameters
+        self.translator.to(get_device())  # before NNI hooks onto parameters
         self.tasks = StepTasks()
 
     # --- binding ----------------------------------------------------------
@@ -80,15 +80,15 @@ class RunnerVerbs:
             raise RuntimeError('a network is bound already: call '
                                'unbind_model() first')
         self.model = model
-        self.tasks.trained = {id(p) for p in self.model.parameters()}
+        self.tasks.trained = {id(p) for p in self.translator.parameters()}
         # Runner calls it, and would draw the weights anew
-        self.model.init_weights = lambda: None
+        self.translator.init_weights = lambda: None
 
     def unbind_model(self):
         """Take back all that was patched."""
         self.remove_all_hooks()
         self.tasks = StepTasks()
-        vars(self.model).pop('init_weights', None)
+        vars(self.translator).pop('init_weights', None)
         self.model = None
 
     def _check(self, model: nn.Module):
@@ -141,10 +141,10 @@ class RunnerVerbs:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
-        with preserved_rng(), IsolatedRun(cfg, self.model) as runner:
+        with preserved_rng(), IsolatedRun(cfg, self.translator) as runner:
             if max_steps is None and max_epochs is not None:
                 loader = runner.build_dataloader(cfg.train_dataloader)
-                loader.dataset.epoch_domain = self.model.distiller.epoch_domain
+                loader.dataset.epoch_domain = self.translator.distiller.epoch_domain
                 max_steps = max_epochs * len(loader)
             hook = StepTasksHook(self.network, self.tasks, max_steps)
             runner.register_hook(hook)
@@ -177,7 +177,7 @@ class RunnerVerbs:
         for key in ('train', 'test'):
             cfg[f'{key}_dataloader'] = cfg[f'{key}_cfg'] = None
         cfg.test_evaluator = cfg.optim_wrapper = None
-        with preserved_rng(), IsolatedRun(cfg, self.model) as runner:
+        with preserved_rng(), IsolatedRun(cfg, self.translator) as runner:
             scores = runner.val()
         return None if self.metric is None else \
             self.sign * float(scores[self.metric])

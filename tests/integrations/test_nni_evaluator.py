@@ -52,7 +52,7 @@ def make(cfg, config=UNET, **options):
 
 def assert_bare(evaluator):
     """Nothing is patched, hooked or wrapped."""
-    model = evaluator.model
+    model = evaluator.translator
     assert 'init_weights' not in vars(model) and evaluator.model is None
     assert vars(evaluator.tasks) == dict(loss_patches=[], before=[],
                                          after=[], trained=set())
@@ -203,7 +203,7 @@ class TestPruning:
             real(self, *args)
             made.append(SimpleNamespace(
                 evaluator=self, student=snapshot(self.network),
-                rest=snapshot(self.model.distiller)))
+                rest=snapshot(self.translator.distiller)))
 
         monkeypatch.setattr(nni_evaluator.RunnerVerbs, '__init__', init)
         return made
@@ -229,7 +229,7 @@ class TestPruning:
         assert not moved(net, before)
         run, = seen
         assert moved(run.evaluator.network, run.student)
-        assert moved(run.evaluator.model.distiller, run.rest)  # plays too
+        assert moved(run.evaluator.translator.distiller, run.rest)  # plays too
         assert_bare(run.evaluator)
         assert [list(kind._instance_dict) for kind in KINDS] == current
         assert sorted(os.listdir(tmp_path)) == files
@@ -266,11 +266,11 @@ class TestPruning:
             steps=20, training=cfg)).compress(seeded(build_generator(UNET)),
                                               UNET)
         run, = seen
-        teachers = run.evaluator.model.distiller.teacher_side()
+        teachers = run.evaluator.translator.distiller.teacher_side()
         assert teachers and not any(p.requires_grad for net in teachers
                                     for p in net.parameters())
         kept = {k: v for k, v in run.rest.items() if 'losses' not in k}
-        now = snapshot(run.evaluator.model.distiller)
+        now = snapshot(run.evaluator.translator.distiller)
         assert all(torch.equal(now[k], v) for k, v in kept.items())
         assert moved(run.evaluator.network, run.student)
         assert difference(run.evaluator.network, result.network,
