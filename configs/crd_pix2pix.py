@@ -2,7 +2,7 @@
 # setting. Data, networks and schedule are OMGD's, without its deep teacher;
 # the student's losses are not. Source of each figure:
 # CRD/scripts/unet_pix2pix/edges2shoes-r.
-_base_ = 'omgd_pix2pix.py'
+_base_ = ['omgd_pix2pix.py', '_base_/losses/crd_pix2pix.py']
 
 model = dict(
     distiller=dict(
@@ -10,6 +10,7 @@ model = dict(
         type='mmgan_compress.CRDPix2Pix',
         teachers=dict(wide=dict(**_base_.generator, base_channels=64)),
         discriminator=_base_.patch,
+        losses=_base_.crd_losses,
         gan_type='hinge',
         pixel_loss_weight=100.,
         teacher_interval=1,  # n_dis

@@ -3,7 +3,7 @@
 # search by these lists). `tools/pipeline.py configs/gcc/gcc_cyclegan-
 # pipeline.py` puts searched ones in their place. Source of each figure: GCC's
 # scripts and options for horse2zebra (fixture options_cyclegan).
-_base_ = '_base_/cyclegan_both.py'
+_base_ = ['_base_/cyclegan_both.py', '_base_/losses/gcc_cyclegan.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.generator, base_channels=24)
@@ -16,6 +16,8 @@ widths = {
                96, 58, 96, 81, 96, 48, 24]
 }
 patch = dict(_base_.teacher.discriminator)
+cooperative_loss = dict(
+    **_base_.cooperative_loss, layers=_base_.separable_layers)
 model = dict(
     type='mmgan_compress.DistillationModel',
     generator={
@@ -36,16 +38,7 @@ model = dict(
             type='mmgan_compress.GatedPatchDiscriminator',
             discriminator=dict(patch, norm_cfg=dict(type='BN')),
             threshold=0.5),
-        losses=[
-            # behind the second down-sampling and the 3rd, 6th and 9th block
-            dict(
-                type='mmgan_compress.CooperativeLoss',
-                content_weight=0.01,
-                gram_weight=10.,
-                layers=['model.9', 'model.12', 'model.15', 'model.18'],
-                discriminator_layers=['model.1', 'model.3'],
-                root=False)
-        ],
+        losses=[cooperative_loss],
         schedule=dict(epochs=200, constant=100, block=1)))
 
 optim_wrapper = dict(**_base_.teaching, **_base_.gated)

@@ -3,7 +3,10 @@
 # papers' MACs); `tools/pipeline.py configs/gcc/gcc_pix2pix-pipeline.py` puts
 # the searched one in its place. Source of each figure: GCC's scripts and
 # options for Cityscapes (spec of the fixtures: options_pix2pix_cityscapes).
-_base_ = 'omgd/omgd_pix2pix-unet16_1xb4-750e_cityscapes.py'
+_base_ = [
+    'omgd/omgd_pix2pix-unet16_1xb4-750e_cityscapes.py',
+    '_base_/losses/gcc_pix2pix.py'
+]
 
 unet = dict(
     type='UnetGenerator',
@@ -22,14 +25,8 @@ model = dict(
             type='mmgan_compress.GatedPatchDiscriminator',
             discriminator=_base_.patch,
             threshold=0.5),
-        losses=[
-            dict(
-                type='mmgan_compress.CooperativeLoss',
-                content_weight=50.,
-                gram_weight=1e4,
-                layers=_base_.taps,
-                discriminator_layers=['model.1', 'model.3'])
-        ],
+        losses=[dict(
+            **_base_.cooperative_loss, layers=_base_.unet_layers)],
         gan_type='hinge',
         pixel_loss_weight=100.,
         schedule=dict(epochs=250, constant=100, block=5)))

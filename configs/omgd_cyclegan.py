@@ -1,9 +1,13 @@
 # OMGD, CycleGAN, horse -> zebra, student "1.0x" (S16): the paper's setting.
 # Source of each figure: OMGD/scripts/cycle_gan/horse2zebra/distill.sh.
-_base_ = '_base_/cyclegan.py'
+_base_ = ['_base_/cyclegan.py', '_base_/losses/omgd.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 student_width = 16
+channel_loss = dict(
+    type='mmgan_compress.ChannelLoss',
+    weight=500.,
+    layers=_base_.separable_layers)
 
 model = dict(
     type='mmgan_compress.DistillationModel',
@@ -14,10 +18,7 @@ model = dict(
     distiller=dict(
         type='mmgan_compress.OMGDCycleGAN',
         teacher=_base_.teacher,
-        # behind the second down-sampling and the 3rd, 6th and 9th block
-        channel=dict(
-            weight=500.,
-            layers=['model.9', 'model.12', 'model.15', 'model.18']),
+        losses=[*_base_.omgd_losses, channel_loss],
         # 20 blocks of 10 teacher and n_dis 4 x 10 student epochs
         schedule=dict(epochs=200, constant=100, block=10, student_epochs=40)))
 

@@ -1,10 +1,15 @@
 # OMGD, Pix2Pix, edges -> shoes, U-Net student "1.0x" (S16): the paper's
 # setting. Source of each figure:
 # OMGD/scripts/unet_pix2pix/edges2shoes/distill.sh.
-_base_ = '_base_/pix2pix.py'
+_base_ = ['_base_/pix2pix.py', '_base_/losses/omgd.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 wide_width, deep_width, student_width = 64, 16, 16
+channel_loss = dict(
+    type='mmgan_compress.ChannelLoss',
+    weight=10.,
+    layers=_base_.unet_layers,
+    teachers=['wide'])
 
 model = dict(
     type='mmgan_compress.DistillationModel',
@@ -27,7 +32,7 @@ model = dict(
             norm_cfg=dict(type='BN'),
             num_heads=2,
             shared=5),
-        channel=dict(weight=10., layers=_base_.taps, teachers=['wide']),
+        losses=[*_base_.omgd_losses, channel_loss],
         gan_type='hinge',
         pixel_loss_weight=100.,
         teacher_interval=1,  # n_dis

@@ -206,14 +206,11 @@ def _swap_schedule(distiller: ConfigDict, paired: bool):
 
 def _swap_taps(distiller: ConfigDict, paired: bool):
     """Name the layers of the demo's networks."""
-    if distiller.get('channel'):
-        distiller.channel.target_layers = _TEACHER_TAPS
-    if '.CRD' in distiller.type:  # 64 patches, as in an image of 256 pixels
-        distiller.relation = ConfigDict(
-            distiller.get('relation') or {}, patch_size=SIZE // 8)
     for loss in distiller.get('losses') or []:
         if loss.get('layers'):
             loss.target_layers = _TEACHER_TAPS
+        if loss.type.endswith('RelationLoss'):
+            loss.patch_size = SIZE // 8  # 64, as in an image of 256 pixels
         if loss.type.endswith('CooperativeLoss'):
             loss.layers = _STUDENT_TAPS
             loss.weight = _COOPERATIVE if paired else 1.

@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.runner.priority import get_priority
@@ -131,9 +131,22 @@ def _shrink(cfg: Config, method: str, paired: bool):
         if 'layers' in node and not paired:
             node.layers = ['model.9', 'model.12']
     if method == 'crd':  # 32 pixels are one patch of the recipe's
-        distiller.relation = dict(patch_size=SIZE // 2)
+        loss_of(cfg, 'RelationLoss').patch_size = SIZE // 2
         if paired:
-            distiller.adversarial_weight = 1.
+            distiller.losses.append(dict(
+                type='mmgan_compress.AdversarialLoss', gan_type='hinge'))
+
+
+def loss_of(cfg: Config, name: str) -> ConfigDict:
+    """Return the config of a loss of a recipe, to be changed in place."""
+    loss, = [loss for loss in cfg.model.distiller.losses
+             if loss.type.endswith(name)]
+    return loss
+
+
+def leave_out(cfg: Config, name: str):
+    """Remove a loss from a recipe."""
+    cfg.model.distiller.losses.remove(loss_of(cfg, name))
 
 
 def _score_by_ssim(cfg: Config):

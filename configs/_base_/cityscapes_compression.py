@@ -7,10 +7,7 @@ _base_ = [
 
 arch = dict(**_base_.mobile, base_channels=48)
 discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
-loss = dict(
-    type='mmgan_compress.FeatureMapLoss',
-    weight=1.,
-    layers=_base_.mobile_taps)
+loss = dict(**_base_.feature_map_loss, layers=_base_.separable_layers)
 model = dict(
     distiller=dict(
         _delete_=True,

@@ -31,10 +31,3 @@ teaching = dict(
         modules=['distiller.teacher.generators'], optimizer=optimizer),
     discriminators=dict(
         modules=['distiller.teacher.discriminators'], optimizer=optimizer))
-# what OMGD's student imitates, for recipes that put something beside it
-imitation = [
-    dict(type='mmgan_compress.SSIMLoss', weight=10.),
-    dict(type='mmgan_compress.StyleLoss', weight=1e4),
-    dict(type='mmgan_compress.PerceptualLoss', weight=10.),
-    dict(type='mmgan_compress.TotalVariationLoss', weight=1e-5)
-]

@@ -4,9 +4,7 @@ _base_ = ['cyclegan.py', 'gan_compression.py']
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.mobile, base_channels=32)
 loss = dict(
-    type='mmgan_compress.FeatureMapLoss',
-    weight=0.01,
-    layers=_base_.mobile_taps)
+    _base_.feature_map_loss, weight=0.01, layers=_base_.separable_layers)
 model = dict(
     type='mmgan_compress.DistillationModel',
     default_domain=domain_b,

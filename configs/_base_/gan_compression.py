@@ -1,10 +1,7 @@
 # What the recipes of GAN Compression share; figures without another source
 # are those of the authors' scripts.
+_base_ = 'losses/gan_compression.py'
 
-# behind the second down-sampling and the 3rd, 6th and 9th block: of separable
-# ResNets, and of mmagic's plain one
-mobile_taps = ['model.9', 'model.12', 'model.15', 'model.18']
-resnet_taps = ['model.2', 'model.5', 'model.8', 'model.11']
 mobile = dict(
     type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))
 dense = dict(

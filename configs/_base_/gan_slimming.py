@@ -1,4 +1,6 @@
 # What both tasks of GAN Slimming share; the paper's scripts (spec section 4).
+_base_ = 'losses/gan_slimming.py'
+
 dense = dict(
     type='ResnetGenerator',
     in_channels=3,
@@ -11,7 +13,7 @@ learning = dict(
     offline=True,
     start_from_teacher=True,
     buffer_size=50,
-    losses=[dict(type='mmgan_compress.SlimmingPerceptualLoss', weight=20.)],
+    losses=_base_.gan_slimming_losses,
     schedule=dict(epochs=200, constant=200, block=20))
 
 adam = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)

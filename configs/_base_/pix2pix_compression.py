@@ -4,10 +4,7 @@ _base_ = ['pix2pix.py', 'gan_compression.py']
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.mobile, base_channels=48)
 discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
-loss = dict(
-    type='mmgan_compress.FeatureMapLoss',
-    weight=1.,
-    layers=_base_.mobile_taps)
+loss = dict(**_base_.feature_map_loss, layers=_base_.separable_layers)
 model = dict(
     type='mmgan_compress.DistillationModel',
     default_domain=domain_b,

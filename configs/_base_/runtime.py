@@ -1,4 +1,6 @@
 # What every recipe shares: loops, hooks, logging.
+_base_ = 'layers.py'
+
 default_scope = 'mmagic'
 # makes mmagic importable (see mmgan_compress/compat.py) and our types known
 custom_imports = dict(

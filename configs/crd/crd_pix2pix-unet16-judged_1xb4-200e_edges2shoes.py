@@ -2,4 +2,9 @@
 # the paper describes and its code does in CycleGAN alone.
 _base_ = '../crd_pix2pix.py'
 
-model = dict(distiller=dict(adversarial_weight=1.))
+model = dict(
+    distiller=dict(losses=[
+        *_base_.crd_losses,
+        dict(
+            type='mmgan_compress.AdversarialLoss', weight=1., gan_type='hinge')
+    ]))

@@ -2,4 +2,7 @@
 # the three colour planes of a few patches of the first image as samples.
 _base_ = '../crd_pix2pix.py'
 
-model = dict(distiller=dict(relation=dict(patches='published')))
+relation_loss, *others = _base_.crd_losses
+model = dict(
+    distiller=dict(
+        losses=[dict(relation_loss, patches='published'), *others]))

@@ -10,4 +10,4 @@ model = dict(
     distiller=dict(
         teachers=dict(wide=dict(_delete_=True, **_base_.dense)),
         teacher_checkpoints=['teachers/pix2pix-dense_maps.pth'],
-        losses=[dict(_base_.loss, target_layers=_base_.resnet_taps)]))
+        losses=[dict(_base_.loss, target_layers=_base_.resnet_layers)]))

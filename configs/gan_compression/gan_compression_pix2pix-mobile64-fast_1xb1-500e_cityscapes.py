@@ -8,7 +8,7 @@ model = dict(
     distiller=dict(
         teachers=dict(wide=dict(_delete_=True, **_base_.dense)),
         teacher_checkpoints=['teachers/pix2pix-dense_cityscapes.pth'],
-        losses=[dict(_base_.loss, target_layers=_base_.resnet_taps)]))
+        losses=[dict(_base_.loss, target_layers=_base_.resnet_layers)]))
 
 demo = {
     'model.generator': dict(arch=dict(_delete_=True, **_base_.demo_mobile)),

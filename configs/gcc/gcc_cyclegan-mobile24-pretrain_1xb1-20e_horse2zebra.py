@@ -1,6 +1,5 @@
 # GCC, CycleGAN, stage A: an ordinary CycleGAN with an L1 penalty on the
-# weights, for a tenth of the epochs. The penalty's factors by layer are
-# those of GCC/models/CycleGAN.py.
+# weights, for a tenth of the epochs.
 _base_ = '../gcc_cyclegan.py'
 
 model = dict(
@@ -9,18 +8,7 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.patch,
-        losses=[
-            dict(
-                type='mmgan_compress.SparsityLoss',
-                weight=1e-3,
-                on='weight',
-                factors={
-                    'model.1': 2.,
-                    'model.4': 2.,
-                    'model.19': 1000.,
-                    'model.22': 2.
-                })
-        ],
+        losses=[_base_.sparsity_loss],
         schedule=dict(epochs=20, constant=10, block=5)))
 
 optim_wrapper = dict(_delete_=True, **_base_.playing)

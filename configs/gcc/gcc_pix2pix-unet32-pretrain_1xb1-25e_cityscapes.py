@@ -8,10 +8,7 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialPix2Pix',
         student_discriminator=_base_.patch,
-        losses=[
-            dict(
-                type='mmgan_compress.SparsityLoss', weight=1e-2, on='scale')
-        ],
+        losses=[_base_.sparsity_loss],
         gan_type='hinge',
         pixel_loss_weight=100.,
         schedule=dict(epochs=25, constant=10, block=5)))

@@ -3,12 +3,10 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(
-        channel=None,
-        losses=[
-            *_base_.imitation,
-            dict(
-                type='mmgan_compress.DiscriminatorFeatureLoss',
-                weight=1.,
-                discriminator_layers=['model.3'])
-        ]))
+    distiller=dict(losses=[
+        *_base_.omgd_losses,
+        dict(
+            type='mmgan_compress.DiscriminatorFeatureLoss',
+            weight=1.,
+            discriminator_layers=['model.3'])
+    ]))

@@ -3,12 +3,10 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(
-        channel=None,
-        losses=[
-            *_base_.imitation,
-            dict(
-                type='mmgan_compress.KernelAlignmentLoss',
-                weight=1.,
-                layers=['model.9', 'model.12', 'model.15', 'model.18'])
-        ]))
+    distiller=dict(losses=[
+        *_base_.omgd_losses,
+        dict(
+            type='mmgan_compress.KernelAlignmentLoss',
+            weight=1.,
+            layers=_base_.separable_layers)
+    ]))

@@ -4,13 +4,11 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(
-        channel=None,
-        losses=[
-            *_base_.imitation,
-            dict(
-                type='mmgan_compress.SimilarityLoss',
-                weight=1e3,
-                over='positions',
-                layers=['model.9', 'model.12', 'model.15', 'model.18'])
-        ]))
+    distiller=dict(losses=[
+        *_base_.omgd_losses,
+        dict(
+            type='mmgan_compress.SimilarityLoss',
+            weight=1e3,
+            over='positions',
+            layers=_base_.separable_layers)
+    ]))

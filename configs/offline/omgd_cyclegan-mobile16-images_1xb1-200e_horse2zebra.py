@@ -9,6 +9,7 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.OMGDCycleGAN',
         teacher=dict(type='mmgan_compress.StoredTeacher'),
+        losses=_base_.omgd_losses,
         offline=True,
         schedule=dict(epochs=200, constant=100, block=10)))
 # no other network than the student learns

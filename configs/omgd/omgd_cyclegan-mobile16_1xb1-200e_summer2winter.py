@@ -14,7 +14,10 @@ model = dict(
             default_domain=domain_b,
             reachable_domains=[domain_a, domain_b],
             related_domains=[domain_a, domain_b]),
-        channel=dict(weight=100.),
+        losses=[
+            *_base_.omgd_losses,
+            dict(_base_.channel_loss, weight=100.)
+        ],
         # 33 blocks of 6 and one of 2 teacher epochs, n_dis 4 x 6 each
         schedule=dict(block=6, student_epochs=24)))
 

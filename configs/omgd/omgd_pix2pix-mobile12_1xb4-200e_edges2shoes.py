@@ -10,4 +10,7 @@ model = dict(
             wide=dict(base_channels=wide_width),
             deep=dict(base_channels=deep_width)),
         discriminator=dict(base_channels=96),
-        channel=dict(weight=1000.)))
+        losses=[
+            *_base_.omgd_losses,
+            dict(_base_.channel_loss, weight=1000.)
+        ]))

@@ -17,6 +17,6 @@ model = dict(
                 norm_cfg=norm_cfg,
                 base_channels=deep_width)),
         discriminator=dict(norm_cfg=norm_cfg, shared=4),
-        channel=None))  # lambda_CD 0
+        losses=_base_.omgd_losses))  # lambda_CD 0
 
 train_dataloader = dict(batch_size=1)

@@ -3,6 +3,8 @@
 _base_ = '../omgd_pix2pix.py'
 
 wide_width, deep_width, student_width = 64, 16, 16
+channel_loss = dict(
+    _base_.channel_loss, weight=100., layers=_base_.separable_layers)
 norm_cfg = dict(type='IN')
 separable = dict(
     type='mmgan_compress.SeparableResnetGenerator', norm_cfg=norm_cfg)
@@ -17,7 +19,4 @@ model = dict(
                 norm_cfg=norm_cfg,
                 base_channels=deep_width)),
         discriminator=dict(norm_cfg=norm_cfg, shared=3),
-        # behind the second down-sampling and the 3rd, 6th and 9th block
-        channel=dict(
-            weight=100.,
-            layers=['model.9', 'model.12', 'model.15', 'model.18'])))
+        losses=[*_base_.omgd_losses, channel_loss]))

@@ -12,7 +12,8 @@ model = dict(
     reachable_domains=[target],
     related_domains=[source, target],
     distiller=dict(
-        channel=dict(weight=50.),
+        losses=[*_base_.omgd_losses,
+                dict(_base_.channel_loss, weight=50.)],
         teacher_interval=3,  # n_dis
         schedule=dict(epochs=750, constant=300, block=25)))
 

@@ -9,9 +9,9 @@
 # the teacher's images are all that the student learns from.
 teacher = ['teachers/cyclegan-mobile64_horse2zebra.pth']
 offline = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
-# in --demo all networks are ResNets of six blocks
+# in --demo all networks are ResNets of six blocks; 4: ChannelLoss
 demo_taps = {
-    'model.distiller.channel.layers':
+    'model.distiller.losses.4.layers':
     ['model.2', 'model.4', 'model.6', 'model.8']
 }
 eight_bits = {

@@ -1,17 +1,14 @@
 """Distillers: one file a training procedure."""
 from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
 from .base import BaseDistiller
-from .crd import CRDCycleGAN, CRDPix2Pix
 from .gan_compression import GANCompressionCycleGAN, GANCompressionPix2Pix
 from .gan_slimming import GANSlimmingCycleGAN, GANSlimmingPix2Pix
 from .gcc import GCCCycleGAN, GCCPix2Pix
-from .omgd import OMGDCycleGAN, OMGDPix2Pix
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 __all__ = [
     'AdversarialCycleGAN', 'AdversarialPix2Pix', 'BaseDistiller',
-    'CRDCycleGAN', 'CRDPix2Pix', 'GANCompressionCycleGAN',
-    'GANCompressionPix2Pix', 'GANSlimmingCycleGAN', 'GANSlimmingPix2Pix',
-    'GCCCycleGAN', 'GCCPix2Pix', 'OMGDCycleGAN', 'OMGDPix2Pix',
+    'GANCompressionCycleGAN', 'GANCompressionPix2Pix',
+    'GANSlimmingCycleGAN', 'GANSlimmingPix2Pix', 'GCCCycleGAN', 'GCCPix2Pix',
     'PairedOnlineDistiller', 'UnpairedOnlineDistiller'
 ]

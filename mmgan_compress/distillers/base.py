@@ -48,6 +48,9 @@ class BaseDistiller(nn.Module):
             (``models/image_teachers.py``).
         teacher_snapshots (bool): Keep a copy of each teacher that can teach in its
             place: hooks put the best weights or an average into it.
+
+    ``method`` is the name under which the config asks for the distiller;
+    results and checkpoints are marked by it.
     """
     reported_teachers: Sequence[str] = ()
     # further passes over the training data that a step asks for
@@ -69,6 +72,7 @@ class BaseDistiller(nn.Module):
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
         self.batch_parts = 1
+        self.method = type(self).__name__
         self.loss_cfgs = list(losses)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
@@ -298,11 +302,6 @@ class BaseDistiller(nn.Module):
                     parts = self.batch_parts if loss.sums_images else 1
                     losses[key] = parts * loss.weight * loss(batch, name)
         return losses
-
-
-def own_losses(*losses: dict) -> list[dict]:
-    """Return configs of our losses for use from any default scope."""
-    return [dict(loss, _scope_='mmgan_compress') for loss in losses]
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

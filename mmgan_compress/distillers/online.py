@@ -1,4 +1,10 @@
-"""Single-stage distillation: teachers train while the student learns."""
+"""Online distillation: teachers train while the student learns.
+
+Two training steps serve OMGD ("Online Multi-Granularity Distillation", ICCV
+2021, arXiv 2108.06908) and CRD ("Content Relationship Distillation", arXiv
+2212.11091), whose losses stand in ``configs/_base_/losses``. The student sees
+no ground truth: it learns from the current images of its teachers.
+"""
 from typing import Optional
 
 import torch
@@ -10,13 +16,15 @@ from ..core.feature_extraction import forward_with_taps
 from ..core.training import backward, frozen, step, update
 from ..models.discriminators import MultiHeadPatchDiscriminator
 from ..losses.gan import gan_loss
-from ..registry import MODELS
+from ..registry import DISTILLERS, MODELS
 from .base import BaseDistiller, detached
 from .teacher_loading import image_only
 
 
+@DISTILLERS.register_module(
+    name=['OMGDPix2Pix', 'CRDPix2Pix', 'PairedOnlineDistiller'])
 class PairedOnlineDistiller(BaseDistiller):
-    """Pix2Pix teachers with one discriminator.
+    """Pix2Pix teachers with one discriminator: OMGD, CRD.
 
     All forwards of a step precede its updates: the discriminator's and the
     generators' losses are taken against the same old discriminator, and the
@@ -173,8 +181,10 @@ class PairedOnlineDistiller(BaseDistiller):
         return losses
 
 
+@DISTILLERS.register_module(
+    name=['OMGDCycleGAN', 'CRDCycleGAN', 'UnpairedOnlineDistiller'])
 class UnpairedOnlineDistiller(BaseDistiller):
-    """A CycleGAN teacher and the student take turns, phase by phase.
+    """A CycleGAN teacher and the student take turns by phase: OMGD, CRD.
 
     In a student phase the student imitates the *best* teacher so far, of
     the distilled direction; the teacher's own training goes on from its

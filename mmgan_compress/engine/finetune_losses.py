@@ -8,16 +8,14 @@ from mmengine.config import Config, ConfigDict
 
 from ..core.layers import find_layer
 from ..models.topology import is_unet, resnet_chain, unet_convs
-from ..registry import DISTILLERS, MODELS
+from ..registry import MODELS
 
 
 def leave_out_taps(cfg: Config):
     """Leave out of a recipe the losses that compare layers."""
     distiller = cfg.model.distiller
-    distiller.pop('channel', None)
-    if distiller.get('losses'):
-        distiller.losses = [loss for loss in distiller.losses
-                           if not loss.get('layers')]
+    distiller.losses = [loss for loss in distiller.get('losses') or []
+                        if not loss.get('layers')]
 
 
 def leave_out_judged(cfg: Config) -> list[str]:
@@ -32,11 +30,11 @@ def leave_out_judged(cfg: Config) -> list[str]:
     Returns:
         list[str]: What was left out, for people.
     """
-    with torch.device('meta'):  # a method has losses that no config names
-        losses = DISTILLERS.build(copy.deepcopy(cfg.model.distiller)).loss_cfgs
-        asking = [MODELS.build(dict(loss)).uses_discriminator
-                  for loss in losses]
+    losses = cfg.model.distiller.get('losses') or []
     kept, notes = [], []
+    with torch.device('meta'):
+        asking = [MODELS.build(copy.deepcopy(loss)).uses_discriminator
+                  for loss in losses]
     for loss, asks in zip(map(copy.deepcopy, losses), asking):
         name = loss['type'].split('.')[-1]
         if not asks:

@@ -34,7 +34,7 @@ def write_student(model, path: str, trained_on: Dataset) -> str:
     """Write the model's student with its resources as a student file."""
     net, size = model.generators[model._default_domain], trained_on.size
     macs = count_macs(net, (1, image_channels(net), size, size))
-    source = type(model.distiller).__name__ if model.distiller else 'none'
+    source = model.distiller.method if model.distiller else 'none'
     return save_student(
         path, model, source=source, image_size=size,
         data=origin_of(trained_on.metainfo)

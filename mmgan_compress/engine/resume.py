@@ -143,7 +143,7 @@ def _optimizers(wrappers: Any) -> Optional[list[str]]:
 
 
 def _method(model: nn.Module) -> str:
-    return type(model.distiller).__name__
+    return model.distiller.method
 class AtomicBackend(LocalBackend):
     """Files of mmengine's that appear whole or not at all.
 

@@ -25,7 +25,7 @@ from ..evaluation.comparison import PICTURE, VAL_PICTURE
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
-from ..registry import DATASETS, DISTILLERS, MODELS
+from ..registry import DATASETS, MODELS
 from .channels import fit_channels
 from .processes import LOCK, locked
 from .resume import resume_faults, start_faults, unwrap
@@ -298,11 +298,9 @@ def needed_weights(cfg: Config) -> list[str]:
 
 
 def _asks_perceptual(distiller: ConfigDict) -> bool:
-    """Tell whether a loss does; without any given, those of the method."""
-    losses = distiller.get('losses')
-    asking = [MODELS.get(loss.type) for loss in losses] if losses else \
-        [DISTILLERS.get(distiller.type)]
-    return any(getattr(kind, 'uses_perceptual', False) for kind in asking)
+    """Tell whether a loss uses the perceptual network."""
+    return any(getattr(MODELS.get(loss.type), 'uses_perceptual', False)
+               for loss in distiller.get('losses') or [])
 
 
 def use_amp(cfg: Config):

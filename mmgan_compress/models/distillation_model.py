@@ -65,6 +65,9 @@ class DistillationModel(BaseTranslationModel):
         self.distiller = None
         if distiller is not None:
             self.distiller = DISTILLERS.build(distiller)
+            kind = distiller['type']
+            self.distiller.method = kind.rsplit('.', 1)[-1] \
+                if isinstance(kind, str) else kind.__name__
             self.distiller.attach(self)
 
     @property

@@ -27,9 +27,8 @@ FOLDERS = {
 
 def layers_in(cfg, key='layers'):
     """Return the layers that a recipe names, each once."""
-    distiller = cfg.model.distiller
-    losses = [distiller.get('channel'), *(distiller.get('losses') or [])]
-    return list(dict.fromkeys(layer for loss in losses if loss
+    losses = cfg.model.distiller.get('losses') or []
+    return list(dict.fromkeys(layer for loss in losses
                               for layer in loss.get(key) or
                               loss.get('layers', [])))
 

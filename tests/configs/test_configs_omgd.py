@@ -77,7 +77,8 @@ def test_cyclegan_figures(name):
     assert teacher.loss_config == dict(
         cycle_loss_weight=10, id_loss_weight=5)
     assert set(teacher.reachable_domains) == set(model.related_domains)
-    assert distiller.channel == dict(weight=weight, layers=MOBILE_TAPS)
+    assert distiller.losses[4:] == [dict(
+        type='mmgan_compress.ChannelLoss', weight=weight, layers=MOBILE_TAPS)]
     assert distiller.schedule == dict(
         epochs=200, constant=100, block=block, student_epochs=4 * block)
     assert cfg.train_dataloader.batch_size == 1
@@ -104,9 +105,9 @@ def test_pix2pix_figures(name):
         type='mmgan_compress.MultiHeadPatchDiscriminator', in_channels=6,
         base_channels=ndf, norm_cfg=norm, num_heads=2, shared=shared)
     taps = MOBILE_TAPS if kind == MOBILE else UNET_TAPS
-    assert distiller.channel == (
-        dict(weight=weight, layers=taps, teachers=['wide']) if weight
-        else None)
+    assert distiller.losses[4:] == ([dict(
+        type='mmgan_compress.ChannelLoss', weight=weight, layers=taps,
+        teachers=['wide'])] if weight else [])
     assert distiller.gan_type == 'hinge'
     assert distiller.pixel_loss_weight == 100
     assert distiller.teacher_interval == n_dis

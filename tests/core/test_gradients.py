@@ -107,7 +107,6 @@ def test_no_gradient_is_refused(recipe, tmp_path):
         type='Pretrained', checkpoint=str(tmp_path / 'net.pth'),
         prefix='generators.shoes'))
     distiller = cfg.model.distiller
-    distiller.pop('channel')
     distiller.teachers = dict(teacher=teacher)
     distiller.update(
         offline=True, discriminator=None,

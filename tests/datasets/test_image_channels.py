@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from students import make_model, make_student
-from toy import SIZE, build_model, toy_config, train
+from toy import SIZE, build_model, leave_out, toy_config, train
 
 from mmgan_compress import (Translator, load_student, save_student,
                             translate)
@@ -188,7 +188,8 @@ def test_an_onnx_teacher_of_other_channels_is_refused(tmp_path, vgg_file):
     from onnx_files import write_onnx
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     path = write_onnx(tmp_path / 'a.onnx', shape=('N', 1, 32, 32))
-    cfg.model.distiller.update(offline=True, channel=None)
+    leave_out(cfg, 'ChannelLoss')
+    cfg.model.distiller.offline = True
     cfg.model.distiller.pop('teacher')
     cfg.model.distiller.teacher = dict(
         type='mmgan_compress.OnnxTeacher', output_name='image', path=path)

@@ -4,7 +4,8 @@ import copy
 import pytest
 import torch
 from golden import assert_close_rel, load_json, load_npz
-from toy import build_model, moved, optimizers, snapshot, toy_config
+from toy import (build_model, loss_of, moved, optimizers, snapshot,
+                 toy_config)
 
 from mmgan_compress.models.original import load_original
 
@@ -222,7 +223,7 @@ def test_any_generator_of_mmagic_teaches(tmp_path, vgg_file):
     cfg.model.distiller.teacher.generator = dict(
         type='ResnetGenerator', in_channels=3, out_channels=3,
         base_channels=4, num_blocks=2)
-    cfg.model.distiller.channel.target_layers = ['model.2', 'model.4']
+    loss_of(cfg, 'ChannelLoss').target_layers = ['model.2', 'model.4']
     model = build_model(cfg).train()
     model.distiller.iteration = 2
     before = snapshot(model.generators)
@@ -237,7 +238,7 @@ def test_best_teacher_is_tapped_like_the_latest(tmp_path, vgg_file):
     cfg.model.distiller.teacher.generator = dict(
         type='ResnetGenerator', in_channels=3, out_channels=3,
         base_channels=4, num_blocks=2)
-    cfg.model.distiller.channel.target_layers = ['model.2.in', 'model.4']
+    loss_of(cfg, 'ChannelLoss').target_layers = ['model.2.in', 'model.4']
     model = build_model(cfg).train()
     data = inputs(model)
     with torch.no_grad():
@@ -266,9 +267,9 @@ def test_losses_are_float32_under_autocast(pix2pix):
 
 
 @pytest.mark.parametrize('change,words', [
-    (lambda d: d.channel.update(layers=['model.33', 'model.9']),
+    (lambda d: d.losses[-1].update(layers=['model.33', 'model.9']),
      r"no layer 'model.33' in SeparableResnetGenerator; nearest: 'model"),
-    (lambda d: d.channel.update(teachers=['tall']),
+    (lambda d: d.losses[-1].update(teachers=['tall']),
      r"teacher 'tall'; known are \['teacher'\]"),
     (lambda d: d.teacher.update(reachable_domains=['horse', 'cow'],
                                 related_domains=['horse', 'cow'],

@@ -190,7 +190,6 @@ def test_refused_losses_are_listed(recipe, loss, reason):
         CooperativeLoss=dict(content_weight=1., gram_weight=1.),
         DiscriminatorFeatureLoss=dict(discriminator_layers=['model.3']))
     if recipe.startswith('omgd'):
-        distiller.channel = None
         own = options.get(loss, {})
         if reason == 'compares layers':
             own = dict(own, layers=['model.9'])

@@ -6,7 +6,8 @@ import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import DefaultScope
 from test_training import assert_equal, state_of
-from toy import last_checkpoint, set_everywhere, toy_config, train
+from toy import (last_checkpoint, leave_out, set_everywhere, toy_config,
+                 train)
 
 from mmgan_compress.core import training
 from mmgan_compress.engine.hooks.slimming import SoftThresholdHook
@@ -106,7 +107,8 @@ def recipe(tmp_path_factory, vgg_file):
 
     def make(count):
         cfg = toy_config('pix2pix', data, vgg_file)
-        cfg.model.distiller.update(channel=None, schedule=dict(
+        leave_out(cfg, 'ChannelLoss')
+        cfg.model.distiller.update(schedule=dict(
             epochs=3, constant=3, block=1, iters_per_epoch=count))
         cfg.train_dataloader.batch_size = 2 // count
         # by SGD, and no one-pixel norms, as in test_distributed.py

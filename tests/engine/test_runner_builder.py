@@ -184,7 +184,7 @@ def test_nothing_to_resume(recipe):
 
 def test_unknown_layer_ends_with_one_message(recipe):
     message = refused(recipe, cfg_options=[
-        "model.distiller.channel.layers=['model.9','model.66']"])
+        "model.distiller.losses.4.layers=['model.9','model.66']"])
     assert message.startswith("error: no layer 'model.66'")
 
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 import torch.nn as nn
 from golden import assert_close_rel, load_json, load_npz
+from mmengine.config import Config
+from toy import REPO
 
-from mmgan_compress.distillers.omgd import omgd_losses
 from mmgan_compress.losses.gan import gan_loss
 from mmgan_compress.models.perceptual import VGG16Features
 from mmgan_compress.losses.base import (ChannelLoss, DistillBatch, SSIMLoss,
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.numerical
 
 GOLDEN = load_json('omgd')
 ARRAYS = load_npz('omgd')
+OMGD = Config.fromfile(
+    REPO / 'configs/_base_/losses/omgd.py').omgd_losses
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +51,7 @@ def test_vgg_of_one_target_is_computed_once(vgg):
     calls = []
     batch = batch_of(ARRAYS['S'], lambda x: calls.append(x) or vgg(x),
                      t=ARRAYS['T1'])
-    for cfg in omgd_losses():
+    for cfg in OMGD:
         MODELS.build(cfg)(batch, 't')
     assert len(calls) == 2  # the student's image and the teacher's
 
@@ -73,7 +76,7 @@ def test_total_variation_is_a_sum():
 def total(image, vgg, **targets):
     batch = batch_of(image, vgg, **targets)
     parts = {}
-    for cfg in omgd_losses():
+    for cfg in OMGD:
         loss = MODELS.build(cfg).to(image.dtype)
         for teacher in targets:
             parts[loss.name, teacher] = loss.weight * loss(batch, teacher)
