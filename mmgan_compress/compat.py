@@ -3,7 +3,7 @@
 Each shim looks for its defect first and does nothing where it is absent, so
 a working mmcv, torchvision or diffusion stack is left alone. What acted is
 recorded in :data:`ACTIVE` (name -> reason), which ``python -m
-mmgan_compress.doctor`` prints. ``tests/test_compat.py`` tells when one is no
+mmgan_compress doctor`` prints. ``tests/test_compat.py`` tells when one is no
 longer needed.
 """
 import contextlib

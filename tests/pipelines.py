@@ -1,12 +1,16 @@
-"""Pipelines of a few lines of Python in place of the commands of tools/."""
+"""Pipelines of a few lines of Python in place of the real commands."""
 import json
+import runpy
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy import REPO
+from students import message_of_error
 
+from mmgan_compress import cli
+from mmgan_compress.core.commands import command_line
 from mmgan_compress.engine import pipeline
 from mmgan_compress.engine.pipeline import read_pipeline, run_pipeline
 
@@ -48,6 +52,7 @@ if __name__ == '__main__':
 WRITE = pipeline.Command(words=('text', ), passes=True)
 # the same by a command that resumes
 COUNT = replace(WRITE, resume=('--resume', ))
+TOYS = dict(write=WRITE, count=COUNT)
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +60,21 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tools = tmp_path / 'tools'
     tools.mkdir()
-    for name, command in (('write', WRITE), ('count', COUNT)):
+    for name, command in TOYS.items():
         (tools / f'{name}.py').write_text(CODE)
         monkeypatch.setitem(pipeline.COMMANDS, name, command)
-    for path in (REPO / 'tools').glob('*.py'):
-        (tools / path.name).symlink_to(path)
+    monkeypatch.setattr(pipeline, 'command_line', lambda *words: (
+        [sys.executable, f'tools/{words[0]}.py', *words[1:]]
+        if words[0] in TOYS else command_line(*words)))
     return tmp_path
+
+
+def parse(words):
+    """Parse the words of a toy, or of a real command."""
+    if words[0] not in TOYS:
+        return cli.parse_args(words)
+    toy = runpy.run_path(f'tools/{words[0]}.py')
+    return toy['parse_args'](words[1:])
 
 
 def stage(name, text=None, source=None, run='write', **keys):
@@ -81,28 +95,25 @@ def run(entries=None, **changes):
     """Run a pipeline as its command line would."""
     if entries is not None:
         write_config(entries)
-    run_pipeline(arguments(**changes))
+    run_pipeline(arguments(**changes), parse)
 
 
 def arguments(**changes):
     return Namespace(**{**dict(
         config='p.py', demo=False, data_root=None, work_dir='work',
-        from_stage=None, skip=None, status=False, tools='tools'), **changes})
+        from_stage=None, skip=None, status=False), **changes})
 
 
 def read(config, work, **changes):
     """Return the stages of a pipeline by name."""
-    changes = dict(dict(tools=REPO / 'tools'), **changes)
-    steps = read_pipeline(arguments(config=str(config), **changes), work)
+    steps = read_pipeline(arguments(config=str(config), **changes), work,
+                          parse)
     return {step.name: step for step in steps}
 
 
 def refused(*args, **changes):
     """Return the message that the command ends with."""
-    with pytest.raises(SystemExit) as caught:
-        run(*args, **changes)
-    assert isinstance(caught.value.code, str)
-    return caught.value.code
+    return message_of_error(run, *args, **changes)
 
 
 def result(name):

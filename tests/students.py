@@ -1,6 +1,7 @@
 """Tiny students for the tests."""
+import contextlib
+import io
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 from mmengine import DefaultScope
 
 from mmgan_compress import save_student
+from mmgan_compress.cli import COMMANDS, main
+from mmgan_compress.core.messages import message_of
 from mmgan_compress.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[1]
@@ -24,6 +27,11 @@ GENERATORS = {
     'cartoon': dict(type='mmgan_compress.CartoonGenerator',
                     base_channels=4, num_blocks=2)
 }
+# commands under their older names, as the wrappers in tools/ have them
+TOOLS = dict(
+    compress='prune', prepare_data='data', prepare_weights='weights',
+    convert_original='convert', save_teachers='teachers',
+    make_teacher_images='images', get_flops='flops', demo_page='page')
 MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4)
 
 
@@ -86,23 +94,43 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Hide
     return done.stdout
 
 
-def tool(name):
-    """Return the file of a command or of a study."""
-    path, = [*REPO.glob(f'tools/{name}.py'),
-             *REPO.glob(f'projects/*/{name}.py')]
+def study(name):
+    """Return the file of a study."""
+    path, = REPO.glob(f'projects/*/{name}.py')
     return path
 
 
-def run_tool(name, *args):
-    """Run one of the command-line tools."""
-    return subprocess.run([sys.executable, tool(name), *map(str, args)],
-                          capture_output=True, text=True)
+def run_tool(name, *words):
+    """Run a command in this process, or a study in one of its own.
+
+    Returns:
+        subprocess.CompletedProcess: Exit status and what was printed.
+    """
+    name, words = TOOLS.get(name, name), [str(word) for word in words]
+    if name not in COMMANDS:
+        return subprocess.run([sys.executable, study(name), *words],
+                              capture_output=True, text=True)
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True)
+                for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main([name, *words])
+        except SystemExit as error:  # wrong usage
+            status = error.code
+    return subprocess.CompletedProcess(
+        [name, *words], status, *(stream.buffer.getvalue().decode()
+                                  for stream in (out, err)))
 
 
-def refused_by_tool(name, *args, monkeypatch):
-    """Run a tool in this process; return the message that it ends with."""
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-    with pytest.raises(SystemExit) as error:
-        runpy.run_path(str(tool(name)), run_name='__main__')
-    assert isinstance(error.value.code, str)  # printed, exit status 1
-    return error.value.code
+def refused_by_tool(name, *words, monkeypatch=None):
+    """Run a command that ends with an error; return its message."""
+    done = run_tool(name, *words)
+    assert done.returncode == 1 and 'Traceback' not in done.stderr, done
+    return done.stderr[done.stderr.rindex('error: '):].strip()
+
+
+def message_of_error(function, *args, **keys):
+    """Return what the command would print of a function's error."""
+    with pytest.raises(Exception) as caught:
+        function(*args, **keys)
+    return message_of(caught.value)

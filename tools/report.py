@@ -1,82 +1,9 @@
-"""Put students into one table, scored on the test split of a recipe.
-
-python tools/report.py configs/omgd_cyclegan.py before=a/student.pth \\
-    after=b/student.pth --out report
-
-Writes report.md and report.json. Costs are compared with the first one's.
-"""
-import argparse
-import contextlib
+"""The command ``mmgan-compress report``."""
 import sys
 from pathlib import Path
-from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
-
-
-def parse_args(argv: Optional[list[str]] = None) -> argparse.Namespace:
-    """Parse the command line; imports nothing heavy, so -h is quick."""
-    from mmgan_compress.core.extensions import add_import
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('config', help='recipe whose test split and metrics '
-                        'are used')
-    parser.add_argument('students', nargs='+', metavar='NAME=FILE',
-                        help='student files by the name of their row')
-    parser.add_argument('--out', required=True, help='folder to write into')
-    parser.add_argument('--demo', action='store_true',
-                        help='the students were made with --demo')
-    parser.add_argument('--data-root', help='your own images')
-    add_import(parser)
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace results that are there')
-    return parser.parse_args(argv)
-
-
-def report(args: argparse.Namespace):
-    """Score all students; return the report."""
-    from mmgan_compress.core.files import refuse_taken
-    from mmgan_compress.engine.evaluate import read_recipe, score_networks
-    from mmgan_compress.evaluation.report import FILES, STUDENT, build_report
-    from mmgan_compress.models.student import load_student
-    out, networks = Path(args.out), {}
-    refuse_taken([out / name for name in FILES], overwrite=args.overwrite)
-    for text in args.students:
-        name, mark, file = text.partition('=')
-        if not mark or name in networks:
-            raise ValueError(f'cannot read {text!r}: expected NAME=FILE, each '
-                             'name once')
-        networks[name] = load_student(file)
-    infos = [network.meta for network in networks.values()]
-    domain, domains = infos[0]['domain'], infos[0]['domains']
-    other = next((i for i in infos if i['domain'] != domain), None)
-    if other is not None:
-        raise ValueError(f'the students generate {domain!r} and '
-                         f'{other["domain"]!r}: expected one domain')
-    cfg = read_recipe(args.config, 'test_dataloader', infos[0], args.demo,
-                      args.data_root)
-    figures, protocols = score_networks(cfg, networks, domains, domain)
-    *before, last = networks
-    rows = {name if name in before else f'{STUDENT}, {name}': own
-            for name, own in figures.items()}
-    result = build_report({name: networks[name] for name in before},
-                          networks[last], rows, protocols,
-                          cfg.test_dataloader.dataset.size)
-    result.save(out)
-    return result
-
-
-@one_line_errors()
-def main() -> None:
-    """Score, write and print."""
-    args = parse_args()
-    # libraries log to standard output; only the result may stand there
-    with contextlib.redirect_stdout(sys.stderr):
-        result = report(args)
-    result.print()
-
+from mmgan_compress.cli import main  # noqa: E402
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main(['report', *sys.argv[1:]]))

@@ -1,17 +1,37 @@
-"""How a command ends: one line for what the user can mend, nothing left."""
+"""Commands as processes: how they are started and how they are ended."""
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
-from .logging import message_of
+# where launchers put the number of a process
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
-# what a user can mend; anything else is a fault of ours, with its traceback
-MISTAKES = (OSError, ValueError, KeyError, TypeError, ImportError)
 
-# what to say of commands that go on where they stopped
-AGAIN = 'stopped; to continue, run the same command again'
+def command_line(*words: str) -> list[str]:
+    """Return what runs ``mmgan-compress`` with these words in a process of
+    its own, by this Python, also where the package is not installed."""
+    return [sys.executable, str(Path(__file__).parents[1] / '__main__.py'),
+            *words]
+
+
+def is_launched() -> bool:
+    """Tell whether a launcher (torchrun, Slurm, MPI) started this process."""
+    return any(name in os.environ for name in _RANKS)
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the first of its launcher, or the only
+    one; known before they are connected."""
+    return next((os.environ[name] for name in _RANKS if name in os.environ),
+                '0') == '0'
+
+
+class EndRequest(KeyboardInterrupt):
+    """A request to end that is not Ctrl-C: SIGTERM or SIGHUP."""
 
 
 @contextlib.contextmanager
@@ -22,7 +42,7 @@ def interruptible() -> Iterator[None]:
     """
 
     def stop(signum, frame):
-        raise KeyboardInterrupt
+        raise EndRequest
 
     before = {}
     for name in ('SIGTERM', 'SIGHUP'):  # the second is of POSIX only
@@ -35,29 +55,3 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def one_line_errors(*kinds: type[Exception],
-                    stopped: str = 'stopped') -> Iterator[None]:
-    """End the program with one line for what the user can mend.
-
-    Also a decorator. Requests to end (SIGTERM, SIGHUP, Ctrl-C) clean up and
-    end with status 130, as a shell reports Ctrl-C.
-
-    Args:
-        kinds (type[Exception]): What the user can mend; ``MISTAKES`` if none
-            is given.
-        stopped (str): What to say after a request to end.
-
-    Raises:
-        SystemExit: With the message.
-    """
-    try:
-        with interruptible():
-            yield
-    except KeyboardInterrupt:
-        print(stopped, file=sys.stderr)
-        sys.exit(130)
-    except (kinds or MISTAKES) as error:
-        sys.exit(f'error: {message_of(error)}')

@@ -1,7 +1,6 @@
 """What others write to the terminal."""
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 
 
@@ -15,10 +14,3 @@ def quiet(logger: logging.Logger,
         yield
     finally:
         logger.setLevel(before)
-
-
-def message_of(error: Exception) -> str:
-    """Return what an error says: a KeyError without quotes, an OSError
-    without its number, and all without the registry's words before it."""
-    text = str(error.args[0] if isinstance(error, KeyError) else error)
-    return re.sub(r'^((class `.*?` in .*?: )+|\[Errno \d+\] )', '', text)

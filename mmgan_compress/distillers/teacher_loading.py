@@ -8,7 +8,9 @@ from torch import Tensor
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 weights_in)
 from ..core.channels import image_channels
+from ..core.files import refuse_taken, write_tensors
 from ..core.layers import find_layer
+from ..core.tensor_files import load_tensors
 from ..models.frozen_teacher import brings_weights
 from ..losses.base import DistillLoss
 
@@ -171,3 +173,46 @@ def _names_alone(distiller: nn.Module) -> dict[str, str]:
             names[f'distiller.student_discriminators.{domain}.'] = own[
                 id(judge)]
     return names
+
+
+def save_teachers(checkpoint: str, out: str,
+                  prefixes: Sequence[str] = ('teacher', 'discrim'),
+                  half: bool = False,
+                  overwrite: bool = False) -> dict[str, Tensor]:
+    """Write the distiller's part of a checkpoint as one small file.
+
+    Args:
+        checkpoint (str): ``iter_N.pth`` of a run.
+        out (str): File to write, for ``teacher_checkpoints`` of a recipe.
+        prefixes (Sequence[str]): Beginnings of the names to keep.
+        half (bool): Whether to write half precision.
+        overwrite (bool): Whether ``out`` may be replaced.
+
+    Returns:
+        dict[str, Tensor]: What was written, by name inside the distiller.
+
+    Raises:
+        FileExistsError: If ``out`` is there.
+        ValueError: If the file is no checkpoint of a run, or holds nothing
+            with such a name.
+    """
+    refuse_taken([out], [checkpoint], overwrite)
+    try:
+        state = load_tensors(checkpoint)['state_dict']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{checkpoint} is no checkpoint of a run, or only a '
+                         'part of one: expected iter_N.pth') from error
+    inside = {name.removeprefix('distiller.'): tensor
+              for name, tensor in state.items()
+              if name.startswith('distiller.')}
+    kept = {name: tensor.half() if half and tensor.is_floating_point()
+            else tensor.clone() for name, tensor in inside.items()
+            if name.startswith(tuple(prefixes))}
+    if not kept:
+        held = sorted({name.partition('.')[0] for name in inside})
+        raise ValueError(
+            f'{checkpoint} has nothing of {" or ".join(prefixes)} in its '
+            f'distiller, which has {held or "no weights"}: name another '
+            'checkpoint, or other --only')
+    write_tensors(out, dict(state_dict=kept))
+    return kept

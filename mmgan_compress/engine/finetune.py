@@ -24,7 +24,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..core.files import write_text
-from ..core.logging import message_of, quiet
+from ..core.logging import quiet
+from ..core.messages import message_of
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
 from ..models.topology import is_unet

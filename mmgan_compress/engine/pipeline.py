@@ -4,15 +4,15 @@ A pipeline is a config file with a list of stages::
 
     stages = [
         dict(name='pretrain', run='train', config='pretrain.py'),
-        dict(name='prune', run='compress', source='{pretrain}/student.pth',
+        dict(name='prune', run='prune', source='{pretrain}/student.pth',
              pruner='NormWidths', budget=['macs_paper=2.4e9'], size=256,
              demo=dict(budget=['macs_paper=4e6'], size=64)),
         dict(name='train', run='train', config='main.py',
              generator='{prune}/student.pth'),
         dict(name='export', run='export', source='{train}/student.pth')]
 
-``run`` names a command of ``tools/``; the other keys are its options, which
-its own parser checks. A training also takes ``cfg_options`` (dict, by dotted
+``run`` names a command of ``mmgan-compress``; the other keys are its options,
+which its own parser checks. A training also takes ``cfg_options`` (dict, by dotted
 key), ``generator`` (student file whose networks it trains, with new weights)
 and ``inherit=True`` (with the weights of that file).
 
@@ -25,14 +25,11 @@ is refused.
 """
 import contextlib
 import hashlib
-import importlib.util
 import io
 import json
 import os
 import re
-import shlex
 import shutil
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -43,10 +40,10 @@ from typing import IO, Any, Optional
 
 from mmengine.config import ConfigDict
 
-from ..core.commands import AGAIN, one_line_errors
+from ..core.commands import command_line
 from ..core.configs import find_config, read_config
 from ..core.files import write_text
-from ..core.logging import message_of
+from ..core.messages import message_of
 from ..datasets.fetch import sha256_of
 from ..models.student import student_info
 from ..registry import find_pruner
@@ -56,14 +53,14 @@ from .runner_builder import check_inputs, has_run, load_config, starting_files
 
 _REFERENCE = re.compile(r'\{(\w+)\}')
 # Errors of one stage; the others are still checked.
-_MISTAKES = (ValueError, FileNotFoundError, KeyError)
+_MISTAKES = (ValueError, FileNotFoundError, KeyError, ImportError)
 # Options that the pipeline itself sets.
 _OWN = {'data_root', 'out', 'overwrite', 'resume', 'work_dir'}
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a pipeline has to know of a command of ``tools/``.
+    """What a pipeline has to know of a command.
 
     Args:
         words (tuple[str]): Keys of its positional arguments, in order.
@@ -90,7 +87,7 @@ COMMANDS = {
         words=('config', ), student='generator', passes=True, out='work_dir',
         resume=('--resume', ),
         loaders=('train_dataloader', 'val_dataloader', 'test_dataloader')),
-    'compress': Command(passes=True),
+    'prune': Command(passes=True),
     'search': Command(words=('config', 'source'), resume=(),
                       loaders=('train_dataloader', 'val_dataloader')),
     'quantize': Command(result='quantize.json'),
@@ -98,6 +95,8 @@ COMMANDS = {
     'report': Command(words=('config', 'students'), result='report.md',
                       student='students', loaders=('test_dataloader', ))
 }
+
+_OLD_NAMES = {'compress': 'prune'}
 
 
 class Step:
@@ -108,7 +107,7 @@ class Step:
         spec (dict): Its keys as in the config, for the command line.
         outs (dict[str, Path]): Folders for which ``{stage}`` stands.
         base (Path): Folder of the pipeline's config.
-        tools (Path): Folder of the commands.
+        parse (Callable): Parses the words of a command, its name first.
 
     Raises:
         ValueError: If its command refuses its keys.
@@ -116,14 +115,16 @@ class Step:
     """
 
     def __init__(self, name: str, spec: dict, outs: dict[str, Path],
-                 base: Path, tools: Path):
+                 base: Path, parse: Callable[[list[str]], Namespace]):
         run = spec.get('run')
+        run = _OLD_NAMES.get(run, run)
+        spec = dict(spec, run=run)
         if run not in COMMANDS:
             raise ValueError(f'it has run={run!r}, choose one of '
                              f'{sorted(COMMANDS)}')
         self.name, self.spec, self.out = name, spec, outs[name]
         self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
-        self.command, self.script = COMMANDS[run], tools / f'{run}.py'
+        self.run, self.command, self.parse = run, COMMANDS[run], parse
         self.result = self.out / self.command.result
         self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
@@ -170,16 +171,14 @@ class Step:
 
     def _parse(self) -> Namespace:
         """Let the command's own parser check the keys."""
-        spec = importlib.util.spec_from_file_location('tool', self.script)
-        tool, printed = importlib.util.module_from_spec(spec), io.StringIO()
-        spec.loader.exec_module(tool)
+        printed = io.StringIO()
         try:
             with contextlib.redirect_stderr(printed):
-                return tool.parse_args(self.arguments(self.out))
+                return self.parse([self.run, *self.arguments(self.out)])
         except SystemExit as error:
             text = printed.getvalue() or str(error.code)
             raise ValueError(f'{text.rpartition("error: ")[2].strip()} (see '
-                             f'python {self.script} -h)') from error
+                             f'mmgan-compress {self.run} -h)') from error
 
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
         """Return the command line, without the script, that writes into
@@ -251,8 +250,8 @@ class Step:
                 self.training['generator'], self.training['inherit'],
                 list(self.recipe.model.reachable_domains))
         write_text(self.keys['config'], (
-            f'# Made of {self.spec["config"]} by tools/pipeline.py, which '
-            'writes it again:\n# copy it to change it.\n'
+            f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
+            'which writes it again:\n# copy it to change it.\n'
             f'{self.recipe.pretty_text}'))
 
 
@@ -315,12 +314,14 @@ def _digest(path: Path) -> Optional[str]:
     return sha256_of(path) if path.is_file() else None
 
 
-def read_pipeline(args: Namespace, work: Path) -> list[Step]:
+def read_pipeline(args: Namespace, work: Path,
+                  parse: Callable[[list[str]], Namespace]) -> list[Step]:
     """Read the stages of a pipeline.
 
     Args:
-        args (Namespace): Command line of ``tools/pipeline.py``.
+        args (Namespace): Command line of ``mmgan-compress pipeline``.
         work (Path): Folder of the pipeline.
+        parse (Callable): As of :func:`run_pipeline`.
 
     Raises:
         FileNotFoundError: If there is no such config.
@@ -345,7 +346,7 @@ def read_pipeline(args: Namespace, work: Path) -> list[Step]:
     for index, (name, spec) in enumerate(zip(names, specs)):
         try:
             spec = _spec_of(spec, args, names[:index], skipped)
-            step = Step(name, spec, outs, path.parent, Path(args.tools))
+            step = Step(name, spec, outs, path.parent, parse)
         except _MISTAKES as error:
             faults.append(f'stage {name!r}: {message_of(error)}')
             continue
@@ -415,18 +416,19 @@ def _update(step: Step, **values):
                json.dumps(dict(stages=entries), indent=2) + '\n')
 
 
-@one_line_errors(stopped=AGAIN)
-def run_pipeline(args: Namespace):
+def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
     """Run or show a pipeline.
 
     Args:
-        args (Namespace): Command line of ``tools/pipeline.py``: ``config``,
-            ``demo``, ``data_root``, ``work_dir``, ``from_stage``, ``skip``,
-            ``status``, and the folder ``tools``.
+        args (Namespace): Command line of ``mmgan-compress pipeline``:
+            ``config``, ``demo``, ``data_root``, ``work_dir``, ``from_stage``,
+            ``skip``, ``status``.
+        parse (Callable): Parses the words of a command, its name first, and
+            raises ``SystemExit`` with what it prints if they are wrong.
     """
     work = Path(args.work_dir or os.path.join(
         'work_dirs', Path(args.config).stem + ('-demo' if args.demo else '')))
-    steps = read_pipeline(args, work)
+    steps = read_pipeline(args, work, parse)
     names = [step.name for step in steps]
     first, skip = args.from_stage or names[0], args.skip or []
     for name in [*skip, first]:
@@ -458,6 +460,8 @@ def _check_unchanged(step: Step):
     """Refuse to go on from results that were made of something else."""
     entry = _entry(step)
     done, old = entry['status'] == 'done', entry.get('inputs')
+    if old is not None:
+        old = dict(old, run=_OLD_NAMES.get(old['run'], old['run']))
     if old is None and step.folder.is_dir() and os.listdir(step.folder):
         raise ValueError(
             f'{step.folder} holds files that this pipeline has not made: '
@@ -509,7 +513,7 @@ def _run(step: Step, lock: IO):
     except _MISTAKES as error:
         raise ValueError(
             f'stage {step.name!r}: {message_of(error)}\nWhen that is mended, '
-            'continue with\n  python ' + shlex.join(sys.argv)) from error
+            'run the same command again to continue') from error
     finally:
         _update(step, status=status,
                 seconds=entry['seconds'] + time.time() - began)
@@ -529,8 +533,8 @@ def _execute(step: Step, lock: IO):
         shutil.rmtree(out, ignore_errors=True)
     step.prepare()
     result = out / step.command.result
-    code = run_logged([sys.executable, str(step.script),
-                       *step.arguments(out, resume)], step.log, lock)
+    code = run_logged(
+        command_line(step.run, *step.arguments(out, resume)), step.log, lock)
     if code or not result.is_file():
         what = f'ended with status {code}' if code else f'left no {result}'
         raise ValueError(f'its command {what}; what it printed is in '

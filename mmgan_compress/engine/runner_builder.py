@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 refuse, run_file, weights_in)
-from ..core.commands import one_line_errors
+from ..core.commands import is_first_process
 from ..core.files import refuse_taken
-from ..core.logging import message_of
+from ..core.messages import message_of
 from ..core.configs import find_config, read_config, walk
 from ..datasets.translation import TranslationImages
 from ..datasets.weights import weights_path
@@ -136,14 +136,6 @@ def _taken(folder: str, config: str) -> list[Path]:
         (VAL_PICTURE, Path(config).name)
     files = [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
     return [file for file in files if os.path.lexists(file)]
-
-
-def is_first_process() -> bool:
-    """Tell whether this process is the first of its launcher, or the only
-    one; known before they are connected."""
-    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
-    return next((os.environ[name] for name in names if name in os.environ),
-                '0') == '0'
 
 
 def has_run(folder: str) -> bool:
@@ -325,15 +317,22 @@ def start_distributed(args: Namespace):
 
 @contextlib.contextmanager
 def resumable(runner: Runner) -> Iterator[None]:
-    """Say how to go on after an error of the disk inside the block."""
+    """Say how to go on after an error of the disk, or Ctrl-C, inside."""
+    folder = runner.work_dir
     try:
         yield
     except OSError as error:
-        folder = runner.work_dir
         how = f'Continue with --resume --work-dir {folder}' if \
             has_run(folder) else f'Start again; {folder} holds no checkpoint'
         raise OSError(f'{message_of(error)}. The run has stopped. {how}'
                       ) from error
+    except KeyboardInterrupt as stop:
+        last = run_file(Path(folder, 'last_checkpoint'))
+        stop.args = (
+            f'{last} is kept: continue with --resume --work-dir {folder}'
+            if last.is_file() else f'{folder} holds no checkpoint yet: start '
+            'again with the same command', )
+        raise
 
 
 def finish_distributed():
@@ -343,7 +342,6 @@ def finish_distributed():
         torch.distributed.destroy_process_group()
 
 
-@one_line_errors()
 def make_runner(args: Namespace, held: ExitStack) -> Runner:
     """Build the Runner that a command line of ``tools/train.py`` asks for.
 
@@ -378,7 +376,6 @@ def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
     return runner
 
 
-@one_line_errors()
 def make_tester(args: Namespace, held: ExitStack) -> Runner:
     """Build the Runner of ``tools/test.py`` and load what is scored.
 

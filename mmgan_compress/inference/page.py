@@ -20,8 +20,13 @@ import numpy as np
 from PIL import Image
 
 from ..compat import require
+from ..datasets import pictures
 from ..datasets.images import UnusableImage, of_array, read_image, to_array
+from ..demo import DATA
 from .translator import Translator
+
+LOCAL = ('127.0.0.1', 'localhost')
+EXAMPLES = 8
 
 LIMIT = 16 * 2**20  # bytes of an upload
 MAX_SIDE = 1024  # px; larger pictures are made smaller
@@ -166,6 +171,26 @@ def serve(page: TryPage, host: str, port: int) -> None:
 
 
 _RECEIVED = 'mmgan_compress.received'  # of a request: to call when it is here
+
+
+def show_models(files: Mapping[str, Optional[str]], examples: Optional[str],
+                host: str, port: int, **opening) -> None:
+    """Open models and serve a page of them.
+
+    Args:
+        files (Mapping[str, str | None]): Student files or exported models by
+            their titles; those that are None are left out.
+        examples (str | None): Folder of pictures to choose from, of which
+            eight are shown; None for those of the demo.
+        host (str): Address to listen on.
+        port (int): Port to listen on.
+        **opening: Further arguments of :class:`Translator`.
+    """
+    models = {title: Translator(file, **opening)
+              for title, file in files.items() if file}
+    jobs = pictures.collect(examples or DATA / 'flat2emoji/testA')
+    serve(TryPage(models, [job.image for job in jobs[:EXAMPLES]],
+                  LOCAL if host in LOCAL else None), host, port)
 
 
 def bounded_handler(pause: float = PAUSE, receiving: float = RECEIVING,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core.channels import image_channels, output_channels
 from ..core.image_modes import check_image_channels
-from ..core.logging import message_of
+from ..core.messages import message_of
 from .quantization import KEY
 from .slim import slim_network
 from ..registry import MODELS

@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from ..core.channels import image_channels
 from ..core.files import refuse_taken, write_text
-from ..core.logging import message_of
+from ..core.messages import message_of
 from ..core.complexity import count_macs, count_params
 from ..models.distillation_model import DistillationModel
 from ..registry import MODELS, PRUNERS, find_pruner

@@ -11,7 +11,7 @@ from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 SIZE = 64
 SETS = ('flat2emoji', 'edges2emoji')
@@ -146,7 +146,6 @@ def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
     return chosen
 
 
-@one_line_errors()
 def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -178,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

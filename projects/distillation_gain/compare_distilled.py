@@ -14,7 +14,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +60,6 @@ def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
     return next(r for r in rows if r['name'] == 'student')['metrics']
 
 
-@one_line_errors()
 def main():
     """Train all pairs and write the table."""
     args = parse_args()
@@ -96,4 +95,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

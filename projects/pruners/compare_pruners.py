@@ -17,7 +17,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 METRIC = 'FD-VGG16'
 RUNTIMES = ('eager', 'onnxruntime')
@@ -57,7 +57,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@one_line_errors()
 def main():
     """Prune, score, fine-tune, and write the table."""
     args = parse_args()
@@ -249,4 +248,4 @@ def picture(out: Path, students: dict[str, Path], recipe: Path):
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

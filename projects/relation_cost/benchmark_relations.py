@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 PARTS = ('rows', 'columns', 'patches', 'all')
 FORMS = ('naive', 'ours')
@@ -141,7 +141,6 @@ def table(results: dict) -> str:
     return '\n'.join(lines)
 
 
-@one_line_errors()
 def main() -> None:
     """Measure and print."""
     args = parse_args()
@@ -165,4 +164,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

@@ -17,7 +17,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 PREFIX = 'image-translation_'
 FILES = ('runtimes.json', 'runtimes.md')
@@ -45,7 +45,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@one_line_errors()
 def main():
     """Export, compare, score, and write the tables."""
     args = parse_args()
@@ -220,4 +219,4 @@ def shown(cell: dict, notes: dict[str, str]) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

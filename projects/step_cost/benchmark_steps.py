@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mmgan_compress.core.commands import one_line_errors  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
 
 PHASES = ('teacher', 'student', 'joint')
 
@@ -141,7 +141,6 @@ def table(rows: list[dict]) -> str:
     return '\n'.join(lines)
 
 
-@one_line_errors()
 def main() -> None:
     """Measure recipe by recipe and print."""
     args = parse_args()
@@ -171,4 +170,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

@@ -1,13 +1,11 @@
-"""tools/get_flops.py and tools/convert_original.py as a user calls them."""
+"""The commands flops and convert."""
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from golden import build, load_json, load_npz
+from students import run_tool
 
 ROOT = Path(__file__).parents[2]
 CYCLEGAN = """
@@ -47,17 +45,14 @@ NAMES = {
 
 
 def run(tool, *args):
-    return subprocess.run(
-        [sys.executable, ROOT / 'tools' / tool, *map(str, args)],
-        capture_output=True,
-        text=True)
+    return run_tool(tool, *args)
 
 
 @pytest.mark.parametrize('text', NAMES, ids=['cyclegan', 'pix2pix'])
 def test_figures(tmp_path, text):
     config = tmp_path / 'config.py'
     config.write_text(text)
-    result = run('get_flops.py', config, '--json')
+    result = run('flops', config, '--json')
     assert result.returncode == 0, result.stderr
     got = json.loads(result.stdout)  # the whole of standard output
     golden = load_json('macs')
@@ -74,11 +69,11 @@ def test_figures(tmp_path, text):
 def test_layers_size_and_table(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text(CYCLEGAN)
-    result = run('get_flops.py', config, '--json', '--layers', '--size', 64)
+    result = run('flops', config, '--json', '--layers', '--size', 64)
     student = json.loads(result.stdout)['student']
     assert student['macs_paper'] == 1407713280 // 16
     assert sum(row['macs'] for row in student['layers']) == student['macs']
-    lines = run('get_flops.py', config).stdout.splitlines()
+    lines = run('flops', config).stdout.splitlines()
     assert lines[1].split() == 'student 0.1373 M 0.9547 G 1.4077 G'.split()
 
 
@@ -95,17 +90,11 @@ def test_student_file(tmp_path):
         data_preprocessor=dict(type='DataPreprocessor'))
     save_student(
         tmp_path / 'student.pth', model, source='test', image_size=256)
-    result = run('get_flops.py', tmp_path / 'student.pth', '--json')
+    result = run('flops', tmp_path / 'student.pth', '--json')
     assert json.loads(result.stdout) == dict(
         student=dict(
             params=137347, macs=954728448, macs_paper=1407713280),
         teachers={})
-
-
-def test_help_is_quick():
-    start = time.perf_counter()
-    assert '--layers' in run('get_flops.py', '-h').stdout
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize('name, text, words', [
@@ -115,7 +104,7 @@ def test_help_is_quick():
 def test_bad_input(tmp_path, name, text, words):
     if text:
         (tmp_path / name).write_text(text)
-    result = run('get_flops.py', tmp_path / name, '--json')
+    result = run('flops', tmp_path / name, '--json')
     assert result.returncode == 1 and not result.stdout
     assert words in result.stderr and 'Traceback' not in result.stderr
 
@@ -126,12 +115,12 @@ def test_convert_original(tmp_path):
     state = load_npz('gen_resnet_9blocks_in', 'sd/')
     torch.save(state, source)
     path = 'distiller.teacher.generator'
-    result = run('convert_original.py', source, tmp_path / 'teacher.pth',
+    result = run('convert', source, tmp_path / 'teacher.pth',
                  '--config', config, '--network', path)
     assert result.returncode == 0, result.stderr
     written = torch.load(tmp_path / 'teacher.pth', weights_only=True)
     assert torch.equal(written['model.0.conv.weight'], state['model.1.weight'])
-    result = run('convert_original.py', source, tmp_path / 'other.pth',
+    result = run('convert', source, tmp_path / 'other.pth',
                  '--config', config, '--network', 'distiller.wide')
     assert result.returncode == 1 and "no 'wide'" in result.stderr
     assert 'Traceback' not in result.stderr
@@ -144,9 +133,9 @@ def test_part_of_an_original(tmp_path):
     state = load_npz('gen_resnet_9blocks_in', 'sd/')
     torch.save(dict(netG=state, netD=dict(a=torch.zeros(1))), source)
     where = '--config', config, '--network', 'distiller.teacher.generator'
-    result = run('convert_original.py', source, tmp_path / 'a.pth', *where)
+    result = run('convert', source, tmp_path / 'a.pth', *where)
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     assert "choose one of ['netD', 'netG']" in result.stderr
-    result = run('convert_original.py', source, tmp_path / 'a.pth', *where,
+    result = run('convert', source, tmp_path / 'a.pth', *where,
                  '--part', 'netG')
     assert result.returncode == 0, result.stderr

@@ -1,7 +1,5 @@
 """Teachers that do not train: from a checkpoint, or no networks at all."""
 import json
-import runpy
-import sys
 
 import numpy as np
 import pytest
@@ -9,8 +7,9 @@ import torch
 from mmengine.config import Config
 from onnx_files import write_onnx
 from PIL import Image
+from students import run_tool
 from test_training import assert_equal, state_of
-from toy import (REPO, SIZE, Trainer, build_model, last_checkpoint, moved,
+from toy import (SIZE, Trainer, build_model, last_checkpoint, moved,
                  snapshot, toy_config, train)
 
 from mmgan_compress.registry import MODELS
@@ -25,11 +24,6 @@ IMAGES = [dict(type=f'mmgan_compress.{name}', weight=1.)
 def invert(x):
     """Stand for a diffusion model."""
     return -x
-
-
-def run_tool(monkeypatch, name, *args):
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-    runpy.run_path(str(REPO / f'tools/{name}.py'), run_name='__main__')
 
 
 def alone(cfg):
@@ -72,7 +66,7 @@ def offline(recipe, tmp_path, monkeypatch):
         trained = build_model(recipe(method, host), seed=3)
         torch.save(dict(state_dict=trained.state_dict()),
                    tmp_path / 'iter_1.pth')
-        run_tool(monkeypatch, 'save_teachers', tmp_path / 'iter_1.pth',
+        run_tool('save_teachers', tmp_path / 'iter_1.pth',
                  tmp_path / 'teachers.pth')
         return alone(recipe(method, host, **{**dict(
             offline=True,

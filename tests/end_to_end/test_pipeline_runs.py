@@ -1,7 +1,6 @@
 """Pipelines that are killed, that meet each other, and that train."""
 import multiprocessing
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -13,9 +12,11 @@ import torch
 from mmengine.config import Config
 from pipelines import (CHAIN, calls, folder, read, refused, result,  # noqa
                        run, stage, statuses, write_config)
-from toy import REPO, build_model, toy_config
+from students import run_tool
+from toy import build_model, toy_config
 
 from mmgan_compress import save_student
+from mmgan_compress.cli.errors import guard
 from mmgan_compress.core.configs import find_config
 from mmgan_compress.engine import pipeline
 from mmgan_compress.core.commands import interruptible
@@ -44,7 +45,7 @@ def killed(signum, at):
     def foreground():
         # a shell that starts the tests in the background lets them ignore it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        run()
+        sys.exit(guard(run))
 
     process = multiprocessing.get_context('fork').Process(target=foreground)
     process.start()
@@ -126,7 +127,7 @@ def test_one_pipeline_per_folder(capsys):
 def one(**keys):
     """Return a pipeline's only stage."""
     write_config([dict(keys, name='b')])
-    return read('p.py', Path('work'), tools='tools')['b']
+    return read('p.py', Path('work'))['b']
 
 
 def test_commands():
@@ -199,8 +200,8 @@ def test_a_training_by_the_command(training, monkeypatch):
     write_config([
         dict(training, inherit=True, cfg_options=cfg_options),
         dict(name='e', run='export', source='{t}/student.pth', size=32)])
-    monkeypatch.setattr(sys, 'argv', ['pipeline.py', 'p.py'])
-    runpy.run_path(str(REPO / 'tools/pipeline.py'), run_name='__main__')
+    done = run_tool('pipeline', 'p.py')
+    assert done.returncode == 0, done.stderr
     student = torch.load('work_dirs/p/1_t/run/student.pth', weights_only=True)
     source = torch.load('small.pth', weights_only=True)
     for key, value in source['state_dict'].items():

@@ -42,7 +42,7 @@ def test_failure_and_resume():
                CHAIN[2]]
     message = refused(entries)
     for words in ("stage 'b': its command ended with status 3",
-                  'work/2_b/log.txt', 'continue with\n  python '):
+                  'work/2_b/log.txt', 'run the same command again'):
         assert words in message
     assert statuses() == dict(a='done', b='failed')
     assert not Path('work/3_c').exists()
@@ -145,7 +145,7 @@ def test_lost_and_foreign_results_are_refused():
     ([stage('a/b')], "a stage is called 'a/b'"),
     ([dict(name='a')], 'it has run=None, choose one of'),
     ([dict(name='a', run='fly')], "it has run='fly', choose one of "
-     "['compress', 'count', 'export', 'quantize', 'report', 'search', "
+     "['count', 'export', 'prune', 'quantize', 'report', 'search', "
      "'train', 'write']"),
     ([stage('a', source='{x}/f')], "'x' is no earlier stage, these are"),
     ([stage('a', source='{b}/f'), stage('b')], "'b' is no earlier stage"),

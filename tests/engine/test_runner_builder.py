@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from students import message_of_error
 from toy import REPO, toy_config, write_images
 
 from mmgan_compress.datasets.translation import (PairedImages, PositionSampler,
@@ -16,7 +17,7 @@ from mmgan_compress.engine import runner_builder as launch
 
 
 def arguments(config, **changes):
-    """Return a command line of tools/train.py."""
+    """Return a command line of training."""
     return Namespace(**{**dict(
         config=str(config), demo=False, data_root=None, work_dir=None,
         resume=None, amp=False, seed=None, launcher='none', cfg_options=None),
@@ -25,9 +26,8 @@ def arguments(config, **changes):
 
 def refused(*args, **changes):
     """Return the message that a command line ends with."""
-    with pytest.raises(SystemExit) as caught:
-        launch.make_runner(arguments(*args, **changes), ExitStack())
-    return caught.value.code
+    return message_of_error(launch.make_runner,
+                            arguments(*args, **changes), ExitStack())
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_nothing_to_resume(recipe):
 def test_unknown_layer_ends_with_one_message(recipe):
     message = refused(recipe, cfg_options=[
         "model.distiller.losses.4.layers=['model.9','model.66']"])
-    assert message.startswith("error: no layer 'model.66'")
+    assert message.startswith("no layer 'model.66'")
 
 
 def test_data_root_needs_nothing_else(recipe, tmp_path):

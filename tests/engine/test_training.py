@@ -2,7 +2,6 @@
 import json
 import os
 import random
-import runpy
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from PIL import Image
 from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 import mmgan_compress
+from mmgan_compress import cli
 from mmgan_compress.engine.runner_builder import set_everywhere
 from mmgan_compress.models.distillation_model import DistillationModel
 
@@ -213,10 +213,8 @@ def test_tools_test_scores_checkpoint_and_student(finished, tmp_path,
     for file in (f"iter_{last['meta']['iter']}.pth", 'student.pth'):
         cfg.experiment_name = f'{folder.parent.name}_{file}'
         cfg.dump(tmp_path / 'recipe.py')
-        monkeypatch.setattr(sys, 'argv', [
-            'test.py', str(tmp_path / 'recipe.py'), str(folder / file),
-            '--work-dir', str(tmp_path / file)])
-        runpy.run_path(str(REPO / 'tools/test.py'), run_name='__main__')
+        assert cli.main(['test', str(tmp_path / 'recipe.py'), str(folder / file),
+                         '--work-dir', str(tmp_path / file)]) == 0
         again = json.loads((tmp_path / file / 'report.json').read_text())
         old = {row['name']: row['metrics'] for row in report['rows']}
         new = {row['name']: row['metrics'] for row in again['rows']}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import REPO, make_student, refused_by_tool
+from students import REPO, make_student, refused_by_tool, run_tool
 
 from mmgan_compress import Translator, load_student, translate
 from mmgan_compress.inference import video
@@ -210,12 +210,9 @@ def test_tool(student, exported, tmp_path, monkeypatch, capsys, kind):
     else:
         source = make_video(tmp_path / 'a.avi')
         told = f'{tmp_path}/out/a.mp4, without sound\n'
-    import runpy
     args = [exported('onnx'), source, '--out', tmp_path / 'out', '--threads',
             1, '--batch', 2]
-    monkeypatch.setattr('sys.argv', ['translate', *map(str, args)])
-    runpy.run_path(str(REPO / 'tools' / 'translate.py'), run_name='__main__')
-    assert capsys.readouterr().out == told
+    assert run_tool('translate', *args).stdout == told
     message = refused_by_tool('translate', *args[:4], '--domain', 'horse',
                               monkeypatch=monkeypatch)
     assert "generates 'zebra'" in message

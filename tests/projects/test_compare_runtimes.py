@@ -41,7 +41,7 @@ def test_what_differs_is_an_error(tmp_path, monkeypatch):
         'compare_runtimes', f'a={tmp_path}/a.pth', '--recipe',
         'omgd_cyclegan.py', '--configs', CONFIGS[0], '--out',
         str(tmp_path / 'out')])
-    with pytest.raises(SystemExit, match='a by torchscript_static-256x256'):
+    with pytest.raises(ValueError, match='a by torchscript_static-256x256'):
         tool['main']()
 
 

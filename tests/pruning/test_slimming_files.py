@@ -1,15 +1,12 @@
 """Slimmed generators as files: extracted, rebuilt, exported, in 8 bits."""
 import copy
-import runpy
-import sys
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from pruning import seeded
-from students import (GENERATORS, REPO, make_model, refused_by_tool,
-                      run_python)
+from students import (GENERATORS, make_model, refused_by_tool,
+                      run_python, run_tool)
 from test_slimming import AFFINE, difference, slimmed
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -31,8 +28,8 @@ KINDS = {
 
 def run_here(tool, *args):
     """Run a command-line tool in this process."""
-    with mock.patch.object(sys, 'argv', [tool, *map(str, args)]):
-        runpy.run_path(str(REPO / f'tools/{tool}.py'), run_name='__main__')
+    done = run_tool(tool, *args)
+    assert done.returncode == 0, done.stderr
 
 
 def slimmed_student(path, kind):

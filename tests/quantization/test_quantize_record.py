@@ -1,13 +1,11 @@
 """quantize.json: what 8 bits lose, and whether the floor is met."""
 import json
-import runpy
 from argparse import Namespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from students import REPO
 from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
 from mmgan_compress.quantization.workflow import (RuntimeNetwork, loss_on,
@@ -65,7 +63,7 @@ def test_a_floor_that_other_images_miss(student, images, tmp_path):
 
 
 def test_test_images_of_another_size_are_refused():
-    check = runpy.run_path(str(REPO / 'tools/quantize.py'))['check_size']
+    from mmgan_compress.cli.quantize import check_size as check
     cfg = Config(dict(test_dataloader=dict(dataset=dict(size=64))))
     args, info = Namespace(size=None, test='r.py'), dict(image_size=64)
     check(args, cfg, Target(), info)

@@ -1,11 +1,9 @@
-"""What is installed, what is mended, what is missing for what.
-
-python -m mmgan_compress.doctor
-"""
+"""Show what is installed, worked around and missing, by feature."""
+import argparse
 import importlib.metadata
 import platform
 
-from .compat import EXTRAS, how_to_install
+from ..compat import EXTRAS, how_to_install
 
 FEATURES = {
     'training and scoring': ['torch', 'torchvision', 'mmengine', 'mmcv',
@@ -51,22 +49,22 @@ def report() -> tuple[list[str], bool]:
 
 
 def _shims() -> list[str]:
-    from . import compat
+    from .. import compat
     compat.install()
     active = [f'  {name}: {why}' for name, why in compat.ACTIVE.items()]
     return ['\nshims at work:'] + (active or ['  none'])
 
 
 def _weights() -> list[str]:
-    from .datasets.weights import weights_path
+    from ..datasets.weights import weights_path
     lines = ['\nprepared weights:']
     for name, use in (('vgg16', 'perceptual losses, LPIPS'),
                       ('inception', 'FID')):
         try:
             lines.append(f'  {name} ({use}): {weights_path(name)}')
         except FileNotFoundError:
-            lines.append(f'  {name} ({use}): missing, python '
-                         f'tools/prepare_weights.py {name}')
+            lines.append(f'  {name} ({use}): missing, '
+                         f'mmgan-compress weights {name}')
     return lines
 
 
@@ -77,12 +75,12 @@ def _device() -> list[str]:
     return [f'\ndevice: CPU, {torch.get_num_threads()} threads']
 
 
-def main() -> int:
+def add_arguments(parser: argparse.ArgumentParser):
+    """Add the options of the command: none."""
+
+
+def run(args: argparse.Namespace) -> int:
     """Print the report; 1 if training cannot work."""
     lines, healthy = report()
     print('\n'.join(lines))
     return 0 if healthy else 1
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -1,0 +1,141 @@
+"""Export a student to a runtime and prove that it gives the same pictures.
+
+mmgan-compress export student.pth --out onnx/
+"""
+import argparse
+
+from . import options
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    """Add the options of the command."""
+    parser.add_argument('student', help='student file of a run')
+    parser.add_argument('--out', required=True, help='folder to write into')
+    parser.add_argument(
+        '--deploy-cfg',
+        metavar='FILE',
+        help='runtime and form, of configs/deploy (default: ONNX Runtime)')
+    options.add_size(parser)
+    parser.add_argument(
+        '--dynamic',
+        action='store_true',
+        help='leave batch, height and width free, where no deploy config '
+        'says so')
+    parser.add_argument(
+        '--uint8',
+        action='store_true',
+        help='take and give 8-bit pictures, (N, H, W, 3)')
+    parser.add_argument(
+        '--images',
+        metavar='PATH',
+        help='image or folder to compare on, or a recipe for its test images '
+        "(default: the demo's)")
+    parser.add_argument(
+        '--calibration',
+        metavar='PATH',
+        help='folder of training images, or a recipe for its own, for int8; '
+        'not needed by a student that learnt in 8 bits')
+    parser.add_argument(
+        '--processor', choices=('any', 'vnni'),
+        help='any: 7-bit weights in int8 (default; a GPU takes 8), the same '
+        'picture everywhere; vnni: all 8 bits, wrong on x86 without '
+        'avx512_vnni or avx_vnni, where it is refused')
+    options.add_data(parser)
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
+        'fp16 5e-2, int8 any, which is stated)')
+    options.add_domain(parser)
+    options.add_import(parser)
+
+
+def print_table(report: dict) -> None:
+    """Print what was measured on each input."""
+    name_width = max(len(check['input']) for check in report['checks'])
+    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  '
+          f'{"SSIM":>8}  PSNR')
+    for check in report['checks']:
+        psnr = 'equal' if check['psnr'] is None else f'{check["psnr"]} dB'
+        print(f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
+              f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}')
+
+
+def target_of(args: argparse.Namespace):
+    """Return what the command line asks for."""
+    import dataclasses
+
+    from ..deploy.targets import Target, read_target
+    if args.deploy_cfg:
+        target = read_target(args.deploy_cfg)
+    else:
+        target = Target(dynamic=args.dynamic, uint8=args.uint8)
+    if args.processor and target.precision != 'int8':
+        raise ValueError('--processor is about int8: take a deploy config of '
+                         'int8, or leave it away')
+    if args.dynamic and not target.dynamic:
+        raise ValueError(f'{args.deploy_cfg} has a fixed size: leave '
+                         '--dynamic away or take the ..._dynamic.py')
+    return dataclasses.replace(
+        target, uint8=target.uint8 or args.uint8,
+        processor=args.processor or target.processor)
+
+
+def images_of(args: argparse.Namespace) -> list:
+    """Return the images to compare on, and those to calibrate on."""
+    from ..deploy.export import CALIBRATION_IMAGES
+    from ..deploy.verify import MAX_IMAGES
+    from ..engine.evaluate import named_images
+    from ..models.student import student_info
+    info = student_info(args.student)
+    return [named_images(name, loader, info,
+                         args.domain or info['default_domain'], most,
+                         demo=args.demo, data_root=args.data_root)
+            for name, loader, most in (
+                (args.images, 'test_dataloader', MAX_IMAGES),
+                (args.calibration, 'train_dataloader', CALIBRATION_IMAGES))]
+
+
+def print_summary(report: dict, target, out: str) -> None:
+    """Print what a user has to know of the export."""
+    if report['instance_norm'] == 'staged':
+        print('instance norms are written out: the operator of the runtime '
+              'loses precision on large or flat images')
+    if {check['input'] for check in report['checks']} == {'random', 'flat'}:
+        print('no real images were compared: give some with --images')
+    if report['replaced']:
+        print('replaced the export of another student '
+              f'(sha256 {report["replaced"][:12]}...)')
+    model = f'{out}/{next(iter(report["files"]))}'
+    if target.backend == 'tensorrt' and 'end2end.engine' not in \
+            report['files']:
+        from ..deploy.tensorrt import how_to_build
+        print('TensorRT is not installed here; the ONNX is ready for it. On '
+              'the machine with the GPU:\n  '
+              + how_to_build(target, report['size'], report['size_multiple'],
+                             model, report['channels'][0]))
+    if report['tolerance'] is None:
+        print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
+              f'from torch on the worst input, in {report["runtime"]}; '
+              f'before, in single precision, {report["parent"]["psnr"]} dB; '
+              f'made for processor {report["processor"]}')
+        print('mmgan-compress quantize --test RECIPE says what that costs on a test '
+              'split')
+    else:
+        print(f'{model} equals torch within {report["tolerance"]:g} in '
+              f'{report["runtime"]}')
+
+
+def run(args: argparse.Namespace):
+    """Export and report."""
+    from ..deploy.export import export_student
+    from ..deploy.verify import ParityError
+    try:
+        target = target_of(args)
+        report = export_student(args.student, args.out, target, args.size,
+                                args.tolerance, *images_of(args), args.domain)
+    except ParityError as error:
+        print_table(error.report)
+        raise
+    print_table(report)
+    print_summary(report, target, args.out)

