@@ -25,7 +25,7 @@ FILES = ('runtimes.json', 'runtimes.md')
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
-    from mmgan_compress.core.extensions import add_import
+    from mmgan_compress.cli.options import add_import
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('students', nargs='+', metavar='NAME=FILE')
@@ -49,8 +49,10 @@ def main():
     """Export, compare, score, and write the tables."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
+    from mmgan_compress.core.extensions import import_modules
     from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.deploy.targets import read_target
+    import_modules(args.imports)
     out = Path(args.out)
     with contextlib.redirect_stdout(sys.stderr):
         students = read_students(args.students)
@@ -69,7 +71,7 @@ def main():
     print(text)
     if wrong := [f'{name} by {config}' for config, row in rows.items()
                  for name, cell in row.items() if 'differs' in cell]:
-        sys.exit(f'error: {", ".join(wrong)} is not the same model')
+        raise ValueError(f'{", ".join(wrong)} is not the same model')
 
 
 def read_students(words: list[str]) -> dict[str, Path]:
