@@ -1,6 +1,14 @@
-"""Tiny ONNX files for the tests, written by hand."""
+"""Tiny ONNX files for the tests, by hand and in 8 bits."""
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
 import onnx
 from onnx import TensorProto, helper
+
+from mmgan_compress.core.processors import ANY
+from mmgan_compress.deploy.formats import FORMATS, Job
+from mmgan_compress.deploy.targets import Target
 
 
 def write_onnx(path, kind='FLOAT', shape=('N', 3, 16, 16), inputs=1,
@@ -29,3 +37,26 @@ def write_onnx(path, kind='FLOAT', shape=('N', 3, 16, 16), inputs=1,
         graph, ir_version=8, opset_imports=[helper.make_opsetid('', 17)]),
         str(path))
     return str(path)
+
+
+def write_int8(net, path, images, settings=None, facts=None):
+    """Write a network of 64x64 images in 8 bits, as exports do.
+
+    Args:
+        net (nn.Module): Generator.
+        path (Path): File to write.
+        images (Sequence[ndarray]): To calibrate on, if there are no scales.
+        settings (dict | None): As of ``quantize_onnx.check_settings``.
+        facts (dict | None): Metadata for the file.
+    """
+    settings = dict(settings or {})
+    target = Target(precision='int8',
+                    processor=settings.pop('processor', ANY),
+                    settings=dict(quantization_config=settings))
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        # without a size multiple of 2 convolutions are not laid out in phases
+        job = Job(net, target, 64, 1, facts or {}, Path(folder), images)
+        for precision in ('fp32', 'int8'):
+            FORMATS['onnxruntime'].write(replace(job, target=replace(
+                target, precision=precision)))
+        job.file('.onnx').rename(path)

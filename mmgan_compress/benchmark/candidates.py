@@ -12,9 +12,9 @@ from ..datasets import pictures
 from ..core.channels import image_channels
 from ..core.complexity import count_macs, count_params
 from ..deploy.export import checked_size, export_student
-from ..deploy.verify import DEMO
+from ..deploy.formats import FORMATS
 from ..deploy.targets import Target
-from ..deploy.exporters import BACKENDS
+from ..deploy.verify import DEMO
 from ..registry import MODELS
 from ..models.student import load_student, save_student, student_info
 
@@ -22,7 +22,7 @@ EAGER = 'eager'
 # written once more for 8-bit pictures, where the runtime can take them
 PICTURES = 'pictures'
 TRAINING = DEMO.with_name('trainA')
-COMPARED = 2  # images; tools/export.py is there for a full proof
+COMPARED = 2  # images; export compares on more
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Candidate:
 
     Args:
         network (str): Name of the network.
-        runtime (str): ``'eager'`` or of ``writers.BACKENDS``.
+        runtime (str): of ``deploy.formats.FORMATS``.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
         model (str): File of the network alone.
         pictures (str): File that takes 8-bit pictures; the same where the
@@ -98,7 +98,7 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
     Args:
         students (dict[str, str]): Student files by name.
         baseline (str): The one that is there in eager in any case.
-        runtimes (Sequence[str]): ``'eager'`` or of ``writers.BACKENDS``.
+        runtimes (Sequence[str]): of ``deploy.formats.FORMATS``.
         precisions (Sequence[str]): Of each.
         size (int): Side of the images.
         out (Path): Folder for the models.
@@ -114,10 +114,10 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
     Raises:
         ValueError: If a runtime is unknown.
     """
-    unknown = [r for r in runtimes if r != EAGER and r not in BACKENDS]
+    unknown = [r for r in runtimes if r not in FORMATS]
     if unknown:
         raise ValueError(f'no runtime {unknown[0]!r}: expected some of '
-                         f'{[EAGER, *BACKENDS]}')
+                         f'{list(FORMATS)}')
     wanted = [Candidate(network, runtime, precision)
               for network in students for runtime in runtimes
               for precision in precisions]
@@ -130,47 +130,37 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
     for candidate in bar:
         bar.set_postfix_str(candidate.name)
         student = students[candidate.network]
-        candidate.reason = _reason(candidate)
+        int8 = candidate.precision == 'int8'
         if candidate.runtime == EAGER:
             candidate.model = candidate.pictures = student
-        elif not candidate.reason:
+            if candidate.precision != 'fp32':
+                candidate.reason = 'a student file is measured in fp32'
+        elif candidate.runtime == 'tensorrt':
+            candidate.reason = 'it runs on a GPU, the CPU is measured'
+        else:
             own = not images and student_info(student).get('quantization')
-            _convert(candidate, student, _target(candidate, size, skip), out,
-                     dict(calibration=None if own else shown,
-                          images=compared))
+            settings = {} if skip is None or not int8 else dict(
+                quantization_config=dict(skip=list(skip)))
+            _convert(candidate, student, Target(
+                candidate.runtime, candidate.precision, settings=settings),
+                size, out, dict(calibration=None if own else shown,
+                                images=compared))
     return wanted
 
 
-def _target(candidate: Candidate, size: int,
-            skip: Optional[Sequence[str]]) -> Target:
-    settings = {}
-    if skip is not None and candidate.precision == 'int8':
-        settings = dict(quantization_config=dict(skip=list(skip)))
-    return Target(candidate.runtime, candidate.precision, size,
-                  settings=settings)
-
-
-def _reason(candidate: Candidate) -> str:
-    """Say why there is nothing to convert; empty where there is."""
-    if candidate.runtime == EAGER and candidate.precision != 'fp32':
-        return 'a student file is measured in fp32'
-    if candidate.runtime == 'tensorrt':
-        return 'it runs on a GPU, the CPU is measured'
-    return ''
-
-
-def _convert(candidate: Candidate, student: str, target: Target, out: Path,
-             images: dict[str, Any]) -> None:
+def _convert(candidate: Candidate, student: str, target: Target, size: int,
+             out: Path, images: dict[str, Any]) -> None:
     """Export for values and, where possible, for 8-bit pictures."""
     folder = out / candidate.name.replace(' ', '-')
     try:
-        report = export_student(student, folder, target, **images)
+        report = export_student(student, folder, target, size, **images)
         candidate.psnr = report['psnr']
         candidate.model = candidate.pictures = str(folder)
-        if BACKENDS[candidate.runtime].uint8:
+        if FORMATS[candidate.runtime].uint8:
             candidate.pictures = str(folder / PICTURES)
             export_student(student, candidate.pictures,
-                           dataclasses.replace(target, uint8=True), **images)
+                           dataclasses.replace(target, uint8=True), size,
+                           **images)
     # whatever a converter raises is the reason of its row
     except Exception as error:
         candidate.reason = f'{type(error).__name__}: {error}'

@@ -1,4 +1,5 @@
 """What figures were measured on, so that they are compared with their like."""
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -23,11 +24,15 @@ def machine_facts(threads: int, size: int) -> dict:
         ``threads``, ``size`` and ``load``, the processes that wanted to run
         in the last minute (None where the system does not tell).
     """
+    versions = {}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
     return dict(
         cpu=_cpu(), cores=os.cpu_count(),
         os=f'{platform.system()} {platform.machine()}',
         python=platform.python_version(),
-        versions=dict(mmgan_compress=__version__, **_versions()),
+        versions=dict(mmgan_compress=__version__, **versions),
         threads=threads, size=size,
         load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg')
         else None)
@@ -56,13 +61,3 @@ def _cpu() -> str:
     names = [line.split(':', 1)[1].strip() for line in lines
              if line.startswith('model name')]
     return names[0] if names else platform.processor()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    return found

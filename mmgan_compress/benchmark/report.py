@@ -4,15 +4,18 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..core.files import atomic_write, write_text
-from ..deploy.timing import Timing
+from ..core.tables import markdown
+from ..core.timing import WIDE, Timing
 from .candidates import EAGER, Candidate
 from .machine import check_same
 from .workers import GEMM_SIDE, gemm_rate
 
 STEM = 'benchmark'
 FILES = tuple(f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png'))
-COLUMNS = ('network', 'runtime', 'precision', 'image, ms', 'p95', 'network, '
-           'ms', 'images/s', 'memory, MB', 'PSNR, dB', 'faster', 'over floor')
+NAMES = ('network', 'runtime', 'precision')
+COLUMNS = (*NAMES, 'image, ms', 'IQR', 'p95', 'network, ms', 'images/s',
+           'memory, MB', 'PSNR, dB', 'faster', 'over floor')
+BEFORE = ('before, ms', 'now / before')
 # of networks, in the order that they are named: Okabe and Ito's palette
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
 
@@ -57,19 +60,14 @@ def _row(candidate: Candidate, result: dict, network: dict,
                reason=result.get('reason', ''))
     if row['reason']:
         return row
+    picture = result['picture']
     floor = 2 * network['macs'] / rate
     return dict(
-        row, picture=_ms(result['picture']), network_alone=_ms(
-            result['network']),
-        images_per_s=1 / result['picture'].median,
+        row, picture=picture.ms(), network_alone=result['network'].ms(),
+        wide=picture.wide, images_per_s=1 / picture.median,
         memory_mb=result['memory'] and result['memory'] / 2**20,
         psnr=candidate.psnr, floor_ms=1e3 * floor,
-        over_floor=result['picture'].median / floor)
-
-
-def _ms(timing: Timing) -> dict[str, float]:
-    return dict(median_ms=1e3 * timing.median, p95_ms=1e3 * timing.p95,
-                repeats=timing.repeats)
+        over_floor=picture.median / floor)
 
 
 def compare(report: dict, earlier: dict) -> None:
@@ -90,7 +88,7 @@ def compare(report: dict, earlier: dict) -> None:
 
 
 def _key(row: dict) -> tuple:
-    return row['network'], row['runtime'], row['precision']
+    return tuple(row[name] for name in NAMES)
 
 
 def read(path: Path) -> dict:
@@ -104,7 +102,7 @@ def read(path: Path) -> dict:
         report = json.loads(path.read_text(encoding='utf-8'))
         report['machine'], report['rows']
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is no result of tools/benchmark.py: '
+        raise ValueError(f'{path} is no result of a benchmark: '
                          f'expected its {STEM}.json') from error
     return report
 
@@ -112,32 +110,31 @@ def read(path: Path) -> dict:
 def to_markdown(report: dict) -> str:
     """Return the table and what a reader must know about it."""
     before = any('earlier_ms' in row for row in report['rows'])
-    columns = [*COLUMNS, *(['before, ms', 'now / before'] if before else [])]
-    rows = [_cells(row, before) for row in report['rows']]
-    rule = ['---'] * 3 + ['---:'] * (len(columns) - 3)
-    table = '\n'.join('| ' + ' | '.join(cells) + ' |'
-                      for cells in (columns, rule, *rows))
+    columns = [*COLUMNS, *(BEFORE if before else ())]
+    rows = []
+    for row in report['rows']:
+        cells = [*_key(row), *_figures(row)]
+        rows.append(cells + [''] * (len(columns) - len(cells)))
+    table = markdown(columns, rows, len(NAMES))
     return table + '\n\n' + ''.join(f'- {x}\n' for x in _lines(report))
 
 
-def _cells(row: dict, before: bool) -> list[str]:
-    names = [row['network'], row['runtime'], row['precision']]
+def _figures(row: dict) -> list[str]:
     if row['reason']:
         reason = ' '.join(row['reason'].split()).replace('|', '/')
-        empty = len(COLUMNS) - len(names) - 1 + 2 * before
-        return names + [f'not measured: {reason[:200]}'] + [''] * empty
-    picture, alone = row['picture'], row['network_alone']
-    cells = names + [
-        _number(picture['median_ms']), _number(picture['p95_ms']),
-        _number(alone['median_ms']), _number(row['images_per_s']),
-        _number(row['memory_mb']), _number(row['psnr']),
+        return [f'not measured: {reason[:200]}']
+    picture, old = row['picture'], row.get('earlier_ms')
+    now = picture['median_ms']
+    return [
+        _number(now), f'{picture["iqr_ms"] / now:.0%}'
+        + (' (wide)' if row['wide'] else ''), _number(picture['p95_ms']),
+        _number(row['network_alone']['median_ms']),
+        _number(row['images_per_s']), _number(row['memory_mb']),
+        _number(row['psnr']),
         f'{row["faster"]:.1f}x' if 'faster' in row else '',
-        f'{row["over_floor"]:.2f}x']
-    if before:
-        old = row.get('earlier_ms')
-        cells += ['', ''] if old is None else [
-            _number(old), f'{picture["median_ms"] / old:.2f}']
-    return cells
+        f'{row["over_floor"]:.2f}x',
+        *([] if old is None else [_number(old), f'{now / old:.2f}'])
+    ]
 
 
 def _number(value: Optional[float]) -> str:
@@ -160,6 +157,9 @@ def _lines(report: dict) -> list[str]:
         f'image: from an 8-bit {size}x{size} picture to an 8-bit picture, '
         'median; network: from values to values. One process for each row, '
         'timed in turns',
+        'IQR: the middle half of the times lies within so much of the '
+        f'median; wide: above {WIDE:.0%}, measure again on a machine that '
+        'does nothing else',
         'memory: growth of the process at its peak since before the model '
         'was opened; the libraries of the runtime count',
         'PSNR: against torch in double precision, range 2, the worst of two '
@@ -186,13 +186,13 @@ def _draw(report: dict, path: Path) -> None:
     """Draw a bar for each row, in milliseconds on a logarithmic axis."""
     from matplotlib.figure import Figure  # slow to import; draws off screen
     rows = [row for row in report['rows'] if not row['reason']]
+    names, machine = list(report['networks']), report['machine']
     figure = Figure(figsize=(8, 1.2 + 0.34 * len(rows)), layout='tight')
     axes = figure.subplots()
-    names = list(report['networks'])
     for at, row in enumerate(rows):
         taken = row['picture']['median_ms']
-        index = names.index(row['network'])
-        axes.barh(at, taken, color=COLOURS[index % len(COLOURS)])
+        axes.barh(at, taken, color=COLOURS[
+            names.index(row['network']) % len(COLOURS)])
         faster = f'  {row["faster"]:.1f}x' if 'faster' in row else ''
         axes.text(max(taken, row['floor_ms']), at,
                   f'  {_number(taken)} ms{faster}', va='center')
@@ -203,7 +203,6 @@ def _draw(report: dict, path: Path) -> None:
     axes.xaxis.set_major_formatter('{x:g}')
     axes.xaxis.set_minor_formatter('')
     axes.set_xlim(right=6 * axes.get_xlim()[1])  # room for the figures
-    machine = report['machine']
     axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
                     f'{machine["threads"]} threads\nblack: arithmetic floor')
     with atomic_write(path) as part:

@@ -8,7 +8,7 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,8 +17,8 @@ import torch
 from tqdm import tqdm
 
 from ..core.extensions import import_modules
-from ..deploy.runtimes import open_model
-from ..deploy.timing import Timing
+from ..core.timing import Timing
+from ..deploy.formats import open_model
 from ..inference.translator import Translator
 from .candidates import EAGER, Candidate
 
@@ -55,13 +55,19 @@ def measure(candidates: list[Candidate], threads: int, size: int,
         ``GEMM_SIDE``, in single precision, by the faster of two libraries.
     """
     with contextlib.ExitStack() as stack:
-        gemm = stack.enter_context(_Worker(_gemm, threads))
-        workers = [None if candidate.reason else stack.enter_context(
-            _Worker(_model, candidate, threads, size, imports))
+
+        def start(prepare: Callable, *args: Any) -> _Worker:
+            pool = ProcessPoolExecutor(
+                1, multiprocessing.get_context('spawn'))
+            return _Worker(stack.enter_context(pool), prepare, *args)
+
+        gemm = start(_gemm, threads)
+        workers = [None if candidate.reason else start(
+            _model, candidate, threads, size, imports)
             for candidate in candidates]
         timed = [gemm, *filter(None, workers)]
         for worker in timed:  # all are ready, and quiet, before any runs
-            worker.memory = worker.ask()
+            worker.memory = worker.answer(worker.opened)
         for turn in tqdm(range(WARMUP + rounds), desc='rounds'):
             for worker in timed:
                 worker.turn(keep=turn >= WARMUP)
@@ -73,43 +79,28 @@ def measure(candidates: list[Candidate], threads: int, size: int,
 
 
 class _Worker:
-    """The other end of a process that runs ``_serve``."""
+    """A process that holds a model; after a failure it is not asked again."""
 
-    def __init__(self, prepare: Callable, *args: Any):
-        spawn = multiprocessing.get_context('spawn')
-        self.pipe, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=_serve, daemon=True,
-                                     args=(theirs, prepare, args))
+    def __init__(self, pool: ProcessPoolExecutor, prepare: Callable,
+                 *args: Any):
+        self.pool, self.reason = pool, ''
+        self.opened = pool.submit(_open, prepare, args)
         self.memory: Optional[int] = None
-        self.reason = ''
         self.seconds: dict[str, list[float]] = {}
 
-    def __enter__(self) -> '_Worker':
-        self.process.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.process.terminate()
-        self.process.join()
-
-    def ask(self) -> Any:
-        """Wait for an answer; after a failure there is none any more."""
-        if self.reason:
+    def answer(self, future: Future) -> Any:
+        try:
+            return future.result()
+        # it is shown in the model's row, and the others are measured
+        except Exception as error:
+            self.reason = f'{type(error).__name__}: {error}'
             return None
-        while not self.pipe.poll(1):
-            if not self.process.is_alive() and not self.pipe.poll():
-                self.reason = ('its process ended with '
-                               f'{self.process.exitcode}')
-                return None
-        answer = self.pipe.recv()
-        self.reason = answer if isinstance(answer, str) else ''
-        return None if self.reason else answer
 
     def turn(self, keep: bool) -> None:
         if self.reason:
             return
-        self.pipe.send(None)
-        for name, seconds in (self.ask() or {}).items():
+        taken = self.answer(self.pool.submit(_turn)) or {}
+        for name, seconds in taken.items():
             if keep:
                 self.seconds.setdefault(name, []).extend(seconds)
 
@@ -117,24 +108,22 @@ class _Worker:
         if self.reason:
             return dict(reason=self.reason)
         return dict(memory=self.memory, **{
-            name: Timing(float(np.median(taken)),
-                         float(np.percentile(taken, 95)), len(taken))
-            for name, taken in self.seconds.items()})
+            name: Timing.of(taken) for name, taken in self.seconds.items()})
 
 
-def _serve(pipe: Connection, prepare: Callable, args: tuple) -> None:
-    """Open a model, then time it for each message."""
-    try:
-        runs, memory = prepare(*args)
-        pipe.send(memory)
-        while True:
-            pipe.recv()
-            pipe.send({name: _seconds(run) for name, run in runs.items()})
-    except EOFError:
-        pass
-    # the parent shows it in the model's row, and measures the others
-    except Exception as error:
-        pipe.send(f'{type(error).__name__}: {error}')
+# --- in the processes -------------------------------------------------------
+_runs: Runs = {}
+
+
+def _open(prepare: Callable, args: tuple) -> Optional[int]:
+    """Keep what is timed; return the memory that it takes."""
+    runs, memory = prepare(*args)
+    _runs.update(runs)
+    return memory
+
+
+def _turn() -> dict[str, list[float]]:
+    return {name: _seconds(run) for name, run in _runs.items()}
 
 
 def _seconds(run: Callable[[], Any]) -> list[float]:
@@ -152,7 +141,7 @@ def _model(candidate: Candidate, threads: int, size: int,
            imports: Sequence[str]) -> tuple[Runs, Optional[int]]:
     import_modules(imports)
     torch.set_num_threads(threads)
-    memory = _Memory()
+    before = _forget_peak()
     runtime = candidate.runtime if candidate.runtime == EAGER else None
     translator = Translator(candidate.pictures, runtime=runtime,
                             threads=threads, trust=True)
@@ -160,7 +149,7 @@ def _model(candidate: Candidate, threads: int, size: int,
     pixels = np.random.default_rng(0).integers(
         0, 256, (1, size, size, channels), np.uint8)
     translate(pixels), translate(pixels)
-    grown = memory.growth()
+    grown = None if before is None else max(0, _memory('VmHWM') - before)
     network = open_model(candidate.model, runtime, threads,
                          trust=True).run
     values = np.random.default_rng(0).uniform(
@@ -183,24 +172,16 @@ def gemm_rate(timing: Timing) -> float:
     return 2 * GEMM_SIDE**3 / timing.median
 
 
-class _Memory:
-    """How much this process grows, at most; Linux tells, others do not."""
+def _forget_peak() -> Optional[int]:
+    """Return the bytes of this process now; only Linux tells."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+        return _memory('VmRSS')
+    except OSError:
+        return None
 
-    def __init__(self):
-        self.before: Optional[int] = None
-        try:
-            Path('/proc/self/clear_refs').write_text('5')  # forgets the peak
-            self.before = self._read('VmRSS')
-        except OSError:
-            pass
 
-    def growth(self) -> Optional[int]:
-        """Return bytes."""
-        return None if self.before is None else max(
-            0, self._read('VmHWM') - self.before)
-
-    @staticmethod
-    def _read(key: str) -> int:
-        lines = Path('/proc/self/status').read_text().splitlines()
-        return 1024 * int(next(line.split()[1] for line in lines
-                               if line.startswith(f'{key}:')))
+def _memory(key: str) -> int:
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines
+                           if line.startswith(f'{key}:')))

@@ -1,4 +1,4 @@
-"""Export of a student to a runtime, with the proof that it is the same."""
+"""Export of a student to a runtime, and the comparison with torch."""
 import contextlib
 import dataclasses
 import json
@@ -17,19 +17,19 @@ from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
 from ..models.student_config import channels_of
-from .metadata import student_facts
+from .formats import STEM, Format, Job, check_target, open_model
 from .instance_norm import has_instance_norms, stage_norms
-from .verify import (Limits, ParityError, compare, limits, real_inputs,
-                     sample_inputs, to_levels)
-from .runtimes import open_model
+from .metadata import student_facts
+from .quantize_onnx import check_settings
 from .scales import student_scales
 from .sdk_files import sdk_files
 from .targets import Target
-from .exporters import STEM, Backend, Job, check_target
+from .verify import (ParityError, compare, limits, real_inputs, sample_inputs,
+                     to_levels)
 
 StrPath = Union[str, Path]
 RECORD = 'parity.json'
-LOSS = 'quantize.json'  # what tools/quantize.py says of an export
+LOSS = 'quantize.json'  # what quantize_student adds to an export
 TEXTS = ('deploy.json', 'pipeline.json', 'detail.json')
 CALIBRATION_IMAGES = 64
 
@@ -52,22 +52,24 @@ def export_student(student: StrPath,
         out_dir (str | Path): Folder to write into; an earlier export of the
             same kind is replaced.
         target (Target): The runtime, and in which form.
-        size (int | None): Side of the images; the target's if None, and if
-            it has none, that of the training images.
+        size (int | None): Side of the images; that of the training images
+            if None, also where the deploy config names another one.
         tolerance (float | None): Largest difference allowed, in [-1, 1];
-            that of the precision if None (see ``parity.LIMITS``).
+            that of the precision if None (see ``verify.LIMITS``).
         images (Any): Real images to compare on, as for ``translate``; the
             demo's if None.
         calibration (Any): Training images, for int8. Without any, a student
-            that learnt in 8 bits is exported with what it learnt.
+            that was trained in 8 bits is exported with its own scales.
         domain (str | None): Domain to generate; the default one if None.
 
     Returns:
-        dict: What is in ``parity.json``: ``'instance_norm'`` is None,
-        ``'fused'`` (the runtime's operator) or ``'staged'`` (written out);
-        ``'parent'`` is what was measured before the precision was lowered;
-        ``'processor'`` for which ones int8 is, else None;
-        ``'replaced'`` is None or the sha256 of the student that was there.
+        dict: The content of ``parity.json``. ``'size'`` and ``'image_size'``
+        are the sides that it was exported for and trained at;
+        ``'instance_norm'`` is None, ``'fused'`` (the runtime's operator) or
+        ``'staged'`` (written out); ``'parent'`` is what was measured before
+        the precision was lowered; ``'processor'`` for which ones int8 is,
+        else None; ``'replaced'`` is None or the sha256 of the student that
+        was there.
 
     Raises:
         ParityError: If the outputs differ by more than the limits.
@@ -76,33 +78,31 @@ def export_student(student: StrPath,
         FileExistsError: If foreign files are in the folder.
         ImportError: If the exporter or the runtime is not installed.
     """
-    backend = check_target(target)
+    form = check_target(target)
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         require(module, 'Export')
     net = load_student(student, domain)
-    size = checked_size(size or target.size, net.meta)
+    size = checked_size(size, net.meta)
     multiple = net.meta['size_multiple']
-    if target.dynamic and size < backend.least * multiple:
+    if target.dynamic and size < form.least * multiple:
         raise ValueError(
-            f'{target.backend} with free sides needs {backend.least} times '
+            f'{target.backend} with free sides needs {form.least} times '
             f'the size multiple of this network, {multiple}, got {size}: '
             'name a larger size, or a static config')
-    target = _with_own_scales(target, net, size, calibration)
     channels = channels_of(net.meta)[0]
+    target, inputs = _calibrated(target, net, size, calibration, channels)
     samples = sample_inputs(size, multiple, target.dynamic, images, channels)
     facts = student_facts(student, net.meta, None if target.dynamic else size,
                           target.precision, target.uint8, target.processor)
-    calibrate = _calibration(target, size, calibration, channels)
     out = Path(out_dir)
-    replaced = _other_student(out, backend, facts['student_sha256'])
+    replaced = _other_student(out, form, facts['student_sha256'])
     with _work_folder(out) as work:
-        job = Job(net, target, size, multiple, facts, work, calibrate)
-        report = _write_proved(job, backend, samples, tolerance)
-        files = [f'{STEM}{suffix}' for suffix in
-                 backend.suffixes + backend.optional]
-        files = [file for file in files if (work / file).is_file()]
+        job = Job(net, target, size, multiple, facts, work, inputs)
+        report = _write_verified(job, form, samples, tolerance)
+        files = [name for name in _files(form) if (work / name).is_file()]
         texts = sdk_files(Path(student), net.meta, target, size, files)
         report.update(student=str(student), replaced=replaced,
+                      image_size=net.meta['image_size'],
                       student_sha256=facts['student_sha256'])
         _publish(work, out, files, texts, report)
     return report
@@ -110,7 +110,7 @@ def export_student(student: StrPath,
 
 @contextlib.contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder in a folder, which is made, and goes on a failure."""
+    """Make a folder and yield one in it; both are removed on a failure."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -124,65 +124,65 @@ def _work_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def _with_own_scales(target: Target, net: nn.Module, size: int,
-                     images: Any) -> Target:
-    """Take the student's scales where nobody says what else to take."""
-    settings = target.settings.get('quantization_config', {})
-    if target.precision != 'int8' or images or settings.get('images') \
-            or settings.get('scales'):
-        return target
-    scales = student_scales(net, size)
-    return target if scales is None else dataclasses.replace(
-        target, settings=dict(target.settings, quantization_config=dict(
-            settings, scales=scales)))
-
-
-def _calibration(target: Target, size: int, images: Any,
-                 channels: int) -> list:
-    """Return inputs of the model to calibrate on, if any are needed."""
-    settings = target.settings.get('quantization_config', {})
-    if target.precision != 'int8' or settings.get('scales'):
-        return []  # nothing to learn from images
+def _calibrated(target: Target, net: nn.Module, size: int, images: Any,
+                channels: int) -> tuple[Target, list]:
+    """Return a target with the student's scales, or calibration inputs."""
+    if target.precision != 'int8':
+        return target, []
+    settings = check_settings(target.settings.get('quantization_config'))
     images = images or settings.get('images')
-    if not images:
+    if settings['scales']:
+        return target, []
+    if images:
+        inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES,
+                                            channels)]
+        return target, [to_levels(x) for x in inputs] if target.uint8 \
+            else inputs
+    scales = student_scales(net, size)
+    if scales is None:
         raise ValueError(
-            'int8 needs images to calibrate on, since the student did not '
-            'learn in 8 bits: give a folder of training '
-            "images of the student's source domain (--calibration FOLDER, or "
+            'int8 needs images to calibrate on, since the student was not '
+            'trained in 8 bits: give a folder of training images of the '
+            "student's source domain (--calibration FOLDER, or "
             'backend_config.quantization_config.images)')
-    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES,
-                                        channels)]
-    return [to_levels(x) for x in inputs] if target.uint8 else inputs
+    return dataclasses.replace(target, settings=dict(
+        target.settings, quantization_config=dict(settings, scales=scales))
+    ), []
 
 
-def _write_proved(job: Job, backend: Backend, samples: list,
-                  tolerance: Optional[float]) -> dict:
-    """Write a model that equals the network, with staged norms if need be.
+def _write_verified(job: Job, form: Format, samples: list,
+                    tolerance: Optional[float]) -> dict:
+    """Write a model that equals the network.
 
-    The runtime's own instance norm is what other tools recognise. It stays
-    where the size is fixed and it is precise enough at this size. Lower
-    precisions are made from what was proved in single precision.
+    The runtime's own instance norm is what other tools recognise. It is kept
+    if the size is fixed and it is precise enough at this size; else norms
+    are written out. Lower precisions are made from the verified file in
+    single precision.
     """
-    parent = dataclasses.replace(
-        job, target=dataclasses.replace(job.target, precision='fp32'))
-    lowered = job.target.precision != 'fp32'
-    allowed = limits('fp32', job.target.uint8, None if lowered else tolerance)
-    for kind, net in _variants(job, backend).items():
-        variant = dataclasses.replace(parent, net=net)
+    target = job.target
+    lowered = target.precision != 'fp32'
+
+    def verified(net: nn.Module, precision: str) -> dict:
+        form.write(dataclasses.replace(job, net=net, target=(
+            dataclasses.replace(target, precision=precision))))
+        model = open_model(job.file(form.suffixes[0]), form.runtime or None,
+                           torch.get_num_threads(), trust=True)
+        own = tolerance if precision == target.precision else None
+        return compare(job.net, model.run, samples,
+                       limits(precision, target.uint8, own),
+                       f'{model.runtime} {model.version} CPU', target.uint8)
+
+    variants = _variants(job, form)
+    for index, (kind, net) in enumerate(variants.items(), 1):
         try:
-            report = _proved(variant, backend, samples, allowed, job.net)
+            report = verified(net, 'fp32')
             break
-        except ParityError as error:
-            failure = error
-    else:
-        raise failure
+        except ParityError:
+            if index == len(variants):
+                raise
     if lowered:
         before = {key: report[key] for key in ('max_abs', 'psnr', 'ssim')}
-        variant = dataclasses.replace(job, net=net)
-        allowed = limits(job.target.precision, job.target.uint8, tolerance)
-        report = _proved(variant, backend, samples, allowed, job.net)
-        report['parent'] = before
-    target = job.target
+        report = dict(verified(net, target.precision), parent=before)
     return dict(report, backend=target.backend, precision=target.precision,
                 instance_norm=kind, size=job.size,
                 size_multiple=job.multiple, dynamic=target.dynamic,
@@ -192,27 +192,17 @@ def _write_proved(job: Job, backend: Backend, samples: list,
                 domain=job.net.meta['domain'])
 
 
-def _variants(job: Job, backend: Backend) -> dict[Optional[str], nn.Module]:
-    """Return the forms of the network to try, the preferred one first."""
+def _variants(job: Job, form: Format) -> dict[Optional[str], nn.Module]:
+    """Return the variants of the network to try, the preferred one first."""
     net = job.net
     if not has_instance_norms(net):
         return {None: net}
-    if not backend.coarse_sums:
+    if not form.coarse_sums:
         return dict(fused=net)
     free = job.target.dynamic
     staged = dict(staged=stage_norms(
         net, fenced=free and job.target.precision == 'int8'))
     return staged if free else dict(fused=net, **staged)
-
-
-def _proved(job: Job, backend: Backend, samples: list, allowed: Limits,
-            net: nn.Module) -> dict:
-    """Write a model and compare it with the network."""
-    backend.write(job)
-    model = open_model(job.file(backend.suffixes[0]), backend.runtime,
-                       torch.get_num_threads(), trust=True)
-    return compare(net, model.run, samples, allowed,
-                   f'{model.runtime} {model.version} CPU', job.target.uint8)
 
 
 def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
@@ -225,7 +215,7 @@ def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
     (work / RECORD).write_text(json.dumps(report, indent=2) + '\n')
     for name in [*names, RECORD]:
         os.replace(work / name, out / name)
-    (out / LOSS).unlink(missing_ok=True)  # it spoke of the earlier export
+    (out / LOSS).unlink(missing_ok=True)  # it is about the earlier export
 
 
 def checked_size(size: Optional[int], meta: dict) -> int:
@@ -250,17 +240,20 @@ def checked_size(size: Optional[int], meta: dict) -> int:
     return size
 
 
-def _other_student(out: Path, backend: Backend,
-                   sha256: str) -> Optional[str]:
+def _files(form: Format) -> list[str]:
+    """Return the names of the model's files, the one to open first."""
+    return [f'{STEM}{suffix}' for suffix in form.suffixes + form.optional]
+
+
+def _other_student(out: Path, form: Format, sha256: str) -> Optional[str]:
     """Return whose export would be replaced; refuse files not ours."""
     record, loss = _record(out / RECORD), _record(out / LOSS)
-    written = [*(f'{STEM}{suffix}' for suffix in
-                 backend.suffixes + backend.optional), *TEXTS, RECORD, LOSS]
+    written = [*_files(form), *TEXTS, RECORD, LOSS]
     ours = {name for name, digest in record.get('files', {}).items()
             if (out / name).is_file() and sha256_of(out / name) == digest}
-    foreign = [name for name in written if (out / name).exists()
-               and name not in ours and not (name == RECORD and record)
-               and not (name == LOSS and loss)]
+    ours |= {name for name, held in ((RECORD, record), (LOSS, loss)) if held}
+    foreign = [name for name in written
+               if (out / name).exists() and name not in ours]
     left = sorted(ours - set(written))
     if foreign:
         raise FileExistsError(
@@ -276,7 +269,7 @@ def _other_student(out: Path, backend: Backend,
 
 
 def _record(path: Path) -> dict:
-    """Read what an earlier export says of itself; nothing if not ours."""
+    """Read the record of an earlier export; nothing if it is not ours."""
     try:
         record = json.loads(path.read_text())
         return record if 'student_sha256' in record else {}

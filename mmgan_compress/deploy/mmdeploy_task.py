@@ -27,10 +27,10 @@ from torch import Tensor
 from ..datasets import pictures
 from ..datasets.images import read_image
 from ..models.student import load_student
+from .formats import FORMATS
 from .graph import prepare
 from .instance_norm import stage_norms
 from .targets import TASK, Target, read_target
-from .exporters import BACKENDS
 
 if TASK not in [task.value for task in Task]:
     extend_enum(Task, 'IMAGE_TRANSLATION', TASK)
@@ -134,7 +134,7 @@ class ImageTranslation(BaseTask):
             raise ValueError('expected a student file as the checkpoint')
         net = load_student(model_checkpoint)
         side = net.meta['image_size']
-        if BACKENDS[self.target.backend].coarse_sums:
+        if FORMATS[self.target.backend].coarse_sums:
             # no proof follows that would choose the operator where it is fine
             net = stage_norms(net)
         return TestForm(prepare(net, side)).to(self.device).eval()

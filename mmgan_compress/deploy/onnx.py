@@ -1,9 +1,9 @@
-"""Writing of ONNX, the common first step of most runtimes."""
+"""Writing of ONNX, and the example inputs that torch's exporters need."""
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Union
 
@@ -13,6 +13,7 @@ import torch.nn as nn
 from ..core.channels import image_channels
 from ..datasets.images import MIN_SIDE
 from .graph import Pictures, prepare
+from .scales import to_integers
 
 OPSET = 18  # the lowest that torch's exporter writes without a conversion
 
@@ -25,7 +26,8 @@ def write_onnx(net: nn.Module,
                uint8: bool = False,
                opset: int = OPSET,
                names: Sequence[str] = ('input', 'output'),
-               phases: bool = False) -> None:
+               phases: bool = False,
+               scales: Optional[Mapping[str, dict]] = None) -> None:
     """Write a network as ONNX.
 
     Args:
@@ -39,12 +41,16 @@ def write_onnx(net: nn.Module,
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
         phases (bool): Lay convolutions to few channels out for processors,
-            where no side is odd (see ``phases.py``).
+            where no side is odd (see ``pixel_shuffle.py``).
+        scales (Mapping[str, dict] | None): Of layers that compute in 8 bits
+            (see ``scales.py``).
 
     Raises:
-        ValueError: If a part of the network is in train mode.
+        KeyError: If there are scales of a layer that is not there.
+        ValueError: If a part of the network is in train mode, or the number
+            of scales is not that of the filters.
     """
-    net, image, free = traceable(net, size, multiple, uint8, phases)
+    net, image, free = traceable(net, size, multiple, uint8, phases, scales)
     with silenced():
         program = torch.onnx.export(
             net, (image, ), dynamo=True, opset_version=opset,
@@ -55,11 +61,15 @@ def write_onnx(net: nn.Module,
 
 
 def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
-              uint8: bool = False, phases: bool = False) -> tuple:
+              uint8: bool = False, phases: bool = False,
+              scales: Optional[Mapping[str, dict]] = None,
+              transposed: bool = True) -> tuple:
     """Return what torch's exporters need.
 
     Args:
-        net, size, multiple, uint8, phases: As for :func:`write_onnx`.
+        net, size, multiple, uint8, phases, scales: As for
+            :func:`write_onnx`.
+        transposed (bool): As for ``scales.to_integers``.
 
     Returns:
         tuple: The network to export, an example of its input, and its
@@ -67,6 +77,7 @@ def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
     """
     channels = image_channels(net)
     net = prepare(net, size, phases and (multiple or size) % 2 == 0)
+    to_integers(net, scales or {}, transposed)
     if multiple is None:
         batch, side, free = 1, size, None
     else:
@@ -91,7 +102,7 @@ def _free_dims(multiple: int, first: int) -> dict:
 
 @contextlib.contextmanager
 def silenced():
-    """Keep the exporter's progress to itself; its errors are exceptions."""
+    """Hide the exporter's progress; its errors are exceptions."""
     loggers = [logging.getLogger(name) for name in
                ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')]
     levels = [logger.level for logger in loggers]

@@ -1,22 +1,25 @@
-"""Quantization with scales that a student brings along.
+"""Convolutions that compute in 8 bits, by the scales of each layer.
 
-The format is described in ``models/quantization.py``: what was trained or
-calibrated is what the file computes, up to the order of float sums.
+``models/quantization.py`` describes the format of scales. What was trained or
+calibrated is what an exported file computes, up to the order of float sums:
+the operators are those of torch's own quantization, which the exporter of
+ONNX and inductor know.
 """
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Optional
 
 import numpy as np
+import torch
+import torch.ao.quantization.fx  # noqa: F401  registers quantized_decomposed
 import torch.nn as nn
+from torch import Tensor
 
-from ..compat import require
 from ..core.layers import find_layer
 from ..core.processors import TOPS, VNNI
 from .graph import prepare
-from .pixel_shuffle import PHASES
+from .pixel_shuffle import PHASES, PhasedConv
 
-LAYERS = ('Conv', 'ConvTranspose')
+LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -36,14 +39,13 @@ def student_scales(net: nn.Module, size: int) -> Optional[dict[str, dict]]:
 
 
 def to_exported(scales: Mapping[str, dict], net: nn.Module,
-                exported: nn.Module, back: bool = False) -> dict[str, dict]:
-    """Carry scales of weights over to those with batch norms folded in.
+                exported: nn.Module) -> dict[str, dict]:
+    """Convert scales of weights to those with batch norms folded in.
 
     Args:
         scales (Mapping[str, dict]): By layer.
         net (nn.Module): Network whose weights they are for.
         exported (nn.Module): What ``deploy.graph.prepare`` made of it.
-        back (bool): The other way round.
 
     Returns:
         dict[str, dict]: By layer, with a scale for each filter.
@@ -51,17 +53,13 @@ def to_exported(scales: Mapping[str, dict], net: nn.Module,
     Raises:
         KeyError: If there is no such layer; names the nearest ones.
     """
-    moved = {}
-    for name, entry in scales.items():
-        layer = find_layer(net, name)
-        factor = _factors(layer, find_layer(exported, name))
-        weight = np.array(entry['weight']) * (1 / factor if back else factor)
-        moved[name] = dict(entry, weight=weight.tolist())
-    return moved
+    return {name: dict(entry, weight=(np.array(entry['weight']) * _factors(
+        find_layer(net, name), find_layer(exported, name))).tolist())
+            for name, entry in scales.items()}
 
 
 def _factors(layer: nn.Module, folded: nn.Module) -> np.ndarray:
-    """Return by how much each filter was scaled."""
+    """Return by how much the fold scaled each filter."""
     before, after = (
         one.weight.detach().double().transpose(0, int(layer.transposed))
         .flatten(1).numpy() for one in (layer, folded))
@@ -81,123 +79,99 @@ def layer_names(model: Any) -> dict[str, str]:
     Returns:
         dict[str, str]: Name of the layer in torch, by name of the node.
     """
-    return {node.name: node.input[1].removeprefix('net.')
-            .removesuffix('.weight')
+    integers = {node.output[0]: node.input[0] for node in model.graph.node
+                if node.op_type == 'DequantizeLinear'}
+    return {node.name: integers.get(node.input[1], node.input[1])
+            .removeprefix('net.').removesuffix('.weight')
             for node in model.graph.node if node.op_type in LAYERS}
 
 
-def unknown_layers(names: Sequence[str], known: Sequence[str]) -> str:
-    """Say which names are nearest to the first unknown one."""
-    near = difflib.get_close_matches(names[0], known, cutoff=0.)
-    return (f'no layer {names[0]!r} to quantize; nearest: '
-            f'{", ".join(map(repr, near))}')
+class IntegerConv(nn.Module):
+    """A convolution whose input, weight and output are rounded to integers.
 
-
-def insert_scales(model: Any, scales: Mapping[str, dict]) -> None:
-    """Let convolutions of an ONNX model compute in 8 bits, in place.
+    Runtimes compute a dequantized input, a dequantized weight and a
+    convolution in integers.
 
     Args:
-        model (ModelProto): In single precision.
-        scales (Mapping[str, dict]): By layer; weights with batch norms
-            folded in (:func:`to_exported`).
+        conv (nn.Module): Convolution in single precision; it is taken over.
+        entry (dict): Its scales, as in ``models/quantization.py``.
+        stored (bool): Store integer weights. If False, the rounded values
+            are stored as floats.
 
     Raises:
-        ValueError: If a layer is not there or has another number of filters.
+        ValueError: If the number of scales is not that of the filters.
     """
-    require('onnx', 'Quantization')
-    names = layer_names(model)
-    unknown = sorted(set(scales) - set(names.values()))
-    if unknown:
-        raise ValueError(unknown_layers(unknown, list(names.values())))
-    graph, writer = model.graph, _Writer(model)
-    nodes = list(graph.node)
-    del graph.node[:]
-    for node in nodes:
-        entry = scales.get(names.get(node.name))
-        if entry is None:
-            graph.node.append(node)
-        else:
-            writer.convolution(node, entry)
-    used = {name for node in graph.node for name in node.input}
-    for tensor in [t for t in graph.initializer if t.name not in used]:
-        graph.initializer.remove(tensor)
 
-
-class _Writer:
-    """Writes convolutions with what quantizes them around them."""
-
-    def __init__(self, model: Any):
-        import onnx
-        self.onnx, self.graph = onnx, model.graph
-        self.floats = {t.name: t for t in model.graph.initializer}
-        self.shuffled = {node.input[0] for node in model.graph.node
-                         if node.op_type == 'DepthToSpace'}
-
-    def convolution(self, node: Any, entry: dict) -> None:
-        """Write a node: Q-DQ in front of it, integers, Q-DQ behind it."""
-        name, data = node.name, node.input[0]
-        weight = self.onnx.numpy_helper.to_array(self.floats[node.input[1]])
-        axis = int(node.op_type == 'ConvTranspose')
-        step = np.array(entry['weight'], np.float32)
-        if node.output[0] in self.shuffled and \
-                step.size * PHASES == weight.shape[axis]:
-            step = step.repeat(PHASES)  # a filter became four
-        if step.size not in (1, weight.shape[axis]):
-            raise ValueError(
-                f'{step.size} scales for the weight of {name}, which has '
-                f'{weight.shape[axis]} filters')
-        step = np.broadcast_to(step, weight.shape[axis]).copy()
-        shape = [1] * weight.ndim
-        shape[axis] = -1
+    def __init__(self, conv: nn.Module, entry: dict, stored: bool = True):
+        super().__init__()
+        self.conv, self.axis, self.stored = conv, int(conv.transposed), stored
+        self.grids = {key: (float(entry[key][0]), int(entry[key][1]), 0, 255,
+                            torch.uint8)
+                      for key in ('input', 'output') if key in entry}
+        step = self._steps(entry)
+        wide = step.view([-1 if axis == self.axis else 1
+                          for axis in range(conv.weight.ndim)])
         top = entry.get('weight_top', TOPS[VNNI])
-        whole = np.clip(np.rint(weight / step.reshape(shape)), -top, top)
-        node.input[1] = self._constant(f'{name}_weight', whole, np.int8, step,
-                                       axis)
-        if 'input' in entry:
-            node.input[0] = self._pair(f'{name}_input', data, entry['input'])
-            # ONNX Runtime adds integers to integers, where it does compute
-            # in them: if the result is quantized, too
-            if len(node.input) > 2 and 'output' in entry:
-                bias = self.onnx.numpy_helper.to_array(
-                    self.floats[node.input[2]])
-                step = step * np.float32(entry['input'][0])
-                node.input[2] = self._constant(
-                    f'{name}_bias', np.rint(bias / step), np.int32, step, 0)
-        result = node.output[0]
-        if 'output' in entry:
-            node.output[0] = f'{name}_float'
-        self.graph.node.append(node)
-        if 'output' in entry:
-            self._pair(f'{name}_output', node.output[0], entry['output'],
-                       result)
+        whole = (conv.weight.detach() / wide).round().clamp(-top, top)
+        if stored:
+            self.register_buffer('weight', whole.to(torch.int8))
+            self.register_buffer('step', step)
+            self.register_buffer('zeros', torch.zeros(len(step),
+                                                      dtype=torch.int64))
+        else:
+            conv.weight.data = whole * wide
 
-    def _tensor(self, name: str, values: np.ndarray) -> str:
-        self.graph.initializer.append(
-            self.onnx.numpy_helper.from_array(values, name))
-        return name
+    def _steps(self, entry: dict) -> Tensor:
+        """Return a scale for each filter."""
+        step = torch.tensor(entry['weight'], dtype=torch.float32)
+        filters = self.conv.weight.shape[self.axis]
+        if isinstance(self.conv, PhasedConv) and \
+                len(step) * PHASES == filters:
+            step = step.repeat_interleave(PHASES)  # a filter became four
+        if len(step) not in (1, filters):
+            raise ValueError(f'{len(step)} scales for a weight of {filters} '
+                             'filters')
+        return step.expand(filters).contiguous()
 
-    def _node(self, kind: str, name: str, inputs: list[str], output: str,
-              **attributes: int) -> str:
-        self.graph.node.append(self.onnx.helper.make_node(
-            kind, inputs, [output], f'{name}_{kind}', **attributes))
-        return output
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) as the convolution does, in 8 bits."""
+        x = self._rounded('input', x)
+        if self.stored:
+            weight = torch.ops.quantized_decomposed.dequantize_per_channel(
+                self.weight, self.step, self.zeros, self.axis, -127, 127,
+                torch.int8)
+            y = torch.func.functional_call(self.conv, {'weight': weight},
+                                           (x, ))
+        else:
+            y = self.conv(x)
+        return self._rounded('output', y)
 
-    def _constant(self, name: str, whole: np.ndarray, kind: type,
-                  step: np.ndarray, axis: int) -> str:
-        """Write integers that are dequantized; return the result's name."""
-        inputs = [self._tensor(f'{name}_whole', whole.astype(kind)),
-                  self._tensor(f'{name}_scale', step),
-                  self._tensor(f'{name}_zero', np.zeros(step.shape, kind))]
-        return self._node('DequantizeLinear', name, inputs, f'{name}_real',
-                          axis=axis)
+    def _rounded(self, key: str, x: Tensor) -> Tensor:
+        if key not in self.grids:
+            return x
+        tools, grid = torch.ops.quantized_decomposed, self.grids[key]
+        return tools.dequantize_per_tensor(
+            tools.quantize_per_tensor(x, *grid), *grid)
 
-    def _pair(self, name: str, data: str, values: Sequence[float],
-              output: Optional[str] = None) -> str:
-        """Write a quantization and its inverse; return the result's name."""
-        scale, zero = values
-        grid = [self._tensor(f'{name}_scale', np.float32(scale).reshape(())),
-                self._tensor(f'{name}_zero', np.uint8(zero).reshape(()))]
-        whole = self._node('QuantizeLinear', name, [data, *grid],
-                           f'{name}_whole')
-        return self._node('DequantizeLinear', name, [whole, *grid],
-                          output or f'{name}_real')
+
+def to_integers(net: nn.Module, scales: Mapping[str, dict],
+                transposed: bool = True) -> None:
+    """Let convolutions of a network compute in 8 bits, in place.
+
+    Args:
+        net (nn.Module): Of ``deploy.graph.prepare``.
+        scales (Mapping[str, dict]): By layer; weights with batch norms
+            folded in.
+        transposed (bool): Whether the runtime has transposed convolutions of
+            integers. Without, these compute in floats with rounded values.
+
+    Raises:
+        KeyError: If there is no such layer; names the nearest ones.
+        ValueError: If the number of scales is not that of the filters.
+    """
+    others = {find_layer(net, name): entry for name, entry in scales.items()}
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if child in others:
+                setattr(parent, name, IntegerConv(
+                    child, others[child], transposed or not child.transposed))

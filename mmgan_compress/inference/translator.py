@@ -17,7 +17,7 @@ from . import video
 from ..core.image_modes import check_image_channels
 from ..core.files import atomic_write
 from ..datasets.images import of_array, read_image, to_array
-from ..deploy.runtimes import check_threads, on_arrays, open_model
+from ..deploy.formats import check_threads, on_arrays, open_model
 from ..models.student import load_student
 from ..models.student_config import LARGEST_SIDE, channels_of
 
@@ -43,7 +43,7 @@ class Translator:
             ``.pt``), the folder of an export, or what ``load_student``
             returned, on any device.
         domain (str | None): Domain to generate, of a student that has two.
-        runtime (str | None): Of ``deploy.runtimes.RUNTIMES``; by the suffix
+        runtime (str | None): Of ``deploy.formats.RUNTIMES``; by the suffix
             if None. ``'openvino'`` reads ``.onnx`` too.
         threads (int | None): How many it may use; the runtime's own choice
             if None.

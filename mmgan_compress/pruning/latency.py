@@ -1,32 +1,29 @@
 """Budgets of measured time: the search by MACs, the check by the clock.
 
-A pruner knows what a network costs in MACs, not how long it takes. So it is
-asked for shares of the MACs, each result is timed in turns with the dense
-network, and the next share follows from what was measured. Few are tried,
-because each is converted for the runtime. What meets the budget is timed
-once more, longer, before it counts: a lucky measurement is not a fast
-network.
+A pruner knows the MACs of a network, not its time. It is asked for shares of
+the MACs; each result is timed in turns with the dense network, and the next
+share follows from that time. A result that meets the budget is timed once
+more, longer: a lucky measurement is not a fast network.
 """
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 import torch.nn as nn
 from tqdm import tqdm
 
 from ..core.channels import image_channels
-from ..deploy.timing import Timing, convert_for_timing, side_by_side
+from ..core.timing import Timing, side_by_side
+from ..deploy.formats import convert_for_timing
 from .base import Compressed
 from .budget import LATENCY, check_limits
 
 TRIALS = 8
-# seconds that the dense network runs for in a first look and in the
-# measurement that counts, and how often at least and at most
-LOOK, PROOF = 1., 3.
-LEAST, MOST = 7, 300
-# how far from its share of MACs a trial may lie: what counts is its time
+# seconds of a first look and of the measurement that counts
+LOOK, PROOF = 1.5, 4.5
+# how far a trial may lie from its share of MACs: only its time counts
 MACS_TOLERANCE = 0.1
 
 
@@ -59,10 +56,12 @@ class LatencyBudget:
             number = 0
         if not 0 < number < math.inf or number > 1 and not self.absolute:
             raise ValueError(
-                f'cannot read the budget {LATENCY}{self.runtime}='
-                f'{self.value}: expected a share above 0 and up to 1, such '
-                'as 0.5, or milliseconds, such as 8ms')
+                f'cannot read the budget {self}: expected a share above 0 '
+                'and up to 1, such as 0.5, or milliseconds, such as 8ms')
         check_limits(self.size, self.tolerance)
+
+    def __str__(self) -> str:
+        return f'{LATENCY}{self.runtime}={self.value}'
 
     @classmethod
     def of(cls, spec: dict) -> 'LatencyBudget':
@@ -90,12 +89,16 @@ class LatencyBudget:
         """Return a budget of MACs that pruners understand."""
         return dict(macs=share, size=self.size, tolerance=MACS_TOLERANCE)
 
-    def ratio(self, times: dict[str, Timing]) -> float:
+    def ratio(self, small: Timing, dense: Timing) -> float:
         """Return measured time over what was asked for; 1 is met."""
-        small, dense = (1e3 * times[name].median
-                        for name in ('small', 'dense'))
-        return small / (self.number if self.absolute
-                        else self.number * dense)
+        wanted = self.number * (1e-3 if self.absolute else dense.median)
+        return small.median / wanted
+
+
+class _Trial(NamedTuple):
+    share: float  # of the MACs
+    ratio: float  # of the time to the budget
+    times: dict[str, Timing]  # of 'small' and 'dense'
 
 
 def meet_latency(prune: Callable[[dict], Compressed], network: nn.Module,
@@ -111,133 +114,99 @@ def meet_latency(prune: Callable[[dict], Compressed], network: nn.Module,
         Compressed: ``summary`` has that of the pruner and ``latency``:
         ``runtime``, ``version``, ``threads`` (None: the runtime's choice),
         ``size``, ``budget``, ``dense_ms``, ``cost_ms`` (medians, measured in
-        turns), both ``p95``, ``repeats`` and ``history``:
+        turns), both ``p95`` and ``iqr``, ``repeats`` and ``history``:
         ``[share of MACs, ms, dense ms]`` of each trial.
 
     Raises:
         ValueError: If no trial meets it; names the nearest.
     """
-    search = _Search(prune, network, budget)
-    with tqdm(desc=f'{LATENCY}{budget.runtime}', unit=' networks') as bar:
-        for _ in range(TRIALS):
-            found = search.step()
-            bar.update()
-            if search.trials:
-                bar.set_postfix_str(
-                    f'{search.trials[-1][0]:.3f} of the budget')
-            if found is not None:
-                break
-    if found is None:
-        search.refuse()
-    return found
+    image = np.zeros((1, image_channels(network), budget.size, budget.size),
+                     np.float32)
 
+    def convert(net):
+        return convert_for_timing(net, budget.size, budget.runtime,
+                                  budget.threads)
 
-class _Search:
-    """The share of MACs whose network takes the time, by secants.
+    def trial(share: float, model, seconds: float) -> _Trial:
+        times = side_by_side(dict(dense=lambda: dense.run(image),
+                                  small=lambda: model.run(image)),
+                             seconds=seconds)
+        return _Trial(share, budget.ratio(**times), times)
 
-    Times are noisy, so no trial rules a side out: the next share is where a
-    line through the trials that came nearest meets the budget.
-    """
-
-    def __init__(self, prune: Callable[[dict], Compressed],
-                 network: nn.Module, budget: LatencyBudget):
-        self.prune, self.budget = prune, budget
-        self.dense = self.convert(network)
-        # its input is the same for all
-        self.image = np.zeros((1, image_channels(network), budget.size,
-                               budget.size), np.float32)
-        taken = side_by_side(dict(dense=lambda: self.dense.run(self.image)),
-                             repeats=LEAST)['dense']
-        ratio = budget.ratio(dict(dense=taken, small=taken))
-        if ratio < 1 - budget.tolerance:
-            raise ValueError(
-                f'{LATENCY}{budget.runtime}={budget.value}: the dense '
-                f'network takes {1e3 * taken.median:.3f} ms, which is less '
-                'already')
-        self.seconds = taken.median
-        self.share, self.least, self.problem = 1 / ratio, 0., None
-        self.trials: list[tuple] = []  # time over budget, share, times
-
-    def convert(self, network: nn.Module):
-        """Open a network in the runtime."""
-        return convert_for_timing(network, self.budget.size,
-                                  self.budget.runtime, self.budget.threads)
-
-    def time(self, model, seconds: float) -> dict[str, Timing]:
-        """Time a model and the dense one in turns, for some seconds."""
-        repeats = int(min(max(seconds / self.seconds, LEAST), MOST))
-        return side_by_side(dict(dense=lambda: self.dense.run(self.image),
-                                 small=lambda: model.run(self.image)),
-                            repeats=repeats)
-
-    def step(self) -> Optional[Compressed]:
-        """Try a share; return what meets the budget."""
-        share = self.share
+    dense = convert(network)
+    taken = side_by_side(dict(dense=lambda: dense.run(image)))['dense']
+    ratio = budget.ratio(taken, taken)
+    if ratio < 1 - budget.tolerance:
+        raise ValueError(f'{budget}: the dense network takes '
+                         f'{1e3 * taken.median:.3f} ms, which is less '
+                         'already')
+    share, least, problem = 1 / ratio, 0., None
+    trials: list[_Trial] = []
+    for _ in tqdm(range(TRIALS), desc=str(budget), unit=' networks'):
         try:
-            small = self.prune(self.budget.macs(share))
+            small = prune(budget.macs(share))
         except ValueError as error:  # the pruner does not go so low
-            self.least, self.problem = share, error
-            self.share = (share + min((t[1] for t in self.trials),
-                                      default=1.)) / 2
-            return None
-        model = self.convert(small.network)
-        times = self.time(model, LOOK)
-        met = self.near(times)
+            least, problem = share, error
+            share = (share + min((t.share for t in trials), default=1.)) / 2
+            continue
+        model = convert(small.network)
+        for seconds in (LOOK, PROOF):
+            found = trial(share, model, seconds)
+            met = abs(found.ratio - 1) <= budget.tolerance
+            if not met:
+                break
+        trials.append(found)
         if met:
-            times = self.time(model, PROOF)
-        self.trials.append((self.budget.ratio(times), share, times))
-        if met and self.near(times):
             return small._replace(summary=dict(
-                small.summary, latency=self.summary(times)))
-        self.share = min(max(self.next_share(),
-                             (self.least + share) / 2 if self.least else 0),
-                         1.)
-        return None
+                small.summary, latency=_summary(budget, dense, trials)))
+        share = min(max(_next_share(trials),
+                        (least + share) / 2 if least else 0), 1.)
+    raise _out_of_reach(budget, trials, problem)
 
-    def next_share(self) -> float:
-        """Return where the trials that came nearest point to."""
-        best = sorted(self.trials, key=lambda t: abs(t[0] - 1))[:3]
-        ratio, share, _ = best[0]
-        slope = 0.
-        if len({t[1] for t in best}) > 1:
-            slope, _ = np.polyfit([t[1] for t in best],
-                                  [t[0] for t in best], 1)
-        if slope * share < 0.1 * ratio:  # noise: as if time were MACs
-            slope = ratio / share
-        step = (1 - ratio) / slope
-        return share + min(max(step, -share / 2), share)
 
-    def near(self, times: dict[str, Timing]) -> bool:
-        """Tell whether a measurement meets the budget."""
-        return abs(self.budget.ratio(times) - 1) <= self.budget.tolerance
+def _next_share(trials: list[_Trial]) -> float:
+    """Return where a line through the nearest trials meets the budget.
 
-    def summary(self, times: dict[str, Timing]) -> dict[str, Any]:
-        """Return what was measured, in plain values."""
-        facts = {f'{name}_{kind}': round(1e3 * value, 4)
-                 for name, key in (('cost', 'small'), ('dense', 'dense'))
-                 for kind, value in (('ms', times[key].median),
-                                     ('p95_ms', times[key].p95))}
-        return dict(
-            runtime=self.dense.runtime, version=self.dense.version,
-            threads=self.budget.threads, size=self.budget.size,
-            budget=str(self.budget.value), repeats=times['small'].repeats,
-            **facts,
-            history=[[share, *(round(1e3 * at[key].median, 4)
-                               for key in ('small', 'dense'))]
-                     for _, share, at in self.trials])
+    Times are noisy, so no trial rules a side out.
+    """
+    best = sorted(trials, key=lambda t: abs(t.ratio - 1))[:3]
+    share, ratio, _ = best[0]
+    slope = 0.
+    if len({t.share for t in best}) > 1:
+        slope, _ = np.polyfit([t.share for t in best],
+                              [t.ratio for t in best], 1)
+    if slope * share < 0.1 * ratio:  # noise: as if time were MACs
+        slope = ratio / share
+    return share + min(max((1 - ratio) / slope, -share / 2), share)
 
-    def refuse(self):
-        """Name the nearest of the trials."""
-        asked = f'{LATENCY}{self.budget.runtime}={self.budget.value}'
-        if not self.trials:
-            raise ValueError(f'{asked}: {self.problem}') from self.problem
-        _, share, times = min(self.trials, key=lambda t: abs(t[0] - 1))
-        small, dense = (1e3 * times[key].median
-                        for key in ('small', 'dense'))
-        raise ValueError(
-            f'no network within {self.budget.tolerance:.1%} of {asked} at '
-            f'{self.budget.size} pixels: the nearest reachable of '
-            f'{len(self.trials)} measured has {small:.3f} ms '
-            f'({small / dense:.4f} of the dense network), with '
-            f'{share:.4f} of the MACs. Ask for that, widen the tolerance, or '
-            'measure on a machine that does nothing else')
+
+def _summary(budget: LatencyBudget, dense, trials: list[_Trial]) -> dict:
+    """Return what was measured, in plain values."""
+    times = trials[-1].times
+    facts = {f'{name}_{kind}': round(1e3 * value, 4)
+             for name, key in (('cost', 'small'), ('dense', 'dense'))
+             for kind, value in (('ms', times[key].median),
+                                 ('p95_ms', times[key].p95),
+                                 ('iqr_ms', times[key].iqr))}
+    return dict(
+        runtime=dense.runtime, version=dense.version, threads=budget.threads,
+        size=budget.size, budget=str(budget.value),
+        repeats=times['small'].repeats, **facts,
+        history=[[share, *(round(1e3 * at[key].median, 4)
+                           for key in ('small', 'dense'))]
+                 for share, _, at in trials])
+
+
+def _out_of_reach(budget: LatencyBudget, trials: list[_Trial],
+                  problem: Optional[ValueError]) -> ValueError:
+    """Return the error that names the nearest of the trials."""
+    if not trials:
+        return ValueError(f'{budget}: {problem}')
+    share, _, times = min(trials, key=lambda t: abs(t.ratio - 1))
+    small, dense = (1e3 * times[key].median for key in ('small', 'dense'))
+    return ValueError(
+        f'no network within {budget.tolerance:.1%} of {budget} at '
+        f'{budget.size} pixels: the nearest reachable of {len(trials)} '
+        f'measured has {small:.3f} ms ({small / dense:.4f} of the dense '
+        f'network), with {share:.4f} of the MACs. Ask for that, widen the '
+        'tolerance, or measure on a machine that does nothing else')

@@ -11,7 +11,8 @@ import torch.nn as nn
 
 from ..core.channels import channel_map, image_channels
 from ..core.complexity import count_macs, count_params
-from ..deploy.timing import convert_for_timing, side_by_side
+from ..core.timing import side_by_side
+from ..deploy.formats import convert_for_timing
 
 HEAD = ('channels', 'params (k)', 'MACs (M)', "MACs, papers' (M)", 'ms')
 REST = 'layers without parameters'

@@ -1,9 +1,9 @@
 """Quantizers: a student in, the scales or choices of its int8 file out.
 
-A quantizer says what ``deploy/quantize_onnx.py`` shall do, so that one
-exporter writes, checks and compares the files of all of them. Training with
-quantization is a hook (``engine/hooks/quantization.py``); what it learnt
-is in the student file, and ``StudentScales`` takes it from there.
+A quantizer returns settings for ``deploy/quantize_onnx.py``, so that one
+exporter writes, checks and compares the files of all quantizers. Training
+with quantization is a hook (``engine/hooks/quantization.py``); its scales are
+in the student file, and ``StudentScales`` reads them there.
 """
 import logging
 import tempfile
@@ -16,18 +16,17 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.complexity import count_macs
 from ..core.logging import quiet
 from ..core.processors import ANY
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
-from ..deploy.quantize_onnx import NORMS
 from ..deploy.scales import student_scales
-from ..deploy.sensitivity import rank
-from ..models.quantization import (SENSITIVE, layers_to_quantize,
+from ..models.quantization import (NORMS, SENSITIVE, layers_to_quantize,
                                    nni_scales, nni_settings)
-from ..registry import QUANTIZERS
 from ..pruning.channel_pruner import check_choice
-
+from ..registry import QUANTIZERS
+from .sensitivity import rank
 
 # of ONNX Runtime's CalibrationMethod
 METHODS = ('MinMax', 'Entropy', 'Percentile', 'Distribution')
@@ -44,27 +43,57 @@ class Plan(NamedTuple):
     summary: dict
 
 
+class Quantizer:
+    """Base of quantizers, and the interface of a new one.
+
+    Attributes:
+        calibrates (bool): Whether it needs images.
+        needs (tuple[str, ...]): Modules that must be installed.
+    """
+    calibrates = True
+    needs: tuple[str, ...] = ()
+
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
+             processor: str = ANY) -> Plan:
+        """Find the settings of the int8 file.
+
+        Args:
+            net (nn.Module): Of ``load_student``; it stays as it is.
+            inputs (Sequence[ndarray]): (1, C, H, W) in [-1, 1]; one of
+                zeros, for its size, if ``calibrates`` is False.
+            processor (str): Of ``core.processors.TOPS``.
+
+        Raises:
+            ValueError: If a layer to skip is not there, or what is asked
+                for is out of reach.
+            ImportError: If a library is not installed.
+        """
+        raise NotImplementedError
+
+
 @QUANTIZERS.register_module()
-class ORTStatic:
+class ORTStatic(Quantizer):
     """Static quantization by ONNX Runtime, mixed with float where asked.
+
+    With a floor or ``sensitivity``, :meth:`plan` adds ``'layers'``, the error
+    of each, to the summary.
 
     Args:
         skip (Sequence[str]): Layers that stay float: names, also with ``*``,
             ``'first'``, ``'rgb'`` and ``'norms'``.
         psnr_floor (float | None): In dB against single precision, that each
-            calibration image shall have. The layers that cost most for what
-            they save stay float, too.
+            calibration image shall have. The layers with the largest error
+            for the arithmetic that they save stay float, too.
         sensitivity (bool): Measure the error of each layer without a floor.
             Both choose among convolutions.
         per_channel (bool): A scale for each filter, not for a weight.
-        outputs (bool): Quantize what convolutions give, too, and not only
-            what they read; norms follow, and 5 to 8 dB are lost.
+        outputs (bool): Quantize outputs of convolutions too, not only their
+            inputs; norms follow, and 5 to 8 dB are lost.
         method (str): How ranges are found, of ``METHODS``.
 
     Raises:
         ValueError: If a setting is unknown, or two do not go together.
     """
-    calibrates = True
 
     def __init__(self, skip: Sequence[str] = SENSITIVE,
                  psnr_floor: Optional[float] = None,
@@ -79,54 +108,37 @@ class ORTStatic:
                              outputs=outputs, method=method)
         self.psnr_floor, self.sensitivity = psnr_floor, sensitivity
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
-             processor: str = ANY) -> Plan:
-        """Choose the layers.
-
-        Args:
-            net (nn.Module): Of ``load_student``.
-            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
-            processor (str): Of ``core.processors.TOPS``.
-
-        Returns:
-            Plan: With ``'layers'``, the error of each, in the summary.
-
-        Raises:
-            ValueError: If a layer to skip is not there or the floor is out
-                of reach.
-        """
+    def plan(self, net, inputs, processor=ANY):
         if self.psnr_floor is None and not self.sensitivity:
             return Plan(self.settings, {})
         onnx = require('onnx', 'Quantization')
+        shape = inputs[0].shape
+        macs = {row.name: row.macs for row in
+                count_macs(prepare(net, shape[-1]), shape).layers}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, 'fp32.onnx')
-            write_onnx(net, path, inputs[0].shape[-1], {})
-            rows = rank(onnx.load(str(path)), inputs,
-                        dict(self.settings, psnr_floor=self.psnr_floor,
-                             processor=processor))
-        rest = [row.layer for row in rows if not row.int8]
+            write_onnx(net, path, shape[-1], {})
+            rows = rank(onnx.load(str(path)), inputs, macs,
+                        dict(self.settings, processor=processor),
+                        self.psnr_floor)
+        total = max(sum(row.macs for row in rows), 1)
         summary = dict(
             psnr_floor=self.psnr_floor, set_psnr=rows[0].set_psnr,
-            int8_share_of_macs=_share(rows),
+            int8_share_of_macs=round(
+                sum(row.macs for row in rows if row.int8) / total, 4),
             layers=[dict(layer=row.layer, psnr=row.psnr, macs=row.macs,
                          int8=row.int8) for row in rows])
+        rest = [row.layer for row in rows if not row.int8]
         return Plan(dict(self.settings, skip=[*self.settings['skip'], *rest]),
                     summary)
 
 
-def _share(rows: Sequence) -> float:
-    """Return the share of the ranked layers' arithmetic in integers."""
-    total = sum(row.macs for row in rows)
-    return round(sum(row.macs for row in rows if row.int8) / max(total, 1), 4)
-
-
-class _Scales:
-    """A quantizer that finds the scales itself.
+class _Scales(Quantizer):
+    """A quantizer that finds the scales itself, for any processor.
 
     Args:
         skip (Sequence[str]): As of :class:`ORTStatic`; norms are float.
     """
-    calibrates = True
 
     def __init__(self, skip: Sequence[str] = SENSITIVE):
         if NORMS not in skip:
@@ -134,19 +146,7 @@ class _Scales:
                              f"leaves norms in float, add '{NORMS}'")
         self.skip = list(skip)
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
-             processor: str = ANY) -> Plan:
-        """Find the scales.
-
-        Args:
-            net (nn.Module): Of ``load_student``; it stays as it is.
-            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
-            processor (str): Ranges do not depend on it.
-
-        Raises:
-            ValueError: If a layer to skip is not there.
-            ImportError: If the library is not installed.
-        """
+    def plan(self, net, inputs, processor=ANY):
         ready = prepare(net, inputs[0].shape[-1])
         layers = layers_to_quantize(ready, self.skip)
         scales = self.scales(ready, layers, [torch.from_numpy(x)
@@ -266,22 +266,11 @@ def pt2e_scales(graph: nn.Module) -> dict[str, dict]:
 
 
 @QUANTIZERS.register_module()
-class StudentScales:
-    """The scales that a student learnt, or was calibrated with."""
+class StudentScales(Quantizer):
+    """The scales that a student was trained or calibrated with."""
     calibrates = False
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
-             processor: str = ANY) -> Plan:
-        """Read the student's scales.
-
-        Args:
-            net (nn.Module): Of ``load_student``.
-            inputs (Sequence[ndarray]): One input, for its size.
-            processor (str): What was learnt does not depend on it.
-
-        Raises:
-            ValueError: If it has none.
-        """
+    def plan(self, net, inputs, processor=ANY):
         scales = student_scales(net, inputs[0].shape[-1])
         if scales is None:
             raise ValueError(

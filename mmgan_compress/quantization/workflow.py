@@ -13,14 +13,13 @@ from torch import Tensor
 from ..compat import require
 from ..core.files import write_text
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
+from ..deploy.formats import check_target, open_model
+from ..deploy.targets import Target
 from ..deploy.verify import (difference, from_levels, real_inputs, similarity,
                              to_levels)
-from ..deploy.runtimes import open_model
-from ..deploy.targets import Target
-from ..deploy.exporters import check_target
-from ..registry import QUANTIZERS
 from ..models.student import load_student
 from ..models.student_config import channels_of
+from ..registry import QUANTIZERS
 
 LOWERED = Target(precision='int8')
 # inputs of export_student that are no real images
@@ -64,7 +63,7 @@ def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
     check_target(target)
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
-    size = size or target.size or net.meta['image_size']
+    size = size or net.meta['image_size']
     inputs = _inputs(method, size, calibration, channels_of(net.meta)[0])
     plan = method.plan(net, inputs, target.processor)
     target = dataclasses.replace(target, settings=dict(

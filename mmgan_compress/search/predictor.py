@@ -15,11 +15,11 @@ from typing import Any, Optional
 import numpy as np
 from tqdm import tqdm
 
-from ..pruning.latency import LEAST, MOST
 from ..pruning.subnetwork import subnet
 from ..core.channels import image_channels
 from ..core.search_space import Configuration
-from ..deploy.timing import Timing, convert_for_timing, side_by_side
+from ..core.timing import Timing, side_by_side
+from ..deploy.formats import convert_for_timing
 from ..models.supernet import SuperNet
 
 PENALTIES = np.logspace(-3, 4, 15)
@@ -177,13 +177,10 @@ def measure_subnets(supernet: SuperNet,
     image = np.zeros((1, image_channels(supernet), size, size), np.float32)
     runs = {str(i): lambda model=model: model.run(image)
             for i, model in enumerate(models)}
-    look = side_by_side(runs, warmup=1, repeats=1)
-    once = sum(timing.median for timing in look.values())
-    repeats = int(min(max(SECONDS / once, LEAST), MOST))
-    timings = side_by_side(runs, repeats=repeats)
-    return list(timings.values()), dict(
+    timings = list(side_by_side(runs, seconds=SECONDS).values())
+    return timings, dict(
         runtime=runtime, version=models[0].version, threads=threads,
-        size=size, networks=len(models), repeats=repeats)
+        size=size, networks=len(models), repeats=timings[0].repeats)
 
 
 def fit_predictor(supernet: SuperNet, macs_of, count: int, size: int,

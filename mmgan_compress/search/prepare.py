@@ -10,7 +10,7 @@ from mmengine.config import Config
 from ..core.files import refuse_taken
 from ..core.search_space import read_configuration
 from ..datasets.fetch import sha256_of
-from ..deploy.timing import convert_for_timing
+from ..deploy.formats import convert_for_timing
 from ..models.supernet import SuperNet
 from ..pruning.budget import LATENCY
 from ..pruning.subnetwork import subnet

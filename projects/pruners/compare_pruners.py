@@ -177,7 +177,8 @@ def measure(students: dict[str, Path], results: dict[str, dict],
     import numpy as np
 
     from mmgan_compress.demo import SIZE
-    from mmgan_compress.deploy.timing import convert_for_timing, side_by_side
+    from mmgan_compress.core.timing import side_by_side
+    from mmgan_compress.deploy.formats import convert_for_timing
     from mmgan_compress.models.student import load_student
     models = {
         (name, runtime): convert_for_timing(load_student(path), SIZE,

@@ -13,7 +13,7 @@ from mmgan_compress.benchmark.candidates import (Candidate, convert,
                                                  network_facts)
 from mmgan_compress.benchmark.machine import check_same, machine_facts
 from mmgan_compress.benchmark.workers import measure
-from mmgan_compress.deploy.timing import Timing
+from mmgan_compress.core.timing import Timing
 
 MACHINE = dict(cpu='Abacus', cores=2, os='Linux x86_64', python='3.11.7',
                versions=dict(torch='2.13.0'), threads=2, size=256, load=0.1)
@@ -39,7 +39,7 @@ def figures(student_ms=2., machine=MACHINE):
     times = [10., student_ms, None, 100.]
     results = [
         dict(reason='a | b\nc') if ms is None else dict(
-            picture=Timing(ms / 1e3, 1.5 * ms / 1e3, 5),
+            picture=Timing(ms / 1e3, 1.5 * ms / 1e3, 5, 1e-4),
             network=Timing(0.9 * ms / 1e3, ms / 1e3, 5), memory=3 * 2**20)
         for ms in times]
     networks = {'small': dict(params=1000, macs=2**29 // 10),
@@ -57,7 +57,7 @@ def test_ratios_and_floor():
     assert rows[1]['over_floor'] == pytest.approx(4)
     assert rows[1]['images_per_s'] == pytest.approx(500)
     assert rows[1]['picture'] == pytest.approx(
-        dict(median_ms=2, p95_ms=3, repeats=5))
+        dict(median_ms=2, p95_ms=3, iqr_ms=0.1, repeats=5))
     assert rows[1]['network_alone']['median_ms'] == pytest.approx(1.8)
     assert rows[1]['memory_mb'] == pytest.approx(3)
 
@@ -69,8 +69,8 @@ def test_markdown_and_files(tmp_path):
         'benchmark.json', 'benchmark.md', 'benchmark.png']
     assert json.loads(paths[0].read_text()) == found == report.read(paths[0])
     lines = paths[1].read_text().splitlines()
-    assert lines[3] == ('| small | ncnn | fp32 | 2 | 3 | 1.8 | 500 | 3 | 100 '
-                        '| 50.0x | 4.00x |')
+    assert lines[3] == ('| small | ncnn | fp32 | 2 | 5% | 3 | 1.8 | 500 | 3 | '
+                        '100 | 50.0x | 4.00x |')
     # no candidate is left out, and its reason keeps to its cell
     assert lines[4].startswith('| small | ncnn | int8 | not measured: a / b c')
     assert len({line.count('|') for line in lines[:6]}) == 1
@@ -86,6 +86,12 @@ def test_compare_with_an_earlier_run():
     assert text[0].endswith('| before, ms | now / before |')
     assert text[3].endswith('| 2 | 0.50 |')
     assert len({line.count('|') for line in text[:6]}) == 1
+
+
+def test_a_wide_spread_is_said():
+    text = report.to_markdown(figures(student_ms=.5)).splitlines()
+    assert '| 0.5 | 20% (wide) |' in text[3]
+    assert 'wide' not in text[2]
 
 
 @pytest.mark.parametrize('changed', [dict(cpu='Z3'), dict(threads=4),
@@ -123,7 +129,7 @@ def test_what_a_student_learnt_in_8_bits_is_measured(monkeypatch, tmp_path):
         else dict(quantization=dict(zebra={})))
     monkeypatch.setattr(
         'mmgan_compress.benchmark.candidates._convert',
-        lambda candidate, student, target, out, images: asked.append(
+        lambda candidate, student, target, size, out, images: asked.append(
             (student, bool(images['calibration']))))
     both = dict(a='plain', b='learnt')
     for images in (None, PHOTO):
@@ -218,31 +224,26 @@ def test_tool(students, tmp_path):
 
 def test_turns_do_not_overlap(monkeypatch, tmp_path):
     """No process computes while another one is timed."""
-    began, ended = tmp_path / 'began', tmp_path / 'ended'
+    log = tmp_path / 'log'
 
-    def serve(pipe, prepare, args):
-        pipe.send(None)
-        try:
-            while True:
-                pipe.recv()
-                began.open('a').write('x')
-                time.sleep(0.05)
-                ended.open('a').write('x')
-                pipe.send(dict.fromkeys([*workers.LIBRARIES, 'picture',
-                                         'network'], [0.05]))
-        except EOFError:
-            pass
+    def seconds(run):
+        with log.open('a') as file:
+            file.write('(')
+            file.flush()
+            time.sleep(0.05)
+            file.write(')')
+        return [0.05]
 
-    monkeypatch.setattr(workers, '_serve', serve)
+    runs = dict.fromkeys([*workers.LIBRARIES, 'picture', 'network'])
+    monkeypatch.setattr(workers, '_seconds', seconds)
+    monkeypatch.setattr(workers, '_open', _open_none)
+    monkeypatch.setattr(workers, '_runs', runs)
     fork = multiprocessing.get_context('fork')
     monkeypatch.setattr(workers.multiprocessing, 'get_context',
                         lambda _: fork)
-    turn = workers._Worker.turn
-
-    def checked(self, keep):
-        turn(self, keep)
-        assert began.read_text() == ended.read_text()
-
-    monkeypatch.setattr(workers._Worker, 'turn', checked)
     measure([Candidate('a', 'eager', 'fp32')], threads=1, size=64, rounds=2)
-    assert began.stat().st_size == 2 * (workers.WARMUP + 2)
+    assert log.read_text() == '()' * (2 * (workers.WARMUP + 2) * len(runs))
+
+
+def _open_none(prepare, args):
+    return None

@@ -6,6 +6,7 @@ import onnx
 import pytest
 import torch
 import torch.nn as nn
+from onnx_files import write_int8
 from students import refused_by_tool
 from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
@@ -14,9 +15,7 @@ from mmgan_compress.quantization.workflow import (build_quantizer,
 from mmgan_compress.core import processors
 from mmgan_compress.core.processors import ANY, GPU, TOPS, VNNI, has_vnni
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.quantize_onnx import quantize
-from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import Target, read_target
 
 pytestmark = pytest.mark.numerical
@@ -44,11 +43,12 @@ def test_two_products_fit_in_16_bits():
 
 @pytest.mark.parametrize('kind', ['ORTStatic', 'NNIPTQ'])
 def test_weights_of_every_quantizer(kind, student, images, tmp_path):
-    _, net, fp32 = student
+    _, net, _ = student
     out, lost = tmp_path / 'int8.onnx', {}
     for processor in TOPS:
         plan = build_quantizer(dict(type=kind)).plan(net, images, processor)
-        quantize(fp32, out, images, dict(plan.settings, processor=processor))
+        write_int8(net, out, images, dict(plan.settings,
+                                          processor=processor))
         assert set(largest(out)) == {TOPS[processor]}
         lost[processor] = psnr(net, str(out), images)
     assert lost[GPU] - 6 < lost[ANY] < lost[VNNI] == lost[GPU]
@@ -151,8 +151,6 @@ def test_the_largest_sums_do_not_saturate(runtime, tmp_path):
     with torch.no_grad():
         y, top = net(x).numpy(), net[0](x).max().item()
     scales = {'1': dict(weight=[1 / 127], input=[top / 255, 0])}
-    write_onnx(net, tmp_path / 'a.onnx', SIZE, {})
-    quantize(tmp_path / 'a.onnx', tmp_path / 'b.onnx', [],
-             dict(scales=scales))
+    write_int8(net, tmp_path / 'b.onnx', [], dict(scales=scales))
     found = open_model(tmp_path / 'b.onnx', runtime).run(x.numpy())
     np.testing.assert_allclose(found, y, rtol=0.01)

@@ -10,12 +10,12 @@ from students import REPO, expected, make_student, refused_by_tool, run_tool
 
 from mmgan_compress import load_student
 from mmgan_compress.datasets import pictures
-from mmgan_compress.deploy import quantize_onnx, exporters as writers
+from mmgan_compress.deploy import quantize_onnx, formats
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.verify import (Limits, ParityError, compare,
                                           sample_inputs)
-from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import Target, read_target
 
 pytestmark = pytest.mark.numerical
@@ -56,7 +56,7 @@ def test_configs(name):
     for target in (fixed, free):
         assert target.backend == backend
         assert target.precision == (precision or 'fp32')
-        assert writers.check_target(target) is writers.BACKENDS[backend]
+        assert formats.check_target(target) is formats.FORMATS[backend]
 
 
 def test_8_bits_with_free_sides_are_the_same_everywhere(student, tmp_path):

@@ -12,9 +12,8 @@ from mmgan_compress.deploy.instance_norm import stage_norms
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.verify import (Limits, ParityError, compare, limits,
                                           sample_inputs, similarity)
-from mmgan_compress.deploy.runtimes import open_model
-from mmgan_compress.deploy.timing import (convert_for_timing, measure,
-                                          side_by_side)
+from mmgan_compress.deploy.formats import open_model
+from mmgan_compress.deploy.formats import convert_for_timing
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.registry import PRUNERS
 from mmgan_compress.models.student_config import build_generator
@@ -119,18 +118,6 @@ def test_norms_stay_in_single_precision(staged, tmp_path, monkeypatch):
     to_half(tmp_path / 'a.onnx')
     with pytest.raises(ParityError), np.errstate(all='ignore'):
         compare(net, in_half, samples, limits('fp16'), 'onnx')
-
-
-def test_timing():
-    calls = []
-    timings = side_by_side({'a': lambda: calls.append('a'),
-                            'b': lambda: calls.append('b')}, 1, 2)
-    assert ''.join(calls) == 'ababab'
-    assert timings['a'].repeats == 2
-    assert 0 < timings['a'].median <= timings['a'].p95
-    assert measure(lambda: None, 0, 1).repeats == 1
-    with pytest.raises(ValueError, match='at least 1'):
-        measure(lambda: None, 0, 0)
 
 
 @pytest.mark.parametrize('runtime', ['eager', 'onnxruntime', 'openvino'])

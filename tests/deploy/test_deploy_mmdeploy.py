@@ -8,7 +8,7 @@ from PIL import Image
 from students import REPO, expected, make_student
 
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import read_target
 from mmgan_compress.models.student import read_test_config
 
@@ -52,7 +52,9 @@ def test_both_ways_are_the_same(kind, form, students, tmp_path):
     entry, = onnxruntime.InferenceSession(file).get_inputs()
     assert entry.name == 'input'
     y = inference_model(config, deploy, [file], str(image), 'cpu')
-    export_student(path, tmp_path / 'ours', read_target(deploy), images=[])
+    size = 256 if form.startswith('static') else None
+    export_student(path, tmp_path / 'ours', read_target(deploy), size,
+                   images=[])
     picture = Image.open(image)
     if form != 'dynamic':
         assert entry.shape == [1, 3, 256, 256]

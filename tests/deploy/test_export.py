@@ -14,12 +14,12 @@ from students import (MULTIPLE, expected, make_student,
 from mmgan_compress import load_student
 from mmgan_compress.deploy import export as deploy
 from mmgan_compress.deploy import (instance_norm as norms, verify as parity,
-                                   exporters as writers)
+                                   formats)
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.verify import (Limits, ParityError, compare,
                                           sample_inputs)
-from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import Target
 
 pytestmark = pytest.mark.numerical
@@ -192,7 +192,7 @@ def test_tampered_file_fails_and_the_good_one_stays(exported, out,
         onnx.save(model, path)
 
     before = content(out)
-    monkeypatch.setattr(writers, 'write_onnx', tamper)
+    monkeypatch.setattr(formats, 'write_onnx', tamper)
     with pytest.raises(ParityError, match=r'max-abs .*PSNR .* dB') as error:
         export_student(student, out)
     assert error.value.report['max_abs'] > 1e-4
@@ -205,7 +205,7 @@ def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
         raise RuntimeError('no such operator')
 
     before = content(out)
-    monkeypatch.setattr(writers, 'write_onnx', fail)
+    monkeypatch.setattr(formats, 'write_onnx', fail)
     with pytest.raises(RuntimeError, match='no such operator'):
         export_student(exported[0], out)
     assert content(out) == before

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from onnx_files import write_int8
 from students import REPO, make_student
 
 from mmgan_compress import load_student
 from mmgan_compress.quantization.workflow import quantize_student
-from mmgan_compress.deploy import inductor, exporters as writers
+from mmgan_compress.deploy import inductor, formats
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.graph import prepare
-from mmgan_compress.deploy.inductor import (SUFFIX, IntegerConv,
-                                            calibrated_scales, to_integers)
+from mmgan_compress.deploy.inductor import SUFFIX
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.verify import to_levels
 from mmgan_compress.deploy.pixel_shuffle import PhasedConv
-from mmgan_compress.deploy.quantize_onnx import quantize
-from mmgan_compress.deploy.runtimes import open_model
+from mmgan_compress.deploy.quantize_onnx import calibrated_scales, quantize
+from mmgan_compress.deploy.formats import open_model
+from mmgan_compress.deploy.scales import IntegerConv, to_integers
 from mmgan_compress.deploy.targets import Target, read_target
 from mmgan_compress.inference.translator import Translator
 
@@ -66,11 +67,11 @@ def scales(net, images):
 def int8(net, scales, tmp_path_factory):
     """Compile once; return the file."""
     settings = dict(quantization_config=dict(scales=scales))
-    job = writers.Job(net, Target('inductor', 'int8', settings=settings),
+    job = formats.Job(net, Target('inductor', 'int8', settings=settings),
                       SIZE, 4, dict(input_shape='[1, 3, 64, 64]',
                                     made_by='"a" \\ b'),
                       tmp_path_factory.mktemp('int8'))
-    writers.write_inductor(job)
+    formats.FORMATS['inductor'].write(job)
     return job.file(SUFFIX)
 
 
@@ -79,9 +80,7 @@ def psnr(x, y):
 
 
 def onnx_int8(net, scales, folder):
-    write_onnx(net, folder / 'fp32.onnx', SIZE, {})
-    quantize(folder / 'fp32.onnx', folder / 'int8.onnx', [],
-             dict(scales=scales))
+    write_int8(net, folder / 'int8.onnx', [], dict(scales=scales))
     return open_model(folder / 'int8.onnx').run
 
 
@@ -212,9 +211,7 @@ def test_unknown_layer(net):
 
 
 def test_missing_compiler(student, tmp_path, monkeypatch):
-    from torch._inductor import config, cpp_builder
-    cpp_builder.cpp_compiler_search.cache_clear()
-    monkeypatch.setattr(config.cpp, 'cxx', ('/nowhere/c++', ))
+    monkeypatch.setenv('CXX', '/nowhere/c++')
     with pytest.raises(ImportError, match='install g.. or clang'):
         export_student(student, tmp_path / 'out', Target('inductor'))
     assert not [*tmp_path.glob('out/*')]

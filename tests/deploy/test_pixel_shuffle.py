@@ -9,16 +9,16 @@ import torch
 from students import make_model
 from torch import nn
 
-from mmgan_compress.deploy import exporters as writers
+from mmgan_compress.deploy import formats
 from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import traceable, write_onnx
 from mmgan_compress.deploy.verify import from_levels, to_levels
 from mmgan_compress.deploy.pixel_shuffle import PhasedConv, phased
 from mmgan_compress.deploy.quantize_onnx import chosen_nodes, quantize
-from mmgan_compress.deploy.runtimes import open_model
-from mmgan_compress.deploy.scales import insert_scales, layer_names
-from mmgan_compress.deploy.sensitivity import rank
+from mmgan_compress.deploy.formats import open_model
+from mmgan_compress.deploy.scales import layer_names
 from mmgan_compress.deploy.targets import Target
+from mmgan_compress.quantization.sensitivity import rank
 
 pytestmark = pytest.mark.numerical
 
@@ -153,27 +153,27 @@ def test_forms_of_files(multiple, uint8, net, tmp_path):
 @pytest.mark.parametrize('backend', ['torchscript', 'torch-export'])
 @pytest.mark.parametrize('phases', [False, True])
 def test_backends_choose(backend, phases, net, tmp_path, monkeypatch):
-    monkeypatch.setitem(writers.BACKENDS, backend, writers.BACKENDS[
+    monkeypatch.setitem(formats.FORMATS, backend, formats.FORMATS[
         backend]._replace(phases=phases))
-    job = writers.Job(net, Target(backend, dynamic=True), SIZE, 4, {},
+    job = formats.Job(net, Target(backend, dynamic=True), SIZE, 4, {},
                       tmp_path)
     odd = dataclasses.replace(job, multiple=1)
-    assert job.phases is phases and not odd.phases
+    assert job.form[3] is phases and not odd.form[3]
     seen = []
-    monkeypatch.setattr(writers, 'traceable',
-                        lambda *args, real=writers.traceable: seen.append(
+    monkeypatch.setattr(formats, 'traceable',
+                        lambda *args, real=formats.traceable: seen.append(
                             real(*args)) or seen[-1])
-    writers.BACKENDS[backend].write(job)
+    formats.FORMATS[backend].write(job)
     assert (PhasedConv in kinds(seen[0][0])) is phases
     model = open_model(tmp_path / f'end2end'
-                       f'{writers.BACKENDS[backend].suffixes[0]}', trust=True)
+                       f'{formats.FORMATS[backend].suffixes[0]}', trust=True)
     x = torch.rand(3, 3, 40, 36).numpy() * 2 - 1
     np.testing.assert_allclose(model.run(x), call(net, x), atol=1e-4)
 
 
 def test_who_gains():
     """Measured; ncnn is slower, and a GPU has no lanes to fill."""
-    assert {name for name, backend in writers.BACKENDS.items()
+    assert {name for name, backend in formats.FORMATS.items()
             if backend.phases} == {'onnxruntime', 'openvino', 'torchscript',
                                    'torch-export', 'inductor'}
 
@@ -200,7 +200,8 @@ def test_the_rgb_layer_in_8_bits(files, images, tmp_path):
         quantize(file, out, images, dict(skip=['first', 'norms']))
         made.append(run(out, images[0]))
     np.testing.assert_allclose(*made, atol=1e-4)
-    rows = rank(onnx.load(files[1]), images, dict(skip=['first', 'norms']))
+    rows = rank(onnx.load(files[1]), images, {},
+                dict(skip=['first', 'norms']))
     assert RGB in [row.layer for row in rows]
 
 
@@ -210,15 +211,15 @@ def test_scales_that_were_learnt(outputs, net, files, images, tmp_path):
     tops = net.get_submodule(RGB).weight.detach().flatten(1).abs().amax(1)
     entry = dict(weight=(tops / 50).tolist(), input=[0.01, 10], **outputs)
     made = []
-    for file in files:
-        model = onnx.load(file)
-        insert_scales(model, {RGB: entry})
-        onnx.save(model, tmp_path / file.name)
-        made.append(run(tmp_path / file.name, images[0]))
+    for phases in (False, True):
+        path = tmp_path / f'{phases}.onnx'
+        write_onnx(net, path, SIZE, {}, phases=phases, scales={RGB: entry})
+        made.append(run(path, images[0]))
     np.testing.assert_allclose(*made, atol=1e-5)
     assert abs(made[0] - run(files[0], images[0])).max() > 1e-3
     with pytest.raises(ValueError, match='2 scales.*12 filters'):
-        insert_scales(onnx.load(files[1]), {RGB: dict(weight=[1., 1.])})
+        write_onnx(net, path, SIZE, {}, phases=True,
+                   scales={RGB: dict(weight=[1., 1.])})
     with pytest.raises(ValueError, match='8 scales.*32 filters'):
-        insert_scales(onnx.load(files[1]),
-                      {'model.7': dict(weight=[1.] * 8)})
+        write_onnx(net, path, SIZE, {}, phases=True,
+                   scales={'model.7': dict(weight=[1.] * 8)})

@@ -12,7 +12,7 @@ from mmgan_compress.pruning.slicing import difference, masked
 from mmgan_compress.pruning.torch_pruner import prune
 from mmgan_compress.core.channels import resize
 from mmgan_compress.core.complexity import count_macs
-from mmgan_compress.deploy.timing import convert_for_timing
+from mmgan_compress.deploy.formats import convert_for_timing
 
 pytestmark = pytest.mark.numerical
 

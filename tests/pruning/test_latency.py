@@ -9,7 +9,7 @@ from mmgan_compress.pruning.base import Compressed
 from mmgan_compress.pruning.budget import Budget
 from mmgan_compress.pruning.latency import LatencyBudget, meet_latency
 from mmgan_compress.pruning.workflow import read_budgets
-from mmgan_compress.deploy.timing import Timing
+from mmgan_compress.core.timing import Timing
 
 
 class Fake:
@@ -33,7 +33,7 @@ class Fake:
         self.models = [*getattr(self, 'models', []), Model]
         return Model
 
-    def time(self, runs, warmup=3, repeats=9):
+    def time(self, runs, warmup=3, repeats=9, seconds=None):
         shares = dict(dense=1., small=self.models[-1].share)
         self.timed += 1
         noise = self.noise * self.rng.standard_normal()
@@ -78,7 +78,7 @@ def test_a_lucky_measurement_does_not_count(monkeypatch):
     luck = iter([0., 0.5, 0.])
     real = fake.time
 
-    def time(runs, warmup=3, repeats=9):
+    def time(runs, warmup=3, repeats=9, seconds=None):
         fake.noise = 0.
         times = real(runs, warmup, repeats)
         if 'small' in runs and next(luck, 0.):

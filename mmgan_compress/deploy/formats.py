@@ -1,0 +1,550 @@
+"""All formats of exported models: how each is written, opened and run.
+
+============  ============  ==================  ================  ==========
+format        runtime       files               precisions        8-bit input
+============  ============  ==================  ================  ==========
+onnxruntime   onnxruntime   .onnx               fp32, fp16, int8  yes
+openvino      openvino      .xml .bin           fp32, int8        yes
+ncnn          ncnn          .param .bin .json   fp32              no
+tensorrt      onnxruntime   .onnx (.engine)     fp32, fp16, int8  yes
+torchscript   torchscript   .pt                 fp32              yes
+torch-export  torch.export  .pt2                fp32              yes
+inductor      inductor      .aoti.pt2           fp32, int8        yes
+eager         eager         .pth (a student)    fp32              no
+============  ============  ==================  ================  ==========
+
+A new format is two functions and a row of ``FORMATS`` here, and a base config
+in ``configs/deploy/_base_/backends``.
+"""
+import copy
+import io
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Optional, Union
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from ..compat import require
+from ..core.channels import image_channels
+from ..core.processors import VNNI, check_processor, for_processor
+from ..models.student import load_student
+from .fp16 import to_half
+from .inductor import SUFFIX, compile_network, native_files, read_facts
+from .metadata import FACTS, student_facts
+from .onnx import silenced, traceable, write_onnx
+from .quantize_onnx import calibrated_scales, check_settings, quantize
+from .targets import Target
+from .tensorrt import build_engine
+
+STEM = 'end2end'  # mmdeploy's name for models of one piece
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+class OpenModel(NamedTuple):
+    """A model that is ready to run on the CPU.
+
+    Args:
+        runtime (str): Name, of ``RUNTIMES``.
+        version (str): Version of the runtime.
+        facts (dict[str, str]): Metadata of the file (see
+            ``deploy/metadata.py``); empty if it was not made by this package.
+        run (Callable): Maps (N, C, H, W), float32 in [-1, 1] to the
+            same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
+            gives (N, H, W, C), uint8.
+    """
+    runtime: str
+    version: str
+    facts: dict[str, str]
+    run: Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network that is written into a folder.
+
+    Args:
+        net (nn.Module): Generator in eval mode.
+        target (Target): What it shall become.
+        size (int): Side of the images.
+        multiple (int): Size multiple of the network.
+        facts (dict[str, str]): Metadata for the file.
+        folder (Path): Folder to write into.
+        calibration (Sequence[ndarray]): Inputs of the model, for int8.
+    """
+    net: nn.Module
+    target: Target
+    size: int
+    multiple: int
+    facts: dict[str, str]
+    folder: Path
+    calibration: Sequence[np.ndarray] = ()
+
+    @property
+    def settings(self) -> dict:
+        """How to quantize, as of ``quantize_onnx.check_settings``."""
+        return check_settings(dict(
+            self.target.settings.get('quantization_config', {}),
+            processor=self.target.processor))
+
+    def scales(self, find: bool = False) -> Optional[dict[str, dict]]:
+        """Return the scales of layers in int8; None without any.
+
+        Args:
+            find (bool): Find them on the calibration images if none are
+                given.
+        """
+        if self.target.precision != 'int8':
+            return None
+        scales = self.settings['scales']
+        if scales is None and find:
+            scales = calibrated_scales(self.net, self.size, self.target.uint8,
+                                       self.calibration, self.settings)
+        return scales and for_processor(scales, self.target.processor)
+
+    @property
+    def form(self) -> tuple:
+        """``size`` to ``phases`` as of ``traceable``, without ``multiple``
+        where sides are fixed."""
+        phases = FORMATS[self.target.backend].phases and \
+            self.multiple % 2 == 0
+        return (self.size, self.multiple if self.target.dynamic else None,
+                self.target.uint8, phases)
+
+    def file(self, suffix: str) -> Path:
+        """Return the path of the model's file with a suffix."""
+        return self.folder / f'{STEM}{suffix}'
+
+
+# --- ONNX Runtime -----------------------------------------------------------
+def _write_onnxruntime(job: Job) -> None:
+    path, target = job.file('.onnx'), job.target
+    size, free, uint8, phases = job.form
+    scales = job.scales()
+    if target.precision == 'fp16':  # of the file in single precision
+        to_half(path)
+    elif target.precision == 'int8' and scales is None:
+        quantize(path, path, job.calibration, job.settings)
+    else:
+        write_onnx(job.net, path, size, job.facts, free, uint8, target.opset,
+                   target.names, phases, scales)
+
+
+def _open_onnxruntime(path: Path, threads: Optional[int]) -> OpenModel:
+    onnxruntime = require('onnxruntime', 'Running an ONNX file')
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    if threads:
+        options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=['CPUExecutionProvider'])
+    entry = session.get_inputs()[0].name
+    return OpenModel('onnxruntime', onnxruntime.__version__,
+                     dict(session.get_modelmeta().custom_metadata_map),
+                     lambda x: session.run(None, {entry: x})[0])
+
+
+def _write_tensorrt(job: Job) -> None:
+    """Write ONNX, and the engine if TensorRT is there."""
+    _write_onnxruntime(job)
+    build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size,
+                 job.multiple, image_channels(job.net))
+
+
+# --- OpenVINO ---------------------------------------------------------------
+def _write_openvino(job: Job) -> None:
+    openvino = require('openvino', 'Conversion to OpenVINO')
+    _write_onnxruntime(job)
+    model = openvino.convert_model(str(job.file('.onnx')))
+    model.set_rt_info(job.facts, [FACTS])
+    # its default halves the weights
+    openvino.save_model(model, str(job.file('.xml')), compress_to_fp16=False)
+
+
+def _open_openvino(path: Path, threads: Optional[int]) -> OpenModel:
+    openvino = require('openvino', 'Running with OpenVINO')
+    core = openvino.Core()
+    model = core.read_model(str(path))
+    # processors that have bfloat16 would use it for float32 models
+    options = {'INFERENCE_PRECISION_HINT': 'f32'}
+    if threads:
+        options['INFERENCE_NUM_THREADS'] = threads
+    compiled = core.compile_model(model, 'CPU', options)
+    # from an ONNX file, its metadata stand under 'framework'
+    sections = [model.rt_info[key] for key in (FACTS, 'framework')
+                if model.has_rt_info([key])]
+    facts = {key: str(entry.value) for section in sections[:1]
+             for key, entry in section.items()}
+    version = openvino.get_version().split('-')[0]
+    return OpenModel('openvino', version, facts, lambda x: compiled(x)[0])
+
+
+# --- ncnn -------------------------------------------------------------------
+def _write_ncnn(job: Job) -> None:
+    """Write ncnn's two files, which run at any size, and the metadata."""
+    pnnx = require('pnnx', 'Conversion to ncnn')
+    script = job.folder / 'traced.pt'
+    net, image, _ = traceable(job.net, job.size)
+    with silenced():
+        torch.jit.trace(net, image).save(str(script))
+    shape = ','.join(map(str, image.shape))
+    outputs = {key: job.folder / f'traced.{key}' for key in
+               ('pnnxparam', 'pnnxbin', 'pnnxpy', 'pnnxonnx', 'ncnnpy')}
+    outputs.update(ncnnparam=job.file('.param'), ncnnbin=job.file('.bin'))
+    done = subprocess.run(
+        [pnnx.EXEC_PATH, str(script), f'inputshape=[{shape}]', 'fp16=0',
+         *(f'{key}={path}' for key, path in outputs.items())],
+        capture_output=True, text=True)
+    if done.returncode or not job.file('.bin').is_file():
+        raise RuntimeError(f'pnnx failed ({done.returncode}): '
+                           f'{done.stderr[-2000:]}')
+    _name_blobs(job.file('.param'), dict(zip(('in0', 'out0'),
+                                             job.target.names)))
+    job.file('.json').write_text(json.dumps(job.facts, indent=2) + '\n')
+
+
+def _name_blobs(param: Path, names: dict[str, str]) -> None:
+    """Give input and output of ncnn's graph the names of the deploy config.
+
+    A line is: kind, layer, two counts, blobs, and settings, which have '='.
+    """
+    lines = [line.split(' ') for line in param.read_text().splitlines()]
+    param.write_text(''.join(
+        ' '.join([*line[:2], *(names.get(word, word) for word in line[2:])])
+        + '\n' for line in lines))
+
+
+def _open_ncnn(path: Path, threads: Optional[int]) -> OpenModel:
+    ncnn = require('ncnn', 'Running with ncnn')
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute = False
+    # on ARM they are on by default, where the processor has half precision
+    for option in ('fp16_packed', 'fp16_storage', 'fp16_arithmetic',
+                   'bf16_storage'):
+        setattr(net.opt, f'use_{option}', False)
+    if threads:
+        net.opt.num_threads = threads
+    if net.load_param(str(path)) or \
+            net.load_model(str(path.with_suffix('.bin'))):
+        raise ValueError(f'ncnn cannot read {path} and the .bin beside it')
+    beside = path.with_suffix('.json')
+    facts = json.loads(beside.read_text()) if beside.is_file() else {}
+
+    def run(x: np.ndarray) -> np.ndarray:
+        extractor = net.create_extractor()
+        # the reference keeps the pixels alive: ncnn does not copy them
+        image = np.ascontiguousarray(x[0])
+        extractor.input(net.input_names()[0], ncnn.Mat(image))
+        failed, y = extractor.extract(net.output_names()[0])
+        if failed:
+            raise RuntimeError(f'ncnn could not run {path} on {x.shape}')
+        return np.array(y)[None]
+
+    # images have no batch dimension in ncnn
+    return OpenModel('ncnn', ncnn.__version__, facts, _one_by_one(run))
+
+
+# --- torch ------------------------------------------------------------------
+def _write_torchscript(job: Job) -> None:
+    net, image, _ = traceable(job.net, *job.form)
+    with silenced(), torch.inference_mode():
+        script = torch.jit.freeze(torch.jit.trace(net, image).eval())
+        buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
+        torch.jit.save(script, buffer,
+                       _extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt').write_bytes(buffer.getbuffer())
+
+
+def _open_torchscript(path: Path, threads: Optional[int]) -> OpenModel:
+    texts = {'facts.json': ''}
+    net = torch.jit.load(str(path), map_location='cpu', _extra_files=texts)
+    return _torch_model('torchscript', texts, net, threads)
+
+
+def _write_torch_export(job: Job) -> None:
+    net, image, free = traceable(job.net, *job.form)
+    with silenced():
+        program = torch.export.export(net, (image, ), dynamic_shapes=free)
+        buffer = io.BytesIO()  # as above
+        torch.export.save(program, buffer,
+                          extra_files={'facts.json': json.dumps(job.facts)})
+    job.file('.pt2').write_bytes(buffer.getbuffer())
+
+
+def _open_torch_export(path: Path, threads: Optional[int]) -> OpenModel:
+    if native_files(path):  # torch.export.load would load the library
+        raise ValueError(f'{path} holds native code of inductor: open it '
+                         "with runtime='inductor'")
+    texts = {'facts.json': ''}
+    program = torch.export.load(str(path), extra_files=texts)
+    return _torch_model('torch.export', texts, program.module(), threads)
+
+
+def _torch_model(runtime: str, texts: dict, net: Callable,
+                 threads: Optional[int]) -> OpenModel:
+    return OpenModel(runtime, torch.__version__,
+                     json.loads(texts['facts.json'] or '{}'),
+                     on_arrays(net, threads))
+
+
+def _write_inductor(job: Job) -> None:
+    compile_network(*traceable(job.net, *job.form, job.scales(find=True),
+                               transposed=False),
+                    job.file(SUFFIX), job.facts)
+
+
+def _open_inductor(path: Path, threads: Optional[int]) -> OpenModel:
+    facts = read_facts(path)
+    from torch._inductor import aoti_load_package
+    net = aoti_load_package(path)
+    # it takes the memory for that of the example, whatever the strides
+    return OpenModel('inductor', torch.__version__, facts,
+                     on_arrays(lambda x: net(x.contiguous()), threads))
+
+
+def _open_eager(path: Path, threads: Optional[int]) -> OpenModel:
+    net = load_student(path)
+    return OpenModel('eager', torch.__version__,
+                     student_facts(path, net.meta), on_arrays(net, threads))
+
+
+def on_arrays(net: Callable, threads: Optional[int]) -> Run:
+    """Make a network of torch a function of arrays.
+
+    Args:
+        net (Callable): Maps a tensor to a tensor.
+        threads (int | None): How many torch may use meanwhile.
+    """
+
+    @torch.inference_mode()
+    def run(x: np.ndarray) -> np.ndarray:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads or before)
+        try:
+            return net(torch.from_numpy(x)).numpy()
+        finally:
+            torch.set_num_threads(before)
+
+    return run
+
+
+# --- the table --------------------------------------------------------------
+class Format(NamedTuple):
+    """How a student gets to a runtime.
+
+    Args:
+        open (Callable): Opens a file for a number of threads (None: the
+            runtime's own choice); returns an :class:`OpenModel`.
+        suffixes (tuple[str, ...]): Of the files that are kept; the first is
+            the one to open.
+        write (Callable | None): Writes a :class:`Job`; in a lower precision
+            after the same one in single precision.
+        runtime (str): What opens the result; the name of the format if
+            empty.
+        precisions (tuple[str, ...]): It can be written in.
+        coarse_sums (bool): Whether the runtime's instance norm loses
+            precision on large or flat images (see ``instance_norm.py``).
+        uint8 (bool): Whether it can take 8-bit pictures.
+        optional (tuple[str, ...]): Suffixes of files that may be there.
+        least (int): Smallest free side, in size multiples of the network.
+        phases (bool): Whether convolutions to few channels are faster laid
+            out as in ``pixel_shuffle.py``.
+        program (bool): Whether opening a file can run anything: the file of
+            torch.export names any function of torch, that of TorchScript
+            reads and writes files, that of inductor is native code.
+    """
+    open: Callable[[Path, Optional[int]], OpenModel]
+    suffixes: tuple[str, ...]
+    write: Optional[Callable[[Job], None]] = None
+    runtime: str = ''
+    precisions: tuple[str, ...] = ('fp32', )
+    coarse_sums: bool = True
+    uint8: bool = True
+    optional: tuple[str, ...] = ()
+    least: int = 1
+    phases: bool = False
+    program: bool = False
+
+
+_ALL = ('fp32', 'fp16', 'int8')
+FORMATS = {
+    'onnxruntime': Format(_open_onnxruntime, ('.onnx', ), _write_onnxruntime,
+                          precisions=_ALL, phases=True),
+    'openvino': Format(_open_openvino, ('.xml', '.bin'), _write_openvino,
+                       precisions=('fp32', 'int8'), phases=True),
+    'ncnn': Format(_open_ncnn, ('.param', '.bin', '.json'), _write_ncnn,
+                   uint8=False),
+    'tensorrt': Format(_open_onnxruntime, ('.onnx', ), _write_tensorrt,
+                       'onnxruntime', _ALL, optional=('.engine', )),
+    # before torch-export, whose suffix is the end of this one
+    'inductor': Format(_open_inductor, (SUFFIX, ), _write_inductor,
+                       precisions=('fp32', 'int8'), coarse_sums=False,
+                       least=2, phases=True, program=True),
+    'torchscript': Format(_open_torchscript, ('.pt', ), _write_torchscript,
+                          coarse_sums=False, phases=True, program=True),
+    'torch-export': Format(_open_torch_export, ('.pt2', ),
+                           _write_torch_export, 'torch.export',
+                           # the exporter takes a side that is 1 inside for
+                           # another network
+                           coarse_sums=False, least=2, phases=True,
+                           program=True),
+    'eager': Format(_open_eager, ('.pth', ), uint8=False)
+}
+# a runtime is called as the format is, but for that of torch-export
+RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items()
+            if name != 'tensorrt'}
+_SUFFIXES = {row.suffixes[0]: runtime for runtime, row in RUNTIMES.items()}
+_SUFFIXES['.torchscript'] = 'torchscript'
+
+
+def check_target(target: Target) -> Format:
+    """Return the format of a target, or say why there is none.
+
+    Args:
+        target (Target): What is asked for.
+
+    Raises:
+        ValueError: If the format is unknown, cannot be written so, or cannot
+            be verified on this processor.
+    """
+    row = FORMATS.get(target.backend)
+    if row is None or row.write is None:
+        names = [name for name, row in FORMATS.items() if row.write]
+        raise ValueError(f'no backend {target.backend!r}: expected one of '
+                         f'{names}')
+    if target.precision not in row.precisions:
+        raise ValueError(
+            f'{target.backend} is not written in {target.precision}: '
+            f'expected one of {row.precisions}')
+    if target.precision == 'int8':
+        check_processor(target.processor, f'int8 for {target.backend}')
+    if target.uint8 and not row.uint8:
+        raise ValueError(
+            f'{target.backend} has no 8-bit input: leave uint8 out. Its '
+            'Mat.from_pixels reads pictures, and substract_mean_normalize '
+            'with 127.5 and 1/127.5 normalises them')
+    return row
+
+
+# --- opening ----------------------------------------------------------------
+def open_model(path: Union[str, Path],
+               runtime: Optional[str] = None,
+               threads: Optional[int] = None,
+               trust: bool = False) -> OpenModel:
+    """Open an exported model, or a student file, to run it on the CPU.
+
+    Args:
+        path (str | Path): ``.onnx``, ``.xml`` (OpenVINO), ``.param`` (ncnn),
+            ``.pt2`` (torch.export), ``.aoti.pt2`` (inductor), ``.pt``
+            (TorchScript), ``.pth`` (student) or the folder of an export.
+            torch's ``.pt2``, ``.aoti.pt2`` and ``.pt`` are programs: whoever
+            made one can run anything where it is opened.
+        runtime (str | None): Of ``RUNTIMES``; by the suffix if None.
+            ``'openvino'`` reads ``.onnx`` too.
+        threads (int | None): How many it may use; its own choice if None.
+        trust (bool): Whether to open programs, since you made the file or
+            trust whoever did.
+
+    Returns:
+        OpenModel: Its ``run`` takes several images at once, whatever the
+        file was made for.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If no runtime is known for the suffix, the runtime
+            cannot read the file, it was made for another processor, it is a
+            program that is not trusted, or
+            there are less than one thread.
+        ImportError: If the runtime is not installed.
+    """
+    path = _model_file(Path(path))
+    runtime = runtime or next((name for suffix, name in _SUFFIXES.items()
+                               if path.name.endswith(suffix)), None)
+    if runtime not in RUNTIMES:
+        raise ValueError(
+            f'no runtime {runtime!r} for {path}: expected a file of '
+            f'{", ".join(_SUFFIXES)}, and runtime one of {list(RUNTIMES)}')
+    check_threads(threads)
+    if RUNTIMES[runtime].program and not trust:
+        raise ValueError(
+            f'{path} is a program of {runtime}, which can run anything when '
+            'it is opened: if you made it, or trust whoever did, say '
+            'trust=True or --trust. An ONNX file or a student is data')
+    try:
+        model = RUNTIMES[runtime].open(path, threads)
+    except (ImportError, ValueError):
+        raise
+    # every runtime has errors of its own for a broken file
+    except Exception as error:
+        raise ValueError(f'{path} cannot be read by {runtime}, is it '
+                         f'complete? {error}') from error
+    if model.facts.get('precision') == 'int8':
+        # files from before it was written down have all of 8 bits
+        check_processor(model.facts.get('processor', VNNI), path)
+    shape = json.loads(model.facts.get('input_shape', '[null]'))
+    if shape[0] == 1:
+        model = model._replace(run=_one_by_one(model.run))
+    return model
+
+
+def check_threads(threads: Optional[int]):
+    """Raise ValueError for less than one thread."""
+    if threads is not None and threads < 1:
+        raise ValueError(f'threads is {threads}: expected 1 or more')
+
+
+def _model_file(path: Path) -> Path:
+    """Return the file to open; in a folder, that of an export."""
+    files = [path]
+    if path.is_dir():
+        files = [path / f'{STEM}{suffix}' for suffix in _SUFFIXES]
+    elif path.suffix == '.bin':  # half of OpenVINO's and of ncnn's models
+        files = [path.with_suffix('.param'), path.with_suffix('.xml')]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(
+            f'no model at {path.resolve()}, and no {STEM}.* in it: '
+            'tools/export.py makes one of a student')
+    return found
+
+
+def _one_by_one(run: Run) -> Run:
+    """Run a model that takes a single image on several."""
+    return lambda x: run(x) if len(x) == 1 else np.concatenate(
+        [run(x[i:i + 1]) for i in range(len(x))])
+
+
+def convert_for_timing(net: nn.Module, size: int, runtime: str,
+                       threads: Optional[int] = None) -> OpenModel:
+    """Convert a network for its speed alone; nothing is kept or compared.
+
+    Args:
+        net (nn.Module): Generator; it stays as it is.
+        size (int): Side of the images.
+        runtime (str): ``'eager'``, ``'onnxruntime'`` or ``'openvino'``.
+        threads (int | None): How many it may use.
+
+    Returns:
+        OpenModel: Runs (1, C, size, size), float32.
+
+    Raises:
+        ValueError: If the runtime is another one.
+        ImportError: If the runtime or the exporter is not installed.
+    """
+    net = copy.deepcopy(net).cpu().eval()
+    if runtime == 'eager':
+        return OpenModel(runtime, torch.__version__, {},
+                         on_arrays(net, threads))
+    if runtime not in ('onnxruntime', 'openvino'):
+        raise ValueError(f'runtime is {runtime!r}: expected eager, '
+                         'onnxruntime or openvino')
+    require('onnxscript', 'Conversion to ONNX')
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'timed.onnx')
+        write_onnx(net, path, size, {}, phases=True)
+        return open_model(path, runtime, threads)
