@@ -31,35 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser):
     options.add_import(parser)
 
 
-def network_config(model: dict, path: str) -> dict:
-    """Return the part of a model config that a dotted path names.
-
-    Raises:
-        KeyError: If it is not there; lists what is.
-    """
-    for key in path.split('.'):
-        if not isinstance(model, dict) or key not in model:
-            found = list(model) if isinstance(model, dict) else model
-            raise KeyError(f'no {key!r} of --network {path} in the config; '
-                           f'there is: {found}')
-        model = model[key]
-    return {key: model[key] for key in model if key != 'init_cfg'}
-
-
 def run(args: argparse.Namespace):
-    """Build the network, load into it strictly, write its state dict."""
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-
-    from ..core.files import refuse_taken, write_tensors
-    from ..core.configs import find_config
-    from ..models.original import load_original
-    from ..registry import MODELS
-    refuse_taken([args.target], [args.source, args.config], args.overwrite)
-    cfg = Config.fromfile(find_config(args.config))
-    init_default_scope(cfg.get('default_scope', 'mmagic'))
-    network = MODELS.build(network_config(cfg.model.to_dict(), args.network))
-    load_original(network, args.source, args.part)
-    write_tensors(args.target, network.state_dict())
+    """Convert the checkpoint."""
+    from ..models.original import convert_original
+    network = convert_original(args.source, args.target, args.config,
+                               args.network, args.part, args.overwrite)
     print(f'{args.target}: {type(network).__name__}, '
           f'{len(network.state_dict())} tensors')

@@ -9,44 +9,26 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('student', help='student file of a run')
-    parser.add_argument('--out', required=True, help='folder to write into')
-    parser.add_argument(
-        '--deploy-cfg',
-        metavar='FILE',
-        help='runtime and form, of configs/deploy (default: ONNX Runtime)')
-    options.add_size(parser)
-    parser.add_argument(
-        '--dynamic',
-        action='store_true',
-        help='leave batch, height and width free, where no deploy config '
-        'says so')
-    parser.add_argument(
-        '--uint8',
-        action='store_true',
+    add = parser.add_argument
+    add('student', help='student file of a run')
+    options.add_out(parser)
+    add('--deploy-cfg', metavar='FILE', help='runtime and form, of '
+        'configs/deploy (default: ONNX Runtime)')
+    add('--dynamic', action='store_true', help='leave batch, height and '
+        'width free, where no deploy config says so')
+    add('--uint8', action='store_true',
         help='take and give 8-bit pictures, (N, H, W, 3)')
-    parser.add_argument(
-        '--images',
-        metavar='PATH',
-        help='image or folder to compare on, or a recipe for its test images '
-        "(default: the demo's)")
-    parser.add_argument(
-        '--calibration',
-        metavar='PATH',
-        help='folder of training images, or a recipe for its own, for int8; '
-        'not needed by a student that learnt in 8 bits')
-    parser.add_argument(
-        '--processor', choices=('any', 'vnni'),
-        help='any: 7-bit weights in int8 (default; a GPU takes 8), the same '
-        'picture everywhere; vnni: all 8 bits, wrong on x86 without '
-        'avx512_vnni or avx_vnni, where it is refused')
-    options.add_data(parser)
-    parser.add_argument(
-        '--tolerance',
-        type=float,
-        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
-        'fp16 5e-2, int8 any, which is stated)')
+    add('--images', metavar='PATH', help='image or folder to compare on, or '
+        "a recipe for its test images (default: the demo's)")
+    add('--calibration', metavar='PATH', help='folder of training images, or '
+        'a recipe for its own, for int8; not needed by a student that learnt '
+        'in 8 bits')
+    add('--tolerance', type=float, help='largest difference allowed in '
+        '[-1, 1] (default: fp32 1e-4, fp16 5e-2, int8 any, which is stated)')
+    options.add_processor(parser)
+    options.add_size(parser)
     options.add_domain(parser)
+    options.add_data(parser)
     options.add_import(parser)
 
 
@@ -59,26 +41,6 @@ def print_table(report: dict) -> None:
         psnr = 'equal' if check['psnr'] is None else f'{check["psnr"]} dB'
         print(f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
               f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}')
-
-
-def target_of(args: argparse.Namespace):
-    """Return what the command line asks for."""
-    import dataclasses
-
-    from ..deploy.targets import Target, read_target
-    if args.deploy_cfg:
-        target = read_target(args.deploy_cfg)
-    else:
-        target = Target(dynamic=args.dynamic, uint8=args.uint8)
-    if args.processor and target.precision != 'int8':
-        raise ValueError('--processor is about int8: take a deploy config of '
-                         'int8, or leave it away')
-    if args.dynamic and not target.dynamic:
-        raise ValueError(f'{args.deploy_cfg} has a fixed size: leave '
-                         '--dynamic away or take the ..._dynamic.py')
-    return dataclasses.replace(
-        target, uint8=target.uint8 or args.uint8,
-        processor=args.processor or target.processor)
 
 
 def images_of(args: argparse.Namespace) -> list:
@@ -119,8 +81,8 @@ def print_summary(report: dict, target, out: str) -> None:
               f'from torch on the worst input, in {report["runtime"]}; '
               f'before, in single precision, {report["parent"]["psnr"]} dB; '
               f'made for processor {report["processor"]}')
-        print('mmgan-compress quantize --test RECIPE says what that costs on a test '
-              'split')
+        print('mmgan-compress quantize --test RECIPE says what that costs on '
+              'a test split')
     else:
         print(f'{model} equals torch within {report["tolerance"]:g} in '
               f'{report["runtime"]}')
@@ -129,9 +91,11 @@ def print_summary(report: dict, target, out: str) -> None:
 def run(args: argparse.Namespace):
     """Export and report."""
     from ..deploy.export import export_student
+    from ..deploy.targets import choose_target
     from ..deploy.verify import ParityError
     try:
-        target = target_of(args)
+        target = choose_target(args.deploy_cfg, args.dynamic, args.uint8,
+                               args.processor)
         report = export_student(args.student, args.out, target, args.size,
                                 args.tolerance, *images_of(args), args.domain)
     except ParityError as error:

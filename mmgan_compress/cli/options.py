@@ -1,5 +1,15 @@
 """Options that several commands share: one name, one meaning, one default."""
 import argparse
+import contextlib
+import sys
+
+
+@contextlib.contextmanager
+def stdout_for_result():
+    """Send what libraries print inside the block to standard error: only the
+    result of a command may stand in standard output."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def positive(text: str) -> int:
@@ -55,10 +65,25 @@ def add_threads(parser: argparse.ArgumentParser):
                         "runtime's choice)")
 
 
+def add_out(parser: argparse.ArgumentParser):
+    """Add ``--out``, which must be given."""
+    parser.add_argument('--out', required=True, metavar='FOLDER',
+                        help='folder to write into')
+
+
 def add_domain(parser: argparse.ArgumentParser):
     """Add ``--domain``, which is None if it is not given."""
     parser.add_argument('--domain', help='domain to generate, of a student '
                         'that has two (default: that of the student file)')
+
+
+def add_processor(parser: argparse.ArgumentParser):
+    """Add ``--processor``, which is None if it is not given."""
+    parser.add_argument(
+        '--processor', choices=('any', 'vnni'), help='any: 7-bit weights in '
+        'int8 (default; a GPU takes 8), the same picture everywhere; vnni: '
+        'all 8 bits, wrong on x86 without avx512_vnni or avx_vnni, where it '
+        'is refused')
 
 
 def add_data(parser: argparse.ArgumentParser):

@@ -21,47 +21,44 @@ STOPPED = 'to continue, run the same command again'
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('config', help='recipe of the super-net')
-    parser.add_argument('checkpoint', help='its student.pth, or iter_N.pth')
-    parser.add_argument('--out', required=True, help='folder to write into')
-    parser.add_argument('--storage', help='sqlite:///FILE or postgresql://...'
-                        '\n(default: sqlite:///OUT/study.db)')
-    parser.add_argument('--study', help='name in the storage (default: '
-                        'search)', default='search')
-    parser.add_argument('--sampler', default='nsga2', help='name in the '
-                        'registry SEARCHERS: nsga2, random,\nexhaustive or '
-                        'budget, which seeks the best metric alone\n'
-                        '(default: %(default)s)')
-    parser.add_argument('--options', nargs='+', default=[],
-                        metavar='KEY=VALUE', help="the sampler's settings")
-    parser.add_argument('--objective', metavar='KIND', help='cost of the '
-                        'front: macs, macs_paper, params,\nlatency@RUNTIME '
-                        '(default: that of the budget, or macs)')
-    parser.add_argument('--budget', help='what a sub-network may cost at '
-                        'most')
-    parser.add_argument('--metric', help="figure of the recipe's val split "
-                        '(default: what\nchooses its best student)')
-    parser.add_argument('--higher-is-better', action='store_true',
-                        help='of a metric other than PSNR and SSIM')
-    parser.add_argument('--trials', type=options.positive, help='sub-networks to '
-                        'evaluate, of all workers (default: all for\n'
-                        'exhaustive, else 100)')
-    parser.add_argument('--workers', type=options.positive, default=1,
-                        help='processes here (default: %(default)s)')
-    parser.add_argument('--join', action='store_true', help='help a search '
-                        'that was started elsewhere; writes no\nresults')
-    parser.add_argument('--top', type=options.positive, default=3, help='students to '
-                        'write (default: %(default)s)')
-    parser.add_argument('--calibration-images', type=options.positive, default=512,
-                        help='for batch norms (default: %(default)s)')
-    parser.add_argument('--measured', type=int, default=48, help='sub-'
-                        'networks to measure, where times are predicted\n'
-                        '(default: %(default)s)')
+    add, positive = parser.add_argument, options.positive
+    add('config', help='recipe of the super-net')
+    add('checkpoint', help='its student.pth, or iter_N.pth')
+    options.add_out(parser)
+    add('--storage', metavar='URL', help='sqlite:///FILE or postgresql://... '
+        '(default: sqlite:///OUT/study.db)')
+    add('--study', metavar='NAME', default='search',
+        help='name in the storage (default: %(default)s)')
+    add('--sampler', metavar='NAME', default='nsga2', help='name in the '
+        'registry SEARCHERS: nsga2, random, exhaustive or budget, which '
+        'seeks the best metric alone (default: %(default)s)')
+    add('--options', nargs='+', default=[], metavar='KEY=VALUE',
+        help="the sampler's settings")
+    add('--objective', metavar='KIND', help='cost of the front: macs, '
+        'macs_paper, params, latency@RUNTIME (default: that of the budget, '
+        'or macs)')
+    add('--budget', help='what a sub-network may cost at most')
+    add('--metric', help="figure of the recipe's val split (default: what "
+        'chooses its best student)')
+    add('--higher-is-better', action='store_true',
+        help='of a metric other than PSNR and SSIM')
+    add('--trials', type=positive, metavar='N', help='sub-networks to '
+        'evaluate, of all workers (default: all for exhaustive, else 100)')
+    add('--workers', type=positive, metavar='N', default=1,
+        help='processes here (default: %(default)s)')
+    add('--join', action='store_true', help='help a search that was started '
+        'elsewhere; writes no results')
+    add('--top', type=positive, metavar='N', default=3,
+        help='students to write (default: %(default)s)')
+    add('--calibration-images', type=positive, metavar='N', default=512,
+        help='for batch norms (default: %(default)s)')
+    add('--measured', type=int, metavar='N', default=48, help='sub-networks '
+        'to measure, where times are predicted (default: %(default)s)')
+    add('--rank', type=positive, metavar='N',
+        help='only order N sub-networks by their cost')
     options.add_size(parser)
     options.add_threads(parser)
     options.add_seed(parser)
-    parser.add_argument('--rank', type=options.positive, metavar='N', help='only order N '
-                        'sub-networks by their cost')
     options.add_data(parser)
     options.add_import(parser)
 

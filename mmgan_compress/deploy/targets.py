@@ -1,5 +1,5 @@
 """What a deploy config asks for; the schema is that of mmdeploy 1.3.1."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -84,6 +84,31 @@ def read_target(config: Union[str, Path, dict, Config]) -> Target:
         names=(ir.get('input_names', ['input'])[0],
                ir.get('output_names', ['output'])[0]),
         settings=backend, processor=backend.get('processor', ANY))
+
+
+def choose_target(config: Optional[str], dynamic: bool = False,
+                  uint8: bool = False,
+                  processor: Optional[str] = None) -> Target:
+    """Return the target of a deploy config under further options.
+
+    Args:
+        config (str | None): Deploy config; None for ONNX Runtime.
+        dynamic (bool): Whether to leave batch, height and width free.
+        uint8 (bool): Whether to take and give 8-bit pictures.
+        processor (str | None): What 8-bit weights are made for.
+
+    Raises:
+        ValueError: If the config contradicts an option.
+    """
+    target = read_target(config) if config else Target(dynamic=dynamic)
+    if processor and target.precision != 'int8':
+        raise ValueError('--processor is about int8: take a deploy config of '
+                         'int8, or leave it away')
+    if dynamic and not target.dynamic:
+        raise ValueError(f'{config} has a fixed size: leave --dynamic away or '
+                         'take the ..._dynamic.py')
+    return replace(target, uint8=target.uint8 or uint8,
+                   processor=processor or target.processor)
 
 
 def _is_dynamic(axes: Any, name: str) -> bool:

@@ -1,7 +1,8 @@
 """Figures of a recipe for networks that no run holds."""
 import copy
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -10,8 +11,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from ..evaluation.report import evaluate, protocols_of
+from ..core.files import refuse_taken
+from ..evaluation.report import (FILES, STUDENT, Report, build_report,
+                                 evaluate, protocols_of)
 from ..models.distillation_model import DistillationModel
+from ..models.student import load_student
 from ..registry import DATASETS, EVALUATORS, MODELS
 from .channels import set_channels
 from .runner_builder import check_inputs, load_config
@@ -133,3 +137,48 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
             model.generators[domain] = network
             scores[name] = evaluate(model, loader, evaluator)
     return scores, protocols_of(evaluator)
+
+
+def report_students(students: Sequence[str], recipe: str, out: str,
+                    demo: bool = False, data_root: Optional[str] = None,
+                    overwrite: bool = False) -> Report:
+    """Score student files on a recipe's test split; write one table.
+
+    Args:
+        students (Sequence[str]): ``'NAME=FILE'``; costs are compared with
+            those of the first.
+        recipe (str): Whose test split and metrics are used.
+        out (str): Folder to write into.
+        demo (bool): Whether to take the recipe's demo.
+        data_root (str | None): Images in place of those of the recipe.
+        overwrite (bool): Whether a report in ``out`` may be replaced.
+
+    Raises:
+        FileExistsError: If a report is there.
+        ValueError: If a text is no ``'NAME=FILE'``, or if the students
+            generate different domains.
+    """
+    refuse_taken([Path(out, name) for name in FILES], overwrite=overwrite)
+    networks = {}
+    for text in students:
+        name, mark, file = text.partition('=')
+        if not mark or name in networks:
+            raise ValueError(f'cannot read {text!r}: expected NAME=FILE, each '
+                             'name once')
+        networks[name] = load_student(file)
+    infos = [network.meta for network in networks.values()]
+    domain, domains = infos[0]['domain'], infos[0]['domains']
+    other = next((i for i in infos if i['domain'] != domain), None)
+    if other is not None:
+        raise ValueError(f'the students generate {domain!r} and '
+                         f'{other["domain"]!r}: expected one domain')
+    cfg = read_recipe(recipe, 'test_dataloader', infos[0], demo, data_root)
+    figures, protocols = score_networks(cfg, networks, domains, domain)
+    *before, last = networks
+    rows = {name if name in before else f'{STUDENT}, {name}': own
+            for name, own in figures.items()}
+    result = build_report({name: networks[name] for name in before},
+                          networks[last], rows, protocols,
+                          cfg.test_dataloader.dataset.size)
+    result.save(Path(out))
+    return result

@@ -12,9 +12,9 @@ A pipeline is a config file with a list of stages::
         dict(name='export', run='export', source='{train}/student.pth')]
 
 ``run`` names a command of ``mmgan-compress``; the other keys are its options,
-which its own parser checks. A training also takes ``cfg_options`` (dict, by dotted
-key), ``generator`` (student file whose networks it trains, with new weights)
-and ``inherit=True`` (with the weights of that file).
+which its own parser checks. A training also takes ``cfg_options`` (dict, by
+dotted key), ``generator`` (student file whose networks it trains, with new
+weights) and ``inherit=True`` (with the weights of that file).
 
 Stage ``prune`` works in ``WORK/2_prune/``: its results are in ``run/``, for
 which ``{prune}`` stands, and its output is in ``log.txt``. ``demo`` replaces

@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Union
 
 import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ..core.checkpoints import read_checkpoint, weights_in
+from ..core.configs import find_config
+from ..core.files import refuse_taken, write_tensors
+from ..registry import MODELS
 from .discriminators import MultiHeadPatchDiscriminator
 
 
@@ -163,3 +168,42 @@ def _compare_ends(module: nn.Module, ours: list, theirs: list) -> None:
             f'{type(module).__name__} has {len(ours)} layers with parameters, '
             f'the state dict {len(theirs)}; missing: {missing}, unexpected: '
             f'{unexpected}. Check the architecture of the config')
+
+
+def convert_original(source: str, target: str, config: str,
+                     path: str = 'generator', part: str = '',
+                     overwrite: bool = False) -> nn.Module:
+    """Write a checkpoint of an original repository as ours.
+
+    Args:
+        source (str): The original checkpoint.
+        target (str): File to write.
+        config (str): Recipe that has the network.
+        path (str): Where ``cfg.model`` of it holds the network's config, such
+            as ``'distiller.teachers.wide'``.
+        part (str): As of :func:`load_original`.
+        overwrite (bool): Whether ``target`` may be replaced.
+
+    Returns:
+        nn.Module: The network with its weights.
+
+    Raises:
+        FileExistsError: If ``target`` is there.
+        KeyError: If the config has no such network.
+        ValueError: If the weights do not fit it.
+    """
+    refuse_taken([target], [source, config], overwrite)
+    cfg = Config.fromfile(find_config(config))
+    init_default_scope(cfg.get('default_scope', 'mmagic'))
+    node = cfg.get('model') or {}
+    for key in path.split('.'):
+        if not isinstance(node, dict) or key not in node:
+            found = list(node) if isinstance(node, dict) else node
+            raise KeyError(f'no {key!r} of --network {path} in the config; '
+                           f'there is: {found}')
+        node = node[key]
+    network = MODELS.build({key: value for key, value in node.items()
+                            if key != 'init_cfg'})
+    load_original(network, source, part)
+    write_tensors(target, network.state_dict())
+    return network

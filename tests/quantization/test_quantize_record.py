@@ -63,7 +63,7 @@ def test_a_floor_that_other_images_miss(student, images, tmp_path):
 
 
 def test_test_images_of_another_size_are_refused():
-    from mmgan_compress.cli.quantize import check_size as check
+    from mmgan_compress.engine.quantize import check_size as check
     cfg = Config(dict(test_dataloader=dict(dataset=dict(size=64))))
     args, info = Namespace(size=None, test='r.py'), dict(image_size=64)
     check(args, cfg, Target(), info)
