@@ -14,9 +14,9 @@ STAMP = $(VENV)/.installed
 
 demo: install
 	@echo '== VGG-16, the perceptual network'
-	@$(PY) tools/prepare_weights.py vgg16
+	@$(PY) -m mmgan_compress weights vgg16
 	@echo '== training: $(DEMO_CONFIG) --demo (on 2 cores 4 minutes with AVX-512, 12 on a slower processor with AVX2)'
-	@$(PY) tools/demo.py $(DEMO_CONFIG)
+	@$(PY) -m mmgan_compress demo $(DEMO_CONFIG)
 
 test: install
 	@echo '== tests'

@@ -55,8 +55,8 @@ def apply_demo(cfg: Config):
     if _has_own_teacher(cfg.model.distiller) and \
             'type' not in cfg.model.generator:
         raise ValueError('the teacher of this recipe is one of your own, '
-                         'which has no demo. A recipe of tools/compress.py: '
-                         'make it with compress.py --demo')
+                         'which has no demo. A recipe of mmgan-compress prune: '
+                         'make it with --demo')
     kind = cfg.train_dataloader.dataset.type.rsplit('.', 1)[-1]
     if kind not in ('UnpairedImages', 'PairedImages'):
         raise ValueError(f'no demo for data of type {kind!r}: expected '

@@ -1,4 +1,4 @@
-"""Train recipes one after another, each as `tools/train.py` does.
+"""Train recipes one after another, each as `mmgan-compress train` does.
 
 torchrun tests/train_recipes.py RECIPE...   each into a folder of its name
 One start of the processes serves them all.

@@ -245,7 +245,7 @@ def missing_data(root: StrPath, folder: str) -> FileNotFoundError:
         f'{no_images(folder)}'
         + (f'\n  {os.path.abspath(root)} has {" ".join(there[:9])}'
            if there else '') +
-        f'\n  prepare the set:   python tools/prepare_data.py {known}\n'
+        f'\n  prepare the set:   mmgan-compress data {known}\n'
         f'  or use your own:   --data-root FOLDER, with {LAYOUTS}\n'
         '  or just try it:    add --demo, which uses the data shipped here')
 

@@ -42,7 +42,7 @@ class TranslationImages(Dataset):
         teacher_images (dict[str, str] | None): Folder by generated domain.
             For each training image of the other domain (for each pair, in
             paired sets) it holds a teacher's image of the same name but for
-            the extension: ``tools/make_teacher_images.py`` makes it. In
+            the extension: ``mmgan-compress images`` makes it. In
             training these are ``img_teacher_<domain>``, cropped and flipped
             with their sources. Val and test leave them out.
         hold_out (int): Without a val folder, so many training images (of
@@ -138,7 +138,7 @@ class TranslationImages(Dataset):
         option = f' --paired-side {letter}' if self.halved else ''
         return images.match_teacher_images(
             root, self.files_by_side()[side], folder,
-            f'python tools/make_teacher_images.py TEACHER {root} --out '
+            f'mmgan-compress images TEACHER {root} --out '
             f'{folder}{option}', self.channels[domain])
 
     def load_files(self):

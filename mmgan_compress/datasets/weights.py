@@ -80,12 +80,12 @@ def weights_path(name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(
             f'The weights of {name} are not at {path}. Fetch them once with '
-            f'`python tools/prepare_weights.py {name}`.')
+            f'`mmgan-compress weights {name}`.')
     if not _is_intact(name, path):
         raise ChecksumError(
             f'The weights of {name} at {path} are damaged: their sha256 is '
             'not the one that was recorded. Fetch them again with '
-            f'`python tools/prepare_weights.py {name}`.')
+            f'`mmgan-compress weights {name}`.')
     return path
 
 

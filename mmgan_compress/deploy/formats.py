@@ -509,7 +509,7 @@ def _model_file(path: Path) -> Path:
     if found is None:
         raise FileNotFoundError(
             f'no model at {path.resolve()}, and no {STEM}.* in it: '
-            'tools/export.py makes one of a student')
+            'mmgan-compress export makes one of a student')
     return found
 
 

@@ -118,11 +118,11 @@ class ImageTranslation(BaseTask):
                 f'mmdeploy writes {self.target.backend} as {precisions}, not '
                 f'as {self.target.precision}'
                 f'{" of 8-bit pictures" if self.target.uint8 else ""}: use '
-                'tools/export.py with the same config')
+                'mmgan-compress export with the same config')
 
     def build_pytorch_model(self, model_checkpoint: Optional[str] = None,
                             **kwargs) -> nn.Module:
-        """Build the student in the form that tools/export.py writes.
+        """Build the student in the form that mmgan-compress export writes.
 
         Args:
             model_checkpoint (str | None): Student file.

@@ -41,7 +41,7 @@ class BaseDistiller(nn.Module):
         perceptual (dict | None): Config of the perceptual network; VGG-16
             with ImageNet weights where a loss uses one.
         teacher_checkpoints (Sequence[str]): Files from which teachers and
-            discriminators start (``tools/save_teachers.py`` writes them; the
+            discriminators start (``mmgan-compress teachers`` writes them; the
             checkpoint of a mmagic CycleGAN is one as it is).
         offline (bool): Teachers are what the checkpoints hold, in eval mode,
             and never train; or they are no networks of ours at all

@@ -100,7 +100,7 @@ def load_teachers(distiller: nn.Module, paths: Sequence[str]):
 
     Args:
         distiller (BaseDistiller): Takes the weights.
-        paths (Sequence[str]): Files of ``tools/save_teachers.py``, or
+        paths (Sequence[str]): Files of ``mmgan-compress teachers``, or
             checkpoints (as of ``core/checkpoints.run_file``): of a run with
             such teachers; of a GAN that trained alone and is the teacher now,
             ours or mmagic's; or its student file. They may hold more.

@@ -68,7 +68,7 @@ def read_recipe(recipe: str, domains: Sequence[str],
         demo (bool): Take the recipe's demo: its data and schedule.
         data_root (str | None): Images in place of the recipe's. By default
             they are in ``data/<source>2<target>``, as
-            ``tools/prepare_data.py`` names them.
+            ``mmgan-compress data`` names them.
 
     Raises:
         FileNotFoundError: If there is no such recipe.
@@ -278,7 +278,7 @@ def write_finetune(out: Path, cfg: Config, title: str,
         root = Path(node.get('data_root') or '')
         if root.is_relative_to(Path.cwd()):
             node.data_root = str(root.relative_to(Path.cwd()))
-    head = [title, f'Run: python tools/train.py {out / NAME}', *notes]
+    head = [title, f'Run: mmgan-compress train {out / NAME}', *notes]
     write_text(
         out / NAME,
         ''.join(f'# {line}\n' for line in head) + cfg.pretty_text)

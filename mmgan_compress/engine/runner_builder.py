@@ -343,7 +343,7 @@ def finish_distributed():
 
 
 def make_runner(args: Namespace, held: ExitStack) -> Runner:
-    """Build the Runner that a command line of ``tools/train.py`` asks for.
+    """Build the Runner that ``mmgan-compress train`` asks for.
 
     Args:
         args (Namespace): The command line.
@@ -377,7 +377,7 @@ def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
 
 
 def make_tester(args: Namespace, held: ExitStack) -> Runner:
-    """Build the Runner of ``tools/test.py`` and load what is scored.
+    """Build the Runner of ``mmgan-compress test`` and load what is scored.
 
     Args:
         args (Namespace): The command line.

@@ -13,7 +13,7 @@ class InceptionFeatures(nn.Module):
     """Compute the 2048 pooled features of the FID Inception network.
 
     It is the network of 2015-12-05 that FID was defined with (TorchScript,
-    fp32), prepared by ``tools/prepare_weights.py inception``.
+    fp32), prepared by ``mmgan-compress weights inception``.
 
     Raises:
         FileNotFoundError: If the weights are not prepared; names the command.
@@ -101,7 +101,7 @@ def shared_lpips() -> nn.Module:
 
     Network and linear heads are torchmetrics' own; only its download of
     torchvision's weights is replaced by the file that
-    ``tools/prepare_weights.py vgg16`` made.
+    ``mmgan-compress weights vgg16`` made.
 
     Returns:
         nn.Module: ``net(a, b)`` of two (N, 3, H, W) in [-1, 1] gives
@@ -129,7 +129,7 @@ def shared_lpips() -> nn.Module:
             missing.append(source)
     if missing:
         raise RuntimeError(f'{path} lacks {missing}: not a whole VGG-16. '
-                           'Run: python tools/prepare_weights.py vgg16')
+                           'Run: mmgan-compress weights vgg16')
     return lpips
 
 

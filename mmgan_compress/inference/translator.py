@@ -226,7 +226,7 @@ def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
     is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
     if is_student and runtime not in (None, EAGER):
         raise ValueError(f'a student runs in torch only, not in {runtime}: '
-                         'export it first (tools/export.py)')
+                         'export it first (mmgan-compress export)')
     if is_network:
         return model
     return load_student(model, domain) if is_student or runtime == EAGER \
@@ -243,7 +243,7 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
     if 'size_multiple' not in facts:
         raise ValueError(
             f'{model} does not say what it takes: expected a file that '
-            'tools/export.py made, with the ones beside it')
+            'mmgan-compress export made, with the ones beside it')
     try:
         shape = json.loads(facts['input_shape'])
         side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]

@@ -23,7 +23,7 @@ class CartoonGenerator(BaseModule):
     """ResNet generator of CartoonGAN, from photographs to cartoons.
 
     Layers as in the weights that its authors gave out, but RGB, not BGR:
-    ``tools/prepare_weights.py`` swaps the channels of first and last layer.
+    ``mmgan-compress weights`` swaps the channels of first and last layer.
 
     Args:
         in_channels (int): Channels of the input image.

@@ -100,8 +100,8 @@ class OnnxTeacher(ImageTeacher):
 
     Args:
         path (str): File that maps (N, C, H, W) in [-1, 1] to the same,
-            such as ``tools/export.py`` writes; N is free or 1, which makes
-            it run image by image. Single or half precision.
+            such as ``mmgan-compress export`` writes; N is free or 1, which
+            makes it run image by image. Single or half precision.
         output_name (str | None): The image, where there are more outputs.
         providers (Sequence[str] | None): ONNX Runtime's execution
             providers; CUDA where installed, else the CPU, by default.
@@ -118,8 +118,8 @@ class OnnxTeacher(ImageTeacher):
                  providers: Optional[Sequence[str]] = None):
         super().__init__()
         if not os.path.isfile(path):
-            raise FileNotFoundError(f'no ONNX file {path!r}: tools/export.py '
-                                    'makes one of a student')
+            raise FileNotFoundError(f'no ONNX file {path!r}: mmgan-compress '
+                                    'export makes one of a student')
         self.path, self.providers = str(path), providers
         inputs = self.engine.get_inputs()
         if len(inputs) != 1:
@@ -177,7 +177,7 @@ class OnnxTeacher(ImageTeacher):
         if any(want not in (None, got) for want, got in zip(self.size, size)):
             raise ValueError(
                 f'{self.path} takes images of (H, W) = {self.size}, got '
-                f'{size}: export it with free sizes (tools/export.py '
+                f'{size}: export it with free sizes (mmgan-compress export '
                 '--dynamic) or train at its size')
         array = x.cpu().numpy().astype(self.precision)
         parts = np.split(array, len(array)) if self.one_by_one else [array]
@@ -254,7 +254,7 @@ def _imported(function: str) -> Callable:
 class StoredTeacher(ImageTeacher):
     """A folder of images that a teacher made beforehand.
 
-    ``tools/make_teacher_images.py`` fills the folder; the training data set
+    ``mmgan-compress images`` fills the folder; the training data set
     (``teacher_images={domain: folder}``) loads its images beside their
     sources, as ``inputs['img_teacher_<domain>']``.
     """

@@ -34,7 +34,7 @@ class VGG16Features(nn.Module):
 
     Args:
         weights (str): ``'imagenet'`` (prepared by
-            ``tools/prepare_weights.py vgg16``), a path to a state dict with
+            ``mmgan-compress weights vgg16``), a path to a state dict with
             torchvision's names, or ``'random'`` (for tests: every report
             states it).
 

@@ -71,7 +71,7 @@ class Budget:
         if kind.startswith(LATENCY):
             raise ValueError(
                 f'{kind} is measured, which no pruner can search by itself: '
-                'use tools/compress.py, or meet_latency() of '
+                'use mmgan-compress prune, or meet_latency() of '
                 'pruning/latency.py')
         return cls(kind, float(value), **rest)
 

@@ -36,7 +36,7 @@ def subnet(supernet: SuperNet,
 
 @PRUNERS.register_module()
 class SubNet:
-    """Take one sub-network of a super-net, for ``tools/compress.py``.
+    """Take one sub-network of a super-net, for ``mmgan-compress prune``.
 
     Args:
         configuration (str | Sequence[int]): ``'16-16-32'`` or numbers.

@@ -1,4 +1,4 @@
-"""A student in, a smaller student out: what ``tools/compress.py`` does."""
+"""A student in, a smaller student out: what ``mmgan-compress prune`` does."""
 import ast
 import copy
 import dataclasses

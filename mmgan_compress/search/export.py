@@ -18,7 +18,7 @@ from .scoring import SubnetScorer, source_of
 
 def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
            cfg: Config, threads: Optional[int] = None):
-    """Write a sub-network as ``tools/compress.py`` does, and compare.
+    """Write a sub-network as ``mmgan-compress prune`` does, and compare.
 
     Args:
         out (Path): Folder of the search; one that is there already stays.

@@ -28,7 +28,7 @@ def searcher_of(args: Namespace) -> Searcher:
     """Build the searcher; fill in ``args.objective`` and ``args.runtime``.
 
     Args:
-        args (Namespace): Command line of ``tools/search.py``.
+        args (Namespace): Command line of ``mmgan-compress search``.
 
     Raises:
         FileExistsError: If there is a ranking already.

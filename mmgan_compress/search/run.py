@@ -1,4 +1,4 @@
-"""From the command line of ``tools/search.py`` to sub-networks on disk."""
+"""From the options of ``mmgan-compress search`` to sub-networks on disk."""
 import contextlib
 import csv
 import subprocess
@@ -40,7 +40,7 @@ def run_search(args: Namespace):
     """Search; write the front and its best sub-networks.
 
     Args:
-        args (Namespace): Command line of ``tools/search.py``.
+        args (Namespace): Command line of ``mmgan-compress search``.
 
     Raises:
         FileNotFoundError: If something to be read is not there.

@@ -1,11 +1,13 @@
 """Every error of every command is one line that says what is wrong."""
+import configparser
 import subprocess
 import sys
 import time
 
 import pytest
 import torch
-from students import REPO, run_tool
+from students import REPO, refused_by_tool, run_tool
+from toy import toy_config
 from torch.utils.data import DataLoader
 
 from mmgan_compress.cli import errors, main
@@ -127,6 +129,14 @@ def test_ways_to_start_a_command(program, tmp_path):
     assert done.stdout.startswith('usage: mmgan-compress flops '), done.stderr
 
 
+def test_the_entry_point_is_the_command_line():
+    setup = configparser.ConfigParser()
+    setup.read(REPO / 'setup.cfg')
+    scripts = setup['options.entry_points']['console_scripts'].split('=')
+    assert [part.strip() for part in scripts] == [
+        'mmgan-compress', 'mmgan_compress.cli:main']
+
+
 def test_help_of_a_command_is_quick():
     start = time.perf_counter()
     assert subprocess.run([sys.executable, '-m', 'mmgan_compress', 'search',
@@ -139,3 +149,28 @@ def test_imports_that_fail_are_named(tmp_path, monkeypatch):
     done = run_tool('flops', 'none.py', '--import', 'no_such_module')
     assert done.returncode == 1
     assert done.stderr == "error: No module named 'no_such_module'\n"
+
+
+@pytest.fixture(scope='module')
+def recipe(tmp_path_factory, vgg_file):
+    folder = tmp_path_factory.mktemp('recipe')
+    toy_config('cyclegan', folder / 'data', vgg_file).dump(
+        folder / 'recipe.py')
+    return folder / 'recipe.py'
+
+
+@pytest.mark.parametrize('option, message', [
+    ('train_dataloader.batch_size=0', 'batch_size'),
+    ('optim_wrapper.student.optimizer.type=Adm', "did you mean 'Adam'?"),
+    ('optim_wrapper.student.optimizer.lr=-1', 'Invalid learning rate'),
+    ('optim_wrapper.student.optimizer.rate=1', "takes no argument 'rate'"),
+    ('model.default_domain=cow', 'cow'),
+    ('model.generator.base_channels=x', 'again with --debug for the trac'),
+    ('model.generator.type=ResnetGeneratr', "did you mean 'ResnetGenerator'"),
+    ('custom_hooks.0.type=NoHook', "no hook 'NoHook'"),
+    ('model.distiller.losses.0.type=SSIMLos', 'SSIMLoss'),
+    ('train_cfg.type=NoLoop', "no loop 'NoLoop'")])
+def test_errors_of_a_training_are_one_line(recipe, option, message, tmp_path):
+    line = refused_by_tool('train', recipe, '--work-dir', tmp_path / 'run',
+                           '--cfg-options', option)
+    assert message in line and '\n' not in line

@@ -17,7 +17,7 @@ ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))
 # GAN Slimming's, at any stage; its figures are in test_configs_slimming.py
 SLIMMING = 'gan_slimming'
-# Folders as tools/prepare_data.py leaves them; val is optional elsewhere.
+# Folders as mmgan-compress data leaves them; val is optional elsewhere.
 FOLDERS = {
     'UnpairedImages': ['trainA', 'trainB', 'testA', 'testB'],
     'PairedImages': ['train', 'test'],

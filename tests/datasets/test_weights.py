@@ -29,7 +29,7 @@ def test_missing_weights_name_the_command(home):
     with pytest.raises(FileNotFoundError) as error:
         weights.weights_path('vgg16')
     assert str(home) in str(error.value)
-    assert 'python tools/prepare_weights.py vgg16' in str(error.value)
+    assert 'mmgan-compress weights vgg16' in str(error.value)
     with pytest.raises(ValueError, match='vgg16, inception'):
         weights.weights_path('vgg19')
 
@@ -102,7 +102,7 @@ def test_unfit_weights_are_refused(tmp_path):
     place = weights.cache_dir() / 'weights/inception.pt'
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b'a program, run by torch.jit.load')
-    with pytest.raises(ChecksumError, match='prepare_weights.py inception'):
+    with pytest.raises(ChecksumError, match='weights inception'):
         weights.weights_path('inception')
 
 

@@ -271,7 +271,7 @@ def test_no_such_model(tmp_path):
         open_model(tmp_path / 'model.txt')
     with pytest.raises(FileNotFoundError, match='end2end'):
         open_model(tmp_path)
-    with pytest.raises(FileNotFoundError, match='tools/export.py'):
+    with pytest.raises(FileNotFoundError, match='mmgan-compress export'):
         open_model(tmp_path / 'gone.onnx')
 
 

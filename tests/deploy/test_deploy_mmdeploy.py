@@ -86,6 +86,6 @@ def test_visualize(students, tmp_path):
 @pytest.mark.parametrize('name', ['onnxruntime-int8', 'openvino-int8'])
 def test_what_mmdeploy_would_not_do_is_refused(students, tmp_path, name):
     image, made = students
-    with pytest.raises(ValueError, match='use tools/export.py'):
+    with pytest.raises(ValueError, match='use mmgan-compress export'):
         convert(image, made['unet'], f'{name}_dynamic', tmp_path)
 

@@ -23,7 +23,7 @@ def test_full_install(tmp_path):
            str(tmp_path / 'constraints.txt')]
     for command in ([sys.executable, '-m', 'venv', str(tmp_path / 'venv')],
                     [*pip, versions[0]], [*pip, str(REPO)],
-                    [str(python), '-m', 'mmgan_compress', 'doctor']):
+                    [str(python.with_name('mmgan-compress')), 'doctor']):
         subprocess.run(command, check=True, cwd=tmp_path)
     code = (
         'import diffusers, mmgan_compress\n'

@@ -1,4 +1,4 @@
-"""The recipe that tools/compress.py leaves beside a pruned student."""
+"""The recipe that mmgan-compress prune leaves beside a pruned student."""
 import os
 from pathlib import Path
 
@@ -58,8 +58,8 @@ def test_it_trains_the_student_and_not_the_teacher(
     cfg = compress(monkeypatch, '--finetune', 'toy.py', '--data-root',
                    str(data))
     text = Path('small/finetune.py').read_text()
-    assert text.startswith('# Made by tools/compress.py: dense.pth, '
-                           'TorchPruner macs=0.5\n# Run: python tools/')
+    assert text.startswith('# Made by mmgan-compress prune: dense.pth, '
+                           'TorchPruner macs=0.5\n# Run: mmgan-compress ')
     assert "checkpoint='{{ fileDirname }}/student.pth'" in text
     assert "checkpoint='{{ fileDirname }}/../dense.pth'" in text
     assert str(folder) not in text and 'imitation' not in text
@@ -104,7 +104,7 @@ def test_demo_and_what_has_none(folder, monkeypatch):
     compress(monkeypatch)
     message = refused_by_tool('train', 'small/finetune.py', '--demo',
                               monkeypatch=monkeypatch)
-    assert 'make it with compress.py --demo' in message
+    assert 'make it with --demo' in message
     domains = ['flat', 'emoji']
     cfg = finetune.read_recipe(finetune.UNPAIRED, domains, domains[1:], 64,
                                demo=True)

@@ -45,7 +45,7 @@ def test_missing_data(tmp_path, monkeypatch):
         cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     for words in (str(tmp_path / 'data/horse2zebra/trainA'),
-                  'python tools/prepare_data.py horse2zebra', '--demo',
+                  'mmgan-compress data horse2zebra', '--demo',
                   '--data-root'):
         assert words in done.stderr
     assert not list(tmp_path.iterdir())  # nothing was written
@@ -69,7 +69,7 @@ def test_missing_perceptual_weights(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv('MMGAN_COMPRESS_HOME', str(tmp_path / 'empty'))
     message = refused(recipe, cfg_options=[
         'model.distiller.perceptual.weights=imagenet'])
-    assert 'python tools/prepare_weights.py vgg16' in message
+    assert 'mmgan-compress weights vgg16' in message
 
 
 def test_random_perceptual_weights_are_stated(recipe):

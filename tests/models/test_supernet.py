@@ -189,7 +189,7 @@ def test_gradients_are_those_of_the_subnet(kind, configuration):
 
 
 def test_pruner_takes_a_subnet():
-    """What tools/compress.py --pruner SubNet runs."""
+    """What mmgan-compress prune --pruner SubNet runs."""
     net = filled(supernet(SMALL['separable'])).eval()
     found = SubNet('6-8-4-6-8-4-6-4').compress(net, {})
     net.set_channels('6_8_4_6_8_4_6_4')

@@ -1,4 +1,4 @@
-"""``tools/search.py`` on a toy recipe."""
+"""``mmgan-compress search`` on a toy recipe."""
 import json
 import shutil
 import subprocess

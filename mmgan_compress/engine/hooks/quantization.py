@@ -53,8 +53,8 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
 class FakeQuantScalesHook(Hook):
     """Put the ranges of a student that rounds into its student files.
 
-    For GAN Slimming with ``quantize``: with it ``tools/quantize.py`` exports
-    the 8 bits that were trained.
+    For GAN Slimming with ``quantize``: with it ``mmgan-compress quantize``
+    exports the 8 bits that were trained.
     """
     # behind StudentHook, whose files it completes, in front of the report
     priority = 75
@@ -110,8 +110,9 @@ class QuantizationAwareHook(FakeQuantScalesHook):
 
     Whatever trains the student goes on as before: model, distiller, losses,
     optimizers. Validation and the report score the student that rounds;
-    student files hold the float weights, and the scales beside them, which
-    ``tools/quantize.py`` makes the int8 file of. Checkpoints hold the scales.
+    student files hold the float weights, and beside them the scales, of which
+    ``mmgan-compress quantize`` makes the int8 file. Checkpoints hold the
+    scales.
 
     ``'qat'`` (Jacob et al., 1712.05877) follows minima and maxima, a scale
     for each filter; ``'lsq'`` (Esser et al., 1902.08153) learns the steps.
