@@ -49,7 +49,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     def work() -> Optional[int]:
         return command.run(parse_args(words[place:]))
 
-    return errors.guard(work, debug, getattr(command, 'STOPPED', ''))
+    return errors.guard(work, debug, getattr(command, 'STOPPED', errors.ANEW))
 
 
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:

@@ -12,6 +12,7 @@ from ..core.messages import LOST_CONNECTION, explain, message_of
 
 # Errors of these kinds say what is wrong with what the user gave.
 _CLEAR = (OSError, ValueError, ImportError, SyntaxError, MemoryError)
+ANEW = 'to start again, run the same command again'
 _HINT = 'run again with --debug for the traceback'
 # Seconds that a process waits for the first one to report the same error.
 # The launcher ends it meanwhile if another has failed.
@@ -20,7 +21,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def guard(work: Callable[[], Optional[int]], debug: bool = False,
-          stopped: str = 'to start again, run the same command again') -> int:
+          stopped: str = ANEW) -> int:
     """Do the work of a command and return its exit status.
 
     An error is printed as one line; of several processes that a launcher

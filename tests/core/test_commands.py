@@ -8,6 +8,7 @@ import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -281,6 +282,21 @@ def test_a_full_disk_is_named(recipe, refused):
     assert f'write {Path.cwd()}/run/iter_1.pth: File too large' in line
     assert 'holds no checkpoint' in line
     assert not list(Path('run').glob('.*'))
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path):
+    def message():
+        with pytest.raises(KeyboardInterrupt) as stop, launch.resumable(
+                SimpleNamespace(work_dir=str(tmp_path))):
+            raise KeyboardInterrupt
+        return str(stop.value)
+
+    assert f'{tmp_path} holds no checkpoint yet' in message()
+    last = tmp_path / 'iter_3.pth'
+    last.touch()
+    (tmp_path / 'last_checkpoint').write_text(str(last))
+    assert message() == (f'{last} is kept: continue with --resume --work-dir '
+                         f'{tmp_path}')
 
 
 def test_a_run_goes_on_when_there_is_room(tmp_path, vgg_file, monkeypatch):
