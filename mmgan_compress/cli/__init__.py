@@ -58,6 +58,9 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     Args:
         argv (Sequence[str]): Name of the command and its words.
 
+    Returns:
+        Namespace: The options, and ``words``: what was parsed.
+
     Raises:
         SystemExit: If the usage is wrong.
         ImportError: If a module of ``--import`` cannot be imported.
@@ -65,6 +68,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     from ..core.extensions import import_modules
     name, *words = argv
     args = make_parser(name).parse_args(words)
+    args.words = list(argv)
     import_modules(getattr(args, 'imports', []))
     return args
 

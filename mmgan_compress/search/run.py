@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..compat import require
 from ..pruning.budget import LATENCY
 from ..pruning.workflow import RESULT
+from ..core.commands import command_line
 from ..core.files import atomic_write
 from ..core.search_space import Configuration, name_of
 from ..engine.processes import end_with_parent, locked
@@ -139,10 +140,10 @@ def _rank(candidates: Candidates, args: Namespace):
 @contextlib.contextmanager
 def _helpers(args: Namespace) -> Iterator[None]:
     """Let further processes work on the study inside the block."""
-    command, logs = [sys.executable, *sys.argv, '--storage', args.storage,
-                     '--study', args.study, '--out', args.out, '--join',
-                     '--workers', '1'], []
-    children = []
+    command = command_line(
+        *args.words, '--storage', args.storage, '--study', args.study,
+        '--out', args.out, '--join', '--workers', '1')
+    children, logs = [], []
     try:
         for index in range(2, args.workers + 1):
             logs.append(Path(args.out, f'worker_{index}.log'))

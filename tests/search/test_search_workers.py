@@ -125,10 +125,11 @@ def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
                     reason='elsewhere nothing ends orphans')
 def test_helpers_end_with_a_search_that_is_killed(tmp_path):
     code = ('import sys, time\nfrom argparse import Namespace\n'
-            'from mmgan_compress.search.run import _helpers\n'
-            "sys.argv = ['-c', 'import time; time.sleep(60)']\n"
-            "with _helpers(Namespace(storage='', study='', workers=3, "
-            f'out={str(tmp_path)!r})):\n'
+            'from mmgan_compress.search import run\n'
+            'run.command_line = lambda *words: [\n'
+            "    sys.executable, '-c', 'import time; time.sleep(60)']\n"
+            "with run._helpers(Namespace(storage='', study='', workers=3, "
+            f'words=[], out={str(tmp_path)!r})):\n'
             "    print('ready', flush=True)\n    time.sleep(60)\n")
     search_ = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code],
                                stdout=subprocess.PIPE, text=True)
