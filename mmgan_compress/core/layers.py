@@ -5,7 +5,28 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
+from mmengine.logging import MMLogger
 from torch import Tensor
+
+from .checkpoints import pretrained_faults, refuse
+from .logging import quiet
+
+
+def init_weights(network: nn.Module) -> None:
+    """Initialise a network of mmengine without its line per parameter.
+
+    Any other module keeps the weights that its class drew.
+
+    Args:
+        network (nn.Module): Changed in place.
+
+    Raises:
+        ValueError: If a file of weights does not fit the network.
+    """
+    refuse(pretrained_faults(network))
+    if hasattr(network, 'init_weights'):
+        with quiet(MMLogger.get_current_instance()):
+            network.init_weights()
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:

@@ -19,8 +19,9 @@ from ..models.topology import (is_unet, resnet_chain, resnet_channels,
                                unet_channels, unet_convs)
 from ..models.slim import architecture, slim_config
 from ..registry import PRUNERS
+from ..core.layers import init_weights
 from ..models.student_config import build_generator
-from .base import Compressed, check_layers, init_weights
+from .base import Compressed, check_layers
 from .budget import Budget, nearest
 from .gcc_rules import (MIN_LEVELS, TRUNK_RULES, count_above, filter_norms,
                         norm_scales, scale_interval, share_norms,
