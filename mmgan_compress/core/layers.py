@@ -29,12 +29,14 @@ def init_weights(network: nn.Module) -> None:
             network.init_weights()
 
 
-def find_layer(module: nn.Module, name: str) -> nn.Module:
+def find_layer(module: nn.Module, name: str, whose: str = '') -> nn.Module:
     """Return the layer called ``name``.
 
     Args:
         module (nn.Module): Any network.
         name (str): Name as in ``named_modules``, e.g. ``'model.9'``.
+        whose (str): What the network is, and the setting that names the
+            layer, for the message.
 
     Returns:
         nn.Module: The layer.
@@ -46,7 +48,8 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     if name and name in layers:
         return layers[name]
     near = difflib.get_close_matches(name, filter(None, layers), cutoff=0.)
-    raise KeyError(f'no layer {name!r} in {type(module).__name__}; nearest: ' +
+    kind = type(module).__name__ + (f', {whose}' if whose else '')
+    raise KeyError(f'no layer {name!r} in {kind}; nearest: ' +
                    ', '.join(map(repr, near)))
 
 

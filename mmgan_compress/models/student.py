@@ -280,19 +280,6 @@ def save_student(path: StrPath,
                               data=data or {}).save(path)
 
 
-def check_model(model: nn.Module) -> None:
-    """Refuse a model whose student could not be saved, before it is trained.
-
-    Args:
-        model (nn.Module): As of :func:`save_student`.
-
-    Raises:
-        ValueError: As of :meth:`Student.check`.
-        TypeError: As of :meth:`Student.check`.
-    """
-    Student.from_model(model, LARGEST_SIDE).check()
-
-
 def read_student(path: str) -> Student:
     """Read a student file, or build the generators of a config.
 
