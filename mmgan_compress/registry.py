@@ -10,7 +10,6 @@ and ``SEARCHERS`` are the registries that users of this project extend::
     class MyDistiller(BaseDistiller):
         ...
 """
-import inspect
 from typing import Any, Optional
 
 from . import compat
@@ -107,6 +106,9 @@ SEARCHERS = _own('searcher', 'search')
 def find_pruner(name: str, budget: bool) -> type:
     """Return a pruner by its name, if it can be used so.
 
+    A pruner says by its class attribute ``takes_budget`` whether a budget is
+    ``'needed'``, ``'optional'``, or ``'none'`` is taken (the default).
+
     Args:
         name (str): In the registry.
         budget (bool): Whether it will be given a budget.
@@ -119,10 +121,10 @@ def find_pruner(name: str, budget: bool) -> type:
     if kind is None:
         raise ValueError(f'no pruner {name!r}; registered are '
                          f'{sorted(PRUNERS.module_dict)}')
-    taken = inspect.signature(kind).parameters.get('budget')
-    if budget and taken is None:
+    use = getattr(kind, 'takes_budget', 'none')
+    if budget and use == 'none':
         raise ValueError(f'{name} takes no budget: the network itself tells '
                          'what goes. Leave the budget out')
-    if not budget and taken is not None and taken.default is taken.empty:
+    if not budget and use == 'needed':
         raise ValueError(f'{name} needs a budget, such as macs=0.25')
     return kind

@@ -9,7 +9,8 @@ from golden import build
 
 from mmgan_compress.pruning.dependencies import channel_groups
 from mmgan_compress.pruning.slicing import difference, masked
-from mmgan_compress.pruning.workflow import (Source, compress_source,
+from mmgan_compress.models.student import Student
+from mmgan_compress.pruning.workflow import (compress_source,
                                              write_results)
 from mmgan_compress.core.channels import channel_map
 
@@ -90,8 +91,8 @@ def check_elsewhere(folder, pruner, hidden, name='unet-bn', **options):
         options: Of the pruner.
     """
     net, _ = network(name)
-    source = Source(dict(zebra=net), dict(zebra=CONFIGS[name]),
-                    ['horse', 'zebra'], 'zebra', SIZE, ['Test'])
+    source = Student(dict(zebra=net), dict(zebra=CONFIGS[name]),
+                     ['horse', 'zebra'], 'zebra', SIZE, 'Test')
     results = compress_source(source, pruner, dict(zebra=budget(0.5)),
                               options)
     write_results(folder, source, results, pruner, SIZE)

@@ -1,5 +1,4 @@
 """What is measured: networks, each in several runtimes and precisions."""
-import copy
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from ..deploy.export import checked_size, export_student
 from ..deploy.formats import FORMATS
 from ..deploy.targets import Target
 from ..deploy.verify import DEMO
-from ..registry import MODELS
-from ..models.student import load_student, save_student, student_info
+from ..models.student import Student, load_student, student_info
+from ..models.student_config import build_generator
 
 EAGER = 'eager'
 # written once more for 8-bit pictures, where the runtime can take them
@@ -64,13 +63,11 @@ def student_of_config(generator: dict, path: Path, size: int) -> str:
         path (Path): File to write.
         size (int): Side of the images.
     """
-    generator = copy.deepcopy(generator)
+    generator = dict(generator)
     generator.pop('init_cfg', None)  # it may name a file
-    model = MODELS.build(dict(
-        type='mmgan_compress.DistillationModel', generator=generator,
-        default_domain='target', reachable_domains=['target'],
-        related_domains=['source', 'target']))
-    return save_student(path, model, source='random weights', image_size=size)
+    return Student(dict(target=build_generator(generator)),
+                   dict(target=generator), ['source', 'target'], 'target',
+                   size, 'random weights').save(path)
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:

@@ -56,11 +56,11 @@ def compress(args: argparse.Namespace) -> str:
     """Read, compress, write; return the table."""
     import torch
 
-    from ..pruning import (student_io as sources,
-                                        workflow as students)
     from ..core.files import refuse_taken
     from ..engine import finetune
     from ..engine.runner_builder import load_config
+    from ..models.student import read_student
+    from ..pruning import workflow as students
     refuse_taken(
         [Path(args.out, name) for name in (
             *students.FILES, finetune.NAME,
@@ -73,12 +73,12 @@ def compress(args: argparse.Namespace) -> str:
         settings['training'] = load_config(argparse.Namespace(
             config=args.training, demo=args.demo, data_root=args.data_root,
             cfg_options=None))
-    source = sources.read_source(args.source)
+    source = read_student(args.source)
     size = args.size or source.image_size
     budgets = students.choose_domains(source, args.budget, args.domain,
                                       size=size, tolerance=args.tolerance,
                                       threads=args.threads)
-    teachers = {domain: (source.networks[domain], source.configs[domain])
+    teachers = {domain: (source.generators[domain], source.configs[domain])
                 for domain in budgets}
     recipe = choose_recipe(args, source, teachers)
     torch.manual_seed(args.seed or 0)
@@ -106,7 +106,7 @@ def choose_recipe(args: argparse.Namespace, source, teachers: dict):
     from ..engine import finetune
     recipe = finetune.read_recipe(
         args.finetune or finetune.default_recipe(
-            source.made_by, source.networks[source.default_domain]),
+            [source.source], source.generators[source.default_domain]),
         source.domains, list(teachers), source.image_size, args.demo,
         args.data_root)
     finetune.add_imports(recipe, [*source.imports, *args.imports])

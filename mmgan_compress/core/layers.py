@@ -5,15 +5,38 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
+from mmengine.logging import MMLogger
 from torch import Tensor
 
+from .checkpoints import pretrained_faults, refuse
+from .logging import quiet
 
-def find_layer(module: nn.Module, name: str) -> nn.Module:
+
+def init_weights(network: nn.Module) -> None:
+    """Initialise a network of mmengine without its line per parameter.
+
+    Any other module keeps the weights that its class drew.
+
+    Args:
+        network (nn.Module): Changed in place.
+
+    Raises:
+        ValueError: If a file of weights does not fit the network.
+    """
+    refuse(pretrained_faults(network))
+    if hasattr(network, 'init_weights'):
+        with quiet(MMLogger.get_current_instance()):
+            network.init_weights()
+
+
+def find_layer(module: nn.Module, name: str, whose: str = '') -> nn.Module:
     """Return the layer called ``name``.
 
     Args:
         module (nn.Module): Any network.
         name (str): Name as in ``named_modules``, e.g. ``'model.9'``.
+        whose (str): What the network is, and the setting that names the
+            layer, for the message.
 
     Returns:
         nn.Module: The layer.
@@ -25,7 +48,8 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     if name and name in layers:
         return layers[name]
     near = difflib.get_close_matches(name, filter(None, layers), cutoff=0.)
-    raise KeyError(f'no layer {name!r} in {type(module).__name__}; nearest: ' +
+    kind = type(module).__name__ + (f', {whose}' if whose else '')
+    raise KeyError(f'no layer {name!r} in {kind}; nearest: ' +
                    ', '.join(map(repr, near)))
 
 

@@ -6,6 +6,7 @@ of channels. The weights stay where they are: what trains in the narrow pass
 trains in the whole network.
 """
 import contextlib
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Union
 
@@ -15,7 +16,54 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from .channels import ChannelMap, resize
+from .layers import find_layer
+
 Kept = dict[str, list[list[int]]]
+
+
+def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
+    """Return the channel map of the layers that change."""
+    return {name: [len(side) for side in sides]
+            for name, sides in kept.items()}
+
+
+@torch.no_grad()
+def keep_channels(module: nn.Module,
+                  kept: Mapping[str, Sequence[Sequence[int]]]) -> nn.Module:
+    """Leave layers some of their channels, with their weights.
+
+    ``num_features`` of instance norms are set right on the way. No random
+    number is drawn.
+
+    Args:
+        module (nn.Module): Any network; changed in place.
+        kept (dict[str, list[list[int]]]): All layers that change.
+
+    Returns:
+        nn.Module: The network.
+
+    Raises:
+        KeyError: If there is no such layer.
+        TypeError: If a layer is none that has channels.
+        ValueError: If a layer is left without channels.
+    """
+    tensors = {  # of new layers, norms reset some in place
+        name: {key: tensor.clone() for key, tensor in
+               cut(find_layer(module, name), sides).items()}
+        for name, sides in kept.items()}
+    devices = {p.device.index for p in module.parameters() if p.is_cuda}
+    with torch.random.fork_rng(devices=devices):  # layers are drawn anew
+        resize(module, kept_widths(kept))
+    for name, own in tensors.items():
+        for key, tensor in own.items():
+            getattr(module.get_submodule(name), key).copy_(tensor)
+    return module
+
+
+def slice_channels(module: nn.Module, kept: Kept) -> nn.Module:
+    """Return :func:`keep_channels` of a copy; the network stays as it is."""
+    return keep_channels(copy.deepcopy(module), kept)
 
 
 def cut(layer: nn.Module,

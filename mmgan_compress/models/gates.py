@@ -3,20 +3,16 @@
 Gates (arXiv 2110.14439; GCC/models/DifferentiableOp.py) keep the
 discriminator from overpowering a small generator.
 """
-import copy
-
 import torch
 import torch.nn as nn
-from mmagic.models.archs import PatchDiscriminator
 from mmcv.cnn import ConvModule
-from mmengine.config import ConfigDict
 from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..core.channels import channel_map, resize
+from ..core.channels import channel_map
+from ..core.sliced_forward import slice_channels
 from ..registry import MODELS
-from .slim import slim_config
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -137,7 +133,6 @@ class GatedPatchDiscriminator(BaseModule):
                  threshold: float = 0.5,
                  norm_bias_std: float = 0.):
         super().__init__()
-        self.arch = ConfigDict(discriminator).to_dict()  # plain types
         self.body = MODELS.build(discriminator)
         _check(self.body)
         self.gates = nn.ModuleList(
@@ -148,34 +143,6 @@ class GatedPatchDiscriminator(BaseModule):
             raise ValueError(
                 f'norm_bias_std is {norm_bias_std}, but the norms of '
                 f'{discriminator} have no bias: expected 0')
-
-    @classmethod
-    def from_discriminator(cls,
-                           module: PatchDiscriminator,
-                           threshold: float = 0.5):
-        """Put open gates into a discriminator, whose weights are shared.
-
-        Args:
-            module (PatchDiscriminator): mmagic's, of any widths.
-            threshold (float): Of all gates.
-
-        Raises:
-            TypeError: If it is another module.
-        """
-        if not isinstance(module, PatchDiscriminator):
-            raise TypeError(f'expected a PatchDiscriminator of mmagic, got '
-                            f'{type(module).__name__}')
-        first, second = module.model[:2]
-        arch = dict(
-            type='PatchDiscriminator',
-            in_channels=first.conv.in_channels,
-            base_channels=first.conv.out_channels,
-            num_conv=len(module.model) - 2,
-            norm_cfg=dict(second.norm_cfg),
-            init_cfg=dict(type=module.init_type, gain=module.init_gain))
-        gated = cls(slim_config(module, arch), threshold)
-        gated.body = module
-        return gated.to(first.conv.weight.device).train(module.training)
 
     def init_weights(self):
         """Initialise the body and open the gates."""
@@ -208,10 +175,6 @@ class GatedPatchDiscriminator(BaseModule):
         for gate in self.gates:
             gate.clip_()
 
-    def gate_parameters(self) -> list[nn.Parameter]:
-        """Return the gates' parameters, one per layer."""
-        return list(self.gates.parameters())
-
     def open_channels(self) -> list[tuple[int, int]]:
         """Return open channels, half-open ones included, and all by layer."""
         opened = torch.stack([g.mask.count_nonzero() for g in self.gates])
@@ -227,29 +190,18 @@ class GatedPatchDiscriminator(BaseModule):
         same in train mode too.
         """
         kept, factors = self._kept()
-        widths = [len(indices) for indices in kept]
-        small = copy.deepcopy(self.body)
-        channels = {}
-        for name, counts in channel_map(small).items():
-            index = _index(name)  # [in, out] of a convolution, [n] of a norm
-            channels[name] = widths[index:index + 2][-len(counts):]
-        state = {}
-        for name, value in self.body.state_dict().items():
-            index = _index(name)
-            if value.dim():  # not the counter of a batch norm
-                value = value[kept[index + 1]]
-            if value.dim() == 4:
-                value = value[:, kept[index]] * factors[index][:, None, None]
-            state[name] = value
-        resize(small, channels).load_state_dict(state)
+        channels = channel_map(self.body)
+        small = slice_channels(self.body, {
+            name: kept[_index(name):_index(name) + 2][-len(counts):]
+            for name, counts in channels.items()})
+        with torch.no_grad():
+            for name, counts in channels.items():
+                if len(counts) == 2:  # a convolution
+                    small.get_submodule(name).weight *= \
+                        factors[_index(name)][:, None, None]
         return small
 
-    def smaller_config(self) -> dict:
-        """Return the config that :meth:`smaller` is rebuilt from: a
-        ``SlimNetwork``, or the discriminator's own if nothing is closed."""
-        return slim_config(self.smaller(), self.arch)
-
-    def _kept(self) -> tuple[list[Tensor], list[Tensor]]:
+    def _kept(self) -> tuple[list[list[int]], list[Tensor]]:
         """Return indices and factors of what remains of the image, of each
         layer's output, and of the logits."""
         *_, last = self.body.model
@@ -260,7 +212,7 @@ class GatedPatchDiscriminator(BaseModule):
         factors = [last.weight.new_ones(len(kept[0]))]
         factors += [gate.mask[indices]
                     for gate, indices in zip(self.gates, kept[1:])]
-        return kept, factors
+        return [indices.tolist() for indices in kept], factors
 
     def _norm_biases(self) -> list[nn.Parameter]:
         norms = [block.norm for block in self.body.model[:-1]

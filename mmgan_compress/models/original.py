@@ -75,6 +75,53 @@ def load_original(module: nn.Module,
     module.load_state_dict({**module.state_dict(), **loaded})
 
 
+def to_rgb(source: Union[str, os.PathLike, dict]) -> dict[str, Tensor]:
+    """Turn the networks of a mmagic checkpoint, for BGR images, to RGB.
+
+    mmagic's CycleGAN and Pix2Pix read and write images in OpenCV's order of
+    channels, this package in RGB. The order of the channels of the first and
+    the last convolution is reversed: the networks compute the same.
+
+    Args:
+        source (str | Path | dict): Checkpoint of a translation model, or its
+            content: ``generators.<domain>.*``, ``discriminators.<domain>.*``.
+
+    Returns:
+        dict[str, Tensor]: All tensors of these networks, by the same names.
+
+    Raises:
+        ValueError: If it holds no such generator, or one that is not for
+            images of 3 channels.
+    """
+    if not isinstance(source, dict):
+        source = read_checkpoint(source)
+    state = {key: value for key, value in weights_in(source).items()
+             if key.startswith(('generators.', 'discriminators.'))}
+    networks: dict[str, list] = {}
+    for key in sorted(state, key=_place):
+        if state[key].dim() == 4:
+            networks.setdefault('.'.join(key.split('.')[:2]), []).append(key)
+    if not any(name.startswith('generators.') for name in networks):
+        raise ValueError('it has no tensors "generators.<domain>.*": expected '
+                         'a checkpoint of a CycleGAN or Pix2Pix of mmagic')
+    for name, keys in networks.items():
+        first, last = state[keys[0]], state[keys[-1]]
+        images = first.shape[1] // 3  # two for the discriminator of pairs
+        if first.shape[1] % 3 or name.startswith('generators.') and \
+                3 not in last.shape[:2]:
+            raise ValueError(f'{name} is not for images of 3 channels: there '
+                             'is no order to be turned')
+        state[keys[0]] = first.unflatten(1, (images, 3)).flip(2).flatten(1, 2)
+        if name.startswith('generators.'):
+            # the outputs of a transposed convolution are its second dimension
+            state[keys[-1]] = state[keys[-1]].flip(
+                0 if last.shape[0] == 3 else 1)
+            bias = keys[-1].removesuffix('weight') + 'bias'
+            if bias in state:
+                state[bias] = state[bias].flip(0)
+    return state
+
+
 def _part(content: Mapping[str, Any], part: str) -> dict[str, Tensor]:
     """Return the tensors of one network in the content of a file."""
     wanted = part.strip('.')

@@ -10,8 +10,7 @@ from mmengine.model import BaseModule, initialize
 from ..core.channels import changed, channel_map, resize
 from ..core.search_space import read_configuration
 from ..registry import MODELS
-from .topology import resnet_channels
-from .channel_selection import filters_for, kept_channels
+from .channel_selection import filters_for, widths_for
 
 SLIM = 'SlimNetwork'
 
@@ -31,9 +30,9 @@ def slim_network(arch: dict,
         arch (dict): Config of the network.
         channels (dict[str, list[int]] | None): Channel map of the layers
             that differ from it (see ``core/channels.py``).
-        widths (Sequence[int] | None): In its place, for a ResNet generator:
-            the filters of each layer, such as GCC's published lists (see
-            :func:`~mmgan_compress.models.topology.resnet_channels`).
+        widths (Sequence[int] | None): In its place, for a ResNet or U-Net
+            generator: the filters of each layer, such as GCC's lists (see
+            :func:`~mmgan_compress.models.channel_selection.widths_for`).
         configuration (str | Sequence[int] | None): In their place, of a
             ResNet or U-Net generator: base channels by part, such as GAN
             Compression's ``'16_16_32_16_32_32_16_16'`` (see
@@ -67,12 +66,10 @@ def slim_network(arch: dict,
         arch = dict(arch, init_cfg=init_cfg)
     with MODELS.switch_scope_and_registry('mmgan_compress') as registry:
         net = registry.build(arch)
+    if widths is None and configuration is not None:
+        widths = filters_for(net, read_configuration(configuration))
     if widths is not None:
-        channels = resnet_channels(net, widths)
-    elif configuration is not None:
-        filters = filters_for(net, read_configuration(configuration))
-        channels = {name: [len(side) for side in sides] for name, sides in
-                    kept_channels(net, filters).items()}
+        channels = widths_for(net, widths)
     if pretrained:
         net.init_cfg = init_cfg
         if not isinstance(net, BaseModule):  # it does not read it

@@ -3,11 +3,12 @@
 The file may be anybody's: :func:`check_info` looks at every value before
 anything is built from it.
 """
+import contextlib
 import inspect
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,17 @@ SMALL = 1024
 MOST_WEIGHTS = 1 << 29
 # mmagic's generation_init_weights knows these, beside mmengine's
 DRAWS = ('normal', 'xavier', 'kaiming', 'orthogonal')
+# Fields of a file beside its domains and configs: what fits, what to say
+# of others, and what a file means that lacks the field.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
+    **dict.fromkeys(('version', 'source', 'module'), (
+        lambda value: isinstance(value, str), 'text', None)),
+    **dict.fromkeys(('image_size', 'size_multiple'), (
+        lambda value: type(value) is int and 1 <= value <= LARGEST_SIDE,
+        f'a number of pixels, 1 to {LARGEST_SIDE}', None)),
+    **dict.fromkeys(('resources', 'data', 'generators', 'channels', KEY), (
+        lambda value: isinstance(value, dict), 'a dict', {}))
+}
 _DOMAIN = re.compile(r'[^./\\\x00-\x1f]{1,64}')
 _NAME = re.compile(r'(?!_)[\w.+-]{1,200}')  # no `_scope_`: mmengine imports it
 # No path, address or name of a function: nothing else may be opened
@@ -124,18 +136,9 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
         raise ValueError(
             f'it has generators for {sorted(held)} and generates '
             f'{_short(info["default_domain"])} of the domains {domains}')
-    for key in ('version', 'source', 'module'):
-        if not isinstance(info.get(key), str):
-            raise ValueError(f'{key} is {_short(info.get(key))}, expected '
-                             'text')
-    for key in ('image_size', 'size_multiple'):
-        value = info.get(key)
-        if type(value) is not int or not 1 <= value <= LARGEST_SIDE:
-            raise ValueError(f'{key} is {_short(value)}, expected a number '
-                             f'of pixels, 1 to {LARGEST_SIDE}')
-    for key in ('resources', 'data', 'generators', 'channels', KEY):
-        if not isinstance(info.get(key, {}), dict):
-            raise ValueError(f'{key} is {_short(info[key])}, expected a dict')
+    for key, (fits, expected, default) in _FIELDS.items():
+        if not fits(value := info.get(key, default)):
+            raise ValueError(f'{key} is {_short(value)}, expected {expected}')
     check_image_channels(*info.get('channels', {}).values())
     sides = [side for value in state.values() for side in value.shape]
     for domain in held:
@@ -331,20 +334,16 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
         int: The smallest power of two for which the output has the size of
         the input.
     """
-    multiple = 1
-    while multiple <= LARGEST_MULTIPLE:
-        # divisible by `multiple` but by no larger power of two, and large
+    channels = image_channels(twin)
+    for level in range(LARGEST_MULTIPLE.bit_length()):
+        # divisible by 2 ** level but by no larger power of two, and large
         # enough for every reflection padding
-        side = 2 * LARGEST_MULTIPLE + multiple
-        image = torch.empty(1, image_channels(twin), side, side,
-                            device='meta')
-        try:
-            with torch.no_grad():
-                if twin(image).shape[-2:] == image.shape[-2:]:
-                    return multiple
-        except (RuntimeError, ValueError):
-            pass  # the skip connections of a U-Net do not meet
-        multiple *= 2
+        side = 2 * LARGEST_MULTIPLE + 2 ** level
+        image = torch.empty(1, channels, side, side, device='meta')
+        # the skip connections of a U-Net may not meet
+        with torch.no_grad(), contextlib.suppress(RuntimeError, ValueError):
+            if twin(image).shape[-2:] == image.shape[-2:]:
+                return 2 ** level
     return image_size
 
 
@@ -407,7 +406,17 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     """
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
-    key = f'img_{source}'
+    key, size = f'img_{source}', info['image_size']
+    pipeline = [
+        dict(type='mmgan_compress.ReadImage', key=key,
+             channels=info['channels'][source]),
+        dict(type='Resize', keys=[key], scale=(size, size),
+             interpolation='bicubic', backend='pillow'),
+        # PackInputs would take a single image out of its dict
+        dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
+        dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
+             meta_keys=[f'{key}_path'])
+    ]
     return Config(dict(
         default_scope='mmagic',
         custom_imports=dict(imports=['mmgan_compress.registry', *imports]),
@@ -421,8 +430,11 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
         test_dataloader=dict(
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=_dataset(key, info['image_size'],
-                             info['channels'][source])),
+            dataset=dict(
+                type='BasicImageDataset',
+                data_root='data/images',
+                data_prefix={key: ''},
+                pipeline=pipeline)),
         test_cfg=dict(),
         test_evaluator=[],
         visualizer=dict(
@@ -432,20 +444,3 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
             vis_backends=[dict(type='LocalVisBackend')]),
         custom_hooks=[dict(type='BasicVisualizationHook', interval=1)],
     ))
-
-
-def _dataset(key: str, size: int, channels: int) -> dict:
-    return dict(
-        type='BasicImageDataset',
-        data_root='data/images',
-        data_prefix={key: ''},
-        pipeline=[
-            dict(type='mmgan_compress.ReadImage', key=key,
-                 channels=channels),
-            dict(type='Resize', keys=[key], scale=(size, size),
-                 interpolation='bicubic', backend='pillow'),
-            # PackInputs would take a single image out of its dict
-            dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
-            dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
-                 meta_keys=[f'{key}_path'])
-        ])

@@ -5,7 +5,6 @@ run. Here they are found by their part in ResNet generators (mmagic's and the
 separable ones) and in mmagic's U-Net, also where blocks are fewer, levels
 were dropped or layers were made narrower.
 """
-from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn as nn
@@ -15,7 +14,6 @@ from mmagic.models.editors.pix2pix.pix2pix_modules import \
     UnetSkipConnectionBlock
 from mmcv.cnn import ConvModule
 
-from ..core.channels import ChannelMap, channel_map
 from .blocks import ResidualBlock, SeparableConv
 
 _RESIDUAL = (ResidualBlock, ResidualBlockWithDropout)
@@ -85,44 +83,6 @@ def resnet_chain(net: nn.Module) -> dict[str, int]:
     return chain
 
 
-def resnet_channels(net: nn.Module, widths: Sequence[int]) -> ChannelMap:
-    """Return the channel map of a ResNet generator of other widths.
-
-    Args:
-        net (nn.Module): As for :func:`resnet_chain`.
-        widths (Sequence[int]): Filters of the layers of that list. For nine
-            blocks these are GCC's 23 numbers: three convolutions, inner and
-            outer width of each block, two transposed convolutions.
-
-    Returns:
-        dict[str, list[int]]: Of all its layers.
-
-    Raises:
-        ValueError: If these are too many or too few numbers, if one is
-            below 1, or if they differ along the trunk.
-    """
-    chain = resnet_chain(net)
-    if len(widths) != len(chain):
-        raise ValueError(f'{len(widths)} widths for {len(chain)} layers of '
-                         f'{type(net).__name__}: {list(chain)}')
-    for (name, first), width in zip(chain.items(), widths):
-        if width < 1 or width != widths[first]:
-            raise ValueError(
-                f'{name!r} cannot have {width} filters: expected at least 1 '
-                'and, along the trunk, the same number as '
-                f'{list(chain)[first]!r}, which has {widths[first]}')
-    filters, depthwise = dict(zip(chain, widths)), _depthwise(net)
-    channels, width = {}, None
-    for name, counts in channel_map(net).items():
-        if len(counts) == 1:
-            channels[name] = [width]
-            continue
-        inputs = counts[0] if width is None else width
-        width = inputs if name in depthwise else filters.get(name, counts[1])
-        channels[name] = [inputs, width]
-    return channels
-
-
 def unet_convs(net: nn.Module) -> list[tuple[str, Optional[str]]]:
     """Return the convolutions of mmagic's U-Net with the norms behind them,
     in the order in which they run: n levels down, n up.
@@ -150,41 +110,3 @@ def unet_convs(net: nn.Module) -> list[tuple[str, Optional[str]]]:
         level = next((m for m in level.model
                       if isinstance(m, UnetSkipConnectionBlock)), None)
     return [*down, *reversed(up)]
-
-
-def seen_channels(filters: Sequence[int]) -> list[int]:
-    """Return what the layer behind each convolution of a U-Net is given.
-
-    Args:
-        filters (Sequence[int]): Filters of all convolutions but the last,
-            as they run: n levels down, n - 1 up.
-
-    Returns:
-        list[int]: The same, and on the way up the skip added (GCC's
-        ``channel_cfgs``).
-    """
-    n = (len(filters) + 1) // 2
-    return [*filters[:n],
-            *(filters[n + k] + filters[n - 2 - k] for k in range(n - 1))]
-
-
-def unet_channels(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
-    """Return the channel map of a U-Net of other widths.
-
-    Args:
-        net (nn.Module): ``UnetGenerator`` of n levels.
-        filters (Sequence[int]): As for :func:`seen_channels`.
-
-    Returns:
-        dict[str, list[int]]: Of all its layers.
-    """
-    convs, before = unet_convs(net), channel_map(net)
-    image_in, image_out = before[convs[0][0]][0], before[convs[-1][0]][1]
-    channels = {}
-    for (conv, norm), inputs, outputs in zip(
-            convs, [image_in, *seen_channels(filters)],
-            [*filters, image_out], strict=True):
-        channels[conv] = [inputs, outputs]
-        if norm is not None:
-            channels[norm] = [outputs]
-    return channels

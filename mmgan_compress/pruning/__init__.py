@@ -1,10 +1,10 @@
 """Pruners: narrower generators, to a budget."""
 from .base import Compressed
 from .gcc import GCCWidths, NormWidths, ScaleWidths
-from .mask_extraction import MaskExtraction
 from .slimming import SlimExtraction
 from .subnetwork import SubNet
 from .torch_pruner import TorchPruner, prune
+from .zero_channels import MaskExtraction
 
 __all__ = [
     'Compressed', 'GCCWidths', 'MaskExtraction', 'NormWidths', 'ScaleWidths',

@@ -2,11 +2,8 @@
 from typing import NamedTuple, Optional
 
 import torch.nn as nn
-from mmengine.logging import MMLogger
 from torch.nn.utils.parametrize import is_parametrized
 
-from ..core.checkpoints import pretrained_faults, refuse
-from ..core.logging import quiet
 from ..models.fake_quant import is_quantized
 
 # what torch's older ways of computing a weight are undone by
@@ -25,21 +22,6 @@ class Compressed(NamedTuple):
     network: nn.Module
     config: dict
     summary: dict
-
-
-def init_weights(network: nn.Module) -> None:
-    """Initialise a network of mmengine without its line per parameter.
-
-    Another has the weights that its class drew.
-
-    Raises:
-        ValueError: If a file of weights does not fit the network.
-    """
-    refuse(pretrained_faults(network))
-    if not hasattr(network, 'init_weights'):
-        return
-    with quiet(MMLogger.get_current_instance()):
-        network.init_weights()
 
 
 def check_layers(network: nn.Module) -> None:

@@ -12,12 +12,13 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..core.channels import changed, channel_map, image_channels
+from ..core.sliced_forward import Kept, slice_channels
 from ..models.slim import slim_config
 from .base import Compressed
 from .budget import Budget
 from .channel_search import Channel, ChannelSearch, by_group
 from .dependencies import ChannelGroup, channel_groups, without
-from .slicing import Kept, check_equal, slice_channels
+from .slicing import check_equal
 
 SCOPES = ('global', 'local')
 SIZE = 256  # side of the example where there is no budget
@@ -61,6 +62,8 @@ class ChannelPruner:
         ValueError: If a setting is out of range, or if not one of budget
             and ratio is given.
     """
+
+    takes_budget = 'optional'
 
     def __init__(self, budget: Optional[dict], scope: str, floor: int,
                  ratio: Optional[float]):

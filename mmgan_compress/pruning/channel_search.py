@@ -5,9 +5,9 @@ import torch.nn as nn
 
 from ..core.channels import resize
 from ..core.layers import meta_copy
+from ..core.sliced_forward import kept_widths
 from .budget import Budget, nearest
 from .dependencies import ChannelGroup, without
-from .slicing import kept_widths
 
 Channel = tuple[int, int]  # group, and channel as the group counts it
 

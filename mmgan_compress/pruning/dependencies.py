@@ -25,8 +25,8 @@ from ..compat import require
 from ..core.channels import channel_map, resize
 from ..core.layers import meta_copy
 from ..core.feature_extraction import disable_inplace
+from ..core.sliced_forward import Kept, kept_widths
 from .base import check_layers
-from .slicing import Kept, kept_widths
 
 # the lists of a map of kept channels that a layer's part refers to
 SIDES = dict(reads=(0, ), makes=(1, ), norm=(0, ), depthwise=(0, 1))

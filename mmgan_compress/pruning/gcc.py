@@ -15,12 +15,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.channels import channel_map, resize
-from ..models.topology import (is_unet, resnet_chain, resnet_channels,
-                               unet_channels, unet_convs)
+from ..models.channel_selection import widths_for
+from ..models.topology import is_unet, resnet_chain, unet_convs
 from ..models.slim import architecture, slim_config
 from ..registry import PRUNERS
+from ..core.layers import init_weights
 from ..models.student_config import build_generator
-from .base import Compressed, check_layers, init_weights
+from .base import Compressed, check_layers
 from .budget import Budget, nearest
 from .gcc_rules import (MIN_LEVELS, TRUNK_RULES, count_above, filter_norms,
                         norm_scales, scale_interval, share_norms,
@@ -61,20 +62,20 @@ class Plan:
             thresholds, lambda t: self.shape(self.widths(t)))]
 
 
-def narrow_resnet(config: dict, widths: Sequence[int]) -> Narrow:
-    """Build a narrow ResNet generator on the meta device.
+def narrow(config: dict, widths: Sequence[int]) -> Narrow:
+    """Build a narrow generator on the meta device.
 
     Args:
         config (dict): Config of the wide one.
         widths (Sequence[int]): See
-            :func:`~mmgan_compress.models.topology.resnet_channels`.
+            :func:`~mmgan_compress.models.channel_selection.widths_for`.
 
     Returns:
         tuple[nn.Module, dict]: Network and config of its architecture.
     """
     arch = architecture(config)
     net = build_generator(arch, 'meta')
-    return resize(net, resnet_channels(net, widths)), arch
+    return resize(net, widths_for(net, widths)), arch
 
 
 def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
@@ -102,8 +103,7 @@ def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
     kept = [*(filters[level] for level in levels),
             *(filters[last - level] for level in reversed(levels) if level)]
     arch = dict(architecture(config), num_down=len(levels))
-    net = build_generator(arch, 'meta')
-    return resize(net, unet_channels(net, kept)), arch
+    return narrow(arch, kept)
 
 
 def norm_plan(generator: nn.Module, config: dict, rule: str,
@@ -116,7 +116,7 @@ def norm_plan(generator: nn.Module, config: dict, rule: str,
     return Plan(
         scores, (float(bounds.min()), float(bounds.max())),
         lambda threshold: count_above(scores, threshold, floor),
-        lambda widths: narrow_resnet(config, widths))
+        lambda widths: narrow(config, widths))
 
 
 def scale_plan(generator: nn.Module, config: dict) -> Plan:
@@ -188,6 +188,7 @@ class NormWidths:
     """
 
     draws_weights = True
+    takes_budget = 'needed'
 
     def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
         if floor < 1:
@@ -234,6 +235,7 @@ class ScaleWidths:
     """
 
     draws_weights = True
+    takes_budget = 'needed'
 
     def __init__(self, budget: dict):
         self.budget = Budget.of(budget)

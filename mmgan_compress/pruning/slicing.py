@@ -18,61 +18,24 @@ touches nothing else. A channel that goes two ways (the trunk of a ResNet,
 the skip of a U-Net) is zero at each of its readers: what stands between
 (padding, dropout, sum, concatenation, leaky ReLU) leaves zeros as they are.
 The channels that stay do not notice, since batch and instance norms work on
-each channel alone. :func:`slice_channels` must then give the same image but
+each channel alone. ``slice_channels`` must then give the same image but
 for the order of its sums: it does only if each tensor of each layer lost the
 channels that its neighbours lost.
 """
 import contextlib
 import copy
-from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..core.channels import ChannelMap, channel_map, resize
+from ..core.channels import channel_map
 from ..core.layers import find_layer, meta_copy
-from ..core.sliced_forward import Kept, cut
+from ..core.sliced_forward import Kept
 
 # how far single precision may lie apart, relative to the largest output
 _ROUNDING = 1e-3
-
-
-def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
-    """Return the channel map of the layers that change."""
-    return {name: [len(side) for side in sides]
-            for name, sides in kept.items()}
-
-
-def slice_channels(module: nn.Module, kept: Kept) -> nn.Module:
-    """Copy a network with the kept channels only, and their weights.
-
-    ``num_features`` of instance norms are set right on the way. No random
-    number is drawn.
-
-    Args:
-        module (nn.Module): Any network; it is left as it is.
-        kept (dict[str, list[list[int]]]): All layers that change.
-
-    Returns:
-        nn.Module: The smaller network, in the same mode, without gradients.
-
-    Raises:
-        KeyError: If there is no such layer.
-        TypeError: If a layer is none that has channels.
-        ValueError: If a layer is left without channels.
-    """
-    small = copy.deepcopy(module)
-    devices = {p.device.index for p in module.parameters() if p.is_cuda}
-    with torch.random.fork_rng(devices=devices):  # layers are drawn anew
-        resize(small, kept_widths(kept))
-    with torch.no_grad():
-        for name, sides in kept.items():
-            layer = find_layer(small, name)
-            for key, tensor in cut(find_layer(module, name), sides).items():
-                getattr(layer, key).copy_(tensor)
-    return small
 
 
 def masked(module: nn.Module, kept: Kept) -> nn.Module:
@@ -148,7 +111,7 @@ def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
 
     Args:
         module (nn.Module): The dense network.
-        small (nn.Module): What :func:`slice_channels` made of it.
+        small (nn.Module): What ``slice_channels`` made of it.
         kept (dict[str, list[list[int]]]): What it kept.
         image (Tensor): Example of the input, whose shape counts.
 

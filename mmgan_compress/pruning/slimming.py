@@ -5,8 +5,6 @@ the same number everywhere, which goes into a bias, but not where it is
 padded with zeros: there the constant ends at the border.
 """
 import copy
-from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -14,8 +12,9 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ..core.channels import channel_map, image_channels, resize
+from ..core.channels import channel_map, image_channels
 from ..core.layers import find_layer
+from ..core.sliced_forward import keep_channels
 from ..models.fake_quant import fake_quantize
 from ..models.topology import has_trunk
 from ..models.slim import slim_config
@@ -117,10 +116,15 @@ class SlimExtraction:
             summary['kept'][free.writer] = int(
                 (norm.weight[living] == 0).sum())
         summary['widths'][free.writer] = len(living)
-        take(net, free.writer, outputs=living)
-        take(net, free.norm, inputs=living)
+        channels, living = channel_map(net), living.tolist()
+        kept = {free.writer: [range(channels[free.writer][0]), living],
+                free.norm: [living]}
         for name in _readers(net, free.reader):
-            take(net, name, inputs=living)
+            layer = find_layer(net, name)
+            passes = isinstance(layer, _NormBase) or _depthwise(layer)
+            kept[name] = [living] * len(channels[name]) if passes else [
+                living, range(channels[name][1])]
+        keep_channels(net, kept)
 
 
 def _along_graph(generator: nn.Module, config: dict) -> Compressed:
@@ -200,44 +204,3 @@ def _fold(net: nn.Module, name: str, emitted: Tensor):
         reader.bias += added
     else:  # in front of a batch norm
         behind[0].running_mean -= added
-
-
-@torch.no_grad()
-def take(net: nn.Module, name: str, inputs: Optional[Tensor] = None,
-         outputs: Optional[Tensor] = None):
-    """Leave a layer some of its channels, with their weights.
-
-    Args:
-        net (nn.Module): Changed in place.
-        name (str): Convolution or norm. The outputs of a depthwise
-            convolution follow its inputs.
-        inputs (Tensor | None): Indices of those that stay; all if None.
-        outputs (Tensor | None): The same of the outputs of a convolution.
-    """
-    layer, counts = find_layer(net, name), channel_map(net)[name]
-    kept = _tensors(layer)
-    if isinstance(layer, _NormBase):
-        counts = [len(inputs)]
-        kept = {key: value[inputs] for key, value in kept.items()}
-    elif _depthwise(layer):
-        counts = [len(inputs)] * 2
-        kept = {key: value[inputs] for key, value in kept.items()}
-    else:
-        dims: Sequence = (inputs, outputs) if layer.transposed else \
-            (outputs, inputs)
-        counts = [n if at is None else len(at)
-                  for n, at in zip(counts, (inputs, outputs))]
-        for dim, at in enumerate(dims):
-            if at is not None:
-                kept['weight'] = kept['weight'].index_select(dim, at)
-        if outputs is not None and 'bias' in kept:
-            kept['bias'] = kept['bias'][outputs]
-    resize(net, {name: counts})
-    for key, value in kept.items():
-        getattr(layer, key).copy_(value)
-
-
-def _tensors(layer: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors of a layer that have its channels."""
-    return {key: value.detach().clone()
-            for key, value in layer.state_dict().items() if value.ndim}

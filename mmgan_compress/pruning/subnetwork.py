@@ -5,11 +5,11 @@ from typing import Union
 import torch.nn as nn
 
 from ..core.search_space import name_of, read_configuration
+from ..core.sliced_forward import slice_channels
 from ..models.slim import slim_config
 from ..models.supernet import SuperNet
 from ..registry import PRUNERS
 from .base import Compressed
-from .slicing import slice_channels
 
 
 def subnet(supernet: SuperNet,

@@ -7,21 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-import torch
 from mmengine.config import Config
 
-from ..core.channels import image_channels
 from ..core.files import refuse_taken, write_text
 from ..core.messages import message_of
-from ..core.complexity import count_macs, count_params
-from ..models.distillation_model import DistillationModel
-from ..registry import MODELS, PRUNERS, find_pruner
-from ..models.student import save_student
+from ..models.student import Student
+from ..registry import PRUNERS, find_pruner
 from .base import Compressed
 from .budget import KINDS, LATENCY
 from .latency import LatencyBudget, meet_latency
 from .layer_table import comparison, measure
-from .student_io import Source
 
 RESULT = 'student.pth'
 TABLE, FACTS = 'compress.md', 'compress.json'
@@ -104,13 +99,13 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
     return budgets
 
 
-def choose_domains(source: Source, texts: Sequence[str],
+def choose_domains(source: Student, texts: Sequence[str],
                    domain: Optional[str] = None,
                    **rest: float) -> dict[str, Optional[dict]]:
     """Return what is made smaller, and the budget of each.
 
     Args:
-        source (Source): What :func:`read_source` returned.
+        source (Student): What :func:`read_student` returned.
         texts (Sequence[str]): Budgets as for :func:`read_budgets`; none
             for a pruner that takes none.
         domain (str | None): This one only; all if None.
@@ -119,21 +114,21 @@ def choose_domains(source: Source, texts: Sequence[str],
     Raises:
         ValueError: As :func:`read_budgets`, or if there is no such domain.
     """
-    if domain and domain not in source.networks:
+    if domain and domain not in source.generators:
         raise ValueError(f'no generator for {domain!r}, choose one of '
-                         f'{list(source.networks)}')
-    chosen = [domain] if domain else list(source.networks)
+                         f'{list(source.generators)}')
+    chosen = [domain] if domain else list(source.generators)
     return read_budgets(texts, chosen, **rest) if texts else \
         dict.fromkeys(chosen)
 
 
-def compress_source(source: Source, pruner: str,
+def compress_source(source: Student, pruner: str,
                     budgets: dict[str, Optional[dict]],
                     options: dict[str, Any]) -> dict[str, Compressed]:
     """Make generators smaller, each to its own budget.
 
     Args:
-        source (Source): What :func:`read_source` returned.
+        source (Student): What :func:`read_student` returned.
         pruner (str): Name in the registry ``PRUNERS``.
         budgets (dict[str, dict | None]): Budget by domain, None for a
             pruner that takes none; other domains stay.
@@ -163,7 +158,7 @@ def compress_source(source: Source, pruner: str,
         except TypeError as error:
             raise TypeError(f'{pruner} cannot be made with {options}: '
                             f'{message_of(error)}') from error
-        return lambda: pruning.compress(source.networks[domain],
+        return lambda: pruning.compress(source.generators[domain],
                                         source.configs[domain])
 
     # all are built before the first one runs: mistakes show at once
@@ -173,18 +168,20 @@ def compress_source(source: Source, pruner: str,
     return {
         domain: meet_latency(
             lambda budget, domain=domain: method(domain, budget)(),
-            source.networks[domain], latencies[domain])
+            source.generators[domain], latencies[domain])
         if domain in latencies else run() for domain, run in runs.items()
     }
 
 
-def _check_pair(source: Source, domain: str, pruner: type) -> None:
+def _check_pair(source: Student, domain: str, pruner: type) -> None:
     """Refuse a network that a kind of pruner can make nothing of."""
-    if source.quantized and not getattr(pruner, 'takes_quantized', False):
+    if source.quantization and not getattr(pruner, 'takes_quantized', False):
+        made_by = sorted({scales['made_by'] for scales in
+                          source.quantization.values()})
         raise ValueError(
-            f'the student was trained in 8 bits ({source.quantized}): prune '
+            f'the student was trained in 8 bits ({", ".join(made_by)}): prune '
             'the network in floating point and quantize the result')
-    if domain in source.drawn and not getattr(pruner, 'draws_weights', False):
+    if domain in source.untrained and not getattr(pruner, 'draws_weights', False):
         raise ValueError(
             f'the generator of {domain!r} has random weights, which do not '
             'tell what can go: give a student file, or its config '
@@ -205,12 +202,12 @@ def _training_of(recipe: Config, domain: str) -> Config:
     return recipe
 
 
-def save_dense(path: Path, source: Source):
+def save_dense(path: Path, source: Student):
     """Write what the generators were made of as a student file."""
     _save(path, source, {}, None)
 
 
-def write_results(out: Path, source: Source, results: dict[str, Compressed],
+def write_results(out: Path, source: Student, results: dict[str, Compressed],
                   pruner: str, size: int, threads: Optional[int] = None,
                   overwrite: bool = False) -> str:
     """Write the smaller student, what changed and how it was found.
@@ -218,7 +215,7 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
     Args:
         out (Path): Folder for ``student.pth``, ``compress.md`` and
             ``compress.json``; it is made.
-        source (Source): What the results were made of.
+        source (Student): What the results were made of.
         results (dict[str, Compressed]): By domain.
         pruner (str): Name of the method.
         size (int): Side of the image that MACs are counted at.
@@ -232,12 +229,12 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
         FileExistsError: If the folder holds one of these.
     """
     refuse_taken([out / name for name in FILES], overwrite=overwrite)
-    times = {domain: measure(source.networks[domain], result.network, size,
+    times = {domain: measure(source.generators[domain], result.network, size,
                              threads)
              for domain, result in results.items()}
     text = '\n'.join(
         f'## {domain}: {pruner}, image {size}x{size}\n\n' +
-        comparison(source.networks[domain], result.network, size,
+        comparison(source.generators[domain], result.network, size,
                    times[domain])
         for domain, result in results.items())
     write_text(out / TABLE, text)
@@ -251,22 +248,15 @@ def write_results(out: Path, source: Source, results: dict[str, Compressed],
     return text
 
 
-def _save(path: Path, source: Source, results: dict[str, Compressed],
+def _save(path: Path, source: Student, results: dict[str, Compressed],
           pruner: Optional[str]) -> None:
-    networks = dict(source.networks)
-    networks.update({d: result.network for d, result in results.items()})
-    configs = dict(source.configs)
-    configs.update({d: result.config for d, result in results.items()})
-    with MODELS.switch_scope_and_registry('mmgan_compress'), \
-            torch.device('meta'):  # for the structure, weights come below
-        model = DistillationModel(
-            generator=configs, default_domain=source.default_domain,
-            reachable_domains=list(networks), related_domains=source.domains)
-    model.generators.update(networks)
-    default, size = networks[source.default_domain], source.image_size
-    macs = count_macs(default, (1, image_channels(default), size, size))
-    made_by = [*source.made_by, *([pruner] if pruner else [])]
-    save_student(path, model, source=' + '.join(made_by or ['config']),
-                 image_size=size,
-                 resources=dict(params=count_params(default), macs=macs.macs,
-                                macs_paper=macs.macs_paper))
+    student = dataclasses.replace(
+        source,
+        generators={**source.generators, **{
+            domain: result.network for domain, result in results.items()}},
+        configs={**source.configs, **{
+            domain: result.config for domain, result in results.items()}},
+        source=f'{source.source} + {pruner}' if pruner else source.source,
+        data={}, quantization={})  # of the network before it was pruned
+    student.measure()
+    student.save(path)

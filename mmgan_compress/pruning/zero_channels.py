@@ -1,4 +1,4 @@
-"""Channels that are zero for whoever reads them, cut along the graph."""
+"""Channels that a training has set to zero, cut along the graph."""
 from collections.abc import Sequence
 
 import torch
@@ -7,8 +7,12 @@ from torch import Tensor
 
 from ..core.channels import image_channels
 from ..core.layers import find_layer
+from ..core.sliced_forward import slice_channels
+from ..models.slim import slim_config
+from ..registry import PRUNERS
+from .base import Compressed
 from .dependencies import ChannelGroup, channel_groups, without
-from .slicing import check_equal, difference, random_image, slice_channels
+from .slicing import check_equal, difference, random_image
 
 # sides of the image that shapes are traced with
 SIZE = 256
@@ -72,3 +76,39 @@ def _live(tensor: Tensor, layer: nn.Module, part: str) -> Tensor:
             getattr(layer, 'transposed', False):
         tensor = tensor.transpose(0, 1)
     return tensor.flatten(1).any(1) if tensor.dim() > 1 else tensor != 0
+
+
+@PRUNERS.register_module()
+class MaskExtraction:
+    """Cut out the channels that are zero for whoever reads them.
+
+    Those are dead for which all that makes and passes them is zero: filters
+    and their biases, scales and shifts of norms. ``GradualPruningHook``
+    leaves such channels. The image stays the same where a filter of zeros
+    gives zero for whoever reads it: behind ReLU and tanh, not behind a
+    sigmoid, nor behind a norm without scales that has a running mean.
+    """
+
+    def compress(self, generator: nn.Module, config: dict) -> Compressed:
+        """Make a narrower generator with the weights of this one.
+
+        Args:
+            generator (nn.Module): Trained network; it is left as it is.
+            config (dict): Config that builds it.
+
+        Returns:
+            Compressed: ``summary`` has ``removed`` and ``removable``,
+            numbers of channels, and ``gap``, the largest difference of both
+            on one random image.
+
+        Raises:
+            TypeError: If it is quantized.
+            ValueError: If no channel is dead, or if something outside of
+                layers mixes channels.
+            ImportError: If Torch-Pruning is not installed.
+        """
+        small, summary = cut_zeros(generator, ('makes', 'norm', 'depthwise'))
+        if not summary['removed']:
+            raise ValueError('no channel is zero, so none can go: train with '
+                             'GradualPruningHook')
+        return Compressed(small, slim_config(small, config), summary)

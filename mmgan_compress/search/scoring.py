@@ -11,8 +11,6 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from ..pruning.student_io import Source
-from ..core.domains import per_domain
 from ..core.sliced_forward import recalibrate
 from ..core.search_space import Configuration
 from ..core.tensor_files import load_tensors
@@ -21,7 +19,7 @@ from ..evaluation.report import check_names, evaluate, protocols_of
 from ..models.distillation_model import DistillationModel
 from ..models.supernet import SuperNet
 from ..registry import DATASETS, EVALUATORS, MODELS
-from ..models.student import student_info
+from ..models.student import Student, student_info
 from ..models.student_config import domain_config, generator_config
 
 # figures of which more is better; all others are distances
@@ -100,21 +98,19 @@ def check_origin(path: str, train: Dataset):
             'was trained with')
 
 
-def source_of(model: DistillationModel, cfg: Config, name: str) -> Source:
-    """Return a model's generators as ``pruning/workflow.py`` has them.
+def source_of(model: DistillationModel, cfg: Config, name: str) -> Student:
+    """Return a model's generators as ``pruning/workflow.py`` takes them.
 
     Args:
         model (DistillationModel): What :func:`read_model` built.
         cfg (Config): Its recipe.
         name (str): What made it.
     """
-    networks = dict(model.generators.items())
-    configs = per_domain(cfg.model.generator, list(networks))
-    configs = {domain: generator_config(config)
-               for domain, config in configs.items()}
-    return Source(networks, configs, list(cfg.model.related_domains),
-                  model._default_domain, cfg.train_dataloader.dataset.size,
-                  [name])
+    student = Student.from_model(model, cfg.train_dataloader.dataset.size,
+                                 source=name)
+    student.configs = {domain: generator_config(config)
+                       for domain, config in student.configs.items()}
+    return student
 
 
 def supernet_of(model: DistillationModel) -> SuperNet:

@@ -91,8 +91,8 @@ def save_teacher(path: Path):
         return
     from mmengine.config import Config
 
-    from mmgan_compress.pruning.base import init_weights
-    from mmgan_compress.pruning.student_io import Source
+    from mmgan_compress.core.layers import init_weights
+    from mmgan_compress.models.student import Student
     from mmgan_compress.pruning.workflow import save_dense
     from mmgan_compress.core.configs import find_config
     from mmgan_compress.demo import DATA, SIZE
@@ -104,8 +104,8 @@ def save_teacher(path: Path):
         prefix='teacher.generators.emoji')
     network = build_generator(config)
     init_weights(network)
-    save_dense(path, Source({'emoji': network}, {'emoji': config},
-                            ['flat', 'emoji'], 'emoji', SIZE, ['CycleGAN']))
+    save_dense(path, Student({'emoji': network}, {'emoji': config},
+                             ['flat', 'emoji'], 'emoji', SIZE, 'CycleGAN'))
 
 
 def make(folder: Path, dense: Path, words: list[str],

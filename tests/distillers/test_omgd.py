@@ -268,7 +268,11 @@ def test_losses_are_float32_under_autocast(pix2pix):
 
 @pytest.mark.parametrize('change,words', [
     (lambda d: d.losses[-1].update(layers=['model.33', 'model.9']),
-     r"no layer 'model.33' in SeparableResnetGenerator; nearest: 'model"),
+     r"no layer 'model.33' in SeparableResnetGenerator, the student "
+     r"\(losses\[4\].layers\); nearest: 'model"),
+    (lambda d: d.losses[-1].update(target_layers=['model.9'] * 3 + ['x']),
+     r"no layer 'x' in SeparableResnetGenerator, the teacher 'teacher' "
+     r"\(losses\[4\].target_layers\); nearest: "),
     (lambda d: d.losses[-1].update(teachers=['tall']),
      r"teacher 'tall'; known are \['teacher'\]"),
     (lambda d: d.teacher.update(reachable_domains=['horse', 'cow'],

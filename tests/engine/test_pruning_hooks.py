@@ -8,7 +8,7 @@ from pruning import CONFIGS, image, network
 from toy import SIZE, Trainer, last_checkpoint, train, without_report
 
 from mmgan_compress import load_student
-from mmgan_compress.pruning.mask_extraction import MaskExtraction
+from mmgan_compress.pruning.zero_channels import MaskExtraction
 from mmgan_compress.pruning.slicing import difference
 from mmgan_compress.pruning.torch_pruner import TorchPruner
 from mmgan_compress.core.channels import channel_map

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from recipes import build_model
 from students import refused_by_tool
 from test_workflow import run_here
+from toy import Trainer, moved, snapshot
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.pruning import layer_table
@@ -105,3 +106,19 @@ def test_pruners_and_weights_of_new_networks(folder, monkeypatch):
                        load_student('same/student.pth')[0].weight)
     assert "No module named 'mygan'" in refused_by_tool(
         'compress', *ARGS, '--import', 'mygan', monkeypatch=monkeypatch)
+
+
+def test_a_plain_module_learns(folder, recipe):
+    """It has neither ``init_weights`` nor an ``init_cfg``."""
+    __import__('mygen')
+    cfg = recipe('omgd', 'pix2pix', losses=[
+        dict(type='mmgan_compress.SSIMLoss', weight=1.)])
+    cfg.model.generator = dict(type='mmgan_compress.MyGen')
+    trainer = Trainer(cfg)
+    before = snapshot(trainer.model.generators)
+    trainer.step()
+    assert moved(trainer.model.generators, before)
+    save_student('trained.pth', trainer.model, source='T', image_size=32)
+    own = trainer.model.generators['shoes'].state_dict()
+    for key, value in load_student('trained.pth').state_dict().items():
+        assert torch.equal(value, own[key])

@@ -9,7 +9,8 @@ from golden import assert_close_rel, build, load_json, load_npz
 
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.losses.gan import gan_loss
-from mmgan_compress.models.gates import ChannelGate, GatedPatchDiscriminator
+from mmgan_compress.models.gates import ChannelGate
+from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.original import load_original
 
 pytestmark = pytest.mark.numerical
@@ -152,7 +153,7 @@ def written_out(state, alphas, x):
 def test_gradients_tell_where_the_gates_stand():
     """Outputs do not: LeakyReLU(x / 2) is LeakyReLU(x) / 2."""
     net, x = load_gated('p2p/Ds/', 6), image(3, channels=6)
-    gates = net.gate_parameters()
+    gates = list(net.gates.parameters())
     alphas = [gate.detach().clone().requires_grad_() for gate in gates]
     want = written_out(load_npz('gcc', 'p2p/Ds/'), alphas, x)
     got = net(x)
@@ -164,17 +165,14 @@ def test_gradients_tell_where_the_gates_stand():
 
 @torch.no_grad()
 def test_conversion_of_a_trained_discriminator():
-    plain = build('PatchDiscriminator', in_channels=6, base_channels=4)
-    load_original(plain, load_npz('gcc', 'p2p/Dt/'))
-    gated = GatedPatchDiscriminator.from_discriminator(plain, 0.3)
+    gated = make(in_channels=6, threshold=0.3)
+    load_original(gated.body, load_npz('gcc', 'p2p/Dt/'))
     x = torch.cat([image(11), image(10)], 1)
     logits = gated(x)
     assert_close_rel(gan_loss('hinge', logits, 'real'),
                      GOLDEN['pix2pix_iter1']['teacher']['D_real'], 1e-3)
-    assert gated.body is plain and torch.equal(logits, plain(x))
+    assert torch.equal(logits, gated.body(x))
     assert gated.gates[0].threshold == 0.3
-    assert not GatedPatchDiscriminator.from_discriminator(
-        plain.eval()).training
 
 
 def close(net, seed=0):
@@ -194,7 +192,7 @@ def test_every_gate_gets_a_gradient_and_no_other():
         gate.alpha.data[::2] = 0.
     net.body.requires_grad_(False)
     net(torch.rand(2, 3, 48, 48)).square().mean().backward()
-    assert all((alpha.grad != 0).all() for alpha in net.gate_parameters())
+    assert all((alpha.grad != 0).all() for alpha in net.gates.parameters())
     assert all(p.grad is None for p in net.body.parameters())
 
 
@@ -206,14 +204,14 @@ def test_frozen_gates_let_weights_of_open_channels_train():
     net(image(0)).square().mean().backward()
     grad = net.body.model[0].conv.weight.grad.abs().sum((1, 2, 3))
     assert (grad > 0).tolist() == [True, False, True, True]
-    assert all(alpha.grad is None for alpha in net.gate_parameters())
+    assert all(alpha.grad is None for alpha in net.gates.parameters())
 
 
 def test_optimizers_can_tell_gates_from_weights():
     net = make()
     gates = {f'gates.{i}.alpha' for i in range(4)}
     others = {name for name, _ in net.named_parameters()} - gates
-    assert len(net.gate_parameters()) == 4
+    assert len(list(net.gates.parameters())) == 4
     assert {name.split('.')[0] for name in others} == {'body'}
 
 
@@ -260,7 +258,7 @@ def test_smaller_is_the_same_function(norm_cfg):
 def test_all_layers_closed():
     net = make()
     net.init_weights()
-    for alpha in net.gate_parameters():
+    for alpha in net.gates.parameters():
         alpha.zero_()
     small, x = net.smaller(), image(0)
     assert [conv.out_channels for conv in small.modules()
@@ -274,17 +272,16 @@ def test_smaller_is_rebuilt_from_its_config():
     net.init_weights()
     x, small = image(0), close(net).smaller().eval()
     before = net.eval()(x)
-    config = json.loads(json.dumps(net.smaller_config()))
+    arch = dict(type='PatchDiscriminator', in_channels=3, base_channels=4,
+                norm_cfg=dict(type='BN'))
+    config = json.loads(json.dumps(slim_config(small, arch)))
     assert config['type'] == 'mmgan_compress.SlimNetwork'
     rebuilt = build(**config).eval()
     rebuilt.load_state_dict(small.state_dict())
     assert torch.equal(rebuilt(x), small(x))
-    again = GatedPatchDiscriminator.from_discriminator(rebuilt)
-    assert torch.equal(again(x), small(x))
     for parameter in small.parameters():
         parameter.fill_(7.)
     assert torch.equal(net(x), before)  # no tensor is shared
-    assert make().smaller_config() == net.arch
 
 
 # --- refusals -----------------------------------------------------------
@@ -294,8 +291,6 @@ def test_other_discriminators_are_refused():
         build(GATED, discriminator=multi)
     with pytest.raises(TypeError, match='PatchDiscriminator cannot be gated'):
         make(norm_cfg=dict(type='GN', num_groups=2))
-    with pytest.raises(TypeError, match='expected a PatchDiscriminator'):
-        GatedPatchDiscriminator.from_discriminator(build(**multi))
 
 
 def test_norm_bias_where_there_is_none_is_refused():

@@ -9,7 +9,8 @@ from students import (GENERATORS, MULTIPLE, expected, make_model, make_student,
 
 from mmgan_compress import load_student, save_student, translate
 from mmgan_compress.registry import MODELS
-from mmgan_compress.models.student import read_test_config, student_info
+from mmgan_compress.models.student import (Student, read_test_config,
+                                           student_info)
 from mmgan_compress.models.student_config import build_generator, size_multiple
 
 
@@ -251,3 +252,37 @@ def test_size_multiple_of_a_full_unet_and_of_the_untriable():
     assert size_multiple(build_generator(full, 'meta').eval(), 256) == 256
     half = torch.nn.Conv2d(3, 3, 3, stride=2, device='meta')
     assert size_multiple(half, 256) == 256
+
+
+def test_loaded_students_are_saved_as_they_were(tmp_path):
+    model = uneven_model(horse=GENERATORS['unet'], zebra=SLIM)
+    save_student(tmp_path / 'a', model, source='T', image_size=64,
+                 resources=dict(macs=3), data=dict(folder='x'))
+    student = Student.load(tmp_path / 'a')
+    assert student.domains == ['horse', 'zebra']
+    assert not any(net.training for net in student.generators.values())
+    student.save(tmp_path / 'b')
+    before, after = (torch.load(tmp_path / name, weights_only=True)
+                     for name in 'ab')
+    assert after['meta'] == before['meta']
+    assert after['state_dict'].keys() == before['state_dict'].keys()
+    for key, value in before['state_dict'].items():
+        assert torch.equal(after['state_dict'][key], value)
+    student.measure()
+    student.save(tmp_path / 'b')
+    assert student_info(tmp_path / 'b')['resources']['macs'] > 3
+
+
+def test_a_student_without_a_model(tmp_path):
+    """From networks and configs alone; what does not fit is refused."""
+    net, config = make_model().generators['zebra'], GENERATORS['resnet']
+    student = Student(dict(zebra=net), dict(zebra=config),
+                      ['horse', 'zebra'], 'zebra', 64)
+    student.save(tmp_path / 's.pth')
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(load_student(tmp_path / 's.pth')(x),
+                           net.eval()(x))
+    student.configs = dict(zebra=GENERATORS['unet'])
+    with pytest.raises(ValueError, match='does not rebuild it'):
+        student.save(tmp_path / 's.pth')

@@ -25,7 +25,7 @@ from mmgan_compress.core.tensor_files import load_tensors
 from mmgan_compress.datasets import archive
 from mmgan_compress.datasets.fetch import FetchError
 from mmgan_compress.registry import MODELS
-from mmgan_compress.models.student import (check_model, read_test_config,
+from mmgan_compress.models.student import (Student, read_test_config,
                                            student_info)
 from mmgan_compress.models.student_config import MOST_LEVELS
 
@@ -121,7 +121,7 @@ def test_what_could_not_be_opened_is_not_saved(evil, tmp_path):
                  dict(padding_mode='a/b'), dict(weights_pretrained='x')):
         model._gen_cfg = dict(RESNET, **more)
         with pytest.raises(ValueError, match='generator'):
-            check_model(model)
+            Student.from_model(model, 64).check()
         with pytest.raises(ValueError, match='generator'):
             save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert not (tmp_path / 's.pth').exists()

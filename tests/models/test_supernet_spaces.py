@@ -7,7 +7,7 @@ import torch
 from golden import build, load_json
 from supernets import CASES, SMALL, separable, supernet
 
-from mmgan_compress.pruning.slicing import slice_channels
+from mmgan_compress.core.sliced_forward import slice_channels
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.search_space import (SPACES, ConfigurationSpace,
                                               favouring_last, name_of,

@@ -9,7 +9,7 @@ from golden import build
 from mmgan_compress.pruning.budget import Budget, nearest
 from mmgan_compress.pruning.gcc_rules import (norm_scales, scale_interval,
                                               surviving_levels, unet_filters)
-from mmgan_compress.pruning.gcc import narrow_resnet, narrow_unet
+from mmgan_compress.pruning.gcc import narrow, narrow_unet
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.topology import resnet_chain, unet_convs
@@ -57,7 +57,7 @@ class TestNarrow:
         config = RESNETS[kind]
         chain = list(resnet_chain(build(**config)).values())
         widths = [1 + first % 5 for first in chain]  # odd, even and one
-        net, arch = narrow_resnet(config, widths)
+        net, arch = narrow(config, widths)
         assert arch == config
         x = torch.zeros(1, 3, 32, 32, device='meta')
         assert net.train()(x).shape == x.shape

@@ -14,7 +14,8 @@ from mmgan_compress.pruning import channel_pruner
 from mmgan_compress.pruning.dependencies import channel_groups
 from mmgan_compress.pruning.importance import (IMPORTANCES, gradients_for,
                                                group_scores)
-from mmgan_compress.pruning.slicing import difference, masked, slice_channels
+from mmgan_compress.core.sliced_forward import slice_channels
+from mmgan_compress.pruning.slicing import difference, masked
 from mmgan_compress.pruning.torch_pruner import TorchPruner
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs

@@ -11,7 +11,7 @@ from students import (make_model, make_student, refused_by_tool,
 from mmgan_compress import load_student, save_student, translate
 from mmgan_compress.pruning import layer_table
 from mmgan_compress.pruning.layer_table import REST, Times, comparison, measure
-from mmgan_compress.pruning.student_io import read_source
+from mmgan_compress.models.student import read_student
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.registry import MODELS, PRUNERS
@@ -141,10 +141,10 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
         "model = dict(generator=%r, default_domain='zebra',\n"
         "    reachable_domains=['zebra'], related_domains=['horse', 'zebra'])"
         '\ntrain_dataloader = dict(dataset=dict(size=64))\n' % config)
-    source = read_source(str(tmp_path / 'recipe.py'))
+    source = read_student(str(tmp_path / 'recipe.py'))
     assert source.image_size == 64
     for key, value in model.generators['zebra'].state_dict().items():
-        assert torch.equal(source.networks['zebra'].state_dict()[key], value)
+        assert torch.equal(source.generators['zebra'].state_dict()[key], value)
     run_here(monkeypatch, tmp_path / 'recipe.py', '--pruner', 'GCCWidths',
              '--budget', 'macs=0.7', '--out', tmp_path / 'out')
     path = tmp_path / 'out' / 'student.pth'

@@ -8,7 +8,7 @@ from test_workflow import BOTH, eager_only, run_here  # noqa: F401
 from mmgan_compress import load_student, save_student
 from mmgan_compress.pruning.budget import Budget
 from mmgan_compress.pruning.latency import LatencyBudget
-from mmgan_compress.pruning.student_io import read_source
+from mmgan_compress.models.student import read_student
 from mmgan_compress.pruning.workflow import read_budgets, read_options
 
 
@@ -59,10 +59,10 @@ def test_refusals(students, tmp_path, monkeypatch):
     for name, message in [('none.pth', 'no student file at'),
                           ('none.py', 'no config')]:
         with pytest.raises(FileNotFoundError, match=message):
-            read_source(str(tmp_path / name))
+            read_student(str(tmp_path / name))
     (tmp_path / 'a.py').write_text('model = dict(generator=dict())')
     with pytest.raises(ValueError, match="no .'default_domain', 'reachable_d"):
-        read_source(str(tmp_path / 'a.py'))
+        read_student(str(tmp_path / 'a.py'))
 
 
 def test_budgets_and_options():
@@ -154,7 +154,7 @@ def test_losses_of_budgets(kind):
 def test_files_that_are_no_python(tmp_path):
     (tmp_path / 'a.py').write_text('model = dict(\n')
     with pytest.raises(ValueError, match='a.py, .* is no Python: .* closed'):
-        read_source(str(tmp_path / 'a.py'))
+        read_student(str(tmp_path / 'a.py'))
 
 
 @pytest.mark.parametrize('kind', ['separable', 'resnet'])

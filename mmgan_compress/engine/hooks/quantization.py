@@ -12,16 +12,14 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ...compat import require
-from ...core.files import write_tensors
 from ...core.logging import quiet
 from ...core.processors import ANY, WEIGHT_BITS
 from ...core.complexity import count_params
-from ...core.tensor_files import load_tensors
-from ...models.quantization import (KEY, SENSITIVE, grid_scales,
+from ...models.quantization import (SENSITIVE, grid_scales,
                                     layers_to_quantize, nni_scales,
                                     nni_settings)
 from ...registry import HOOKS
-from ...models.student import load_student
+from ...models.student import Student
 from ..isolated_runner import wrapper_of
 from ..results import BEST, LAST
 from ..resume import unwrap
@@ -41,12 +39,12 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
         scales (dict[str, dict]): By domain, as in
             ``models/quantization.py``.
     """
-    content = load_tensors(path)
-    info = content['meta']['mmgan_compress']
-    info[KEY] = scales
+    student = Student.load(path)
+    student.quantization = scales
     # without what NNI learns beside the weights
-    info['resources']['params'] = count_params(load_student(path))
-    write_tensors(path, content)
+    student.resources['params'] = count_params(
+        student.generators[student.default_domain])
+    student.save(path)
 
 
 @HOOKS.register_module()
