@@ -13,6 +13,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
 from typing import Any, Optional
 
 from . import compat
+from .renamed import current_type
 
 compat.install()  # before the first import of mmagic's models
 
@@ -31,12 +32,14 @@ class ClosedRegistry(Registry):
     def get(self, key: str) -> Optional[type]:
         """Return what is registered here or in a parent; None if nothing.
 
+        A name of before stands for that of today.
+
         Args:
             key (str): Name, also with the scope before it:
                 ``'mmagic.ResnetGenerator'``.
         """
         self.import_from_location()
-        scope, name = self.split_scope_key(key)
+        scope, name = self.split_scope_key(current_type(key))
         registry = self
         while registry is not None:
             if scope == registry.scope:

@@ -12,6 +12,7 @@ from typing import Any, Union
 import torch.nn as nn
 from torch import Tensor
 
+from ..renamed import update_checkpoint
 from .tensor_files import load_tensors
 
 StrPath = Union[str, os.PathLike]
@@ -52,6 +53,7 @@ def read_checkpoint(path: StrPath) -> dict[str, Any]:
                 "'weights.pth')") from error
         raise ValueError(f'{path} cannot be read: it is damaged, or a part '
                          'of a file') from error
+    update_checkpoint(content)
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds a {type(content).__name__}, expected '
                          'a state dict')

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from ..renamed import update_config
+
 # links in the source tree, files in a wheel; mim looks here too
 CONFIGS = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
 
@@ -33,16 +35,18 @@ def find_config(name: str) -> str:
 
 
 def read_config(path: str) -> Config:
-    """Read a config.
+    """Read a config; names of before become those of today.
 
     Raises:
         ValueError: If the file is no Python.
     """
     try:
-        return Config.fromfile(path)
+        config = Config.fromfile(path)
     except SyntaxError as error:
         raise ValueError(f'{path}, or a base of it, is no Python: '
                          f'{error.msg}: {error.text}') from error
+    update_config(list(config.values()))
+    return config
 
 
 def walk(node) -> Iterator[ConfigDict]:

@@ -17,6 +17,7 @@ from ..core.checkpoints import mismatch, refuse, weights_in
 from ..core.files import atomic_write
 from ..core.training import held_gradients, hold_gradients
 from ..registry import HOOKS
+from ..renamed import update_checkpoint
 
 _KEY = 'mmgan_compress'
 _BUFFER = '__history_buffer__'
@@ -193,6 +194,7 @@ class TrainingStateHook(Hook):
         Raises:
             ValueError: If a run cannot go on from it, or start with it.
         """
+        update_checkpoint(checkpoint)
         faults = resume_faults(checkpoint, runner) if runner._resume else \
             start_faults(checkpoint, unwrap(runner.model))
         refuse([f'the checkpoint does not fit: {fault}' for fault in faults])

@@ -26,6 +26,7 @@ from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
 from ..registry import DATASETS, MODELS
+from ..renamed import update_config
 from .channels import fit_channels
 from .processes import LOCK, locked
 from .resume import resume_faults, start_faults, unwrap
@@ -68,6 +69,7 @@ def load_config(args: Namespace) -> Config:
         options = Namespace()
         action(None, options, args.cfg_options)
         cfg.merge_from_dict(options.options)
+        update_config(list(cfg.values()))
     fit_channels(cfg)
     for loader in _LOADERS:  # torch refuses the two together
         if cfg.get(loader) and cfg[loader].num_workers == 0:

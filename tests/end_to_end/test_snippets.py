@@ -112,8 +112,8 @@ def test_hooks_of_the_table_start(shown, tmp_path):
     runner, hooks = runner_of(cfg), hooks_in_table(tmp_path)
     assert sorted(hooks) == [
         'EMATeacherHook', 'FreezeHook', 'GradualPruningHook',
-        'ScheduledLRHook',
-        'StopDistillationHook', 'TeacherSelectionHook', 'LossWeightHook']
+        'LossWeightHook', 'ScheduledLRHook', 'StopDistillationHook',
+        'TeacherSelectionHook']
     for name, config in hooks.items():
         hook = HOOKS.build(config)
         if name == 'GradualPruningHook':

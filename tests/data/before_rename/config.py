@@ -1,0 +1,373 @@
+custom_hooks=[
+    dict(lower_is_better=False,
+        metrics=dict(
+            zebra=[
+                'zebra/SSIM',
+                ]),
+        type='mmgan_compress.TeacherSelectionHook'),
+    dict(begin=0,
+        end=4,
+        term='ssim',
+        type='mmgan_compress.TermWeightHook'),
+    ]
+custom_imports=dict(
+    allow_failed_imports=False,
+    imports=[
+        'mmgan_compress.registry',
+        ])
+data_root='data/toy'
+dataset=dict(
+    data_root='data/toy',
+    domains=[
+        'horse',
+        'zebra',
+        ],
+    load_size=36,
+    size=32,
+    type='mmgan_compress.UnpairedImages')
+default_hooks=dict(
+    checkpoint=dict(
+        backend_args=dict(
+            backend='atomic'),
+        by_epoch=False,
+        interval=1,
+        max_keep_ckpts=-1,
+        save_param_scheduler=False,
+        type='CheckpointHook'),
+    logger=dict(
+        interval=1,
+        log_metric_by_epoch=False,
+        type='LoggerHook'),
+    rate=dict(
+        type='mmgan_compress.ScheduledLRHook'),
+    state=dict(
+        type='mmgan_compress.TrainingStateHook'),
+    student=dict(
+        lower_is_better=False,
+        metric='zebra/SSIM',
+        type='mmgan_compress.StudentHook'),
+    timer=dict(
+        type='IterTimerHook'))
+default_scope='mmagic'
+domain_a='horse'
+domain_b='zebra'
+env_cfg=dict(
+    cudnn_benchmark=False,
+    dist_cfg=dict(
+        backend='nccl'),
+    mp_cfg=dict(
+        mp_start_method='fork',
+        opencv_num_threads=0))
+experiment_name='b514ff680f854fb3bcdfbc14ed1830d0'
+fid=dict(
+    domain='zebra',
+    type='mmgan_compress.FrechetDistance')
+gated=dict(
+    gates=dict(
+        modules=[
+            'distiller\\.student_discriminators\\.\\w+\\.gates',
+            ],
+        optimizer=dict(
+            lr=0.0001,
+            type='Adam')),
+    student_discriminators=dict(
+        modules=[
+            'distiller\\.student_discriminators\\.\\w+\\.body',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')))
+generator=dict(
+    norm_cfg=dict(
+        type='IN'),
+    type='mmgan_compress.SeparableResnetGenerator')
+image_size=256
+imitation=[
+    dict(type='mmgan_compress.SSIMTerm',
+        weight=10.0),
+    dict(type='mmgan_compress.StyleTerm',
+        weight=10000.0),
+    dict(type='mmgan_compress.PerceptualTerm',
+        weight=10.0),
+    dict(type='mmgan_compress.TotalVariationTerm',
+        weight=1e-05),
+    ]
+load_from=None
+load_size=36
+log_level='INFO'
+log_processor=dict(
+    by_epoch=False,
+    type='LogProcessor',
+    window_size=100)
+metric='zebra/FID'
+model=dict(
+    default_domain='zebra',
+    distiller=dict(
+        channel=dict(
+            layers=[
+                'model.2',
+                'model.3',
+                ],
+            weight=500.0),
+        perceptual=dict(
+            type='mmgan_compress.VGG16Features',
+            weights='random'),
+        schedule=dict(
+            block=1,
+            constant=1,
+            epochs=2,
+            iters_per_epoch=2,
+            student_epochs=1),
+        teacher=dict(
+            buffer_size=0,
+            data_preprocessor=dict(
+                data_keys=[
+                    ],
+                type='DataPreprocessor'),
+            default_domain='zebra',
+            discriminator=dict(
+                base_channels=2,
+                in_channels=3,
+                init_cfg=dict(
+                    gain=0.02,
+                    type='normal'),
+                norm_cfg=dict(
+                    type='IN'),
+                num_conv=1,
+                type='PatchDiscriminator'),
+            generator=dict(
+                base_channels=2,
+                in_channels=3,
+                norm_cfg=dict(
+                    type='IN'),
+                num_blocks=1,
+                out_channels=3,
+                type='ResnetGenerator'),
+            loss_config=dict(
+                cycle_loss_weight=10.0,
+                id_loss_weight=5.0),
+            reachable_domains=[
+                'horse',
+                'zebra',
+                ],
+            related_domains=[
+                'horse',
+                'zebra',
+                ],
+            type='mmgan_compress.CycleGANTeacher'),
+        type='mmgan_compress.OMGDCycleGAN'),
+    generator=dict(
+        base_channels=1,
+        in_channels=3,
+        norm_cfg=dict(
+            type='IN'),
+        num_blocks=1,
+        out_channels=3,
+        type='ResnetGenerator'),
+    reachable_domains=[
+        'zebra',
+        ],
+    related_domains=[
+        'horse',
+        'zebra',
+        ],
+    type='mmgan_compress.DistilledTranslator')
+model_wrapper_cfg=dict(
+    type='mmgan_compress.DistributedTranslator')
+optim_wrapper=dict(
+    constructor='MultiOptimWrapperConstructor',
+    discriminators=dict(
+        modules=[
+            'distiller.teacher.discriminators',
+            ],
+        optimizer=dict(
+            lr=0.0001,
+            type='SGD')),
+    student=dict(
+        modules=[
+            'generators',
+            'distiller.terms',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')),
+    teachers=dict(
+        modules=[
+            'distiller.teacher.generators',
+            ],
+        optimizer=dict(
+            lr=0.0001,
+            type='SGD')))
+optimizer=dict(
+    betas=(
+        0.5,
+        0.999,
+        ),
+    lr=0.0002,
+    type='Adam')
+playing=dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=[
+            'generators',
+            'distiller.terms',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')),
+    student_discriminators=dict(
+        modules=[
+            'distiller.student_discriminators',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')))
+randomness=dict(
+    seed=233)
+reference=dict(
+    data_root='data/toy',
+    layout='unpaired',
+    side='B',
+    size=32)
+resume=False
+student_width=16
+teacher=dict(
+    buffer_size=50,
+    data_preprocessor=dict(
+        data_keys=[
+            ],
+        type='DataPreprocessor'),
+    default_domain='zebra',
+    discriminator=dict(
+        base_channels=64,
+        in_channels=3,
+        init_cfg=dict(
+            gain=0.02,
+            type='normal'),
+        norm_cfg=dict(
+            type='IN'),
+        num_conv=3,
+        type='PatchDiscriminator'),
+    generator=dict(
+        base_channels=64,
+        norm_cfg=dict(
+            type='IN'),
+        type='mmgan_compress.SeparableResnetGenerator'),
+    loss_config=dict(
+        cycle_loss_weight=10.0,
+        id_loss_weight=5.0),
+    reachable_domains=[
+        'horse',
+        'zebra',
+        ],
+    related_domains=[
+        'horse',
+        'zebra',
+        ],
+    type='mmgan_compress.CycleGANTeacher')
+teaching=dict(
+    constructor='MultiOptimWrapperConstructor',
+    discriminators=dict(
+        modules=[
+            'distiller.teacher.discriminators',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')),
+    student=dict(
+        modules=[
+            'generators',
+            'distiller.terms',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')),
+    teachers=dict(
+        modules=[
+            'distiller.teacher.generators',
+            ],
+        optimizer=dict(
+            betas=(
+                0.5,
+                0.999,
+                ),
+            lr=0.0002,
+            type='Adam')))
+test_cfg=None
+test_dataloader=None
+test_evaluator=None
+train_cfg=dict(
+    type='mmgan_compress.DistillTrainLoop')
+train_dataloader=dict(
+    batch_size=2,
+    dataset=dict(
+        data_root='data/toy',
+        domains=[
+            'horse',
+            'zebra',
+            ],
+        load_size=36,
+        size=32,
+        type='mmgan_compress.UnpairedImages'),
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(
+        type='mmgan_compress.PositionSampler'))
+val_cfg=dict(
+    type='ValLoop')
+val_dataloader=dict(
+    batch_size=2,
+    dataset=dict(
+        data_root='data/toy',
+        domains=[
+            'horse',
+            'zebra',
+            ],
+        load_size=36,
+        size=32,
+        split='val',
+        type='mmgan_compress.UnpairedImages'),
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(
+        shuffle=False,
+        type='DefaultSampler'))
+val_evaluator=dict(
+    metrics=[
+        dict(domain='zebra',
+            lpips=False,
+            type='mmgan_compress.PairedQuality'),
+        ],
+    type='mmgan_compress.Evaluator')
+vis_backends=[
+    dict(type='LocalVisBackend'),
+    ]
+visualizer=dict(
+    type='Visualizer',
+    vis_backends=[
+        ])
+work_dir='unused'
