@@ -341,7 +341,7 @@ def option_faults(cfg: Config, options: Mapping[str, Any]) -> dict[str, str]:
 def _key_fault(cfg: Mapping, dotted: str) -> str:
     """Say why a key cannot be set; empty if it can."""
     first, *rest = dotted.split('.')
-    if first not in _OF_RUNNER:
+    if first not in _OF_RUNNER or rest and first not in cfg:
         return _variable_fault(cfg, first)
     node, path = cfg, ''
     for key in (first, *rest):

@@ -80,9 +80,10 @@ def set_size(cfg: Config, size: int) -> list[str]:
                 changes.set(node, 'size', size, path)
     for path, node in _dicts(cfg.model, 'model'):
         kind = str(node.get('type'))
-        if kind.endswith('RelationLoss') and 'patch_size' in node:
+        if kind.endswith('RelationLoss'):
             changes.set(node, 'patch_size',
-                        round(node.patch_size * size / before), path)
+                        round(node.get('patch_size', 32) * size / before),
+                        path)
         elif kind.endswith('UnetGenerator') and not _has_weights(cfg, path):
             levels = node.get('num_down', 8)
             while levels > 5 and size % 2**levels:
