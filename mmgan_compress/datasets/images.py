@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional, Union
 
@@ -327,7 +327,8 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
         most = most or LENT
     if most and len(files) > most:
         files = evenly_spaced(files, most)
-    return _checked(files, not side, channels)
+    check_images(files, not side, channels=channels)
+    return files
 
 
 def extra_images(folder: str, channels: int = 3) -> list[str]:
@@ -344,7 +345,8 @@ def extra_images(folder: str, channels: int = 3) -> list[str]:
     files = list_images(folder)
     if not files:
         raise FileNotFoundError(f'{no_images(folder)}; extra_images names it')
-    return _checked(files, channels=channels)
+    check_images(files, channels=channels)
+    return files
 
 
 def _problem(path: str, paired: bool, trains: bool,
@@ -374,14 +376,12 @@ def _problem(path: str, paired: bool, trains: bool,
 
 
 def check_images(paths: Sequence[str], paired: bool = False,
-                 map_: Callable = map, trains: bool = True,
-                 channels: int = 3):
+                 trains: bool = True, channels: int = 3):
     """Refuse corrupt, tiny or unpaired images, naming the files.
 
     Args:
         paths (Sequence[str]): Image files.
         paired (bool): Whether each holds two images side by side.
-        map_ (Callable): ``map``, or that of a thread pool.
         trains (bool): Whether networks learn from them; else it is enough
             that they can be read.
         channels (int): That networks learn from; transparent images need 4.
@@ -391,20 +391,15 @@ def check_images(paths: Sequence[str], paired: bool = False,
     """
     kind = (paired, trains, channels == 4)
     paths = [path for path in paths if (path, *kind) not in _CHECKED]
-    found = map_(lambda path: (path, _problem(path, *kind)), paths)
-    bad = [f'{path} {problem}' for path, problem in found if problem]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda path: _problem(path, *kind), paths)
+    bad = [f'{path} {problem}' for path, problem in zip(paths, found)
+           if problem]
     if bad:
         more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
         raise ValueError('unusable images, mend or remove them:\n  '
                          + '\n  '.join(bad[:5]) + more)
     _CHECKED.update((path, *kind) for path in paths)
-
-
-def _checked(files: Sequence[str], paired: bool = False,
-             channels: int = 3) -> list[str]:
-    with ThreadPoolExecutor(4) as pool:
-        check_images(files, paired, pool.map, channels=channels)
-    return list(files)
 
 
 def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
@@ -447,7 +442,7 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
             f"{len(missing)} of {len(files)} training images have no "
             f"teacher's image in {os.path.abspath(folder)}, the first is "
             f'{missing[0]}\n  make them, into an empty folder:   {command}')
-    _checked([made[name] for name in sources], channels=channels)
+    check_images([made[name] for name in sources], channels=channels)
     return {file: made[name] for name, file in sources.items()}
 
 
@@ -511,7 +506,7 @@ def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
             'CycleGAN recipe')
     wanted = set(files)
     pairs = {a[name]: b[name] for name in a if a[name] in wanted}
-    _checked(list(pairs.values()), channels=channels)
+    check_images(list(pairs.values()), channels=channels)
     unequal = [pair for pair in pairs.items()
                if _size(pair[0]) != _size(pair[1])]
     if unequal:

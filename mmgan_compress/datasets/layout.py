@@ -6,10 +6,10 @@ mmagic's data sets read. ``.prepared.json`` says where the images are from.
 """
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, Iterator
 
 from PIL import Image
 
@@ -28,7 +28,7 @@ class Sample:
     """One entry of a data set: an image in domain A, in B, or in both."""
     split: str
     stem: str
-    images: Dict[str, Image.Image]
+    images: dict[str, Image.Image]
 
 
 def split_of(key: str) -> str:
@@ -64,11 +64,8 @@ def write_samples(samples: Iterable[Sample], root: Path, paired: bool,
         suffix: Format of the files, such as '.png'.
     """
     for sample in samples:
-        if paired:
-            images = {'': side_by_side(sample.images['A'],
-                                       sample.images['B'])}
-        else:
-            images = sample.images
+        images = {'': side_by_side(*map(sample.images.get, 'AB'))} \
+            if paired else sample.images
         for domain, image in images.items():
             folder = root / f'{sample.split}{domain}'
             folder.mkdir(exist_ok=True)
@@ -77,22 +74,20 @@ def write_samples(samples: Iterable[Sample], root: Path, paired: bool,
                        subsampling=0)
 
 
-def count_images(root: Path) -> Dict[str, int]:
+def count_images(root: Path) -> dict[str, int]:
     """Count the images in each folder of a data set."""
-    return {
-        folder.name: len(list_images(folder))
-        for folder in sorted(root.iterdir()) if folder.is_dir()
-    }
+    return {folder.name: len(list_images(folder))
+            for folder in sorted(root.iterdir()) if folder.is_dir()}
 
 
-def read_manifest(root: Path) -> Dict:
+def read_manifest(root: Path) -> dict:
     """Read what is known of a prepared data set; empty if not ours."""
     path = root / MANIFEST
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 @contextmanager
-def building(out: Path, manifest: Dict) -> Iterator[Path]:
+def building(out: Path, manifest: dict) -> Iterator[Path]:
     """Build a data set beside its place; move it there when complete.
 
     A run that is interrupted leaves no half-filled folder that training

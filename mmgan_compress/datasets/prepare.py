@@ -1,16 +1,21 @@
-"""The data sets that can be prepared by name."""
+"""The data sets that can be prepared by name.
+
+``RECIPES`` takes others: a module that adds one is named by ``--import``, as
+``projects/demo_data/emoji.py`` shows.
+"""
 import difflib
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Optional
 
 from PIL import UnidentifiedImageError
 
-from .sources import elpv, emoji, published
+from .sources import elpv, published
 from .fetch import PathLike, sha256_of
 from .layout import (MANIFEST, DataError, Sample, building, count_images,
                      read_manifest, write_samples)
@@ -35,7 +40,7 @@ class Recipe:
     """
     licence: str
     paired: bool
-    fetch: Callable[[], List[Path]]
+    fetch: Callable[[], list[Path]]
     samples: Optional[Callable[[Sequence[Path], int],
                                Iterator[Sample]]] = None
     suffix: str = '.png'
@@ -48,11 +53,9 @@ def _published(licence: str, family: str, filename: str,
     return Recipe(licence, family == 'pix2pix', fetch)
 
 
-FLUENT = 'MIT (Fluent emoji, (c) Microsoft Corporation)'
-
 # The digests of the CycleGAN archives are those that TensorFlow Datasets
 # records; for the Pix2Pix ones none is published.
-RECIPES: Dict[str, Recipe] = {
+RECIPES: dict[str, Recipe] = {
     'horse2zebra': _published(
         'ImageNet photographs, for research only', 'cyclegan',
         'horse2zebra.zip',
@@ -71,19 +74,13 @@ RECIPES: Dict[str, Recipe] = {
     'cityscapes': Recipe(
         'Cityscapes licence: non-commercial, may not be passed on', True,
         published.no_cityscapes, published.cityscapes, '.jpg'),
-    'edges2emoji': Recipe(FLUENT, True, emoji.fetch_fluent_3d,
-                          emoji.edges2emoji),
-    'flat2emoji': Recipe(FLUENT, False, emoji.fetch_fluent,
-                         emoji.flat2emoji),
-    'outline2emoji': Recipe('CC BY-SA 4.0 (OpenMoji)', True,
-                            emoji.fetch_openmoji, emoji.outline2emoji),
     'elpv': Recipe('CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped',
                    False, elpv.fetch_elpv, elpv.elpv),
 }
 
 
 def get_recipe(name: str) -> Recipe:
-    """Look up a data set by name.
+    """Return a data set by its name.
 
     Raises:
         DataError: If there is none of that name.
@@ -99,7 +96,7 @@ def get_recipe(name: str) -> Recipe:
 def prepare_data(name: str,
                  out: Optional[PathLike] = None,
                  size: Optional[int] = None,
-                 archives: Sequence[PathLike] = ()) -> Dict:
+                 archives: Sequence[PathLike] = ()) -> dict:
     """Fetch a data set and lay it out for mmagic's data sets.
 
     A data set that is there already is left alone; a folder that holds
@@ -125,7 +122,7 @@ def prepare_data(name: str,
         raise DataError(f'The size is {size}, expected at least 1.')
     if recipe.samples is not None:
         size = size or DEFAULT_SIZE
-    known = _check_target(out, name, size)
+    known = _prepared(out, name, size)
     if known:
         print(f'{name} is already prepared in {out}.')
         return known
@@ -134,19 +131,8 @@ def prepare_data(name: str,
         if not source.is_file():
             raise DataError(f'The archive {source} does not exist.')
     print(f'Preparing {name} in {out} ...', flush=True)
-    manifest = {
-        'name': name,
-        'size': size,
-        'licence': recipe.licence,
-        'sources': {s.name: sha256_of(s) for s in sources}
-    }
-    _build(recipe, sources, out, size, manifest)
-    return manifest
-
-
-def _build(recipe: Recipe, sources: Sequence[Path], out: Path,
-           size: Optional[int], manifest: Dict) -> None:
-    """Fill the data set's folder; complete the manifest."""
+    manifest = dict(name=name, size=size, licence=recipe.licence,
+                    sources={s.name: sha256_of(s) for s in sources})
     try:
         with building(out, manifest) as work:
             if recipe.samples is None:
@@ -158,26 +144,26 @@ def _build(recipe: Recipe, sources: Sequence[Path], out: Path,
         raise DataError(f'An archive is damaged ({error}): '
                         f'{", ".join(map(str, sources))}. Delete it and run '
                         'again.') from error
+    return manifest
 
 
-def _check_target(out: Path, name: str, size: Optional[int]) -> Dict:
+def _prepared(out: Path, name: str, size: Optional[int]) -> dict:
     """Return the manifest of what is there; refuse anything unexpected."""
-    if out.exists() and not out.is_dir():
-        raise DataError(f'{out} is a file, expected a folder. Choose another '
-                        'place with --out.')
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or out.is_dir() and not any(out.iterdir()):
         return {}
     known = read_manifest(out)
-    advice = 'Choose another place with --out, or remove the folder.'
     if not known:
         raise DataError(f'{out} is not empty and was not prepared by this '
-                        f'tool (no {MANIFEST}). {advice}')
+                        f'tool (no {MANIFEST}). Choose another place with '
+                        '--out, or remove it.')
     if (known['name'], known['size']) != (name, size):
         raise DataError(
             f'{out} holds {known["name"]} at size {known["size"]}, asked was '
-            f'{name} at size {size}. {advice}')
-    if count_images(out) != known['counts']:
+            f'{name} at size {size}. Choose another place with --out, or '
+            'remove the folder.')
+    there = count_images(out)
+    if there != known['counts']:
         raise DataError(
-            f'{out} is incomplete: it holds {count_images(out)}, expected '
+            f'{out} is incomplete: it holds {there}, expected '
             f'{known["counts"]}. Remove the folder and run again.')
     return known

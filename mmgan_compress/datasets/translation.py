@@ -123,15 +123,18 @@ class TranslationImages(Dataset):
         counts = list(self.channels.values())
         return [counts['AB'.index(side)]] if side else counts
 
-    def _source_of(self, domain: str) -> str:
+    def _source_side(self, domain: str) -> int:
         if domain not in self.domains:
             raise ValueError(f'teacher_images or a metric names the domain '
                              f'{domain!r}; known are {list(self.domains)}')
-        return self.domains[1 - self.domains.index(domain)]
+        return 1 - self.domains.index(domain)
+
+    def _source_of(self, domain: str) -> str:
+        return self.domains[self._source_side(domain)]
 
     def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:
         """Return a teacher's image by the path of its source."""
-        side = self.domains.index(self._source_of(domain))
+        side = self._source_side(domain)
         letter = 'AB'[side]
         root = images.side_folder(self.data_root, 'train',
                                   '' if self.halved else letter)
@@ -151,16 +154,15 @@ class TranslationImages(Dataset):
 
     def sources(self, domain: str) -> int:
         """Return how many images become images of a domain."""
-        side = self.domains.index(self._source_of(domain))
-        return len(self.files_by_side()[side])
+        return len(self.files_by_side()[self._source_side(domain)])
 
     def paths(self, index: int) -> dict:
         """Return the entry of the pipeline's input for one draw."""
         raise NotImplementedError
 
     def loading(self) -> list[dict]:
-        """Return the loading transforms."""
-        raise NotImplementedError
+        """Return the loading transforms: of a file for each domain."""
+        return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
 
     def standard_pipeline(self) -> list[dict]:
         """Return mmagic's transforms for the split."""
@@ -268,9 +270,6 @@ class UnpairedImages(TranslationImages):
         names = a[index % len(a)], b[at_b % len(b)]
         return {f'img_{d}_path': n for d, n in zip(self.domains, names)}
 
-    def loading(self):
-        return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
-
 
 @DATASETS.register_module()
 class PairedImages(TranslationImages):
@@ -329,8 +328,7 @@ class PairedImages(TranslationImages):
 
     def loading(self):
         if not self.halved:
-            return [load_step(f'img_{d}', self.channels[d])
-                    for d in self.domains]
+            return super().loading()
         return [dict(type='mmgan_compress.ReadPair', channels=self.channels)]
 
 

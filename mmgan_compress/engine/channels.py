@@ -29,8 +29,9 @@ def fit_channels(cfg: Config):
             unpaired recipe maps images of one kind to another.
     """
     model = cfg.get('model') or {}
-    if 'generator' not in model or len(
-            model.get('related_domains') or []) != 2:
+    domains = model.get('related_domains') or []
+    if 'generator' not in model or len(set(domains)) != 2 or \
+            model.get('default_domain') not in domains:
         return
     channels = _channels_of(model)
     if set(channels.values()) <= {3}:
@@ -92,9 +93,9 @@ def _ends(model: Mapping) -> tuple[str, str]:
 def _channels_of(model: Mapping) -> dict[str, int]:
     """Return the channels of a model's images by domain."""
     domains = list(model['related_domains'])
-    configs = per_domain(model['generator'],
-                         model.get('reachable_domains') or domains)
     try:
+        configs = per_domain(model['generator'],
+                             model.get('reachable_domains') or domains)
         with DefaultScope.overwrite_default_scope('mmagic'):
             twins = {domain: build_generator(config, 'meta').eval()
                      for domain, config in configs.items()}

@@ -7,32 +7,28 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Optional
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
                                 refuse, run_file, weights_in)
 from ..core.commands import is_first_process
+from ..core.configs import find_config, read_config, read_options, walk
 from ..core.files import refuse_taken
 from ..core.messages import message_of
-from ..core.configs import find_config, read_config, walk
-from ..datasets.translation import TranslationImages
-from ..datasets.weights import weights_path
 from ..evaluation.comparison import PICTURE, VAL_PICTURE
-from ..evaluation.distances import MIN_IMAGES
-from ..evaluation.reference import Reference
 from ..evaluation.report import FILES as REPORT
-from ..registry import DATASETS, MODELS
 from ..renamed import update_config
 from .channels import fit_channels
+from .check_config import (LOADERS, TESTS, TRAINS, check_inputs,
+                           missing_parts, option_faults, work_dir_faults)
+from .input_files import needed_weights, starting_files  # noqa: F401
 from .processes import LOCK, locked
+from .quick import make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
-
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
 
 def set_everywhere(cfg, key: str, value):
     """Set ``key`` in every dict of a config that has it."""
@@ -41,16 +37,26 @@ def set_everywhere(cfg, key: str, value):
             node[key] = value
 
 
-def load_config(args: Namespace) -> Config:
+def load_config(args: Namespace, needed: Sequence[str] = (),
+                faults: Optional[list] = None) -> Config:
     """Read the config and apply the command line to it.
+
+    Args:
+        args (Namespace): ``config``, ``demo``, ``data_root`` and
+            ``cfg_options``; ``size`` and ``quick`` where a command has them.
+        needed (Sequence[str]): Parts that the config must have.
+        faults (list | None): Takes the faults of ``cfg_options``, which are
+            then left out.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If options contradict each other or the machine, or the
-            generator is for images that are neither grey, RGB nor RGBA.
+        ValueError: If the file is no config or lacks a part, if options
+            contradict each other or the machine, or the generator is for
+            images that are neither grey, RGB nor RGBA.
     """
     args.config = find_config(args.config)
     cfg = read_config(args.config)
+    refuse(missing_parts(cfg, TRAINS if args.demo else needed))
     if args.demo:
         if args.data_root:
             raise ValueError('--demo brings its own data: leave out '
@@ -58,23 +64,38 @@ def load_config(args: Namespace) -> Config:
         from ..demo import apply_demo
         apply_demo(cfg)
     if args.data_root:
-        set_everywhere(cfg._cfg_dict, 'data_root', args.data_root)
-        if not any(os.path.isdir(os.path.join(args.data_root, name))
-                   for name in ('test', 'testA')):
-            print('no test images in --data-root: there will be no report; '
-                  'see comparison_val.png and the log', file=sys.stderr)
-            cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
-    if args.cfg_options:
-        action = DictAction([], 'options')
-        options = Namespace()
-        action(None, options, args.cfg_options)
-        cfg.merge_from_dict(options.options)
-        update_config(list(cfg.values()))
+        _set_data_root(cfg, args.data_root)
+    if getattr(args, 'quick', False):
+        for line in make_quick(cfg, getattr(args, 'size', None)):
+            print(f'--quick: {line}')
+    elif getattr(args, 'size', None):
+        for line in set_size(cfg, args.size):
+            print(f'--size: {line}')
+    options = read_options(args.cfg_options or ())
+    wrong = option_faults(cfg, options)
+    cfg.merge_from_dict({key: value for key, value in options.items()
+                         if key not in wrong})
+    update_config(list(cfg.values()))  # options may have old names
+    missing = missing_parts(cfg, needed)
+    if missing or faults is None:
+        refuse([*wrong.values(), *missing])
+    else:
+        faults += wrong.values()
     fit_channels(cfg)
-    for loader in _LOADERS:  # torch refuses the two together
-        if cfg.get(loader) and cfg[loader].num_workers == 0:
+    for loader in LOADERS:  # torch refuses the two together
+        if cfg.get(loader) and cfg[loader].get('num_workers', 0) == 0:
             cfg[loader].persistent_workers = False
     return cfg
+
+
+def _set_data_root(cfg: Config, root: str):
+    """Read one's own images; without test images there is no report."""
+    set_everywhere(cfg._cfg_dict, 'data_root', root)
+    if not any(os.path.isdir(os.path.join(root, name))
+               for name in ('test', 'testA')):
+        print('no test images in --data-root: there will be no report; '
+              'see comparison_val.png and the log', file=sys.stderr)
+        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
 
 
 def choose_work_dir(args: Namespace) -> str:
@@ -195,108 +216,6 @@ def check_weights(runner: Runner):
     refuse(faults)
 
 
-def check_inputs(cfg: Config, loaders: Sequence[str] = _LOADERS):
-    """Refuse missing data and weights before anything is built.
-
-    Raises:
-        FileNotFoundError: Naming the path and the command that makes it.
-        ValueError: For images that cannot be used, or too few of them, or for
-            several faults.
-    """
-    faults = []
-    for check in (_check_data, _check_files):
-        try:
-            check(cfg, loaders)
-        except (FileNotFoundError, ValueError) as error:
-            faults.append(error)
-    if len(faults) > 1:
-        raise ValueError('\n'.join(map(str, faults)))
-    for error in faults:
-        raise error
-
-
-def _check_data(cfg: Config, loaders: Sequence[str]):
-    for loader in loaders:
-        if cfg.get(loader):
-            _check_numbers(cfg, loader, DATASETS.build(cfg[loader].dataset))
-    held = [cfg[f'{split}_dataloader'].dataset.get('hold_out', 0)
-            for split in ('train', 'val') if cfg.get(f'{split}_dataloader')]
-    if len(set(held)) > 1:
-        raise ValueError(f'hold_out is {held[0]} for training and {held[1]} '
-                         'for val: give both data sets the same')
-
-
-def _check_files(cfg: Config, loaders: Sequence[str]):
-    for name in needed_weights(cfg):
-        weights_path(name)
-    missing = [file for file in starting_files(cfg)
-               if not os.path.isfile(file)]
-    if missing:
-        raise FileNotFoundError(
-            f'no weights {", ".join(map(repr, dict.fromkeys(missing)))}, '
-            'which the student or a teacher starts from')
-
-
-def _check_numbers(cfg: Config, loader: str, dataset: Dataset):
-    """Refuse too few images for a batch, or for the figures of a split."""
-    if not isinstance(dataset, TranslationImages):
-        return  # of another package
-    split = loader.removesuffix('_dataloader')
-    if split == 'train':
-        count = dataset.sources(cfg.model.default_domain)
-        if cfg[loader].get('drop_last') and count < cfg[loader].batch_size:
-            raise ValueError(
-                f'{count} training images make no batch of '
-                f'{cfg[loader].batch_size}: add images to '
-                f'{dataset.data_root}, or lower train_dataloader.batch_size')
-    users = [cfg.get(f'{split}_evaluator')]
-    if split == 'val':
-        users.append(cfg.get('custom_hooks'))
-    for node in walk(users):
-        if 'domain' in node and dataset.sources(node.domain) < MIN_IMAGES:
-            raise ValueError(
-                f'{node.type} of {node.domain!r} needs at least {MIN_IMAGES} '
-                f'images, and the {split} split has '
-                f'{dataset.sources(node.domain)} in {dataset.data_root}: add '
-                'images, or raise max_images or hold_out of the data set')
-        if 'reference' in node:
-            Reference(**node.reference).check()
-
-
-def starting_files(cfg: Config) -> list[str]:
-    """Return the files that a config's networks take their weights from."""
-    files = [node.checkpoint for node in walk(cfg.model)
-             if node.get('type') == 'Pretrained']
-    distiller = cfg.model.get('distiller') or {}
-    judge = distiller.get('discriminator_checkpoint')
-    return [*files, *distiller.get('teacher_checkpoints', []),
-            *([judge] if judge else [])]
-
-
-def needed_weights(cfg: Config) -> list[str]:
-    """Return which prepared networks a config makes use of."""
-    distiller, needed = cfg.model.get('distiller'), set()
-    users = [cfg.get(key) for key in ('val_evaluator', 'test_evaluator',
-                                      'custom_hooks')]
-    for node in walk(users):
-        kind = str(node.get('type', '')).rsplit('.', 1)[-1]
-        if kind == 'FrechetDistance':
-            needed.add(node.get('network', 'inception'))
-        elif kind == 'PairedQuality' and node.get('lpips', True):
-            needed.add('vgg16')
-    if distiller is not None and _asks_perceptual(distiller):
-        perceptual = distiller.get('perceptual') or {}
-        if perceptual.get('weights', 'imagenet') == 'imagenet':
-            needed.add('vgg16')
-    return sorted(needed)
-
-
-def _asks_perceptual(distiller: ConfigDict) -> bool:
-    """Tell whether a loss uses the perceptual network."""
-    return any(getattr(MODELS.get(loss.type), 'uses_perceptual', False)
-               for loss in distiller.get('losses') or [])
-
-
 def use_amp(cfg: Config):
     """Switch every optimizer to mixed precision.
 
@@ -352,17 +271,22 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
         held (ExitStack): Takes the lock of the work dir; one run at a time
             writes there.
     """
-    cfg = load_config(args)
-    cfg.work_dir = choose_work_dir(args)
+    faults: list = []
+    cfg = load_config(args, TRAINS, faults)
+    try:
+        cfg.work_dir = choose_work_dir(args)
+        faults += work_dir_faults(cfg.work_dir)
+        if args.resume is not None:
+            cfg.resume = True
+            cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
+    except (OSError, ValueError) as error:
+        faults.append(error)
     cfg.launcher = args.launcher
     if args.seed is not None:
         cfg.randomness.seed = args.seed
+    check_inputs(cfg, needed=TRAINS, found=faults)
     if args.amp:
         use_amp(cfg)
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
-    check_inputs(cfg)
     return _build(cfg, args, held)
 
 
@@ -387,7 +311,8 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
     """
     if not os.path.isfile(args.checkpoint):
         raise FileNotFoundError(f'no checkpoint {args.checkpoint!r}')
-    cfg = load_config(args)
+    faults: list = []
+    cfg = load_config(args, TESTS, faults)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     if is_first_process():  # it writes, maybe before the others look
         refuse_taken(_taken(cfg.work_dir, args.config),
@@ -397,7 +322,8 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None
-    check_inputs(cfg, loaders=['test_dataloader'])
+    check_inputs(cfg, ['test_dataloader'], TESTS, [
+        *faults, *work_dir_faults(cfg.work_dir)])
     runner = _build(cfg, args, held)
     model = unwrap(runner.model)
     state = weights_in(checkpoint)

@@ -45,7 +45,7 @@ class TranslationMetric(BaseMetric):
         self.domain = domain
         self.protocol: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._mode = self._kind = ''
+        self._mode = self._kind = self._size = ''
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return what is kept of one image, a 1-d tensor.
@@ -88,6 +88,7 @@ class TranslationMetric(BaseMetric):
                 self._mode = sample.get('generator_mode', 'unstated')
                 fake = self._image(sample, f'fake_{self.domain}')
                 self._kind = KINDS[len(sample[f'fake_{self.domain}'])]
+                self._size = '{1}x{0}'.format(*fake.shape[-2:])
                 measured = self.measure(fake, sample).cpu()
             # Repeats keep their place: mmengine interleaves what the ranks
             # hold and would cut all of them to the shortest list.
@@ -120,8 +121,8 @@ class TranslationMetric(BaseMetric):
         return figures
 
     def _about(self, count: int, what: str) -> str:
-        return (f'{count} {what} (generator mode: {self._mode}; 8 bit'
-                f'{self._kind})')
+        return (f'{count} {what} of {self._size} (generator mode: '
+                f'{self._mode}; 8 bit{self._kind})')
 
     def _image(self, sample: dict, key: str) -> Tensor:
         if key not in sample:
@@ -199,7 +200,17 @@ class FrechetDistance(TranslationMetric):
         return f'FD-{title}', f'KD-{title}'
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
-        """Return the features of one image."""
+        """Return the features of one image.
+
+        Raises:
+            ValueError: If the real images are read at another size.
+        """
+        side = self.reference.size
+        if tuple(fake.shape[-2:]) != (side, side):
+            raise ValueError(
+                f'fake_{self.domain} is {tuple(fake.shape)}, and the real '
+                f'images are read at {side}x{side}: give both one size '
+                '(reference.size; --size of a command sets both)')
         return self.network.to(fake.device)(fake[None])[0]
 
     def summarise(self, measured: Tensor) -> Figures:

@@ -3,7 +3,6 @@ import hashlib
 import json
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,9 +152,7 @@ class Reference:
         Raises:
             ValueError: If one is corrupt or tiny; names the files.
         """
-        with ThreadPoolExecutor(4) as pool:
-            check_images(self.files(), self._halved(), pool.map,
-                         channels=self.channels)
+        check_images(self.files(), self._halved(), channels=self.channels)
 
     @torch.no_grad()
     def _compute(self, files: list[str], network: nn.Module) -> Tensor:

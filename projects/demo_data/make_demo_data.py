@@ -49,7 +49,8 @@ What was changed, by `projects/demo_data/make_demo_data.py`: a small choice of
 motifs;
 drawn onto white and resized to 64 x 64; in `edges2emoji/`, an edge drawing
 computed from the 3-D image stands at its left. Train, val and test are those
-of the full sets (`mmgan-compress data flat2emoji --size 64`), so
+of the full sets (`mmgan-compress data flat2emoji --import
+projects.demo_data.emoji --size 64`), so
 nothing in the test folders is in the full sets' train folders.
 
 The originals and these images are under the MIT licence:
@@ -154,6 +155,7 @@ def main() -> None:
                         help='replace sets that are there')
     args = parser.parse_args()
     from mmgan_compress.core.files import refuse_taken, write_text
+    import projects.demo_data.emoji  # noqa: F401  registers the sets
     from mmgan_compress.datasets.prepare import prepare_data
     out = Path(args.out)
     refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],

@@ -10,10 +10,10 @@ import pytest
 from archives import image_bytes, make_tar, make_zip
 from PIL import Image
 
-from mmgan_compress.datasets.sources.emoji import draw_edges
 from mmgan_compress.datasets.fetch import sha256_of
 from mmgan_compress.datasets.layout import DataError, split_of
 from mmgan_compress.datasets.prepare import prepare_data
+from projects.demo_data.emoji import draw_edges
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'mmgan_compress' / 'datasets' / 'demo'
@@ -230,7 +230,8 @@ def test_demo_data():
 def test_edges2emoji_is_really_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv('MMGAN_COMPRESS_HOME', str(tmp_path / 'home'))
     command = [
-        sys.executable, 'tools/prepare_data.py', 'edges2emoji', '--size',
+        sys.executable, 'tools/prepare_data.py', 'edges2emoji', '--import',
+        'projects.demo_data.emoji', '--size',
         '64', '--out', str(tmp_path / 'data')
     ]
     done = subprocess.run(

@@ -1,4 +1,9 @@
-"""Real image pairs made of the emoji sets of the npm registry."""
+"""Data sets of the emoji in the npm registry, from which the demo's are cut.
+
+They are known by name where this module is imported::
+
+    python tools/prepare_data.py edges2emoji --import projects.demo_data.emoji
+"""
 import csv
 import hashlib
 import io
@@ -10,10 +15,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ...compat import require
-from ..archive import members
-from ..fetch import fetch_package
-from ..layout import DataError, Sample, side_by_side, split_of
+from mmgan_compress.compat import require
+from mmgan_compress.datasets.archive import members
+from mmgan_compress.datasets.fetch import fetch_package
+from mmgan_compress.datasets.layout import (DataError, Sample, side_by_side,
+                                            split_of)
+from mmgan_compress.datasets.prepare import RECIPES, Recipe
 
 # The size at which the 3-D emoji are published.
 SOURCE_SIZE = 256
@@ -222,3 +229,11 @@ def _is_new(image: Image.Image, seen: Set[bytes]) -> bool:
     new = key not in seen
     seen.add(key)
     return new
+
+
+_FLUENT = 'MIT (Fluent emoji, (c) Microsoft Corporation)'
+RECIPES.update(
+    edges2emoji=Recipe(_FLUENT, True, fetch_fluent_3d, edges2emoji),
+    flat2emoji=Recipe(_FLUENT, False, fetch_fluent, flat2emoji),
+    outline2emoji=Recipe('CC BY-SA 4.0 (OpenMoji)', True, fetch_openmoji,
+                         outline2emoji))
