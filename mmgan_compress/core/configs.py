@@ -22,7 +22,7 @@ def find_config(name: str) -> str:
     if Path(name).is_file():
         return name
     recipes = {path.name: path for path in CONFIGS.resolve().rglob('*.py')
-               if path.parent.name != '_base_'}
+               if '_base_' not in path.parts}
     if name in recipes:
         return str(recipes[name])
     near = get_close_matches(Path(name).name, recipes) or sorted(
