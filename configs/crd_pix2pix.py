@@ -2,7 +2,7 @@
 # setting. Data, networks and schedule are OMGD's, without its deep teacher;
 # the student's losses are not. Source of each figure:
 # CRD/scripts/unet_pix2pix/edges2shoes-r.
-_base_ = ['omgd_pix2pix.py', '_base_/losses/crd_pix2pix.py']
+_base_ = ['omgd_pix2pix.py', '_base_/losses/crd_pix2pix_losses.py']
 
 model = dict(
     distiller=dict(

@@ -3,7 +3,7 @@
 # search by these lists). `tools/pipeline.py configs/gcc/gcc_cyclegan-
 # pipeline.py` puts searched ones in their place. Source of each figure: GCC's
 # scripts and options for horse2zebra (fixture options_cyclegan).
-_base_ = ['_base_/cyclegan_both.py', '_base_/losses/gcc_cyclegan.py']
+_base_ = ['_base_/cyclegan_both.py', '_base_/losses/gcc_cyclegan_losses.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.generator, base_channels=24)

@@ -5,7 +5,7 @@
 # options for Cityscapes (spec of the fixtures: options_pix2pix_cityscapes).
 _base_ = [
     'omgd/omgd_pix2pix-unet16_1xb4-750e_cityscapes.py',
-    '_base_/losses/gcc_pix2pix.py'
+    '_base_/losses/gcc_pix2pix_losses.py'
 ]
 
 unet = dict(

@@ -1,6 +1,6 @@
 # OMGD, CycleGAN, horse -> zebra, student "1.0x" (S16): the paper's setting.
 # Source of each figure: OMGD/scripts/cycle_gan/horse2zebra/distill.sh.
-_base_ = ['_base_/cyclegan.py', '_base_/losses/omgd.py']
+_base_ = ['_base_/cyclegan.py', '_base_/losses/omgd_losses.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 student_width = 16

@@ -1,7 +1,7 @@
 # OMGD, Pix2Pix, edges -> shoes, U-Net student "1.0x" (S16): the paper's
 # setting. Source of each figure:
 # OMGD/scripts/unet_pix2pix/edges2shoes/distill.sh.
-_base_ = ['_base_/pix2pix.py', '_base_/losses/omgd.py']
+_base_ = ['_base_/pix2pix.py', '_base_/losses/omgd_losses.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 wide_width, deep_width, student_width = 64, 16, 16

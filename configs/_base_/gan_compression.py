@@ -1,6 +1,6 @@
 # What the recipes of GAN Compression share; figures without another source
 # are those of the authors' scripts.
-_base_ = 'losses/gan_compression.py'
+_base_ = 'losses/gan_compression_losses.py'
 
 mobile = dict(
     type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))

@@ -1,5 +1,5 @@
 # What both tasks of GAN Slimming share; the paper's scripts (spec section 4).
-_base_ = 'losses/gan_slimming.py'
+_base_ = 'losses/gan_slimming_losses.py'
 
 dense = dict(
     type='ResnetGenerator',

@@ -2,7 +2,7 @@
 # CRD/scripts/cycle_gan/summer2winter.
 _base_ = [
     '../omgd/omgd_cyclegan-mobile16_1xb1-200e_summer2winter.py',
-    '../_base_/losses/crd_cyclegan.py'
+    '../_base_/losses/crd_cyclegan_losses.py'
 ]
 
 model = dict(

@@ -131,7 +131,7 @@ class SimilarityLoss(_RowsLoss):
 
     Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019,
     arXiv 1907.09682. With Q the n rows and G = Q Q^T, each row of G divided
-    by its L2 norm, the loss is |G_T - G_S|^2 / n^2 (Frobenius).
+    by its L2 norm, the loss is ``|G_T - G_S|^2 / n^2`` (Frobenius).
 
     Li et al., "Semantic Relation Preserving Knowledge Distillation for
     Image-to-Image Translation", ECCV 2020, arXiv 2104.15082, apply the

@@ -15,11 +15,11 @@ _LAYERS = {'scale': _NormBase, 'weight': _ConvNd}
 
 @MODELS.register_module()
 class SparsityLoss(DistillLoss):
-    """Sum over the student's layers of factor * |w|.
+    """Sum over the student's layers of ``factor * |w|``.
 
     GCC (arXiv 2110.14439; stage A) adds lambda * factor * sign(w) to the
-    gradients behind the backward pass. As a loss of the loss the gradient is
-    the same, sign(0) = 0 included, and it stays right where an edit of
+    gradients behind the backward pass. As a loss of its own the gradient
+    is the same, sign(0) = 0 included, and it stays right where an edit of
     gradients does not: AMP's loss scale multiplies it like any other loss,
     the mean over several processes leaves it alone, and it is in the log.
 

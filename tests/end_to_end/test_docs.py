@@ -1,7 +1,9 @@
-"""Metafiles and READMEs name what exists and figures that are measured."""
+"""Metafiles and pages name what exists, and figures that are measured."""
+import configparser
 import functools
 import json
 import re
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -10,16 +12,16 @@ import torch
 import yaml
 from mmengine import DefaultScope
 from recipes import CONFIGS, RECIPES, ROOT, folder_of, load
-from students import TOOLS
 
-from mmgan_compress.cli import COMMANDS, make_parser
+from mmgan_compress import cli
 from mmgan_compress.core.domains import per_domain
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.registry import MODELS
 
 METAFILES = sorted(CONFIGS.rglob('metafile.yml'))
-READMES = ['README.md', *sorted(
-    path.relative_to(ROOT).as_posix() for path in CONFIGS.rglob('README.md'))]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (
+    *ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'),
+    *CONFIGS.rglob('README.md'), *(ROOT / 'projects').rglob('README.md')))
 FIGURES = ('Parameters', 'MACs (G)', "MACs, papers' (G)")
 METHODS = sorted({folder_of(name) for name in RECIPES})
 
@@ -116,7 +118,7 @@ def test_metafile_figures(name):
     assert facts['Teacher'] == teachers_in(cfg.model.distiller)
 
 
-# --- READMEs ----------------------------------------------------------------
+# --- pages ------------------------------------------------------------------
 def anchors(text):
     """Return the anchors that a renderer makes of the headings."""
     titles = re.findall(r'^#+ (.*)$', text, re.M)
@@ -124,43 +126,96 @@ def anchors(text):
             for title in titles}
 
 
-@pytest.mark.parametrize('readme', READMES)
-def test_readme_names_what_exists(readme):
-    """Configs, tools, folders and links; pictures may be made later."""
-    text, here = (ROOT / readme).read_text(), (ROOT / readme).parent
+@pytest.mark.parametrize('page', PAGES)
+def test_page_names_what_exists(page):
+    """Configs, tools, projects and links; pictures may be made later."""
+    text, here = (ROOT / page).read_text(), (ROOT / page).parent
     links = re.findall(r'(?<!!)\[[^]]*\]\((?!https?:)([^)#]+)#?([^)]*)\)',
                        text)
-    assert links
     for path, anchor in links:
         assert (here / path).exists(), path
         if anchor:
             assert anchor in anchors((here / path).read_text()), anchor
     for name in re.findall(
-            r'(?:configs|tools|projects)/[\w./-]+\.(?:py|yml|sh)', text):
+            r'(?:configs|tools|projects|tests)/[\w./-]+\.(?:py|yml|sh)', text):
         assert (ROOT / name).exists(), name
 
 
-def commands():
-    """Yield README, tool and options of every command that is shown."""
-    for readme in READMES:
-        text = (ROOT / readme).read_text().replace('\n--', ' --')
-        for tool, rest in re.findall(
-                r'python ((?:tools|projects/\w+)/\w+)\.py([^`\n#]*)', text):
-            yield readme, tool, re.findall(r'(?<=[ \[])--[\w-]+', rest)
+def test_every_page_is_in_the_table_of_contents():
+    index = ROOT / 'docs/index.md'
+    listed = {index}
+    for page in (index, index.parent / 'api.md'):
+        for tree in re.findall(r'```{toctree}\n(.*?)```', page.read_text(),
+                               re.S):
+            for line in tree.splitlines():
+                name = re.sub(r'.*<(.*)>', r'\1', line)
+                if name and not name.startswith(':'):
+                    listed.add((index.parent / f'{name}.md').resolve())
+    shown = {ROOT / page for page in PAGES if page.startswith('docs/')}
+    assert shown <= listed and all(path.exists() for path in listed)
+    assert {CONFIGS / folder / 'README.md' for folder in METHODS} <= listed
+
+
+def test_front_page_is_short():
+    assert len((ROOT / 'README.md').read_text().splitlines()) <= 150
+
+
+def commands(pattern):
+    """Yield page and match of every command that is shown."""
+    for page in PAGES:
+        text = (ROOT / page).read_text().replace('\n--', ' --')
+        for match in re.finditer(pattern, text):
+            yield page, match
 
 
 def test_commands_have_the_options_that_are_shown():
-    shown = list(commands())
-    assert {'train', 'pipeline', 'compress', 'compare_distilled',
-            'make_teacher_images', 'benchmark_relations', 'benchmark_steps'
-            } <= {Path(tool).name for _, tool, _ in shown}
-    for readme, tool, options in shown:
-        name = Path(tool).name
-        name = TOOLS.get(name, name)
-        text = make_parser(name).format_help() if name in COMMANDS else \
-            (ROOT / f'{tool}.py').read_text()
-        for option in options:
-            assert re.search(rf'{option}\b', text), (readme, tool, option)
+    shown = set()
+    for page, match in commands(r'mmgan-compress ([a-z]+)\b([^`\n#]*)'):
+        name, rest = match.groups()
+        assert name in cli.COMMANDS, (page, match[0])
+        help_text = cli.make_parser(name).format_help()
+        for option in re.findall(r'(?<=[ \[])--[\w-]+', rest):
+            assert option in help_text, (page, name, option)
+        shown.add(name)
+    assert shown == set(cli.COMMANDS)
+
+
+def test_studies_have_the_options_that_are_shown():
+    shown = set()
+    for page, match in commands(r'python (projects/\w+/\w+\.py)([^`\n#]*)'):
+        source = (ROOT / match[1]).read_text()
+        for option in re.findall(r'(?<=[ \[])--[\w-]+', match[2]):
+            assert f"'{option}'" in source, (page, match[1], option)
+        shown.add(Path(match[1]).stem)
+    assert {'compare_distilled', 'benchmark_relations', 'benchmark_steps',
+            'compare_pruners', 'compare_runtimes'} <= shown
+
+
+def lines_of_shell(page):
+    """Return the lines of a page's shell blocks, without comments."""
+    found = re.findall(r'```shell\n(.*?)```', (ROOT / page).read_text(), re.S)
+    return [line for block in found for line in block.splitlines()
+            if line.strip() and not line.startswith('#')]
+
+
+@pytest.mark.parametrize(
+    'page', [page for page in PAGES if lines_of_shell(page)])
+def test_shell_blocks_are_valid_commands(page):
+    """Every whole command that is shown gets past its parser."""
+    for line in lines_of_shell(page):
+        words = shlex.split(line, comments=True)
+        if 'mmgan-compress' not in words:
+            continue
+        name, *rest = words[words.index('mmgan-compress') + 1:]
+        cli.make_parser(name).parse_args(rest)  # exits on a mistake
+
+
+def test_quick_start_names_every_extra_and_command():
+    text = (ROOT / 'docs/quick_start.md').read_text()
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / 'setup.cfg')
+    for name in {*setup['options.extras_require'], *cli.COMMANDS} - {'test'}:
+        assert f'`{name}`' in text, name
 
 
 @pytest.mark.parametrize('method', METHODS)

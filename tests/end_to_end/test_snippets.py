@@ -1,45 +1,66 @@
-"""What the READMEs show in Python works as it stands there."""
+"""What the pages show in Python works as it stands there.
+
+The rule for every page (README.md, docs/, configs/*/README.md): a block of
+Python compiles; one whose first line is ``# my_<name>.py`` is a file of the
+user. All these files lie in one folder here. Recipes among them are built.
+"""
+import importlib
 import re
 import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine import DefaultScope
 from mmengine.config import Config
 from onnx_files import write_onnx
+from PIL import Image
 from recipes import (CONFIGS, ROOT, build_model, build_optimizers,
                      check_optimizers)
 
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.demo import apply_demo
-from mmgan_compress.registry import HOOKS
+from mmgan_compress.registry import (DATASETS, DISTILLERS, HOOKS,
+                                    MODELS, PRUNERS)
 
 STORED = dict(type='mmgan_compress.StoredTeacher')
-MODULES = ['my_losses', 'my_teacher']
 HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')),
+         *sorted(CONFIGS.rglob('README.md'))]
+BLOCKS = [(path.relative_to(ROOT).as_posix(), code) for path in PAGES
+          for code in re.findall(r'```python\n(.*?)```', path.read_text(),
+                                 re.S)]
+FILES = {match[1]: code for _, code in BLOCKS
+         if (match := re.match(r'# (my_\w+\.py)\n', code))}
+RECIPES_SHOWN = [name for name, code in FILES.items() if '_base_ =' in code]
+REGISTRIES = (MODELS, DISTILLERS, PRUNERS)
 
 
-def blocks(readme):
-    return re.findall(r'```python\n# (my_\w+\.py)\n(.*?)```',
-                      (ROOT / readme).read_text(), re.S)
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Return a folder with all files of all pages, and leave no trace of
+    the classes that they register."""
+    path = tmp_path_factory.mktemp('user')
+    for name, text in FILES.items():
+        (path / name).write_text(text)
+    (path / 'configs').symlink_to(CONFIGS)
+    write_onnx(path / 'teacher.onnx', shape=('N', 3, 64, 64), outputs=1)
+    known = [set(registry.module_dict) for registry in REGISTRIES]
+    sys.path.insert(0, str(path))
+    yield path
+    sys.path.remove(str(path))
+    for name in FILES:
+        sys.modules.pop(name.removesuffix('.py'), None)
+    for registry, names in zip(REGISTRIES, known):
+        for name in set(registry.module_dict) - names:
+            del registry.module_dict[name]
 
 
 @pytest.fixture
-def shown(tmp_path, monkeypatch):
-    """Return the folder with the files that a README shows, where a user
-    would put them."""
-
-    def write(readme):
-        for name, text in blocks(readme):
-            (tmp_path / name).write_text(text)
-        return tmp_path
-
-    (tmp_path / 'configs').symlink_to(CONFIGS)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    yield write
-    for name in MODULES:
-        sys.modules.pop(name, None)
+def shown(folder, monkeypatch):
+    """Return the folder, which is the working directory."""
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def read(path):
@@ -58,10 +79,65 @@ def student_step(model, wrappers, size=64):
     return model.distiller.train_step(images, wrappers)
 
 
-# --- README.md --------------------------------------------------------------
-def test_own_term_trains(shown):
-    """The loss of README.md, in its recipe, takes a step of the demo."""
-    cfg = Config.fromfile(shown('README.md') / 'my_recipe.py')
+# --- the rule ---------------------------------------------------------------
+@pytest.mark.parametrize('page, code', BLOCKS, ids=[
+    f'{page}-{index}' for index, (page, _) in enumerate(BLOCKS)])
+def test_blocks_are_python(page, code):
+    compile(code, page, 'exec')
+
+
+def test_files_have_names_of_their_own():
+    assert len(FILES) == sum(code.startswith('# my_') for _, code in BLOCKS)
+
+
+@pytest.mark.parametrize('name', RECIPES_SHOWN)
+def test_recipes_build(shown, name):
+    """Networks, layers, losses and optimizers fit each other."""
+    cfg = read(shown / name)
+    check_optimizers(cfg, build_model(cfg))
+
+
+@pytest.mark.parametrize('name', sorted(set(FILES) - set(RECIPES_SHOWN)))
+def test_modules_import(shown, name):
+    importlib.import_module(name.removesuffix('.py'))
+
+
+# --- own images, own networks, own classes ----------------------------------
+def test_own_images(shown):
+    """The recipe for one's own folder names its domains everywhere."""
+    for side in ('trainA', 'trainB', 'testA', 'testB'):
+        (shown / 'data/mine' / side).mkdir(parents=True)
+        for number in range(3):
+            Image.new('RGB', (150, 160), (50 * number, 9, 9)).save(
+                shown / f'data/mine/{side}/{number}.png')
+    cfg = Config.fromfile(shown / 'my_recipe.py')
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        images = DATASETS.build(cfg.train_dataloader.dataset)[0]['inputs']
+        assert {name: tuple(image.shape[-2:]) for name, image
+                in images.items()} == {
+            'img_photo': (128, 128), 'img_painting': (128, 128)}
+        assert len(DATASETS.build(cfg.test_dataloader.dataset)) == 3
+    used = [cfg[key] for key in cfg if key in (
+        'model', 'default_hooks', 'custom_hooks') or key.endswith(
+            ('_dataloader', '_evaluator'))]
+    assert not re.search('horse|zebra', str(used))
+
+
+def test_own_pruner_halves_a_generator(shown):
+    importlib.import_module('my_pruner')
+    config = dict(type='ResnetGenerator', in_channels=3, out_channels=3,
+                  base_channels=8, num_blocks=1, norm_cfg=dict(type='IN'))
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        network = MODELS.build(config)
+        smaller, rebuilt, _ = PRUNERS.build(dict(type='HalfWidth')).compress(
+            network, config)
+    assert rebuilt['base_channels'] == 4
+    assert smaller(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+
+
+def test_own_loss_trains(shown):
+    """It takes a step of the demo of its recipe."""
+    cfg = Config.fromfile(shown / 'my_loss_recipe.py')
     apply_demo(cfg)
     model = build_model(cfg, 'cpu')
     log = student_step(model, build_optimizers(cfg, model))
@@ -70,8 +146,25 @@ def test_own_term_trains(shown):
     assert all(value > 0 for value in log.values())
 
 
+def test_own_method_takes_both_of_its_steps(shown):
+    cfg = read(shown / 'my_method_recipe.py')
+    distiller = cfg.model.distiller
+    for network in (cfg.model.generator, distiller.teacher):
+        network.update(num_down=5, base_channels=4)
+    distiller.update(first=1)
+    model = build_model(cfg, 'cpu')
+    wrappers, logs = build_optimizers(cfg, model), []
+    for _ in range(2):
+        images = {f'img_{d}': torch.rand(1, 3, 64, 64) * 2 - 1
+                  for d in model.distiller.model._related_domains}
+        logs.append(sorted(model.distiller.train_step(images, wrappers)))
+    assert logs == [['loss_truth'], [
+        f'loss_{name}_shoes_teacher'
+        for name in ('feature', 'ssim', 'style', 'tv')]]
+
+
 def test_own_model_builds(shown):
-    model = build_model(read(shown('README.md') / 'my_model.py'))
+    model = build_model(read(shown / 'my_model.py'))
     assert type(model.generators['zebra']).__name__ == 'ResnetGenerator'
     assert len(model.distiller.layers_of('zebra')) == 4
 
@@ -79,7 +172,7 @@ def test_own_model_builds(shown):
 # --- configs/losses ----------------------------------------------------------
 def test_losses_of_several_methods_are_one_list(shown):
     model = build_model(
-        read(shown('configs/losses/README.md') / 'my_losses_recipe.py'))
+        read(shown / 'my_losses_recipe.py'))
     assert [loss.name for loss in model.distiller.losses['zebra']] == [
         'ssim', 'style', 'feature', 'tv', 'wavelet', 'relation']
 
@@ -100,7 +193,7 @@ def runner_of(cfg):
 
 def hooks_in_table(folder):
     """Return the examples of the table of hooks, by name."""
-    found = HOOK.findall((CONFIGS / 'README.md').read_text())
+    found = HOOK.findall((ROOT / 'docs/hooks.md').read_text())
     path = folder / 'my_table.py'
     path.write_text(''.join(f'{name} = {text}\n' for text, name in found))
     return Config.fromfile(path)._cfg_dict
@@ -127,7 +220,7 @@ def test_hooks_of_the_table_start(shown, tmp_path):
 
 
 def test_a_recipe_takes_further_hooks(shown):
-    cfg = read(shown('configs/README.md') / 'my_hooks.py')
+    cfg = read(shown / 'my_hooks.py')
     assert [hook.type.split('.')[-1] for hook in cfg.custom_hooks] == [
         'TeacherSelectionHook', 'LossWeightHook']
     runner = runner_of(cfg)
@@ -142,7 +235,7 @@ def test_a_recipe_takes_further_hooks(shown):
 
 # --- offline ----------------------------------------------------------------
 def test_a_checkpoint_teaches_with_all_losses(shown):
-    cfg = read(shown('configs/README.md') / 'my_checkpoint_teacher.py')
+    cfg = read(shown / 'my_checkpoint_teacher.py')
     model = build_model(cfg)
     check_optimizers(cfg, model)
     assert model.distiller.offline
@@ -151,9 +244,7 @@ def test_a_checkpoint_teaches_with_all_losses(shown):
 
 
 def test_an_onnx_file_teaches(shown):
-    folder = shown('configs/README.md')
-    write_onnx(folder / 'teacher.onnx', shape=('N', 3, 64, 64), outputs=1)
-    cfg = read(folder / 'my_onnx_teacher.py')
+    cfg = read(shown / 'my_onnx_teacher.py')
     model = build_model(cfg, 'cpu')
     check_optimizers(cfg, model)
     assert not cfg.train_dataloader.dataset.teacher_images
@@ -162,7 +253,7 @@ def test_an_onnx_file_teaches(shown):
 
 
 def test_a_callable_teaches(shown):
-    cfg = read(shown('configs/README.md') / 'my_callable_teacher.py')
+    cfg = read(shown / 'my_callable_teacher.py')
     cfg.model.generator.num_down = 5  # of 64 pixels
     model = build_model(cfg, 'cpu')
     check_optimizers(cfg, model)
@@ -180,9 +271,9 @@ def test_a_callable_teaches(shown):
     ('omgd_cyclegan', 'DiscriminatorFeatureLoss', 'asks the discriminator'),
     ('crd_cyclegan', 'AdversarialLoss', 'asks the discriminator')])
 def test_refused_losses_are_listed(recipe, loss, reason):
-    """What configs/README.md says of teachers that only give images."""
-    assert f'`{loss}`' in (CONFIGS / 'README.md').read_text().split(
-        'Refused at build time')[1]
+    """What docs/offline.md says of teachers that only give images."""
+    assert f'`{loss}`' in (ROOT / 'docs/offline.md').read_text().split(
+        '## Refused combinations')[1]
     cfg = read(CONFIGS / f'{recipe}.py')
     distiller = cfg.model.distiller
     distiller.offline, distiller.teacher = True, STORED

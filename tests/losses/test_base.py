@@ -19,7 +19,7 @@ pytestmark = pytest.mark.numerical
 GOLDEN = load_json('omgd')
 ARRAYS = load_npz('omgd')
 OMGD = Config.fromfile(
-    REPO / 'configs/_base_/losses/omgd.py').omgd_losses
+    REPO / 'configs/_base_/losses/omgd_losses.py').omgd_losses
 
 
 @pytest.fixture(scope='module')

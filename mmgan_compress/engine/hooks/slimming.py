@@ -20,8 +20,9 @@ class SoftThresholdHook(Hook):
     """Draw the scales of the student's norms to exact zeros.
 
     For the distillers of GAN Slimming, which know those that can go.
-    Behind each step gamma <- soft_threshold(gamma, rho * lr), lr being
-    the rate that gamma was stepped with: the proximal step of rho * |gamma|
+    After each step gamma <- soft_threshold(gamma, rho * lr), lr being
+    the rate that gamma was stepped with: the proximal step of
+    ``rho * |gamma|``
     (GAN Slimming, arXiv 2008.11062, algorithm 1). The log has the share of
     channels whose scale is not zero.
 
