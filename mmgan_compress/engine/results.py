@@ -14,9 +14,10 @@ from mmengine.hooks import Hook
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..datasets.images import origin_of
+from ..datasets.images import open_image, origin_of
 from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
                                      save_comparison)
+from ..evaluation.metrics import PairedQuality
 from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
@@ -216,16 +217,38 @@ def report_run(runner, pictures: int = 6):
         model.distiller.notes() if model.distiller else [])
     report.save(runner.work_dir)
     path = os.path.join(runner.work_dir, PICTURE)
-    save_comparison(path, *comparison(model, loader.dataset, pictures))
+    # the figure that chooses the student, or else the first of the domain
+    wanted = ((cfg.get('default_hooks') or {}).get('student') or {}).get(
+        'metric')
+    captions = {row.name: row.caption(wanted, domain) for row in report.rows}
+    save_comparison(path, *comparison(
+        model, loader.dataset, pictures, captions, any(
+            isinstance(metric, PairedQuality) and metric.domain == domain
+            for metric in evaluator.metrics)))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
 
 
-def comparison(model, dataset: Dataset, count: int) -> tuple[list, list]:
-    """Return rows of pictures and their titles for ``save_comparison``.
+def comparison(model, dataset: Dataset, count: int,
+               captions: Optional[dict[str, str]] = None,
+               paired: bool = False) -> tuple[list, list, Optional[list]]:
+    """Return the arguments of ``save_comparison`` behind its path.
 
     Columns are the input, every teacher, the student and, where the data set
-    is aligned, the target; rows are spread evenly over the data set.
+    has pairs, the target; rows are spread evenly over the data set.
+
+    Args:
+        model (DistillationModel): With the networks to compare.
+        dataset (Dataset): Images to translate.
+        count (int): Number of rows at most.
+        captions (dict[str, str] | None): Lines under the titles of teachers
+            and student, by their names.
+        paired (bool): Whether images at the same index are pairs though the
+            data set does not say so.
+
+    Returns:
+        tuple[list, list, list | None]: Rows of pictures, the titles, and the
+        width and height of each row's original image.
     """
     domain = model._default_domain
     source = model.source_of(domain)
@@ -237,10 +260,24 @@ def comparison(model, dataset: Dataset, count: int) -> tuple[list, list]:
         with model.scoring(name, [domain]):
             samples = model.val_step(batch)
         columns.append([s.get(f'fake_{domain}') for s in samples])
-        titles.append(name)
+        caption = (captions or {}).get(name)
+        titles.append(f'{name}\n{source} to {domain}' + (
+            f'\n{caption}' if caption else ''))
     columns.insert(0, [s.get(f'img_{source}') for s in samples])
     titles.insert(0, f'input\n{source}')
-    if dataset.aligned:
+    if dataset.aligned or paired:
         columns.append([s.get(f'img_{domain}') for s in samples])
         titles.append(f'target\n{domain}')
-    return list(map(list, zip(*columns))), titles
+    return list(map(list, zip(*columns))), titles, _shapes(
+        samples, f'img_{source}_path', getattr(dataset, 'halved', False))
+
+
+def _shapes(samples: list, key: str, halved: bool
+            ) -> Optional[list[tuple[int, int]]]:
+    """Return width and height of the samples' image files, if they have."""
+    files = [sample.get(key) for sample in samples]
+    if None in files:
+        return None
+    sizes = [open_image(file).size for file in files]
+    return [(width // 2 if halved else width, height)
+            for width, height in sizes]

@@ -2,7 +2,6 @@
 import contextlib
 import os
 import sys
-import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -28,6 +27,7 @@ from ..evaluation.report import FILES as REPORT
 from ..registry import DATASETS, MODELS
 from ..renamed import update_config
 from .channels import fit_channels
+from .console import ConsoleRunner
 from .processes import LOCK, locked
 from .resume import resume_faults, start_faults, unwrap
 
@@ -368,12 +368,10 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
 
 def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
     """Lock the work dir, then build what writes into it."""
-    # mmagic gives convolutions before instance norm a bias on purpose
-    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
     if is_first_process():
         held.enter_context(locked(Path(cfg.work_dir)))
     start_distributed(args)
-    runner = Runner.from_cfg(cfg)
+    runner = ConsoleRunner.from_cfg(cfg)
     check_weights(runner)
     return runner
 

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 import torch.nn as nn
 from mmengine.evaluator import Evaluator
 
+from ..core import units
 from ..core.channels import image_channels
 from ..core.files import write_text
 from ..core.complexity import count_macs, count_params, measure_latency
@@ -54,6 +55,20 @@ class Row:
         """Return the number behind a column of `COLUMNS`."""
         return self.latency['median_ms'] if key == 'latency' else getattr(
             self, key)
+
+    def caption(self, figure: Optional[str], domain: str) -> str:
+        """Return MACs and one figure, to stand above pictures.
+
+        Args:
+            figure (str | None): Name of the figure. The first one of the
+                domain is taken if there is no such figure.
+            domain (str): Domain of the pictures.
+        """
+        names = [name for name in (figure, *self.metrics)
+                 if name in self.metrics and name.startswith(f'{domain}/')]
+        return '\n'.join([f'{units.count(self.macs)} MACs', *(
+            f'{name.partition("/")[2]} {_figure(self.metrics, name)}'
+            for name in names[:1])])
 
 
 @dataclass
@@ -258,13 +273,8 @@ def _measure(name: str, network: nn.Module, size: int,
 
 def _cost(row: Row, key: str) -> str:
     value = row.cost(key)
-    if key == 'latency':
-        text = f'{value:.3g} ms' if value < 100 else f'{value:.0f} ms'
-    else:
-        unit, scale = next((u, s) for u, s in (('G', 1e9), ('M', 1e6),
-                                               ('k', 1e3), ('', 1))
-                           if value >= s or s == 1)
-        text = f'{value / scale:.4g} {unit}'.rstrip()
+    text = units.milliseconds(value) if key == 'latency' else \
+        units.count(value)
     return f'{text} ({row.ratio[key]:.1f}x)' if row.ratio else text
 
 

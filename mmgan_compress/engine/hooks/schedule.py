@@ -4,6 +4,7 @@ from typing import Optional, Union
 
 from mmengine.hooks import Hook
 
+from ...core.schedule import TrainSchedule
 from ...evaluation.report import check_names, evaluate
 from ...registry import HOOKS
 from ..resume import preserved_rng, unwrap
@@ -34,17 +35,27 @@ class ScheduledLRHook(Hook):
                 group.setdefault('initial_lr', group['lr'])
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        schedule = runner.train_loop.schedule
-        every = max(1, schedule.constant - 1)
-        done = (schedule.epoch(runner.iter) - 1) // every
         for name, wrapper in runner.optim_wrapper.items():
-            factor = schedule.lr_factor(runner.iter)
-            if name in self.constant:
-                factor = 1.
-            elif name in self.steps:
-                factor = self.steps[name]**done
+            factor = self.factor(name, runner.train_loop.schedule,
+                                 runner.iter)
             for group in wrapper.param_groups:
                 group['lr'] = group['initial_lr'] * factor
+
+    def factor(self, name: str, schedule: TrainSchedule,
+               iteration: int) -> float:
+        """Return the factor of an optimizer's base rate.
+
+        Args:
+            name (str): Of the optimizer.
+            schedule (TrainSchedule): Of the run.
+            iteration (int): From 0.
+        """
+        if name in self.constant:
+            return 1.
+        if name in self.steps:
+            every = max(1, schedule.constant - 1)
+            return self.steps[name]**((schedule.epoch(iteration) - 1) // every)
+        return schedule.lr_factor(iteration)
 
 
 def need_snapshots(hook: Hook, runner):

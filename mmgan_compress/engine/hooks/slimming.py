@@ -8,6 +8,7 @@ from torch import Tensor
 from ...core.training import passes_held
 from ...registry import HOOKS
 from ..resume import unwrap
+from .schedule import ScheduledLRHook
 
 
 def soft_threshold(x: Tensor, threshold: float) -> Tensor:
@@ -64,24 +65,18 @@ class SoftThresholdHook(Hook):
 
 
 @HOOKS.register_module()
-class CosineLRHook(Hook):
+class CosineLRHook(ScheduledLRHook):
     """Set learning rates to their base times a half cosine.
 
     (1 + cos(pi * e / epochs)) / 2 with the number e of epochs done: torch's
     ``CosineAnnealingLR`` down to 0, stepped per epoch (GAN Slimming's
-    scripts), as a function of the iteration alone. In place of
-    ``ScheduledLRHook``.
+    scripts), as a function of the iteration alone.
     """
 
-    def before_train(self, runner):
-        for wrapper in runner.optim_wrapper.values():
-            for group in wrapper.param_groups:
-                group.setdefault('initial_lr', group['lr'])
+    def __init__(self):
+        super().__init__()
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        schedule = runner.train_loop.schedule
-        done = (schedule.epoch(runner.iter) - 1) / schedule.epochs
-        for wrapper in runner.optim_wrapper.values():
-            for group in wrapper.param_groups:
-                group['lr'] = group['initial_lr'] * (
-                    1 + math.cos(math.pi * done)) / 2
+    def factor(self, name, schedule, iteration):
+        """Return the factor of all base rates."""
+        done = (schedule.epoch(iteration) - 1) / schedule.epochs
+        return (1 + math.cos(math.pi * done)) / 2
