@@ -65,7 +65,7 @@ def test_terminal_has_a_bar(cfg, tmp_path, monkeypatch, capsys):
 def test_recipe_without_progress_keeps_mmengines_console(cfg, tmp_path,
                                                          capsys):
     cfg = without_report(cfg)
-    cfg.default_hooks.progress = None
+    del cfg.default_hooks.progress
     cfg.work_dir, cfg.experiment_name = str(tmp_path), 'plain'
     ConsoleRunner.from_cfg(cfg)
     assert 'after_train_iter' in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What one sees of a run: what will happen, and how far it is."""
 import sys
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -17,7 +18,7 @@ from ..resume import unwrap
 
 # what the console calls the phases of the schedule
 _PHASES = dict(joint='training', teacher='teacher', student='student')
-_BAR = '{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}'
+_BAR = '{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}'
 
 
 @HOOKS.register_module()
@@ -53,7 +54,9 @@ class ProgressHook(Hook):
              if isinstance(hook, LoggerHook)), 100)
         self._metric = next((hook.metric for hook in runner.hooks
                              if isinstance(hook, StudentHook)), None)
-        self._first = runner.iter
+        self._first, self._clock = runner.iter, time.monotonic()
+        # by phase the seconds of its iterations, and their number
+        self._taken = {phase: [0., 0] for phase in ('teacher', 'student')}
         for line in plan_of(runner):
             _print(line)
         if sys.stderr.isatty():
@@ -63,9 +66,14 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
-        done = runner.iter + 1
         if not is_main_process():
             return
+        done, now = runner.iter + 1, time.monotonic()
+        student = runner.train_loop.schedule.phase(runner.iter) == 'student'
+        taken = self._taken['student' if student else 'teacher']
+        taken[0] += now - self._clock
+        taken[1] += 1
+        self._clock = now
         if self._bar is not None:
             self._bar.set_postfix_str(self._state(runner, outputs), False)
             self._bar.set_description_str(self._phase(runner), False)
@@ -106,10 +114,23 @@ class ProgressHook(Hook):
                 self._metric.partition('/')[0])
             parts.append(f'{self._metric} {value:.4g}' + (
                 '' if best is None else f' (best {best:.4g})'))
-        if 'eta' in hub.runtime_info:
-            left = units.duration(hub.get_info('eta'))
-            parts.append(f'{left} left')
+        parts.append(f'{units.duration(self._left(runner))} left')
         return '  '.join(parts)
+
+    def _left(self, runner) -> float:
+        """Return the seconds left, by the mean pace of each phase.
+
+        Validation counts as a part of the iteration that follows it. A phase
+        that has not begun is taken to be as fast as the others.
+        """
+        overall = [sum(parts) for parts in zip(*self._taken.values())]
+        seconds = 0.
+        for phase, count in runner.train_loop.schedule.remaining(
+                runner.iter).items():
+            taken, done = self._taken[phase] if self._taken[phase][1] else \
+                overall
+            seconds += count * taken / done
+        return seconds
 
 
 def _print(line: str):

@@ -1,18 +1,21 @@
 """Pruning while a network trains, in values alone."""
+import copy
 from typing import Any, Optional
 
 import torch
 import torch.nn as nn
 from mmengine.hooks import Hook
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
 from ...core.channels import channel_map, image_channels
 from ...core.layers import find_layer
+from ...core.sliced_forward import cut
 from ...registry import HOOKS, PRUNERS
 from ..resume import unwrap
 
 _KEY = 'gradual_pruning'
+# what a dead channel has of a layer's tensors
+_MASKED = ('weight', 'bias', 'running_mean')
 # how far from its cost a step may lie that is not the last one
 _SLACK = 0.1
 
@@ -173,27 +176,14 @@ def masks_of(layer: nn.Module, sides: list[list[int]]
         sides (list[list[int]]): Channels that stay, ``[in, out]``, of a norm
             ``[channels]``.
     """
-
-    def line(count: int, kept: list[int], tensor: Tensor) -> Tensor:
-        mask = torch.zeros(count, device=tensor.device)
-        mask[kept] = 1.
-        return mask
-
-    pairs = []
-    for name in ('weight', 'bias', 'running_mean'):
+    numbered, pairs = copy.deepcopy(layer).double(), []
+    for name in _MASKED:
         tensor = getattr(layer, name, None)
-        if tensor is None:
-            continue
-        if tensor.dim() < 2 or isinstance(layer, _NormBase):
-            pairs.append((tensor.data, line(len(tensor), sides[-1], tensor)))
-            continue
-        depthwise = getattr(layer, 'groups', 1) > 1
-        dims = (1, 0) if getattr(layer, 'transposed', False) else (0, 1)
-        for dim, kept in zip(dims, (sides[1], sides[0])):
-            if depthwise and dim == 1:
-                continue
-            shape = [1] * tensor.dim()
-            shape[dim] = -1
-            pairs.append((tensor.data, line(
-                tensor.shape[dim], kept, tensor).view(shape)))
+        if tensor is not None:  # where each number stays, a value does
+            getattr(numbered, name).data = torch.arange(
+                tensor.numel(), dtype=torch.double,
+                device=tensor.device).view(tensor.shape)
+            mask = torch.zeros(tensor.numel(), device=tensor.device)
+            mask[cut(numbered, sides)[name].detach().flatten().long()] = 1.
+            pairs.append((tensor.data, mask.view(tensor.shape)))
     return pairs
