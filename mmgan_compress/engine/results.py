@@ -1,4 +1,4 @@
-"""What a run leaves behind: students, a table and pictures."""
+"""Results of a run: student files, a report and pictures."""
 import contextlib
 import os
 from collections.abc import Iterator
@@ -44,10 +44,9 @@ def write_student(model, path: str, trained_on: Dataset) -> str:
 class StudentHook(Hook):
     """Write ``student.pth`` at the end and ``student_best.pth`` on the way.
 
-    In ``student_best.pth`` each generator is the best of its direction: one
-    whose domain has the figure that ``metric`` names (``horse/FID`` beside
-    ``zebra/FID``) is chosen by its own, whenever that was, others by
-    ``metric``.
+    ``student_best.pth`` holds the best generator of each direction. A
+    generator whose domain has the figure that ``metric`` names (``horse/FID``
+    beside ``zebra/FID``) is chosen by that, the others by ``metric``.
 
     Args:
         metric (str | None): Validation metric that tells the best student;
@@ -140,7 +139,7 @@ def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
-    """Let the model's generators have other weights inside the block."""
+    """Give the model's generators other weights inside the block."""
     before = {domain: weights_of(model.generators[domain])
               for domain in weights}
     try:
@@ -156,7 +155,7 @@ def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
 class ReportHook(Hook):
     """Score teachers and student on the test split when training ends.
 
-    A recipe without a test split leaves out the report.
+    There is no report if the recipe has no test split.
 
     Args:
         pictures (int): Rows of ``comparison.png``.
@@ -167,7 +166,7 @@ class ReportHook(Hook):
         self.pictures = pictures
 
     def after_val_epoch(self, runner, metrics=None):
-        """Show the state of affairs in the visualizer's backends."""
+        """Write a comparison and show it in the visualizer's backends."""
         if is_main_process():
             model = unwrap(runner.model)
             path = os.path.join(runner.work_dir, VAL_PICTURE)

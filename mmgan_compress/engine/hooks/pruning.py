@@ -1,4 +1,4 @@
-"""Pruning while a network trains, in values alone."""
+"""Pruning while a network trains: channels are zeroed, not removed."""
 import copy
 from typing import Any, Optional
 
@@ -24,22 +24,22 @@ _SLACK = 0.1
 class GradualPruningHook(Hook):
     """Prune the student step by step while it trains.
 
-    At each step a pruner says which channels can go next, at a cost that
-    falls evenly from the dense network's to the budget. They are not cut
-    out, which would orphan the optimizers' state: what makes, passes and
-    reads them is set to zero, and again behind each iteration. Such a
-    channel is zero for whoever reads it. ``MaskExtraction`` cuts the zeros
-    out of the student file afterwards, and the image stays the same.
+    At each step a pruner chooses the channels to remove next. The cost falls
+    evenly from that of the dense network to the budget. The channels are not
+    cut out, because the optimizers hold state of the tensors: the weights
+    that make, pass and read them are set to zero, and again after each
+    iteration. ``MaskExtraction`` cuts the zeros out of the student file
+    afterwards, and the image stays the same.
 
-    Checkpoints hold which channels are dead.
+    Checkpoints hold which channels are removed.
 
     Args:
         pruner (dict): One that ranks channels by their weights, with the
             budget at the end: ``dict(type='mmgan_compress.TorchPruner',
             budget=dict(macs=0.25))``.
-        begin (float): Share of the training before the first channels go.
-        end (float): Share after which the budget is met; what is left of the
-            training mends the network.
+        begin (float): Share of the training before the first step.
+        end (float): Share of the training at which the budget is met; the
+            rest fine-tunes the network.
         steps (int): Steps between the two.
         domains (list[str] | None): Generators to prune; all of the student's
             if None.
@@ -47,7 +47,7 @@ class GradualPruningHook(Hook):
     Raises:
         ValueError: If a setting is out of range.
     """
-    # before those that write students and checkpoints, of the last iteration
+    # before the hooks that write students and checkpoints
     priority = 'ABOVE_NORMAL'
     checkpoint_key = _KEY
 
@@ -73,7 +73,7 @@ class GradualPruningHook(Hook):
         self._moments = {
             first + round((last - first) * step / self.steps): step
             for step in range(1, self.steps + 1)}
-        # a budget out of reach shows now, not in the middle of the run
+        # refuse a budget out of reach now, not in the middle of the run
         self._costs = {domain: self._reachable(self._networks[domain])
                        for domain in self.domains}
         self._mask()
@@ -150,7 +150,7 @@ def _image(network: nn.Module, size: int) -> Tensor:
 
 
 def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
-    """Return the channels that both keep; what is dead stays so."""
+    """Return the channels that both keep."""
     kept = {}
     for name in {**one, **other}:
         sides = [held[name] for held in (one, other) if name in held]

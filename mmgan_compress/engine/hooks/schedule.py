@@ -1,4 +1,4 @@
-"""Schedules as small hooks."""
+"""Hooks that set learning rates and select teachers."""
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -68,10 +68,10 @@ def need_snapshots(hook: Hook, runner):
 
 @HOOKS.register_module()
 class TeacherSelectionHook(Hook):
-    """Score teachers at the end of their phase; the best ones teach.
+    """Score teachers at the end of their phase and distil from the best.
 
-    For distillers with ``teacher_snapshots=True``, the default of the unpaired
-    ones; the teachers' own training goes on from their latest weights.
+    For distillers with ``teacher_snapshots=True``, the default of the
+    unpaired ones. The teachers train on from their latest weights.
 
     Args:
         metrics (dict[str, Sequence[str]]): By distilled domain the metrics
@@ -115,7 +115,7 @@ def _check_metrics(metrics: dict, evaluator, runner):
 
 
 def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
-    """Score a teacher as it is and let it teach what it does best."""
+    """Score a teacher and keep it for the domains where it is best."""
     model, latest = unwrap(runner.model), f'latest:{teacher}'
     with preserved_rng(), model.scoring(latest, hook.domains):
         scores = evaluate(model, runner.val_loop.dataloader, hook.evaluator)
