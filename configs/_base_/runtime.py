@@ -39,6 +39,7 @@ test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
+    progress=dict(type='mmgan_compress.ProgressHook'),
     checkpoint=dict(
         type='CheckpointHook', interval=5000, by_epoch=False,
         max_keep_ckpts=2, save_param_scheduler=False,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..core.files import atomic_write, write_text
+from ..core import units
 from ..core.tables import markdown
 from ..core.timing import WIDE, Timing
 from .candidates import EAGER, Candidate
@@ -147,8 +148,8 @@ def _lines(report: dict) -> list[str]:
     machine = report['machine']
     size = machine['size']
     versions = ', '.join(f'{k} {v}' for k, v in machine['versions'].items())
-    sizes = '; '.join(f'{name} {network["params"] / 1e6:.3f} M parameters, '
-                      f'{network["macs"] / 1e9:.3f} G MACs'
+    sizes = '; '.join(f'{name} {units.count(network["params"])} parameters, '
+                      f'{units.count(network["macs"])} MACs'
                       for name, network in report['networks'].items())
     return [
         f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}; '

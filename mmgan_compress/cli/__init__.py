@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Optional
 
 from . import errors
+from ..core.logging import silence_meaningless
 
 COMMANDS = (
     'train', 'test', 'prune', 'search', 'quantize', 'export', 'translate',
@@ -45,6 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             words[place:place + 1] not in ([name] for name in COMMANDS):
         return _explain(words[:place + 1])
     command = load(words[place])
+
+    silence_meaningless()
 
     def work() -> Optional[int]:
         return command.run(parse_args(words[place:]))

@@ -20,14 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def table(networks: dict, size: int) -> str:
     """Format the figures for the console."""
+    from ..core import units
     title = f'image {size}x{size}'
-    rows = [f'{title:40}     params        MACs    (papers)']
+    rows = [f'{title:40}   parameters         MACs  MACs, papers']
     for name, figures in networks.items():
         for row in [dict(figures, name=name), *figures.get('layers', [])]:
             rows.append(f'{row["name"] or row["type"]:40}'
-                        f'{row["params"] / 1e6:9.4f} M '
-                        f'{row["macs"] / 1e9:9.4f} G '
-                        f'{row["macs_paper"] / 1e9:9.4f} G')
+                        f'{units.count(row["params"]):>13}'
+                        f'{units.count(row["macs"]):>13}'
+                        f'{units.count(row["macs_paper"]):>14}')
     return '\n'.join(rows)
 
 

@@ -52,9 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def print_record(record: dict, out: str) -> None:
     """Print what a user has to know."""
+    from ..core import units
     for row in record.get('layers', []):
         print(f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
-              f'{row["macs"] / 1e6:9.3f} M MACs  '
+              f'{units.count(row["macs"]):>9} MACs  '
               f'{"int8" if row["int8"] else "float"}')
     test, lost = record.get('test'), record['lost']
     if test:

@@ -1,6 +1,4 @@
 """Parameters, multiply-accumulates and latency of a network."""
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -13,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils.flop_counter import FlopCounterMode
 
 from .layers import meta_copy
+from .timing import side_by_side
 
 # Norms that have affine parameters cost the papers' tool a MAC per output.
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -113,9 +112,11 @@ def count_macs(module: nn.Module, input_shape: Sequence[int],
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one eager forward pass."""
+    """Milliseconds of one eager forward pass; ``iqr_ms`` is the interquartile
+    range of the measured passes."""
     median_ms: float
     p95_ms: float
+    iqr_ms: float
     threads: int
     device: str
 
@@ -138,27 +139,26 @@ def measure_latency(module: nn.Module,
         repeat (int): Measured passes, at least 2.
 
     Returns:
-        Latency: Median and 95th percentile.
+        Latency: Median, 95th percentile and interquartile range.
     """
     device = next(module.parameters()).device
     image = torch.rand(*input_shape, device=device) * 2 - 1
     modes = {layer: layer.training for layer in module.modules()}
     before = torch.get_num_threads()
     threads = threads or before
-    times = []
+
+    def run():
+        module(image)
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+
     try:
         torch.set_num_threads(threads)
         module.eval()
-        for _ in range(warmup + repeat):
-            start = time.perf_counter()
-            module(image)
-            if device.type == 'cuda':
-                torch.cuda.synchronize(device)
-            times.append(1e3 * (time.perf_counter() - start))
+        taken = side_by_side({'': run}, warmup, repeat)[''].ms()
     finally:
         torch.set_num_threads(before)
         for layer, mode in modes.items():
             layer.training = mode
-    times = times[warmup:]
-    p95 = statistics.quantiles(times, n=20, method='inclusive')[-1]
-    return Latency(statistics.median(times), p95, threads, str(device))
+    return Latency(taken['median_ms'], taken['p95_ms'], taken['iqr_ms'],
+                   threads, str(device))

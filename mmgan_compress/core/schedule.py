@@ -95,6 +95,18 @@ class TrainSchedule:
         past = max(0, self.epoch(iteration) - self.constant)
         return 1 - past / (decay + 1)
 
+    def remaining(self, iteration: int) -> dict[str, int]:
+        """Return how many iterations of each phase follow 0-based
+        ``iteration``; ``'joint'`` is counted as ``'teacher'``."""
+        block, position, teacher = self._locate(iteration)
+        per_block = self.student_epochs * self.iters_per_epoch
+        taught = block * self.block * self.iters_per_epoch + \
+            min(position + 1, teacher)
+        return dict(
+            teacher=self.epochs * self.iters_per_epoch - taught,
+            student=(self.blocks - block) * per_block -
+            max(0, position + 1 - teacher))
+
     def ends_block(self, iteration: int) -> bool:
         """Tell whether this iteration is the last one of a block."""
         _, position, teacher = self._locate(iteration)

@@ -1,4 +1,4 @@
-"""Data-parallel training of models that step in parts."""
+"""Data-parallel training on several processes."""
 import contextlib
 from collections.abc import Iterator
 
@@ -76,11 +76,11 @@ def global_batch_norm(module: nn.Module) -> Iterator[None]:
 class DistributedTranslator(nn.Module):
     """Wrapper for several processes, on GPUs and on CPUs alike.
 
-    All of them hold the same student at all times. Weights start equal, and
-    ``core.training`` averages the gradients. While training, batch norm
-    takes its statistics over the images of all processes, so that these and
-    their running averages are those of one process with the whole batch.
-    After each step other buffers become those of rank 0.
+    All processes hold the same student at all times. Weights start equal,
+    and ``core.training`` averages the gradients. While training, batch norm
+    takes its statistics over the images of all processes, as one process
+    with the whole batch would. After each step the other buffers are copied
+    from rank 0.
 
     Args:
         module (nn.Module): The model.

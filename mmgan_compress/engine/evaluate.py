@@ -1,4 +1,4 @@
-"""Figures of a recipe for networks that no run holds."""
+"""Scores of networks by the metrics and data of a recipe, without a run."""
 import copy
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from .resume import preserved_rng
 
 def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
                 data_root: Optional[str] = None) -> Config:
-    """Read a recipe and refuse one that has not the data.
+    """Read a recipe and check that it fits a student and has its data.
 
     Args:
         path (str): Recipe.
-        loader (str): Loader that is made use of, ``'test_dataloader'``.
+        loader (str): Loader to use, such as ``'test_dataloader'``.
         student (dict): Of ``student_info``: its domains, and the channels
             that images are read with.
         demo (bool): Take the recipe's demo.
@@ -54,7 +54,7 @@ def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
 
 def recipe_images(cfg: Config, loader: str, source: str,
                   most: Optional[int] = None) -> list[np.ndarray]:
-    """Return images of a domain as a recipe trains on them, or tests.
+    """Return images of a domain as a loader of a recipe gives them.
 
     Args:
         cfg (Config): Recipe.
@@ -76,11 +76,11 @@ def recipe_images(cfg: Config, loader: str, source: str,
 
 def named_images(name: Optional[str], loader: str, student: dict,
                  domain: str, most: int, **read) -> Any:
-    """Return the images that a command line names.
+    """Return the images that an option of the command line names.
 
     Args:
         name (str | None): Image, folder, or recipe (``.py``).
-        loader (str): Loader of a recipe that is meant.
+        loader (str): Loader to use if it is a recipe.
         student (dict): Of ``student_info``.
         domain (str): What it generates: the images are of the other domain.
         most (int): How many of a recipe's, at most.

@@ -1,9 +1,10 @@
-"""A run of an existing model for somebody else, who acts around its steps."""
+"""A Runner of an existing model that leaves no files and no state."""
+import contextlib
 import inspect
 import tempfile
 import uuid
-from collections.abc import Callable
-from typing import Any, Optional
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 # Hooks of configs/_base_/runtime.py that write files. The last two are
 # mmengine's own, which None switches off.
-_OURS, _THEIRS = ('student', 'report'), ('checkpoint', 'logger')
+_OURS, _THEIRS = ('student', 'report', 'progress'), ('checkpoint', 'logger')
 _SETTINGS = frozenset(inspect.signature(Runner).parameters) - {
     'model', 'work_dir', 'cfg', 'experiment_name'}
 # Of these the latest that was made is the current one, everywhere: a run
@@ -25,40 +26,34 @@ _SETTINGS = frozenset(inspect.signature(Runner).parameters) - {
 _CURRENT = (MMLogger, MessageHub, Visualizer, DefaultScope)
 
 
-class StepTasks:
-    """What is done around the steps of a network's optimizer.
+class StepTasksHook(Hook):
+    """Do tasks around the steps of the optimizer that trains a network.
+
+    One hook serves several runs, one after the other.
+
+    Args:
+        network (nn.Module): Generator of the model.
 
     Attributes:
         loss_patches (list): Functions of a loss and the batch, which return
             another loss.
-        before (list): Called before a step, in this order.
-        after (list): Called behind it.
+        before (list): Functions to call before a step, in this order.
+        after (list): Functions to call after it.
         trained (set[int]): Ids of the parameters that the optimizer may
             train; others that its recipe gives it are taken out.
+        steps (int | None): Steps after which a run ends; None leaves its
+            length to the recipe.
+        done (int): Steps of the latest run.
     """
+    priority = 'LOWEST'  # behind those that look at the optimizers
 
-    def __init__(self):
+    def __init__(self, network: nn.Module):
+        self.network, self.steps, self.batch = network, None, None
         self.loss_patches: list[Callable[[Tensor, Any], Tensor]] = []
         self.before: list[Callable[[], Any]] = []
         self.after: list[Callable[[], Any]] = []
         self.trained: set[int] = set()
-
-
-class StepTasksHook(Hook):
-    """Do tasks around the steps of the optimizer that trains a network.
-
-    Args:
-        network (nn.Module): Generator of the model.
-        tasks (StepTasks): May change while the run goes on.
-        steps (int | None): Steps after which the run ends; None leaves its
-            length to the recipe.
-    """
-    priority = 'LOWEST'  # behind those that look at the optimizers
-
-    def __init__(self, network: nn.Module, tasks: StepTasks,
-                 steps: Optional[int]):
-        self.network, self.tasks, self.steps = network, tasks, steps
-        self.done, self.batch = 0, None
+        self.done = 0
 
     def before_train(self, runner):
         if self.steps is not None and runner.max_iters < self.steps:
@@ -66,14 +61,15 @@ class StepTasksHook(Hook):
                 f'the recipe trains for {runner.max_iters} iterations and '
                 f'{self.steps} steps were asked for: ask for fewer, or '
                 'lengthen its schedule')
+        self.done = 0
         wrapper = wrapper_of(self.network, runner.optim_wrapper)
         for group in wrapper.param_groups:
             group['params'] = [p for p in group['params']
-                               if id(p) in self.tasks.trained]
+                               if id(p) in self.trained]
         backward = wrapper.backward
 
         def patched(loss: Tensor, **kwargs):
-            for patch in self.tasks.loss_patches:
+            for patch in self.loss_patches:
                 loss = patch(loss, self.batch)
             backward(loss, **kwargs)
 
@@ -92,11 +88,11 @@ class StepTasksHook(Hook):
         self._bar.close()
 
     def _before_step(self, *_):
-        for task in self.tasks.before:
+        for task in self.before:
             task()
 
     def _after_step(self, loop):
-        for task in self.tasks.after:
+        for task in self.after:
             task()
         self.done += 1
         self._bar.update()
@@ -131,35 +127,32 @@ def wrapper_of(network: nn.Module, wrappers):
     return best
 
 
-class IsolatedRun:
-    """A Runner of an existing model, in a folder that ends with the block.
+@contextlib.contextmanager
+def isolated_run(cfg: Config, model: nn.Module) -> Iterator[Runner]:
+    """Build a Runner of an existing model in a temporary folder.
+
+    Folder, logger and message hub go when the block ends.
 
     Args:
-        cfg (Config): Recipe; what it says of files to write, and of weights
-            to start from, is passed over.
+        cfg (Config): Recipe, which is changed: files to write and weights to
+            start from are taken out.
         model (nn.Module): Trains, or is validated.
     """
-
-    def __init__(self, cfg: Config, model: nn.Module):
-        self.cfg, self.model = cfg, model
-
-    def __enter__(self) -> Runner:
-        hooks = self.cfg.get('default_hooks') or {}
-        self.cfg.default_hooks = {
-            **{k: v for k, v in hooks.items() if k not in _OURS},
-            **dict.fromkeys(_THEIRS)}
-        self.cfg.update(load_from=None, resume=False, log_level='WARNING')
-        self.folder = tempfile.TemporaryDirectory(prefix='mmgan_compress-')
-        self.known = {kind: set(kind._instance_dict) for kind in _CURRENT}
-        return Runner(
-            model=self.model, work_dir=self.folder.name, cfg=self.cfg,
-            experiment_name=uuid.uuid4().hex,
-            **{k: v for k, v in self.cfg.items() if k in _SETTINGS})
-
-    def __exit__(self, *_):
-        for kind, known in self.known.items():
-            for name in set(kind._instance_dict) - known:
-                ended = kind._instance_dict.pop(name)
-                for handler in getattr(ended, 'handlers', ()):
-                    handler.close()  # else the folder cannot go on Windows
-        self.folder.cleanup()
+    hooks = cfg.get('default_hooks') or {}
+    cfg.default_hooks = {
+        **{k: v for k, v in hooks.items() if k not in _OURS},
+        **dict.fromkeys(_THEIRS)}
+    cfg.update(load_from=None, resume=False, log_level='WARNING')
+    known = {kind: set(kind._instance_dict) for kind in _CURRENT}
+    with tempfile.TemporaryDirectory(prefix='mmgan_compress-') as folder:
+        try:
+            yield Runner(
+                model=model, work_dir=folder, cfg=cfg,
+                experiment_name=uuid.uuid4().hex,
+                **{k: v for k, v in cfg.items() if k in _SETTINGS})
+        finally:
+            for kind, names in known.items():
+                for name in set(kind._instance_dict) - names:
+                    ended = kind._instance_dict.pop(name)
+                    for handler in getattr(ended, 'handlers', ()):
+                        handler.close()  # or Windows keeps the folder

@@ -1,4 +1,4 @@
-"""The train loop: exact resume, and a length that the schedule tells."""
+"""The train loop: follows the schedule and resumes exactly."""
 import copy
 from collections.abc import Iterator
 
@@ -14,13 +14,12 @@ from .resume import preserved_rng, unwrap
 class DistillTrainLoop(IterBasedTrainLoop):
     """Iteration-based loop that follows the distiller's schedule.
 
-    Beside mmengine's it (1) takes its length and the moments of validation
-    (the end of each block) from the schedule, whose epochs are of the images
-    that the method counts, (2) starts the sampler where
-    the run was killed in place of loading and discarding what was seen, (3)
-    keeps validation from drawing on the generators of the training, and (4)
-    deals the distiller's further streams: passes over the same data, each in
-    an order of its own.
+    It differs from mmengine's loop in four ways. (1) Its length and the
+    moments of validation (the end of each block) come from the schedule. (2)
+    A resumed run starts the sampler at its position instead of loading and
+    discarding images. (3) Validation leaves the random generators of the
+    training as they are. (4) It provides the distiller's further streams:
+    passes over the same data, each in an order of its own.
 
     Args:
         runner (Runner): The runner.

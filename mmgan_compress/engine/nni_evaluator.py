@@ -28,7 +28,7 @@ from ..compat import require
 from ..core.domains import per_domain
 from ..core.logging import quiet
 from ..registry import MODELS, TASK_UTILS
-from .isolated_runner import IsolatedRun, StepTasks, StepTasksHook
+from .isolated_runner import StepTasksHook, isolated_run
 from .runner_builder import check_inputs, load_config
 from .resume import preserved_rng
 
@@ -64,7 +64,7 @@ class RunnerVerbs:
         self.network.load_state_dict(network.state_dict())
         self.network.requires_grad_()
         self.translator.to(get_device())  # before NNI hooks onto parameters
-        self.tasks = StepTasks()
+        self.tasks = StepTasksHook(self.network)
 
     # --- binding ----------------------------------------------------------
     def _init_optimizer_helpers(self, pure_model: nn.Module):
@@ -87,7 +87,7 @@ class RunnerVerbs:
     def unbind_model(self):
         """Take back all that was patched."""
         self.remove_all_hooks()
-        self.tasks = StepTasks()
+        self.tasks = StepTasksHook(self.network)
         vars(self.translator).pop('init_weights', None)
         self.model = None
 
@@ -141,19 +141,20 @@ class RunnerVerbs:
         """
         cfg = copy.deepcopy(self.cfg)
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
-        with preserved_rng(), IsolatedRun(cfg, self.translator) as runner:
+        with preserved_rng(), isolated_run(cfg, self.translator) as runner:
             if max_steps is None and max_epochs is not None:
                 loader = runner.build_dataloader(cfg.train_dataloader)
-                loader.dataset.epoch_domain = self.translator.distiller.epoch_domain
+                loader.dataset.epoch_domain = \
+                    self.translator.distiller.epoch_domain
                 max_steps = max_epochs * len(loader)
-            hook = StepTasksHook(self.network, self.tasks, max_steps)
-            runner.register_hook(hook)
+            self.tasks.steps = max_steps
+            runner.register_hook(self.tasks)
             runner.train()
-        if max_steps is not None and hook.done < max_steps:
+        if max_steps is not None and self.tasks.done < max_steps:
             raise ValueError(
-                f'the recipe ended after {hook.done} steps of the student '
-                f'and {max_steps} were asked for: ask for fewer, or lengthen '
-                'its schedule')
+                f'the recipe ended after {self.tasks.done} steps of the '
+                f'student and {max_steps} were asked for: ask for fewer, or '
+                'lengthen its schedule')
 
     def finetune(self):
         """Train as long as the recipe does."""
@@ -177,7 +178,7 @@ class RunnerVerbs:
         for key in ('train', 'test'):
             cfg[f'{key}_dataloader'] = cfg[f'{key}_cfg'] = None
         cfg.test_evaluator = cfg.optim_wrapper = None
-        with preserved_rng(), IsolatedRun(cfg, self.translator) as runner:
+        with preserved_rng(), isolated_run(cfg, self.translator) as runner:
             scores = runner.val()
         return None if self.metric is None else \
             self.sign * float(scores[self.metric])

@@ -1,4 +1,4 @@
-"""What a run leaves behind: students, a table and pictures."""
+"""Results of a run: student files, a report and pictures."""
 import contextlib
 import os
 from collections.abc import Iterator
@@ -14,9 +14,10 @@ from mmengine.hooks import Hook
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..datasets.images import origin_of
+from ..datasets.images import open_image, origin_of
 from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
                                      save_comparison)
+from ..evaluation.metrics import PairedQuality
 from ..evaluation.report import (build_report, check_names, evaluate,
                                  protocols_of)
 from ..models.supernet import SuperNet
@@ -43,10 +44,9 @@ def write_student(model, path: str, trained_on: Dataset) -> str:
 class StudentHook(Hook):
     """Write ``student.pth`` at the end and ``student_best.pth`` on the way.
 
-    In ``student_best.pth`` each generator is the best of its direction: one
-    whose domain has the figure that ``metric`` names (``horse/FID`` beside
-    ``zebra/FID``) is chosen by its own, whenever that was, others by
-    ``metric``.
+    ``student_best.pth`` holds the best generator of each direction. A
+    generator whose domain has the figure that ``metric`` names (``horse/FID``
+    beside ``zebra/FID``) is chosen by that, the others by ``metric``.
 
     Args:
         metric (str | None): Validation metric that tells the best student;
@@ -139,7 +139,7 @@ def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
-    """Let the model's generators have other weights inside the block."""
+    """Give the model's generators other weights inside the block."""
     before = {domain: weights_of(model.generators[domain])
               for domain in weights}
     try:
@@ -155,7 +155,7 @@ def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
 class ReportHook(Hook):
     """Score teachers and student on the test split when training ends.
 
-    A recipe without a test split leaves out the report.
+    There is no report if the recipe has no test split.
 
     Args:
         pictures (int): Rows of ``comparison.png``.
@@ -166,7 +166,7 @@ class ReportHook(Hook):
         self.pictures = pictures
 
     def after_val_epoch(self, runner, metrics=None):
-        """Show the state of affairs in the visualizer's backends."""
+        """Write a comparison and show it in the visualizer's backends."""
         if is_main_process():
             model = unwrap(runner.model)
             path = os.path.join(runner.work_dir, VAL_PICTURE)
@@ -216,16 +216,38 @@ def report_run(runner, pictures: int = 6):
         model.distiller.notes() if model.distiller else [])
     report.save(runner.work_dir)
     path = os.path.join(runner.work_dir, PICTURE)
-    save_comparison(path, *comparison(model, loader.dataset, pictures))
+    # the figure that chooses the student, or else the first of the domain
+    wanted = ((cfg.get('default_hooks') or {}).get('student') or {}).get(
+        'metric')
+    captions = {row.name: row.caption(wanted, domain) for row in report.rows}
+    save_comparison(path, *comparison(
+        model, loader.dataset, pictures, captions, any(
+            isinstance(metric, PairedQuality) and metric.domain == domain
+            for metric in evaluator.metrics)))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
 
 
-def comparison(model, dataset: Dataset, count: int) -> tuple[list, list]:
-    """Return rows of pictures and their titles for ``save_comparison``.
+def comparison(model, dataset: Dataset, count: int,
+               captions: Optional[dict[str, str]] = None,
+               paired: bool = False) -> tuple[list, list, Optional[list]]:
+    """Return the arguments of ``save_comparison`` behind its path.
 
     Columns are the input, every teacher, the student and, where the data set
-    is aligned, the target; rows are spread evenly over the data set.
+    has pairs, the target; rows are spread evenly over the data set.
+
+    Args:
+        model (DistillationModel): With the networks to compare.
+        dataset (Dataset): Images to translate.
+        count (int): Number of rows at most.
+        captions (dict[str, str] | None): Lines under the titles of teachers
+            and student, by their names.
+        paired (bool): Whether images at the same index are pairs though the
+            data set does not say so.
+
+    Returns:
+        tuple[list, list, list | None]: Rows of pictures, the titles, and the
+        width and height of each row's original image.
     """
     domain = model._default_domain
     source = model.source_of(domain)
@@ -237,10 +259,24 @@ def comparison(model, dataset: Dataset, count: int) -> tuple[list, list]:
         with model.scoring(name, [domain]):
             samples = model.val_step(batch)
         columns.append([s.get(f'fake_{domain}') for s in samples])
-        titles.append(name)
+        caption = (captions or {}).get(name)
+        titles.append(f'{name}\n{source} to {domain}' + (
+            f'\n{caption}' if caption else ''))
     columns.insert(0, [s.get(f'img_{source}') for s in samples])
     titles.insert(0, f'input\n{source}')
-    if dataset.aligned:
+    if dataset.aligned or paired:
         columns.append([s.get(f'img_{domain}') for s in samples])
         titles.append(f'target\n{domain}')
-    return list(map(list, zip(*columns))), titles
+    return list(map(list, zip(*columns))), titles, _shapes(
+        samples, f'img_{source}_path', getattr(dataset, 'halved', False))
+
+
+def _shapes(samples: list, key: str, halved: bool
+            ) -> Optional[list[tuple[int, int]]]:
+    """Return width and height of the samples' image files, if they have."""
+    files = [sample.get(key) for sample in samples]
+    if None in files:
+        return None
+    sizes = [open_image(file).size for file in files]
+    return [(width // 2 if halved else width, height)
+            for width, height in sizes]

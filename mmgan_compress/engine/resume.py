@@ -30,11 +30,9 @@ def unwrap(model):
 
 def rng_state() -> dict:
     """Return the state of all generators as tensors and plain types."""
-    version, numbers, gauss = random.getstate()
-    kind, keys, pos, has_gauss, cached = np.random.get_state()
     return dict(
-        python=[version, list(numbers), gauss],
-        numpy=[kind, keys.tolist(), int(pos), int(has_gauss), float(cached)],
+        python=to_plain(random.getstate()),
+        numpy=to_plain(np.random.get_state()),
         torch=torch.get_rng_state(),
         cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available()
         else [])
@@ -44,8 +42,7 @@ def set_rng_state(state: dict):
     """Restore what :func:`rng_state` returned."""
     version, numbers, gauss = state['python']
     random.setstate((version, tuple(numbers), gauss))
-    kind, keys, *rest = state['numpy']
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    np.random.set_state(tuple(state['numpy']))
     torch.set_rng_state(state['torch'].cpu())
     for device, own in zip(range(torch.cuda.device_count()), state['cuda']):
         torch.cuda.set_rng_state(own.cpu(), device)
@@ -145,6 +142,8 @@ def _optimizers(wrappers: Any) -> Optional[list[str]]:
 
 def _method(model: nn.Module) -> str:
     return model.distiller.method
+
+
 class AtomicBackend(LocalBackend):
     """Files of mmengine's that appear whole or not at all.
 

@@ -2,7 +2,6 @@
 import contextlib
 import os
 import sys
-import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from .channels import fit_channels
 from .check_config import (LOADERS, TESTS, TRAINS, check_inputs,
                            missing_parts, option_faults, work_dir_faults)
 from .input_files import needed_weights, starting_files  # noqa: F401
+from .console import ConsoleRunner
 from .processes import LOCK, locked
 from .quick import make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
@@ -292,12 +292,10 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
 
 def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
     """Lock the work dir, then build what writes into it."""
-    # mmagic gives convolutions before instance norm a bias on purpose
-    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
     if is_first_process():
         held.enter_context(locked(Path(cfg.work_dir)))
     start_distributed(args)
-    runner = Runner.from_cfg(cfg)
+    runner = ConsoleRunner.from_cfg(cfg)
     check_weights(runner)
     return runner
 

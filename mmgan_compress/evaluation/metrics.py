@@ -45,7 +45,7 @@ class TranslationMetric(BaseMetric):
         self.domain = domain
         self.protocol: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._mode = self._kind = self._size = ''
+        self._how = ''  # how the images were made, for the protocol
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return what is kept of one image, a 1-d tensor.
@@ -85,10 +85,11 @@ class TranslationMetric(BaseMetric):
             measured = None
             if path not in self._seen:
                 self._seen.add(path)
-                self._mode = sample.get('generator_mode', 'unstated')
                 fake = self._image(sample, f'fake_{self.domain}')
-                self._kind = KINDS[len(sample[f'fake_{self.domain}'])]
-                self._size = '{1}x{0}'.format(*fake.shape[-2:])
+                self._how = (
+                    f'{fake.shape[2]}x{fake.shape[1]}; generator mode: '
+                    f'{sample.get("generator_mode", "unstated")}; 8 bit'
+                    f'{KINDS[len(sample[f"fake_{self.domain}"])]}')
                 measured = self.measure(fake, sample).cpu()
             # Repeats keep their place: mmengine interleaves what the ranks
             # hold and would cut all of them to the shortest list.
@@ -121,8 +122,7 @@ class TranslationMetric(BaseMetric):
         return figures
 
     def _about(self, count: int, what: str) -> str:
-        return (f'{count} {what} of {self._size} (generator mode: '
-                f'{self._mode}; 8 bit{self._kind})')
+        return f'{count} {what} ({self._how})'
 
     def _image(self, sample: dict, key: str) -> Tensor:
         if key not in sample:

@@ -1,7 +1,6 @@
 """Features of the real images that generated ones are compared with."""
 import hashlib
 import json
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from PIL import Image
 from torch import Tensor
 
@@ -140,8 +139,9 @@ class Reference:
         shape = (len(files), network.num_features)
         features = _read(path, shape)
         if features is None:
-            print_log(f'computing {network.name} features of '
-                      f'{self.describe(len(files))}', 'current')
+            MMLogger.get_current_instance().info(
+                'computing %s features of %s', network.name,
+                self.describe(len(files)))
             features = self._compute(files, network)
             write_tensors(path, features.clone())
         return features
@@ -176,7 +176,7 @@ def _read(path: Path, shape: tuple) -> Tensor | None:
             raise ValueError(f'shape {tuple(features.shape)}, '
                              f'expected {shape} finite numbers')
     except (AttributeError, OSError, ValueError) as error:
-        print_log(f'{path} is damaged ({error}): computing it again',
-                  'current', logging.WARNING)
+        MMLogger.get_current_instance().warning(
+            '%s is damaged (%s): computing it again', path, error)
         return None
     return features

@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 import torch.nn as nn
 from mmengine.evaluator import Evaluator
 
+from ..core import units
 from ..core.channels import image_channels
 from ..core.files import write_text
+from ..core.tables import markdown
+from ..core.timing import WIDE
 from ..core.complexity import count_macs, count_params, measure_latency
 
 STUDENT = 'student'
@@ -36,7 +39,8 @@ class Row:
         params (int): Number of parameters.
         macs (int): Multiply-accumulates of one image, the true count.
         macs_paper (int): The same in the papers' convention.
-        latency (dict): ``median_ms``, ``p95_ms``, ``threads``, ``device``.
+        latency (dict): ``median_ms``, ``p95_ms``, ``iqr_ms``, ``threads``,
+            ``device``.
         metrics (dict[str, float]): Figures by name.
         ratio (dict[str, float]): How many times smaller or faster than the
             first teacher, by ``params``, ``macs``, ``macs_paper`` and
@@ -54,6 +58,20 @@ class Row:
         """Return the number behind a column of `COLUMNS`."""
         return self.latency['median_ms'] if key == 'latency' else getattr(
             self, key)
+
+    def caption(self, figure: Optional[str], domain: str) -> str:
+        """Return MACs and one figure, to stand above pictures.
+
+        Args:
+            figure (str | None): Name of the figure. The first one of the
+                domain is taken if there is no such figure.
+            domain (str): Domain of the pictures.
+        """
+        names = [name for name in (figure, *self.metrics)
+                 if name in self.metrics and name.startswith(f'{domain}/')]
+        return '\n'.join([f'{units.count(self.macs)} MACs', *(
+            f'{name.partition("/")[2]} {_figure(self.metrics, name)}'
+            for name in names[:1])])
 
 
 @dataclass
@@ -92,19 +110,27 @@ class Report:
         return [
             f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
             'a transposed convolution counted at its output size',
-            f'eager latency: median, batch 1, {latency["device"]}, '
-            f'{latency["threads"]} threads; in brackets: against '
-            f'{self.rows[0].name}'
-        ] + [f'{name}: {text}' for name, text in self.protocols.items()
-             ] + self.notes
+            'eager latency: median ± half the interquartile range, batch 1, '
+            f'{latency["device"]}, {latency["threads"]} threads; in '
+            f'brackets: against {self.rows[0].name}'
+        ] + self._wide() + [
+            f'{name}: {text}' for name, text in self.protocols.items()
+        ] + self.notes
+
+    def _wide(self) -> list[str]:
+        """Return a warning if latencies spread too widely to compare."""
+        wide = dict.fromkeys(
+            row.name.partition(',')[0] for row in self.rows
+            if row.latency['iqr_ms'] > WIDE * row.latency['median_ms'])
+        return [f'eager latency of {", ".join(wide)} spreads widely '
+                f'(interquartile range above {WIDE:.0%} of the median): '
+                'measure again on a quiet machine'] if wide else []
 
     def to_markdown(self) -> str:
         """Return the table and its protocol lines as Markdown."""
         header, *body = self.table()
-        rule = ['---'] + ['---:'] * (len(header) - 1)
-        table = '\n'.join('| ' + ' | '.join(cells) + ' |'
-                          for cells in (header, rule, *body))
-        return table + '\n\n' + ''.join(f'- {x}\n' for x in self.lines())
+        return markdown(header, body) + '\n\n' + ''.join(
+            f'- {line}\n' for line in self.lines())
 
     def to_text(self) -> str:
         """Return the table and its protocol lines for a console.
@@ -248,23 +274,15 @@ def _measure(name: str, network: nn.Module, size: int,
         params=count_params(network),
         macs=macs.macs,
         macs_paper=macs.macs_paper,
-        latency=dict(
-            median_ms=latency.median_ms,
-            p95_ms=latency.p95_ms,
-            threads=latency.threads,
-            device=str(latency.device)),
+        latency=asdict(latency),
         metrics=dict(metrics))
 
 
 def _cost(row: Row, key: str) -> str:
     value = row.cost(key)
-    if key == 'latency':
-        text = f'{value:.3g} ms' if value < 100 else f'{value:.0f} ms'
-    else:
-        unit, scale = next((u, s) for u, s in (('G', 1e9), ('M', 1e6),
-                                               ('k', 1e3), ('', 1))
-                           if value >= s or s == 1)
-        text = f'{value / scale:.4g} {unit}'.rstrip()
+    text = f'{units.milliseconds(value)} ± ' \
+        f'{row.latency["iqr_ms"] / 2:.2g}' if key == 'latency' else \
+        units.count(value)
     return f'{text} ({row.ratio[key]:.1f}x)' if row.ratio else text
 
 

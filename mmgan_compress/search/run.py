@@ -4,7 +4,6 @@ import csv
 import subprocess
 import sys
 import time
-import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +47,6 @@ def run_search(args: Namespace):
         FileExistsError: If the folder holds something else.
         ValueError: For settings that cannot work.
     """
-    # mmagic gives convolutions before instance norm a bias on purpose
-    warnings.filterwarnings('ignore', message='Unnecessary conv bias')
     cfg = load_config(Namespace(config=args.config, demo=args.demo,
                                 data_root=args.data_root, cfg_options=None))
     require('matplotlib.figure', 'The picture of the front')

@@ -74,7 +74,7 @@ def test_layers_size_and_table(tmp_path):
     assert student['macs_paper'] == 1407713280 // 16
     assert sum(row['macs'] for row in student['layers']) == student['macs']
     lines = run('flops', config).stdout.splitlines()
-    assert lines[1].split() == 'student 0.1373 M 0.9547 G 1.4077 G'.split()
+    assert lines[1].split() == 'student 137.3 k 954.7 M 1.408 G'.split()
 
 
 def test_student_file(tmp_path):

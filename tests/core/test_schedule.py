@@ -25,6 +25,10 @@ def test_blocks_of_the_unpaired_schedule():
     assert phases.count('teacher') == 200
     assert phases.count('student') == 816
     assert phases[:12] == ['teacher'] * 12 and phases[12] == 'student'
+    for i in range(schedule.total_iters):
+        left = phases[i + 1:]
+        assert schedule.remaining(i) == dict(
+            teacher=left.count('teacher'), student=left.count('student'))
     ends = [i for i in range(schedule.total_iters) if schedule.ends_block(i)]
     assert len(ends) == 17 and ends[-1] == schedule.total_iters - 1
     turns = [i for i in range(schedule.total_iters)

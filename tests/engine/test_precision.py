@@ -69,7 +69,8 @@ def test_networks_run_in_half_and_losses_in_single(trainer):
     assert all(kinds == {torch.bfloat16} for kinds in ran)
     # losses ask discriminators in single precision, with all that they do
     assert judged == {torch.bfloat16} | (
-        {torch.float32} if any(t.uses_discriminator for t in losses) else set())
+        {torch.float32} if any(t.uses_discriminator for t in losses)
+        else set())
     assert single == ({(torch.float32, False)} if losses else set())
     for key, value in log.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), key

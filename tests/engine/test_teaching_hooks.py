@@ -103,7 +103,8 @@ def test_best_of_each_paired_teacher_teaches(recipe, tmp_path):
         assert figures[0] != figures[1]
         best = states[1 if figures[0] > figures[1] else 3]
         for key, value in best.items():
-            own = key.replace(f'teachers.{name}', f'teacher_snapshots.{name}:shoes')
+            own = key.replace(f'teachers.{name}',
+                              f'teacher_snapshots.{name}:shoes')
             if own != key:
                 assert torch.equal(last['state_dict'][own], value)
 
@@ -179,7 +180,8 @@ def test_average_teaches_and_the_latest_goes_on(recipe):
     d = trainer.distiller
     d.schedule = trainer.train_loop.schedule = type(d.schedule)(
         epochs=4, constant=4, block=4)
-    copy, latest = d.teacher_snapshots['teacher:zebra'], d.teacher.generators['zebra']
+    copy = d.teacher_snapshots['teacher:zebra']
+    latest = d.teacher.generators['zebra']
     trainer.step()
     assert not moved(latest, snapshot(copy))
     average = snapshot(copy)

@@ -58,18 +58,6 @@ def assert_equal(a, b, where=''):
 
 
 def state_of(checkpoint):
-    """Return all that a run continues from, but for the clock."""
-    hub = checkpoint['message_hub']
-    info = ('iter', 'best_student')
-    return dict(
-        {k: checkpoint[k] for k in ('state_dict', 'optimizer',
-                                    'mmgan_compress')},
-        log={k: v for k, v in hub['log_scalars'].items()
-             if not k.endswith('time')},
-        info={k: hub['runtime_info'].get(k) for k in info})
-
-
-def state_of(checkpoint):
     """Return all that a run continues from or has logged, but the clock."""
     hub = checkpoint['message_hub']
     return dict(

@@ -173,6 +173,27 @@ def test_large_pictures_are_kept_pixel_for_pixel(tmp_path):
         picture.round().to(torch.uint8).permute(1, 2, 0).flatten())
 
 
+def test_pictures_get_the_shape_of_their_originals(tmp_path):
+    save_comparison(tmp_path / 'c.png', colours(2, 2, 64), ['a', 'b'],
+                    shapes=[(400, 200), (100, 200)])
+    image = Image.open(tmp_path / 'c.png')
+    paper, top = image.getpixel((0, 0)), image.height - 192 - 96 - 16
+    boxes = [(8, top, 200, top + 96),
+             (8 + 48, top + 104, 8 + 144, top + 104 + 192)]
+    for row, box in enumerate(boxes):
+        value = 20 * row
+        assert image.crop(box).getextrema() == ((value, value), ) * 3
+    assert image.getpixel((8 + 47, top + 150)) == paper
+
+
+def test_caption_has_cost_and_the_figure_that_was_asked_for(report):
+    student = report.rows[1]
+    assert student.caption('zebra/KID', 'zebra') == \
+        '76.8 k MACs\nKID 0.018 ± 0.003'
+    assert student.caption(None, 'zebra').endswith('FID 51.92')
+    assert '\n' not in student.caption('zebra/KID', 'horse')
+
+
 def test_titles_are_drawn_above_their_column(tmp_path):
     rows = colours(1, 2, 64)
     for name, titles in (('with', ['', 'student']), ('without', ['', ''])):

@@ -54,8 +54,9 @@ def assert_bare(evaluator):
     """Nothing is patched, hooked or wrapped."""
     model = evaluator.translator
     assert 'init_weights' not in vars(model) and evaluator.model is None
-    assert vars(evaluator.tasks) == dict(loss_patches=[], before=[],
-                                         after=[], trained=set())
+    tasks = evaluator.tasks
+    assert not (tasks.loss_patches or tasks.before or tasks.after
+                or tasks.trained)
     for name, layer in evaluator.network.named_modules():
         assert '_nni' not in name and 'forward' not in vars(layer)
         assert not layer._forward_hooks and not layer._forward_pre_hooks

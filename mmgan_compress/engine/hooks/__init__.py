@@ -1,5 +1,6 @@
 """Hooks for mmengine's Runner."""
 from .pruning import GradualPruningHook
+from .progress import ProgressHook
 from .quantization import FakeQuantScalesHook, QuantizationAwareHook
 from .schedule import ScheduledLRHook, TeacherSelectionHook
 from .slimming import CosineLRHook, SoftThresholdHook
@@ -9,7 +10,8 @@ from .teaching import (EMATeacherHook, FreezeHook, StopDistillationHook,
 
 __all__ = [
     'CosineLRHook', 'EMATeacherHook', 'FakeQuantScalesHook', 'FreezeHook',
-    'GradualPruningHook', 'QuantizationAwareHook', 'ScheduledLRHook',
-    'SoftThresholdHook', 'StopDistillationHook', 'SubnetSamplingHook',
-    'SubnetScoresHook', 'TeacherSelectionHook', 'LossWeightHook'
+    'GradualPruningHook', 'ProgressHook', 'QuantizationAwareHook',
+    'ScheduledLRHook', 'SoftThresholdHook', 'StopDistillationHook',
+    'SubnetSamplingHook', 'SubnetScoresHook', 'TeacherSelectionHook',
+    'LossWeightHook'
 ]

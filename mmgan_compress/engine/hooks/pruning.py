@@ -1,18 +1,21 @@
-"""Pruning while a network trains, in values alone."""
+"""Pruning while a network trains: channels are zeroed, not removed."""
+import copy
 from typing import Any, Optional
 
 import torch
 import torch.nn as nn
 from mmengine.hooks import Hook
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
 from ...core.channels import channel_map, image_channels
 from ...core.layers import find_layer
+from ...core.sliced_forward import cut
 from ...registry import HOOKS, PRUNERS
 from ..resume import unwrap
 
 _KEY = 'gradual_pruning'
+# what a dead channel has of a layer's tensors
+_MASKED = ('weight', 'bias', 'running_mean')
 # how far from its cost a step may lie that is not the last one
 _SLACK = 0.1
 
@@ -21,22 +24,22 @@ _SLACK = 0.1
 class GradualPruningHook(Hook):
     """Prune the student step by step while it trains.
 
-    At each step a pruner says which channels can go next, at a cost that
-    falls evenly from the dense network's to the budget. They are not cut
-    out, which would orphan the optimizers' state: what makes, passes and
-    reads them is set to zero, and again behind each iteration. Such a
-    channel is zero for whoever reads it. ``MaskExtraction`` cuts the zeros
-    out of the student file afterwards, and the image stays the same.
+    At each step a pruner chooses the channels to remove next. The cost falls
+    evenly from that of the dense network to the budget. The channels are not
+    cut out, because the optimizers hold state of the tensors: the weights
+    that make, pass and read them are set to zero, and again after each
+    iteration. ``MaskExtraction`` cuts the zeros out of the student file
+    afterwards, and the image stays the same.
 
-    Checkpoints hold which channels are dead.
+    Checkpoints hold which channels are removed.
 
     Args:
         pruner (dict): One that ranks channels by their weights, with the
             budget at the end: ``dict(type='mmgan_compress.TorchPruner',
             budget=dict(macs=0.25))``.
-        begin (float): Share of the training before the first channels go.
-        end (float): Share after which the budget is met; what is left of the
-            training mends the network.
+        begin (float): Share of the training before the first step.
+        end (float): Share of the training at which the budget is met; the
+            rest fine-tunes the network.
         steps (int): Steps between the two.
         domains (list[str] | None): Generators to prune; all of the student's
             if None.
@@ -44,7 +47,7 @@ class GradualPruningHook(Hook):
     Raises:
         ValueError: If a setting is out of range.
     """
-    # before those that write students and checkpoints, of the last iteration
+    # before the hooks that write students and checkpoints
     priority = 'ABOVE_NORMAL'
     checkpoint_key = _KEY
 
@@ -70,7 +73,7 @@ class GradualPruningHook(Hook):
         self._moments = {
             first + round((last - first) * step / self.steps): step
             for step in range(1, self.steps + 1)}
-        # a budget out of reach shows now, not in the middle of the run
+        # refuse a budget out of reach now, not in the middle of the run
         self._costs = {domain: self._reachable(self._networks[domain])
                        for domain in self.domains}
         self._mask()
@@ -147,7 +150,7 @@ def _image(network: nn.Module, size: int) -> Tensor:
 
 
 def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
-    """Return the channels that both keep; what is dead stays so."""
+    """Return the channels that both keep."""
     kept = {}
     for name in {**one, **other}:
         sides = [held[name] for held in (one, other) if name in held]
@@ -173,27 +176,14 @@ def masks_of(layer: nn.Module, sides: list[list[int]]
         sides (list[list[int]]): Channels that stay, ``[in, out]``, of a norm
             ``[channels]``.
     """
-
-    def line(count: int, kept: list[int], tensor: Tensor) -> Tensor:
-        mask = torch.zeros(count, device=tensor.device)
-        mask[kept] = 1.
-        return mask
-
-    pairs = []
-    for name in ('weight', 'bias', 'running_mean'):
+    numbered, pairs = copy.deepcopy(layer).double(), []
+    for name in _MASKED:
         tensor = getattr(layer, name, None)
-        if tensor is None:
-            continue
-        if tensor.dim() < 2 or isinstance(layer, _NormBase):
-            pairs.append((tensor.data, line(len(tensor), sides[-1], tensor)))
-            continue
-        depthwise = getattr(layer, 'groups', 1) > 1
-        dims = (1, 0) if getattr(layer, 'transposed', False) else (0, 1)
-        for dim, kept in zip(dims, (sides[1], sides[0])):
-            if depthwise and dim == 1:
-                continue
-            shape = [1] * tensor.dim()
-            shape[dim] = -1
-            pairs.append((tensor.data, line(
-                tensor.shape[dim], kept, tensor).view(shape)))
+        if tensor is not None:  # where each number stays, a value does
+            getattr(numbered, name).data = torch.arange(
+                tensor.numel(), dtype=torch.double,
+                device=tensor.device).view(tensor.shape)
+            mask = torch.zeros(tensor.numel(), device=tensor.device)
+            mask[cut(numbered, sides)[name].detach().flatten().long()] = 1.
+            pairs.append((tensor.data, mask.view(tensor.shape)))
     return pairs

@@ -1,9 +1,10 @@
-"""Schedules as small hooks."""
+"""Hooks that set learning rates and select teachers."""
 from collections.abc import Sequence
 from typing import Optional, Union
 
 from mmengine.hooks import Hook
 
+from ...core.schedule import TrainSchedule
 from ...evaluation.report import check_names, evaluate
 from ...registry import HOOKS
 from ..resume import preserved_rng, unwrap
@@ -34,17 +35,27 @@ class ScheduledLRHook(Hook):
                 group.setdefault('initial_lr', group['lr'])
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        schedule = runner.train_loop.schedule
-        every = max(1, schedule.constant - 1)
-        done = (schedule.epoch(runner.iter) - 1) // every
         for name, wrapper in runner.optim_wrapper.items():
-            factor = schedule.lr_factor(runner.iter)
-            if name in self.constant:
-                factor = 1.
-            elif name in self.steps:
-                factor = self.steps[name]**done
+            factor = self.factor(name, runner.train_loop.schedule,
+                                 runner.iter)
             for group in wrapper.param_groups:
                 group['lr'] = group['initial_lr'] * factor
+
+    def factor(self, name: str, schedule: TrainSchedule,
+               iteration: int) -> float:
+        """Return the factor of an optimizer's base rate.
+
+        Args:
+            name (str): Of the optimizer.
+            schedule (TrainSchedule): Of the run.
+            iteration (int): From 0.
+        """
+        if name in self.constant:
+            return 1.
+        if name in self.steps:
+            every = max(1, schedule.constant - 1)
+            return self.steps[name]**((schedule.epoch(iteration) - 1) // every)
+        return schedule.lr_factor(iteration)
 
 
 def need_snapshots(hook: Hook, runner):
@@ -57,10 +68,10 @@ def need_snapshots(hook: Hook, runner):
 
 @HOOKS.register_module()
 class TeacherSelectionHook(Hook):
-    """Score teachers at the end of their phase; the best ones teach.
+    """Score teachers at the end of their phase and distil from the best.
 
-    For distillers with ``teacher_snapshots=True``, the default of the unpaired
-    ones; the teachers' own training goes on from their latest weights.
+    For distillers with ``teacher_snapshots=True``, the default of the
+    unpaired ones. The teachers train on from their latest weights.
 
     Args:
         metrics (dict[str, Sequence[str]]): By distilled domain the metrics
@@ -104,7 +115,7 @@ def _check_metrics(metrics: dict, evaluator, runner):
 
 
 def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
-    """Score a teacher as it is and let it teach what it does best."""
+    """Score a teacher and keep it for the domains where it is best."""
     model, latest = unwrap(runner.model), f'latest:{teacher}'
     with preserved_rng(), model.scoring(latest, hook.domains):
         scores = evaluate(model, runner.val_loop.dataloader, hook.evaluator)

@@ -1,4 +1,4 @@
-"""What GAN Slimming does beside the gradient steps: hooks."""
+"""Hooks of GAN Slimming: proximal steps and its learning rate."""
 import math
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 from ...core.training import passes_held
 from ...registry import HOOKS
 from ..resume import unwrap
+from .schedule import ScheduledLRHook
 
 
 def soft_threshold(x: Tensor, threshold: float) -> Tensor:
@@ -17,21 +18,20 @@ def soft_threshold(x: Tensor, threshold: float) -> Tensor:
 
 @HOOKS.register_module()
 class SoftThresholdHook(Hook):
-    """Draw the scales of the student's norms to exact zeros.
+    """Shrink the scales of the student's norms to exact zeros.
 
-    For the distillers of GAN Slimming, which know those that can go.
-    After each step gamma <- soft_threshold(gamma, rho * lr), lr being
-    the rate that gamma was stepped with: the proximal step of
-    ``rho * |gamma|``
+    For the distillers of GAN Slimming, which list the norms whose channels
+    can be removed. After each step gamma <- soft_threshold(gamma, rho * lr)
+    with the learning rate of that step: the proximal step of rho * |gamma|
     (GAN Slimming, arXiv 2008.11062, algorithm 1). The log has the share of
     channels whose scale is not zero.
 
     Args:
         rho (float): Weight of the L1 norm; published 0.01 (README).
-        optimizer (str): The one that steps the scales.
-        shrink_shifts (bool): Treat the shift of a channel alike while its
-            scale is 0. Published, it stays, and what the channel still
-            emits is lost where its channel is removed.
+        optimizer (str): Name of the optimizer that steps the scales.
+        shrink_shifts (bool): Shrink the shift of a channel as well while its
+            scale is 0. In the published method the shift stays, and is lost
+            when the channel is removed.
     """
 
     def __init__(self, rho: float = 0.01, optimizer: str = 'scales',
@@ -65,24 +65,18 @@ class SoftThresholdHook(Hook):
 
 
 @HOOKS.register_module()
-class CosineLRHook(Hook):
+class CosineLRHook(ScheduledLRHook):
     """Set learning rates to their base times a half cosine.
 
     (1 + cos(pi * e / epochs)) / 2 with the number e of epochs done: torch's
     ``CosineAnnealingLR`` down to 0, stepped per epoch (GAN Slimming's
-    scripts), as a function of the iteration alone. In place of
-    ``ScheduledLRHook``.
+    scripts), as a function of the iteration alone.
     """
 
-    def before_train(self, runner):
-        for wrapper in runner.optim_wrapper.values():
-            for group in wrapper.param_groups:
-                group.setdefault('initial_lr', group['lr'])
+    def __init__(self):
+        super().__init__()
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        schedule = runner.train_loop.schedule
-        done = (schedule.epoch(runner.iter) - 1) / schedule.epochs
-        for wrapper in runner.optim_wrapper.values():
-            for group in wrapper.param_groups:
-                group['lr'] = group['initial_lr'] * (
-                    1 + math.cos(math.pi * done)) / 2
+    def factor(self, name, schedule, iteration):
+        """Return the factor of all base rates."""
+        done = (schedule.epoch(iteration) - 1) / schedule.epochs
+        return (1 + math.cos(math.pi * done)) / 2

@@ -1,4 +1,4 @@
-"""Which sub-networks of a super-net train, and how they are scored."""
+"""Hooks that sample and score the sub-networks of a super-net."""
 from collections.abc import Iterator
 
 import torch
@@ -26,10 +26,10 @@ def _supernet(runner) -> SuperNet:
 
 @HOOKS.register_module()
 class SubnetSamplingHook(Hook):
-    """Name the sub-networks that each iteration trains.
+    """Choose the sub-networks that each iteration trains.
 
-    For ``GANCompressionPix2Pix`` and ``-CycleGAN`` with a ``SuperNet``. They
-    follow from seed and iteration alone.
+    For ``GANCompressionPix2Pix`` and ``-CycleGAN`` with a ``SuperNet``. The
+    choice depends on seed and iteration alone.
 
     Args:
         rule (str): ``'uniform'``: one at random (published);
@@ -58,12 +58,12 @@ class SubnetSamplingHook(Hook):
 
 @HOOKS.register_module()
 class SubnetScoresHook(Hook):
-    """Score the smallest sub-network where the largest is scored.
+    """Score the smallest sub-network in addition to the largest.
 
-    Ordinary validation scores the super-net as it is, its largest
-    sub-network. Figures of the smallest one are in the log beside it, called
-    ``smallest/<figure>``; the best student is chosen by the largest. Before
-    either is scored its batch norms are calibrated to it.
+    Ordinary validation scores the largest sub-network. The log also has the
+    figures of the smallest one, as ``smallest/<figure>``; the best student
+    is chosen by the largest. Batch norms are calibrated to a sub-network
+    before it is scored.
 
     Args:
         calibration_images (int): Training images for that; GAN Compression

@@ -1,7 +1,7 @@
-"""Who teaches, how strongly, and who learns: hooks for any distiller.
+"""Hooks that freeze parts, average teachers and schedule losses.
 
-All are functions of the iteration, or leave what they change in the
-checkpoint: a resumed run is where it was.
+All are functions of the iteration, or keep their state in the checkpoint, so
+that a resumed run continues exactly.
 """
 from collections.abc import Sequence
 from typing import Optional
@@ -37,12 +37,12 @@ class FreezeHook(Hook):
                                             or runner.iter < self.end)
         model = unwrap(runner.model)
         parts = [find_layer(model, name) for name in self.modules]
-        if on and self._held is None:  # what is free now is thawed later
+        if on and self._held is None:  # only these are thawed later
             self._held = [p for part in parts for p in part.parameters()
                           if p.requires_grad]
         for parameter in self._held or []:
             parameter.requires_grad_(not on)
-            if on:  # of iterations before, for a step still to come
+            if on:  # accumulated gradients must not step later
                 parameter.grad = None
         for part in parts if on else []:
             part.eval()
@@ -52,7 +52,7 @@ class FreezeHook(Hook):
 
 @HOOKS.register_module()
 class EMATeacherHook(Hook):
-    """Let a running average of each teacher teach.
+    """Distil from a running average of each teacher.
 
     For distillers with ``teacher_snapshots=True``.
 
@@ -83,10 +83,11 @@ class EMATeacherHook(Hook):
 
 @HOOKS.register_module()
 class LossWeightHook(Hook):
-    """Move the weight of a loss linearly between two iterations.
+    """Change the weight of a loss linearly between two iterations.
 
-    A loss of weight 0 costs nothing. Where all are at 0 the student's
-    teachers and GCC's gates stand still, as with StopDistillationHook.
+    A loss of weight 0 is not computed. While all weights are 0, the
+    student's teachers and GCC's gates do not train, as with
+    ``StopDistillationHook``.
 
     Args:
         loss (str): Its name as in the log: ``'ssim'``, ``'style'``, ...
@@ -120,11 +121,11 @@ class LossWeightHook(Hook):
 
 @HOOKS.register_module()
 class StopDistillationHook(Hook):
-    """Switch all losses off that ask a teacher, from one iteration on.
+    """Switch off all losses that need a teacher, from one iteration on.
 
-    A student that plays the GAN game itself (GCC) goes on by that alone, and
-    the teachers no longer run; one that only imitates (OMGD, CRD) stays as
-    it is while its teachers train on.
+    A student with a GAN loss of its own (GCC) continues with that alone, and
+    its teachers no longer run. A student that only imitates (OMGD, CRD)
+    stays as it is while its teachers train on.
 
     Args:
         iteration (int): First iteration (from 0) without distillation.

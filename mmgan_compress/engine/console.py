@@ -1,0 +1,34 @@
+"""A Runner that keeps the console short; its log file has everything."""
+import logging
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from ..core.logging import ConsoleHandler
+
+
+class ConsoleRunner(Runner):
+    """Runner whose console shows what a person at work needs.
+
+    mmengine logs environment, config and hooks to the console; here they go
+    to the log file only. Recipes without ``default_hooks.progress``, which
+    reports in their place, keep mmengine's console.
+    """
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build mmengine's logger with a console handler of ours."""
+        logger = super().build_logger(*args, **kwargs)
+        if (self.cfg.get('default_hooks') or {}).get('progress'):
+            for handler in logger.handlers[:]:
+                if type(handler) is logging.StreamHandler:
+                    logger.removeHandler(handler)
+                    logger.addHandler(_replaced(handler))
+        return logger
+
+
+def _replaced(handler: logging.Handler) -> ConsoleHandler:
+    """Return our handler with the level and the filters of mmengine's."""
+    ours = ConsoleHandler(handler.level)
+    for each in handler.filters:
+        ours.addFilter(each)
+    return ours
