@@ -21,7 +21,11 @@ TYPES = {
 }
 # arguments of a distiller; names of its modules and entries of its state too
 _PARTS = {'terms': 'losses', 'stand_ins': 'teacher_snapshots'}
-_ARGUMENTS = {'LossWeightHook': {'term': 'loss'}}
+_ARGUMENTS = {
+    'LossWeightHook': {'term': 'loss'},
+    'PerceptualLoss': {'tap': 'feature'},
+    'CooperativeLoss': {'detach_judged': 'detach_discriminator'}
+}
 # Where the losses stand of methods that had them in Python: file in
 # configs/_base_/losses and name of the list.
 _PUBLISHED = {

@@ -51,7 +51,7 @@ def test_config_and_checkpoint_of_before_go_on(config, tmp_path):
     wanted = torch.load(BEFORE / 'student.pth', weights_only=True)
     for key, value in wanted['state_dict'].items():
         torch.testing.assert_close(again['state_dict'][key], value)
-    snapshot = 'distiller.teacher_snapshots.teacher:zebra.model.0.weight'
+    snapshot = 'distiller.teacher_snapshots.teacher:zebra.model.0.conv.weight'
     adaptor = 'distiller.losses.zebra.4.adaptors.teacher.0.0.weight'
     for key, same in ((snapshot, True), (adaptor, False)):
         assert torch.equal(again['state_dict'][key],

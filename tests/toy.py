@@ -69,7 +69,8 @@ def recipe_of(method: str, model: str) -> Path:
 
 
 def toy_config(model: str, root, vgg: str, work_dir='unused',
-               method: str = 'omgd') -> Config:
+               method: str = 'omgd',
+               recipe: Optional[Path] = None) -> Config:
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
@@ -78,8 +79,9 @@ def toy_config(model: str, root, vgg: str, work_dir='unused',
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
         method (str): As of :func:`recipe_of`.
+        recipe (Path | None): Another one than the method's.
     """
-    cfg = Config.fromfile(recipe_of(method, model))
+    cfg = Config.fromfile(recipe or recipe_of(method, model))
     paired = model == 'pix2pix'
     if not Path(root).exists():
         sides = [''] if paired else ['A', 'B']

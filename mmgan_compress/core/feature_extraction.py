@@ -10,8 +10,8 @@ from .layers import find_layer
 def disable_inplace(module: nn.Module) -> nn.Module:
     """Turn in-place activations off, in place, and return the module.
 
-    An in-place ReLU behind a tapped layer overwrites the feature that the
-    tap holds. Values of the network do not change.
+    An in-place ReLU behind a layer overwrites the feature that was taken
+    there. Values of the network do not change.
     """
     for child in module.modules():
         if getattr(child, 'inplace', False):
@@ -19,7 +19,7 @@ def disable_inplace(module: nn.Module) -> nn.Module:
     return module
 
 
-def forward_with_taps(module: nn.Module, image: Tensor, layers: Sequence[str],
+def forward_with_features(module: nn.Module, image: Tensor, layers: Sequence[str],
                       *args) -> tuple[Tensor, dict]:
     """Run ``module`` once and return its output and the named features.
 
@@ -54,5 +54,5 @@ def forward_with_taps(module: nn.Module, image: Tensor, layers: Sequence[str],
         if len(calls) != 1:
             raise LookupError(
                 f'layer {name!r} of {type(module).__name__} ran {len(calls)} '
-                'times in one forward pass, expected once: tap another layer')
+                'times in one forward pass, expected once: name another layer')
     return output, {name: calls[0] for name, calls in features.items()}

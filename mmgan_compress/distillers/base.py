@@ -1,4 +1,23 @@
-"""What all distillers share: teachers, losses and their taps."""
+"""Base of all distillers: teachers, losses, the student's half of a step.
+
+A method is a class that says who teaches, and a recipe with its losses::
+
+    @DISTILLERS.register_module()
+    class MyDistiller(BaseDistiller):
+
+        def __init__(self, teacher, **kwargs):
+            super().__init__(**kwargs)
+            self.teacher = MODELS.build(teacher)
+
+        def latest_networks(self):
+            return {'teacher': self.teacher.generators}  # by domain
+
+That trains a student beside teachers that stay as they are. A method whose
+teachers, or whose student, learn otherwise overrides :meth:`~BaseDistiller.
+train_step`, in which :meth:`~BaseDistiller.student_step` is the student's
+half. ``projects/own_method`` is a complete example; ``losses/base.py`` says
+what a loss is.
+"""
 import dataclasses
 from collections.abc import Sequence
 from typing import Optional
@@ -8,26 +27,31 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..core.channels import image_channels
+from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
+                                weights_in)
+from ..core.feature_extraction import disable_inplace, forward_with_features
 from ..core.schedule import TrainSchedule
-from ..core.feature_extraction import disable_inplace, forward_with_taps
-from ..core.training import frozen
+from ..core.training import frozen, update
 from ..losses.base import DistillBatch, DistillLoss
+from ..losses.gan import gan_loss
 from ..registry import MODELS
-from .teacher_snapshots import TeacherSnapshots
 from .teacher_loading import (check_loss, check_loss_layers, check_teachers,
-                              load_teachers, teacher_faults)
+                              image_only, load_teachers, teacher_faults)
+from .teacher_snapshots import TeacherSnapshots
 
 # Only channel counts are read at this size, on the meta device; it suits
 # every generator, U-Nets with eight levels included.
 _PROBE_SIDE = 256
+# where a checkpoint of a run has the student's discriminators
+_DISCRIMINATORS = 'distiller.student_discriminators'
 
 
 class BaseDistiller(nn.Module):
-    """Base of the methods: how a student learns from its teachers.
+    """How a student learns from its teachers.
 
-    A method overrides :meth:`latest_networks` and :meth:`train_step`. The
-    model is reached as ``self.model``; the student for a domain is
-    ``self.model.generators[domain]``.
+    The model is reached as ``self.model``; the student for a domain is
+    ``self.model.generators[domain]``. ``method`` is the name under which the
+    config asks for the distiller: results and checkpoints are marked by it.
 
     The gradients of the parts of a batch, on several processes or of several
     iterations (``accumulative_counts``), are averaged. So that a sum over
@@ -35,9 +59,9 @@ class BaseDistiller(nn.Module):
     parts, ``self.batch_parts``.
 
     Args:
-        losses (Sequence[dict]): Configs of the distillation losses.
         schedule (dict): Arguments of :class:`TrainSchedule`. Where it gives
             no ``iters_per_epoch``, the train loop fills in the loader's.
+        losses (Sequence[dict]): Configs of the distillation losses.
         perceptual (dict | None): Config of the perceptual network; VGG-16
             with ImageNet weights where a loss uses one.
         teacher_checkpoints (Sequence[str]): Files from which teachers and
@@ -46,12 +70,16 @@ class BaseDistiller(nn.Module):
         offline (bool): Teachers are what the checkpoints hold, in eval mode,
             and never train; or they are no networks of ours at all
             (``models/image_teachers.py``).
-        teacher_snapshots (bool): Keep a copy of each teacher that can teach in its
-            place: hooks put the best weights or an average into it.
-
-    ``method`` is the name under which the config asks for the distiller;
-    results and checkpoints are marked by it.
+        teacher_snapshots (bool): Keep a copy of each teacher that can teach
+            in its place: hooks put the best weights or an average into it.
+        student_discriminator (dict | None): Config of the discriminator that
+            a student plays against, one for each domain.
+        discriminator_checkpoint (str | None): Checkpoint of a run with such
+            discriminators, or its file ``last_checkpoint``; they go on.
     """
+    # whether the student plays against discriminators of its own
+    adversarial = False
+    gan_type = 'lsgan'  # their adversarial loss
     reported_teachers: Sequence[str] = ()
     # further passes over the training data that a step asks for
     streams: Sequence[str] = ()
@@ -59,27 +87,101 @@ class BaseDistiller(nn.Module):
     epoch_domain: Optional[str] = None
 
     def __init__(self,
-                 losses: Sequence[dict],
                  schedule: dict,
+                 losses: Sequence[dict] = (),
                  perceptual: Optional[dict] = None,
                  teacher_checkpoints: Sequence[str] = (),
                  offline: bool = False,
-                 teacher_snapshots: bool = False):
+                 teacher_snapshots: bool = False,
+                 student_discriminator: Optional[dict] = None,
+                 discriminator_checkpoint: Optional[str] = None):
         super().__init__()
+        self.method = type(self).__name__
+        if self.adversarial and student_discriminator is None:
+            raise ValueError(f'{self.method} needs student_discriminator, '
+                             'the config of a discriminator')
+        if not (losses or self.adversarial):
+            raise ValueError(f'{self.method} needs losses: those of the '
+                             'papers are in configs/_base_/losses')
         self.teacher_checkpoints = list(teacher_checkpoints)
         self.offline = offline
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
         self.schedule = TrainSchedule(**schedule)
         self.iteration = 0
         self.batch_parts = 1
-        self.method = type(self).__name__
         self.loss_cfgs = list(losses)
         self._perceptual_cfg = perceptual or dict(
             type='VGG16Features', _scope_='mmgan_compress')
         self._has_snapshots = teacher_snapshots and not offline
+        self._discriminator_cfg = student_discriminator
+        self.discriminator_checkpoint = discriminator_checkpoint
         self.losses = nn.ModuleDict()
         self.teacher_snapshots = TeacherSnapshots()
+        self.student_discriminators = nn.ModuleDict()
         self.perceptual = None
+
+    # --- what a method says ---------------------------------------------
+    def latest_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """Return the teachers by name, each by the domain it generates.
+
+        They are the latest weights of teachers that train;
+        :meth:`network` is what teaches. ``{}`` is no teacher. Example::
+
+            {'wide': {'shoes': UnetGenerator()}}
+        """
+        raise NotImplementedError
+
+    def teacher_side(self) -> list[nn.Module]:
+        """Return what is initialised or loaded, and frozen offline: teachers
+        and their discriminators."""
+        networks = {id(net): net for nets in self.latest_networks().values()
+                    for net in nets.values() if not image_only(net)}
+        return list(networks.values())
+
+    def discriminator_of(self, name: str, domain: str) -> Optional[nn.Module]:
+        """Return the discriminator of a teacher, or None."""
+        return None
+
+    @staticmethod
+    def discriminator_input(source: Tensor, image: Tensor) -> Tensor:
+        """Return what discriminators are shown of an image: by default it,
+        conditional ones are shown the source (N, C, H, W) beside it."""
+        return image
+
+    def train_step(self, inputs: dict[str, Tensor],
+                   optim_wrapper) -> dict[str, Tensor]:
+        """Take one step on a preprocessed batch.
+
+        This one lets the student learn from teachers that stay as they are.
+        A step counts ``self.iteration`` and makes every update itself:
+        ``core/training.update(optim_wrapper[name], loss)``.
+
+        Args:
+            inputs (dict[str, Tensor]): ``img_<domain>`` of both domains,
+                (N, C, H, W) in [-1, 1]; ``img_teacher_<domain>`` of a
+                teacher that is a folder of images; each of ``streams`` as
+                such a dict by its name.
+            optim_wrapper (OptimWrapperDict): Optimizers by their names in
+                the recipe; ``'student'`` is there always.
+
+        Returns:
+            dict[str, Tensor]: Scalars to log, without a graph.
+        """
+        self.iteration += 1
+        return self.student_step(inputs, optim_wrapper)
+
+    def training_state(self) -> dict:
+        """Return what parameters and buffers do not hold; plain types."""
+        return dict(teacher_snapshots=dict(self.teacher_snapshots.scores))
+
+    def load_training_state(self, state: dict):
+        """Take back :meth:`training_state`."""
+        self.teacher_snapshots.scores = dict(state['teacher_snapshots'])
+
+    def notes(self) -> list[str]:
+        """Return what every result of this run must state."""
+        note = getattr(self.perceptual, 'note', '')
+        return [f'perceptual network: {note}'] if note else []
 
     # --- building -----------------------------------------------------
     def attach(self, model):
@@ -97,16 +199,20 @@ class BaseDistiller(nn.Module):
         for domain in model.domains:  # after in-place layers were mended
             for name, networks in self.latest_networks().items():
                 if self._has_snapshots:
-                    self.teacher_snapshots.include(name, domain, networks[domain])
+                    self.teacher_snapshots.include(
+                        name, domain, networks[domain])
             self.losses[domain] = nn.ModuleList(
                 self._build_loss(cfg, domain, f'losses[{index}]')
                 for index, cfg in enumerate(self.loss_cfgs))
-        losses = [t for group in self.losses.values() for t in group]
+        losses = [loss for group in self.losses.values() for loss in group]
         if any(loss.uses_perceptual for loss in losses):
             self.perceptual = MODELS.build(self._perceptual_cfg)
         if self.offline:
             for network in self.teacher_side():
                 network.requires_grad_(False)
+        for domain in model.domains if self._discriminator_cfg else []:
+            self.student_discriminators[domain] = MODELS.build(
+                self._discriminator_cfg)
 
     def _build_loss(self, cfg: dict, domain: str,
                     setting: str) -> DistillLoss:
@@ -132,17 +238,31 @@ class BaseDistiller(nn.Module):
         return loss
 
     def init_weights(self):
-        """Initialise the teachers' side, from a checkpoint if one is given.
-        """
+        """Initialise all but the student, from checkpoints where given."""
         for network in self.teacher_side():
             network.init_weights()
         if self.teacher_checkpoints:
             load_teachers(self, self.teacher_checkpoints)
+        for network in self.student_discriminators.values():
+            network.init_weights()
+        if self.discriminator_checkpoint:
+            self.student_discriminators.load_state_dict(
+                weights_in(read_checkpoint(self.discriminator_checkpoint),
+                           _DISCRIMINATORS), strict=False)
 
     def teacher_faults(self) -> list[str]:
-        """Say why ``teacher_checkpoints`` cannot be loaded."""
-        return teacher_faults(self, self.teacher_checkpoints,
-                              self._trained_networks())
+        """Say why checkpoints of teachers and discriminators cannot be
+        loaded."""
+        faults = teacher_faults(self, self.teacher_checkpoints,
+                                self._trained_networks())
+        if self.discriminator_checkpoint:
+            path = self.discriminator_checkpoint
+            faults += file_faults(
+                path, f'{path} does not fit student_discriminator',
+                lambda content: mismatch(
+                    self.student_discriminators.state_dict(),
+                    weights_in(content, _DISCRIMINATORS)))
+        return faults
 
     def _trained_networks(self) -> list[nn.Module]:
         """Return what a checkpoint must hold: offline, what teaches."""
@@ -170,55 +290,10 @@ class BaseDistiller(nn.Module):
             network.eval()
         return self
 
-    # --- to be overridden -----------------------------------------------
-    def latest_networks(self) -> dict[str, dict[str, nn.Module]]:
-        """Return teachers by name and by the domain that they generate."""
-        raise NotImplementedError
-
-    def teacher_side(self) -> list[nn.Module]:
-        """Return teachers and discriminators, whatever starts anew."""
-        raise NotImplementedError
-
-    def discriminator_of(self, name: str, domain: str) -> Optional[nn.Module]:
-        """Return the discriminator of a teacher, or None."""
-        return None
-
-    @staticmethod
-    def judged_input(source: Tensor, image: Tensor) -> Tensor:
-        """Return what discriminators are shown of an image."""
-        return image
-
-    def judge(self, name: str, domain: str, source: Tensor, image: Tensor):
-        """Return logits and features that a teacher's discriminator has for
-        an image; its parameters get no gradient, the image does."""
-        network = self.discriminator_of(name, domain)
-        with frozen(network):
-            return forward_with_taps(
-                network, self.judged_input(source, image),
-                self._layers(domain, 'discriminator_layers', name))
-
-    def train_step(self, inputs: dict[str, Tensor],
-                   optim_wrapper) -> dict[str, Tensor]:
-        """Take one step on a preprocessed batch and return what to log."""
-        raise NotImplementedError
-
-    def training_state(self) -> dict:
-        """Return what parameters and buffers do not hold; plain types."""
-        return dict(teacher_snapshots=dict(self.teacher_snapshots.scores))
-
-    def load_training_state(self, state: dict):
-        """Take back :meth:`training_state`."""
-        self.teacher_snapshots.scores = dict(state['teacher_snapshots'])
-
-    def notes(self) -> list[str]:
-        """Return what every result of this run must state."""
-        note = getattr(self.perceptual, 'note', '')
-        return [f'perceptual network: {note}'] if note else []
-
     # --- the teachers -----------------------------------------------------
     def network(self, name: str, domain: str) -> nn.Module:
-        """Return who teaches now, a teacher's latest weights or its stand-in;
-        ``'latest:<name>'`` is the teacher as it trains."""
+        """Return who teaches now, a teacher's latest weights or its
+        snapshot; ``'latest:<name>'`` is the teacher as it trains."""
         plain = name.removeprefix('latest:')
         snapshot = self.teacher_snapshots.teaching(name, domain)
         return snapshot or self.latest_networks()[plain][domain]
@@ -228,13 +303,40 @@ class BaseDistiller(nn.Module):
         network = self.network(name, domain)
         if getattr(network, 'stored', False):
             return inputs[f'img_teacher_{domain}'], {}
-        return forward_with_taps(
+        return forward_with_features(
             network, inputs[f'img_{self.model.source_of(domain)}'],
             self.layers_of(domain, name.removeprefix('latest:')))
 
+    def discriminate(self, name: str, domain: str, source: Tensor,
+                     image: Tensor):
+        """Return logits and features that a teacher's discriminator has for
+        an image; its parameters get no gradient, the image does."""
+        network = self.discriminator_of(name, domain)
+        with frozen(network):
+            return forward_with_features(
+                network, self.discriminator_input(source, image),
+                self._layers(domain, 'discriminator_layers', name))
+
+    def teach(self, domain: str, inputs: dict, optim_wrapper) -> dict:
+        """Return what the teachers make of a batch, without gradient.
+
+        Args:
+            domain (str): What is generated.
+            inputs (dict[str, Tensor]): As of :meth:`train_step`.
+            optim_wrapper (OptimWrapperDict): For the student's AMP context.
+
+        Returns:
+            dict[str, tuple]: Image (N, C, H, W) and features by layer
+            ``{'model.9': (N, C, H, W)}``, by teacher.
+        """
+        with torch.no_grad(), \
+                optim_wrapper['student'].optim_context(self.model):
+            return {name: self.run_teacher(name, domain, inputs)
+                    for name in self.latest_networks()}
+
     # --- the student ----------------------------------------------------
     def layers_of(self, domain: str, teacher: Optional[str] = None) -> list:
-        """Return the layers to tap: the student's, or one teacher's."""
+        """Return the layers to compare: the student's, or one teacher's."""
         if teacher is None:
             return self._layers(domain, 'layers')
         return self._layers(domain, 'target_layers', teacher)
@@ -260,18 +362,49 @@ class BaseDistiller(nn.Module):
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
         with wrapper.optim_context(self.model):
-            return forward_with_taps(self.model.generators[domain], source,
-                                     self.layers_of(domain))
+            return forward_with_features(
+                self.model.generators[domain], source, self.layers_of(domain))
+
+    def student_step(self, inputs: dict[str, Tensor], optim_wrapper,
+                     targets: Optional[dict[str, dict]] = None
+                     ) -> dict[str, Tensor]:
+        """Update the student by its distillation losses.
+
+        Args:
+            inputs (dict[str, Tensor]): As of :meth:`train_step`.
+            optim_wrapper (OptimWrapperDict): Optimizers.
+            targets (dict | None): By domain, what :meth:`teach` returns; it
+                is asked if None.
+
+        Returns:
+            dict[str, Tensor]: The losses, to log.
+        """
+        wrapper, losses = optim_wrapper['student'], {}
+        for domain in filter(self.distilling, self.model.domains):
+            losses.update(self.student_losses(
+                domain, inputs[f'img_{self.model.source_of(domain)}'],
+                targets[domain] if targets else self.teach(
+                    domain, inputs, optim_wrapper), wrapper))
+        update(wrapper, sum(losses.values()))
+        return detached(losses)
 
     def student_losses(self, domain: str, source: Tensor,
                        targets: dict[str, tuple], wrapper) -> dict:
-        """Run the student and return its weighted losses."""
+        """Run the student and return its weighted distillation losses.
+
+        Args:
+            domain (str): What is generated.
+            source (Tensor): Input images, (N, C, H, W) in [-1, 1].
+            targets (dict): Of :meth:`teach`.
+            wrapper (OptimWrapper): The student's, for its AMP context.
+        """
         image, features = self.run_student(domain, source, wrapper)
-        return self.distillation_losses(domain, source, image, features, targets)
+        return self.distillation_losses(
+            domain, source, image, features, targets)
 
     def distillation_losses(self, domain: str, source: Tensor, image: Tensor,
-                    features: dict, targets: dict[str, tuple],
-                    **given) -> dict[str, Tensor]:
+                            features: dict, targets: dict[str, tuple],
+                            **given) -> dict[str, Tensor]:
         """Return the weighted losses of a forward pass of the student.
 
         Args:
@@ -293,7 +426,8 @@ class BaseDistiller(nn.Module):
                 for k, v in targets.items()
             },
             perceptual=self.perceptual,
-            judge=lambda name, shown: self.judge(name, domain, source, shown),
+            discriminate=lambda name, shown: self.discriminate(
+                name, domain, source, shown),
             **given)
         losses = {}
         # SSIM's variances, Gram matrices and the weight 1e4 need float32
@@ -306,6 +440,58 @@ class BaseDistiller(nn.Module):
                     parts = self.batch_parts if loss.sums_images else 1
                     losses[key] = parts * loss.weight * loss(batch, name)
         return losses
+
+    # --- the student's discriminators -------------------------------------
+    def gates(self, domain: str) -> Sequence[nn.Module]:
+        """Return parts of the discriminator that learn at other times."""
+        return ()
+
+    def logits(self, domain: str, shown: Tensor) -> Tensor:
+        """Return logits of the student's discriminator.
+
+        Args:
+            domain (str): What is generated.
+            shown (Tensor): Of :meth:`discriminator_input`.
+        """
+        return self.student_discriminators[domain](shown)
+
+    def adversarial_loss(self, domain: str, source: Tensor, image: Tensor,
+                         wrapper) -> Tensor:
+        """Return the unweighted adversarial loss of the student, a scalar;
+        the discriminator gets no gradient.
+
+        Args:
+            domain (str): What is generated.
+            source (Tensor): Input images, (N, C, H, W) in [-1, 1].
+            image (Tensor): The student's, with its graph.
+            wrapper (OptimWrapper): The student's, for its AMP context.
+        """
+        with frozen(self.student_discriminators[domain]), \
+                wrapper.optim_context(self.model):
+            logits = self.logits(domain,
+                                 self.discriminator_input(source, image))
+        return gan_loss(self.gan_type, logits, 'g')
+
+    def student_discriminator_losses(
+            self, domain: str, real: Tensor, fakes: Sequence[Tensor],
+            wrapper) -> dict[str, Tensor]:
+        """Return the losses of the student's discriminator: 1/2 of the mean
+        over the fakes, and 1/2 of the real images. Its gates are left out.
+
+        Args:
+            domain (str): What is generated.
+            real (Tensor): Of :meth:`discriminator_input`.
+            fakes (Sequence[Tensor]): The same of images of the student,
+                without graph.
+            wrapper (OptimWrapper): Of the discriminator, for its AMP context.
+        """
+        with frozen(*self.gates(domain)), wrapper.optim_context(self.model):
+            fake = sum(gan_loss(self.gan_type, self.logits(domain, image),
+                                'fake') for image in fakes) / len(fakes)
+            return dict(
+                loss_disc_fake=0.5 * fake,
+                loss_disc_real=0.5 * gan_loss(
+                    self.gan_type, self.logits(domain, real), 'real'))
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

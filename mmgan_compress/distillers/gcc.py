@@ -27,12 +27,12 @@ class GateTraining:
             faster and faster less: beta(k) = 1 - (k - 1) / epochs of the
             latest value in epoch k, as the paper means it. The published
             code never moves beta from 1, which False gives.
-        args: Of the class that comes next.
+        kwargs: Of the class that has student and teacher.
     """
     streams = ('gates', )
 
-    def __init__(self, *args, average_gap: bool = True, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, average_gap: bool = True, **kwargs):
+        super().__init__(**kwargs)
         self.average_gap = average_gap
         self.gaps: dict[str, float] = {}
 
@@ -43,10 +43,10 @@ class GateTraining:
                 raise ValueError('GCC trains the gates of its discriminator, '
                                  f'and a {type(net).__name__} has none: take '
                                  'GatedPatchDiscriminator')
-        judges = [self.discriminator_of(name, domain)
-                  for name in self.latest_networks()
-                  for domain in model.domains]
-        if not judges or None in judges:
+        discriminators = [self.discriminator_of(name, domain)
+                          for name in self.latest_networks()
+                          for domain in model.domains]
+        if not discriminators or None in discriminators:
             raise ValueError('GCC needs a teacher with a discriminator: give '
                              'one, or take AdversarialPix2Pix/-CycleGAN')
 
@@ -77,8 +77,9 @@ class GateTraining:
             with wrapper.optim_context(self.model), frozen(net.body):
                 with torch.no_grad():
                     fake = self.model.generators[domain](source)
-                fake = net(self.judged_input(source, fake))
-                real = net(self.judged_input(source, inputs[f'img_{domain}']))
+                fake = net(self.discriminator_input(source, fake))
+                real = net(self.discriminator_input(
+                    source, inputs[f'img_{domain}']))
             loss_fake = gan_loss(self.gan_type, fake, 'fake')
             loss_real = gan_loss(self.gan_type, real, 'real')
             gap = self._gap(fake)
@@ -105,7 +106,7 @@ class GateTraining:
         source = inputs[f'img_{self.model.source_of(domain)}']
         with wrapper.optim_context(self.model):
             image, _ = self.run_teacher(name, domain, inputs)
-            pred, _ = self.judge(name, domain, source, image)
+            pred, _ = self.discriminate(name, domain, source, image)
         gap = float(self._gap(pred))
         if self.average_gap and domain in self.gaps:
             epoch = self.schedule.epoch(self.iteration - 1)
@@ -129,7 +130,7 @@ class GCCPix2Pix(GateTraining, AdversarialPix2Pix):
     Args:
         average_gap (bool): As of :class:`GateTraining`.
         kwargs: Of :class:`AdversarialPix2Pix`; the discriminators of teacher
-            and student judge pairs.
+            and student are shown pairs.
     """
 
 

@@ -12,8 +12,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.feature_extraction import forward_with_taps
-from ..core.training import backward, frozen, step, update
+from ..core.feature_extraction import forward_with_features
+from ..core.training import backward, frozen, step
 from ..models.discriminators import MultiHeadPatchDiscriminator
 from ..losses.gan import gan_loss
 from ..registry import DISTILLERS, MODELS
@@ -87,35 +87,31 @@ class PairedOnlineDistiller(BaseDistiller):
         return self.discriminator
 
     @staticmethod
-    def judged_input(source, image):
+    def discriminator_input(source, image):
         return torch.cat([source, image], 1)
 
-    def _judge(self, source, image, name, layers=()):
+    def _discriminate(self, source, image, name, layers=()):
         """Show a pair to the discriminator; several teachers, their heads."""
         heads = isinstance(self.discriminator, MultiHeadPatchDiscriminator)
         # by name: a config that mmengine dumps has its keys in another order
         order = sorted(self.teachers, reverse=True)  # wide, deep
         head = [order.index(name)] if heads else []
-        return forward_with_taps(self.discriminator,
-                                 self.judged_input(source, image), layers,
-                                 *head)
+        return forward_with_features(
+            self.discriminator, self.discriminator_input(source, image),
+            layers, *head)
 
-    def judge(self, name, domain, source, image):
+    def discriminate(self, name, domain, source, image):
         with frozen(self.discriminator):
-            return self._judge(
+            return self._discriminate(
                 source, image, name,
                 self._layers(domain, 'discriminator_layers', name))
 
     def train_step(self, inputs, optim_wrapper):
         domain = self.model.domains[0]
-        source = inputs[f'img_{self.model.source_of(domain)}']
         self.iteration += 1
         targets, log = self.run_teachers(domain, inputs, optim_wrapper)
-        losses = self.student_losses(domain, source, targets,
-                                     optim_wrapper['student']) \
-            if self.distilling(domain) else {}
-        update(optim_wrapper['student'], sum(losses.values()))
-        return {**log, **detached(losses)}
+        return {**log, **self.student_step(inputs, optim_wrapper,
+                                           {domain: targets})}
 
     def run_teachers(self, domain: str, inputs: dict, optim_wrapper) -> tuple:
         """Return the teachers' images and features, and what to log of the
@@ -124,11 +120,13 @@ class PairedOnlineDistiller(BaseDistiller):
             self.iteration % self.teacher_interval == 0
         context = optim_wrapper[
             'student' if self.offline else 'teachers'].optim_context
+        kept = {name for name in self.teachers
+                if self.teacher_snapshots.teaching(name, domain)}
         log = {}
         with torch.set_grad_enabled(teach), context(self.model):
             latest = {name: self.run_teacher(f'latest:{name}', domain, inputs)
                       for name in self.teachers
-                      if teach or not self.teacher_snapshots.teaching(name, domain)}
+                      if teach or name not in kept}
         if teach:
             log = self.teacher_step(
                 inputs[f'img_{self.model.source_of(domain)}'],
@@ -138,7 +136,7 @@ class PairedOnlineDistiller(BaseDistiller):
         with torch.no_grad(), context(self.model):
             return {
                 name: self.run_teacher(name, domain, inputs)
-                if self.teacher_snapshots.teaching(name, domain) else latest[name]
+                if name in kept else latest[name]
                 for name in self.teachers
             }, log
 
@@ -164,7 +162,7 @@ class PairedOnlineDistiller(BaseDistiller):
         losses = {}
         for name, image in images.items():
             for role, shown in (('fake', image.detach()), ('real', real)):
-                pred, _ = self._judge(source, shown, name)
+                pred, _ = self._discriminate(source, shown, name)
                 losses[f'loss_disc_{role}_{name}'] = 0.5 * gan_loss(
                     self.gan_type, pred, role)
         return losses
@@ -173,7 +171,7 @@ class PairedOnlineDistiller(BaseDistiller):
         """Return adversarial and L1 loss of every teacher."""
         losses = {}
         for name, image in images.items():
-            pred, _ = self._judge(source, image, name)
+            pred, _ = self._discriminate(source, image, name)
             losses[f'loss_gan_{name}'] = self.gan_loss_weight * gan_loss(
                 self.gan_type, pred, 'g')
             losses[f'loss_pixel_{name}'] = self.pixel_loss_weight * \
@@ -245,16 +243,7 @@ class UnpairedOnlineDistiller(BaseDistiller):
             optim_wrapper['discriminators'])[0]
         if phase == 'teacher':
             return log
-        wrapper, losses = optim_wrapper['student'], {}
-        for domain in filter(self.distilling, self.model.domains):
-            source = inputs[f'img_{self.model.source_of(domain)}']
-            with torch.no_grad(), wrapper.optim_context(self.model):
-                targets = {'teacher': self.run_teacher(
-                    'teacher', domain, inputs)}
-            losses.update(
-                self.student_losses(domain, source, targets, wrapper))
-        update(wrapper, sum(losses.values()))
-        return {**log, **detached(losses)}
+        return {**log, **self.student_step(inputs, optim_wrapper)}
 
     def training_state(self):
         buffers = self.teacher.buffer_state() if self._has_network else {}

@@ -53,26 +53,6 @@ def check_teachers(distiller: nn.Module):
                          'teacher_checkpoints=[...]')
 
 
-def check_offline_direction(distiller: nn.Module, domains: Sequence[str],
-                            method: str):
-    """Refuse settings of a method for one direction and a frozen teacher.
-
-    Args:
-        distiller (BaseDistiller): Of that method.
-        domains (Sequence[str]): What its model generates.
-        method (str): Its name, for messages.
-
-    Raises:
-        ValueError: If there are more directions, or the teacher trains.
-    """
-    if len(domains) != 1:
-        raise ValueError(f'{method} trains one direction, got '
-                         f'reachable_domains={domains}')
-    if not distiller.offline:
-        raise ValueError(f'{method} learns from a teacher that does not '
-                         'train: set offline=True')
-
-
 def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
                discriminator: Optional[nn.Module]):
     """Refuse a loss that asks for what its teacher does not have.
@@ -214,11 +194,11 @@ def _names_alone(distiller: nn.Module) -> dict[str, str]:
     names = {}
     for domain, network in networks.items():
         names[f'generators.{domain}.'] = own[id(network)]
-        judge = distiller.discriminator_of(teacher, domain)
-        if judge is not None:
-            names[f'discriminators.{domain}.'] = own[id(judge)]
-            names[f'distiller.student_discriminators.{domain}.'] = own[
-                id(judge)]
+        discriminator = distiller.discriminator_of(teacher, domain)
+        if discriminator is not None:
+            for part in ('discriminators',
+                         'distiller.student_discriminators'):
+                names[f'{part}.{domain}.'] = own[id(discriminator)]
     return names
 
 

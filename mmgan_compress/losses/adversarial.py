@@ -19,7 +19,7 @@ _EPS = 1e-12
 
 @MODELS.register_module()
 class AdversarialLoss(DistillLoss):
-    """The teacher's discriminator judges the student (CRD, 2212.11091).
+    """The student plays against a teacher's discriminator (CRD, 2212.11091).
 
     It learns with the teacher and is frozen here: its parameters get no
     gradient, the student does.
@@ -36,7 +36,7 @@ class AdversarialLoss(DistillLoss):
         self.gan_type = gan_type
 
     def forward(self, batch, teacher):
-        return gan_loss(self.gan_type, batch.judged(teacher)[0], 'g')
+        return gan_loss(self.gan_type, batch.discriminated(teacher)[0], 'g')
 
 
 @MODELS.register_module()
@@ -44,23 +44,23 @@ class CooperativeLoss(AdaptedLoss):
     """Content and texture of features (GCC, 2110.14439).
 
     Squared distance of features (content) and of their Gram matrices
-    (texture), summed over taps of the generators, the student's through a
-    learnt 1x1 convolution without bias that both share, and over taps of the
-    teacher's *discriminator* shown both images.
+    (texture), summed over layers of the generators, the student's through
+    a learnt 1x1 convolution without bias that both share, and over layers of
+    the teacher's *discriminator* shown both images.
 
     Args:
         content_weight (float): lambda_content, 50 in GCC's Pix2Pix script
             and 0.01 in its CycleGAN's.
         gram_weight (float): lambda_gram, 1e4 and 10 there.
-        layers (list[str]): Taps of the student; none is possible.
-        target_layers (list[str] | None): Taps of the teacher in the same
+        layers (list[str]): Layers of the student; none is possible.
+        target_layers (list[str] | None): Those of the teacher in the same
             order; the same names if None.
-        discriminator_layers (list[str]): Taps of its discriminator.
+        discriminator_layers (list[str]): Layers of its discriminator.
         root (bool): Take the root of each distance, as GCC's Pix2Pix does
             and its CycleGAN does not.
-        detach_judged (bool): Keep the gradient of the discriminator's taps
-            from the student, which makes them a constant: what GCC's
-            published CycleGAN does.
+        detach_discriminator (bool): Keep the gradient of the discriminator's
+            features from the student, which makes them a constant: what
+            GCC's published CycleGAN does.
         weight (float): Factor of the whole.
     """
     name = 'cooperative'
@@ -72,30 +72,30 @@ class CooperativeLoss(AdaptedLoss):
                  target_layers: Optional[Sequence[str]] = None,
                  discriminator_layers: Sequence[str] = (),
                  root: bool = True,
-                 detach_judged: bool = False,
+                 detach_discriminator: bool = False,
                  weight: float = 1.,
                  **kwargs):
         super().__init__(weight, layers, target_layers, **kwargs)
         self.discriminator_layers = tuple(discriminator_layers)
         self.uses_discriminator = bool(discriminator_layers)
         self.content_weight, self.gram_weight = content_weight, gram_weight
-        self.root, self.detach_judged = root, detach_judged
+        self.root, self.detach_discriminator = root, detach_discriminator
 
     @staticmethod
     def adaptor(narrow: int, wide: int) -> nn.Conv2d:
         return nn.Conv2d(narrow, wide, 1, bias=False)
 
     def _pairs(self, batch, teacher) -> list[tuple[Tensor, Tensor]]:
-        """Return features of student and teacher, tap by tap."""
+        """Return features of student and teacher, layer by layer."""
         pairs = [(adaptor(s), t)
-                 for adaptor, s, t in self.tapped(batch, teacher)]
+                 for adaptor, s, t in self.feature_pairs(batch, teacher)]
         if not self.discriminator_layers:
             return pairs
-        own = batch.judged(teacher)[1]
-        wanted = batch.judged_target(teacher)[1]
+        own = batch.discriminated(teacher)[1]
+        wanted = batch.discriminated_target(teacher)[1]
         for layer in self.discriminator_layers:
-            s = own[layer].detach() if self.detach_judged else own[layer]
-            pairs.append((s.float(), wanted[layer].detach().float()))
+            s, t = own[layer].float(), wanted[layer].detach().float()
+            pairs.append((s.detach() if self.detach_discriminator else s, t))
         return pairs
 
     def parts(self, batch, teacher: str) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,23 @@
-"""Distillation losses: weight and formula, nothing about training."""
+"""Distillation losses: weight and formula, nothing about training.
+
+A loss of one's own is a class with ``forward``; a recipe names it in the
+list ``model.distiller.losses``::
+
+    @MODELS.register_module()
+    class EdgeLoss(DistillLoss):
+        name = 'edge'  # logged as loss_edge_<domain>_<teacher>
+
+        def forward(self, batch, teacher):
+            student, target = batch.image, batch.targets[teacher]
+            return (student.diff(dim=3) - target.diff(dim=3)).abs().mean()
+
+    >>> x, y = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    >>> EdgeLoss(weight=5.)(DistillBatch(x, x, {'wide': y}), 'wide')
+    tensor(0.33)
+
+The distiller multiplies it by its weight and adds it to the others
+(``distillers/base.py``).
+"""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
@@ -23,10 +42,23 @@ class DistillBatch:
                      features={'model.9': ...},           # the student's
                      target_features={'wide': {'model.9': ...}},
                      perceptual=VGG16Features(),
-                     judge=lambda teacher, image: (logits, {'model.1': ...}))
+                     discriminate=lambda teacher, image: (logits, features))
 
-    Images are (N, C, H, W) in [-1, 1]; targets carry no graph. ``judge``
-    shows an image to a teacher's discriminator.
+    Args:
+        source (Tensor): Input images, (N, C, H, W) in [-1, 1].
+        image (Tensor): The student's, alike, with its graph.
+        targets (dict[str, Tensor]): The teachers', by name, without graph.
+        features (dict[str, Tensor]): The student's by layer, (N, C, H, W),
+            of the layers that losses name in ``layers``.
+        target_features (dict[str, dict[str, Tensor]]): The teachers', of
+            ``target_layers``.
+        perceptual (Callable | None): Maps images to a list of four features;
+            there if a loss has ``uses_perceptual``.
+        discriminate (Callable | None): Maps the name of a teacher and images
+            to the logits (N, 1, H', W') of its discriminator and the
+            features of ``discriminator_layers``.
+        discriminated_targets (dict[str, tuple]): What it returned for the
+            teachers' images, if that is known.
     """
     source: Tensor
     image: Tensor
@@ -35,34 +67,37 @@ class DistillBatch:
     target_features: dict[str, dict[str, Tensor]] = \
         field(default_factory=dict)
     perceptual: Optional[Callable[[Tensor], list[Tensor]]] = None
-    judge: Optional[Callable[[str, Tensor], tuple[Tensor, dict]]] = None
-    judged_targets: dict[str, tuple] = field(default_factory=dict)
-    _taps: dict = field(default_factory=dict, repr=False)
-    _judged: dict = field(default_factory=dict, repr=False)
+    discriminate: Optional[Callable[[str, Tensor], tuple[Tensor, dict]]] = None
+    discriminated_targets: dict[str, tuple] = field(default_factory=dict)
+    _perceptual: dict = field(default_factory=dict, repr=False)
+    _discriminated: dict = field(default_factory=dict, repr=False)
 
-    def perceptual_taps(self, teacher: Optional[str] = None) -> list[Tensor]:
+    def perceptual_features(self, teacher: Optional[str] = None
+                            ) -> list[Tensor]:
         """Return the perceptual features of the student's image, or of one
         teacher's; each is computed once however many losses ask."""
-        if teacher not in self._taps:
+        if teacher not in self._perceptual:
             image = self.image if teacher is None else self.targets[teacher]
             with torch.set_grad_enabled(teacher is None):
-                self._taps[teacher] = self.perceptual(image.float())
-        return self._taps[teacher]
+                self._perceptual[teacher] = self.perceptual(image.float())
+        return self._perceptual[teacher]
 
-    def judged(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminated(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Return logits and features of a teacher's discriminator for the
         student's image, with the gradient to the student."""
-        if teacher not in self._judged:
-            self._judged[teacher] = self.judge(teacher, self.image)
-        return self._judged[teacher]
+        if teacher not in self._discriminated:
+            self._discriminated[teacher] = self.discriminate(
+                teacher, self.image)
+        return self._discriminated[teacher]
 
-    def judged_target(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminated_target(self, teacher: str
+                             ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the same for the teacher's own image, without gradient."""
-        if teacher not in self.judged_targets:
+        if teacher not in self.discriminated_targets:
             with torch.no_grad():
-                self.judged_targets[teacher] = self.judge(
+                self.discriminated_targets[teacher] = self.discriminate(
                     teacher, self.targets[teacher])
-        return self.judged_targets[teacher]
+        return self.discriminated_targets[teacher]
 
 
 def gram(feature: Tensor) -> Tensor:
@@ -75,18 +110,24 @@ def gram(feature: Tensor) -> Tensor:
 class DistillLoss(nn.Module):
     """Base of all losses.
 
+    A class says what it needs: ``uses_perceptual`` for
+    ``batch.perceptual_features()``; ``uses_discriminator`` for a teacher's,
+    by ``batch.discriminated()``; ``needs_teacher = False`` to run once with
+    ``teacher=None``; ``sums_images`` for a sum over the batch in place of its
+    mean; the names of layers, of which the batch has the features.
+
     Args:
         weight (float): Factor of the loss.
         teachers (list[str] | None): Teachers that it applies to; None is all.
     """
     name: str
     uses_perceptual = False
-    uses_discriminator = False  # a teacher's, by batch.judged()
-    needs_teacher = True  # False: runs once, with teacher=None
-    sums_images = False  # over the batch, in place of their mean
-    layers: tuple[str, ...] = ()  # tapped in the student
-    target_layers: tuple[str, ...] = ()  # tapped in its teachers
-    discriminator_layers: tuple[str, ...] = ()  # in teachers' discriminators
+    uses_discriminator = False
+    needs_teacher = True
+    sums_images = False
+    layers: tuple[str, ...] = ()  # of the student
+    target_layers: tuple[str, ...] = ()  # of its teachers
+    discriminator_layers: tuple[str, ...] = ()  # of teachers' discriminators
 
     def __init__(self, weight: float,
                  teachers: Optional[Sequence[str]] = None):
@@ -94,8 +135,8 @@ class DistillLoss(nn.Module):
         self.weight = weight
         self.teachers = teachers
 
-    def tap(self, layers: Sequence[str],
-            target_layers: Optional[Sequence[str]]):
+    def compare_layers(self, layers: Sequence[str],
+                       target_layers: Optional[Sequence[str]]):
         """Name the layers to compare; the teacher's are the same if None.
 
         Raises:
@@ -110,10 +151,25 @@ class DistillLoss(nn.Module):
 
     def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
                 shape: tuple):
-        """Build what depends on the networks; called once at build time."""
+        """Build what depends on the networks; called once at build time.
+
+        Args:
+            student (nn.Module): Generator that learns.
+            teachers (dict[str, nn.Module]): Those of this loss, by name.
+            shape (tuple): Of an image, (1, C, H, W), to look at channels.
+        """
 
     def forward(self, batch: DistillBatch, teacher: str) -> Tensor:
-        """Return the unweighted loss against one teacher, a scalar."""
+        """Return the unweighted loss against one teacher, a scalar.
+
+        Args:
+            batch (DistillBatch): Images and features of this step, float32.
+            teacher (str): Its name; a loss of several teachers runs once for
+                each.
+
+        Raises:
+            ValueError: If it cannot be computed for such images.
+        """
         raise NotImplementedError
 
 
@@ -124,8 +180,8 @@ class AdaptedLoss(DistillLoss):
 
     Args:
         weight (float): Factor of the loss.
-        layers (Sequence[str]): Taps of the student.
-        target_layers (Sequence[str] | None): Taps of the teacher in the same
+        layers (Sequence[str]): Layers of the student.
+        target_layers (Sequence[str] | None): Those of the teacher in the same
             order; the same names if None.
         teachers (list[str] | None): As of :class:`DistillLoss`.
 
@@ -137,7 +193,7 @@ class AdaptedLoss(DistillLoss):
                  target_layers: Optional[Sequence[str]] = None,
                  teachers: Optional[Sequence[str]] = None):
         super().__init__(weight, teachers)
-        self.tap(layers, target_layers)
+        self.compare_layers(layers, target_layers)
         self.adaptors = nn.ModuleDict()
 
     @staticmethod
@@ -153,9 +209,9 @@ class AdaptedLoss(DistillLoss):
                 self.adaptor(narrow[s], wide[t])
                 for s, t in zip(self.layers, self.target_layers))
 
-    def tapped(self, batch: DistillBatch, teacher: str
+    def feature_pairs(self, batch: DistillBatch, teacher: str
                ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
-        """Yield adaptor, feature and teacher's feature, tap by tap."""
+        """Yield adaptor, feature and teacher's feature by layer."""
         targets = batch.target_features[teacher]
         for adaptor, s, t in zip(self.adaptors[teacher], self.layers,
                                  self.target_layers):
@@ -179,7 +235,7 @@ class SSIMLoss(DistillLoss):
             'line', (line / line.sum()).float(), persistent=False)
 
     def _blur(self, x: Tensor) -> Tensor:
-        c = x.shape[1]  # the window is separable: 22 taps instead of 121
+        c = x.shape[1]  # the window is separable: 22 factors, not 121
         x = F.conv2d(x, self.line.view(1, 1, 11, 1).expand(c, 1, 11, 1),
                      padding=(5, 0), groups=c)
         return F.conv2d(x, self.line.view(1, 1, 1, 11).expand(c, 1, 1, 11),
@@ -199,7 +255,7 @@ class SSIMLoss(DistillLoss):
 
 @MODELS.register_module()
 class StyleLoss(DistillLoss):
-    """L1 of the Gram matrices, summed over the four VGG taps."""
+    """L1 of the Gram matrices, summed over the four VGG features."""
     name = 'style'
     uses_perceptual = True
 
@@ -207,23 +263,24 @@ class StyleLoss(DistillLoss):
         super().__init__(weight, **kwargs)
 
     def forward(self, batch, teacher):
-        pairs = zip(batch.perceptual_taps(), batch.perceptual_taps(teacher))
+        pairs = zip(batch.perceptual_features(),
+                    batch.perceptual_features(teacher))
         return sum(F.l1_loss(gram(s), gram(t)) for s, t in pairs)
 
 
 @MODELS.register_module()
 class PerceptualLoss(DistillLoss):
-    """L1 of one VGG tap, relu2_2 by default ("feature" in OMGD)."""
+    """L1 of one VGG feature, relu2_2 by default ("feature" in OMGD)."""
     name = 'feature'
     uses_perceptual = True
 
-    def __init__(self, weight: float = 10., tap: int = 1, **kwargs):
+    def __init__(self, weight: float = 10., feature: int = 1, **kwargs):
         super().__init__(weight, **kwargs)
-        self.tap = tap
+        self.feature = feature
 
     def forward(self, batch, teacher):
-        return F.l1_loss(batch.perceptual_taps()[self.tap],
-                         batch.perceptual_taps(teacher)[self.tap])
+        return F.l1_loss(batch.perceptual_features()[self.feature],
+                         batch.perceptual_features(teacher)[self.feature])
 
 
 @MODELS.register_module()
@@ -249,14 +306,14 @@ class TotalVariationLoss(DistillLoss):
 class ChannelLoss(AdaptedLoss):
     """Channel distillation: squared distance of spatial channel means.
 
-    Each tap of the student passes a learnt adaptor (1x1 convolution without
-    bias, batch norm, ReLU) to the teacher's width.
+    Each feature of the student passes a learnt adaptor (1x1 convolution
+    without bias, batch norm, ReLU) to the teacher's width.
 
     Args:
-        layers (list[str]): Taps of the student.
-        target_layers (list[str] | None): Taps of the teacher in the same
+        layers (list[str]): Layers of the student.
+        target_layers (list[str] | None): Those of the teacher in the same
             order; the same names if None.
-        reduction (str): ``'sum'`` over the taps as in OMGD's code, to which
+        reduction (str): ``'sum'`` over the layers as in OMGD's code, to which
             its weights are tuned, or ``'mean'`` as in the paper.
         weight (float): lambda_CD of OMGD's scripts (10 ... 1000).
     """
@@ -285,6 +342,6 @@ class ChannelLoss(AdaptedLoss):
 
     def forward(self, batch, teacher):
         losses = [F.mse_loss(adaptor(s).mean((2, 3)), t.mean((2, 3)))
-                  for adaptor, s, t in self.tapped(batch, teacher)]
+                  for adaptor, s, t in self.feature_pairs(batch, teacher)]
         total = sum(losses)
         return total / len(losses) if self.reduction == 'mean' else total

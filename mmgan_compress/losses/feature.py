@@ -18,10 +18,10 @@ class FeatureMapLoss(AdaptedLoss):
 
     Args:
         weight (float): lambda_distill; 1 in the paper's Pix2Pix.
-        layers (Sequence[str]): Taps of the student. In a super-net that is a
+        layers (Sequence[str]): Layers of the student. In a super-net that is a
             U-Net their channels must be those of one convolution: not what
             is behind a skip's concatenation.
-        target_layers (Sequence[str] | None): Taps of the teacher in the same
+        target_layers (Sequence[str] | None): Those of the teacher in the same
             order, of the same spatial sizes; the same names if None.
 
     Raises:
@@ -38,7 +38,7 @@ class FeatureMapLoss(AdaptedLoss):
 
     def forward(self, batch, teacher):
         total = 0
-        for adaptor, s, t in self.tapped(batch, teacher):
+        for adaptor, s, t in self.feature_pairs(batch, teacher):
             sides = [range(s.shape[1]), range(adaptor.out_channels)]
             total = total + F.mse_loss(F.conv2d(s, **cut(adaptor, sides)), t)
         return total

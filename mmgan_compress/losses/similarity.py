@@ -34,8 +34,8 @@ class _RowsLoss(DistillLoss):
 
     Args:
         weight (float): Factor of the loss.
-        layers (Sequence[str]): Taps of the student.
-        target_layers (Sequence[str] | None): Taps of the teacher in the same
+        layers (Sequence[str]): Layers of the student.
+        target_layers (Sequence[str] | None): Those of the teacher in the same
             order; the same names if None.
         over (str): ``'batch'``: a row is an image, all of its features;
             ``'positions'``: a row is a position, its channels.
@@ -51,7 +51,7 @@ class _RowsLoss(DistillLoss):
                  over: str = 'batch',
                  **kwargs):
         super().__init__(weight, **kwargs)
-        self.tap(layers, target_layers)
+        self.compare_layers(layers, target_layers)
         if over not in ('batch', 'positions'):
             raise ValueError(f"over of {type(self).__name__} must be 'batch' "
                              f"or 'positions', got {over!r}")
@@ -99,8 +99,8 @@ class KernelAlignmentLoss(_RowsLoss):
         weight (float): 1 in CAT's CycleGAN (CAT/scripts/cycle_gan/
             horse2zebra/train_inception_student_2p6B.sh), which aligns four
             layers.
-        layers (Sequence[str]): Taps of the student.
-        target_layers (Sequence[str] | None): Taps of the teacher in the same
+        layers (Sequence[str]): Layers of the student.
+        target_layers (Sequence[str] | None): Those of the teacher in the same
             order; the same names if None.
         over (str): ``'positions'``: the rows are the positions of all images
             together, the global alignment. ``'batch'``: the rows are the
@@ -140,8 +140,8 @@ class SimilarityLoss(_RowsLoss):
 
     Args:
         weight (float): Tuned to the number of rows: the loss falls with it.
-        layers (Sequence[str]): Taps of the student.
-        target_layers (Sequence[str] | None): Taps of the teacher in the same
+        layers (Sequence[str]): Layers of the student.
+        target_layers (Sequence[str] | None): Those of the teacher in the same
             order; the same names if None.
         over (str): ``'batch'``: between the images of a batch; or
             ``'positions'``: between the positions of each image.
@@ -260,8 +260,8 @@ class DiscriminatorFeatureLoss(DistillLoss):
                              'discriminator_layers, got none')
 
     def forward(self, batch, teacher):
-        _, features = batch.judged(teacher)
-        _, targets = batch.judged_target(teacher)
+        _, features = batch.discriminated(teacher)
+        _, targets = batch.discriminated_target(teacher)
         return sum(
             F.l1_loss(features[layer].float(), targets[layer].float())
             for layer in self.discriminator_layers)

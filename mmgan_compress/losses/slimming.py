@@ -9,7 +9,7 @@ from .base import DistillLoss, gram
 class SlimmingPerceptualLoss(DistillLoss):
     """L1 of relu1_2 and ``style_weight`` times the MSE of Gram matrices.
 
-    The latter summed over the four VGG taps. OMGD's losses are the same in
+    The latter summed over the four VGG features. OMGD's losses are the same in
     spirit, but L1 of the matrices and relu2_2.
 
     Args:
@@ -25,8 +25,8 @@ class SlimmingPerceptualLoss(DistillLoss):
         self.style_weight = style_weight
 
     def forward(self, batch, teacher):
-        pairs = list(zip(batch.perceptual_taps(),
-                         batch.perceptual_taps(teacher)))
+        pairs = list(zip(batch.perceptual_features(),
+                         batch.perceptual_features(teacher)))
         style = sum(F.mse_loss(gram(s), gram(t)) for s, t in pairs)
         return F.l1_loss(*pairs[0]) + self.style_weight * style
 

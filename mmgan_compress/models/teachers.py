@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmagic.models.editors import CycleGAN
 from torch import Tensor
 
-from ..core.feature_extraction import forward_with_taps
+from ..core.feature_extraction import forward_with_features
 from ..core.training import frozen, update
 from ..registry import MODELS
 from ..losses.gan import gan_loss
@@ -30,14 +30,14 @@ class CycleGANStep:
 
         Args:
             inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W).
-            layers (dict[str, list[str]]): What to tap by domain in the pass
-                from real to fake; given as ``features_<domain>``.
+            layers (dict[str, list[str]]): By domain, those whose features of
+                the pass from real to fake become ``features_<domain>``.
         """
         outputs = {}
         for domain, generator in self.generators.items():
             source = self.source_of(domain)
             real = inputs[f'img_{source}']
-            fake, features = forward_with_taps(
+            fake, features = forward_with_features(
                 generator, real, layers.get(domain, []))
             outputs[f'real_{source}'] = real
             outputs[f'fake_{domain}'] = fake
@@ -67,8 +67,8 @@ class CycleGANStep:
                            layers: dict[str, list[str]]) -> dict[str, Tensor]:
         """Return 1/2 (real + fake) of each discriminator, fakes pooled.
 
-        ``outputs`` gets ``judged_<domain>``: logits and, of the layers by
-        domain, features of the pooled fakes.
+        ``outputs`` gets ``discriminated_<domain>``: logits and, of the
+        layers by domain, features of the pooled fakes.
         """
         losses = {}
         for domain in self.generators:
@@ -76,11 +76,12 @@ class CycleGANStep:
             fake = self.image_buffers[domain].query(
                 outputs[f'fake_{domain}'].detach())
             real = net(outputs[f'real_{domain}'])
-            judged = forward_with_taps(net, fake, layers.get(domain, []))
+            discriminated = forward_with_features(
+                net, fake, layers.get(domain, []))
             losses[f'loss_disc_{domain}'] = 0.5 * (
                 gan_loss('lsgan', real, 'real')
-                + gan_loss('lsgan', judged[0], 'fake'))
-            outputs[f'judged_{domain}'] = judged
+                + gan_loss('lsgan', discriminated[0], 'fake'))
+            outputs[f'discriminated_{domain}'] = discriminated
         return losses
 
     def buffer_state(self) -> dict:
@@ -122,15 +123,16 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
 
     def step(self, inputs: dict[str, Tensor], generators, discriminators,
              layers: Optional[dict] = None,
-             judged_layers: Optional[dict] = None) -> tuple[dict, dict]:
+             discriminator_layers: Optional[dict] = None) -> tuple[dict, dict]:
         """Train on one preprocessed batch.
 
         Args:
             inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W).
             generators (OptimWrapper): Optimizer of both generators.
             discriminators (OptimWrapper): Optimizer of both others.
-            layers (dict | None): Of the generators, to tap, by domain.
-            judged_layers (dict | None): Of the discriminators.
+            layers (dict | None): Of the generators, whose features are
+                returned, by domain.
+            discriminator_layers (dict | None): Of the discriminators.
 
         Returns:
             tuple[dict, dict]: What to log, and images and features, all of
@@ -141,7 +143,8 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
             log = self.generator_loss(outputs)
         update(generators, sum(log.values()))
         with discriminators.optim_context(self):
-            log_d = self.discriminator_loss(outputs, judged_layers or {})
+            log_d = self.discriminator_loss(outputs,
+                                            discriminator_layers or {})
         update(discriminators, sum(log_d.values()))
         return {k: v.detach() for k, v in {**log, **log_d}.items()}, outputs
 

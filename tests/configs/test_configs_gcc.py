@@ -174,7 +174,7 @@ def test_cooperative_training(name):
     assert loss.get('root', True) == root
     assert loss.layers == (MOBILE_TAPS if cyclegan else UNET_TAPS)
     assert loss.discriminator_layers == ['model.1', 'model.3']
-    assert loss.get('detach_judged', False) == (published and cyclegan)
+    assert loss.get('detach_discriminator', False) == (published and cyclegan)
     assert distiller.get('published_features', False) == (
         published and cyclegan)
     assert model_of(name).distiller.average_gap == (not published)

@@ -110,9 +110,10 @@ def test_latest_discriminator_judges_the_best_teachers_student(
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file, method='crd')
     model = build_model(cfg).train()
     d = model.distiller
-    d.teacher_snapshots.keep_if_best('teacher', 'zebra',
-                             d.network('latest:teacher', 'zebra'), [1.])
-    assert d.network('teacher', 'zebra') is d.teacher_snapshots['teacher:zebra']
+    d.teacher_snapshots.keep_if_best(
+        'teacher', 'zebra', d.network('latest:teacher', 'zebra'), [1.])
+    assert d.network('teacher', 'zebra') is d.teacher_snapshots[
+        'teacher:zebra']
     assert d.discriminator_of('teacher', 'zebra') is \
         d.teacher.discriminators['zebra']
 

@@ -191,8 +191,8 @@ def test_copy_of_the_teacher_teaches_players(recipe, host):
     d = trainer.distiller
     name = next(iter(d.latest_networks()))
     domain = trainer.model.domains[-1]
-    d.teacher_snapshots.keep_if_best(name, domain, d.network(f'latest:{name}', domain),
-                             [1.])
+    d.teacher_snapshots.keep_if_best(
+        name, domain, d.network(f'latest:{name}', domain), [1.])
     for parameter in d.teacher_snapshots[f'{name}:{domain}'].parameters():
         parameter.add_(0.1)  # so that it is told from the latest
     copied = snapshot(d.teacher_snapshots)

@@ -33,7 +33,7 @@ def test_golden_feature_maps():
     loss.adaptors['t'] = torch.nn.ModuleList(adaptors)
 
     def value(*indices):
-        loss.tap([TAPS[i] for i in indices], None)
+        loss.compare_layers([TAPS[i] for i in indices], None)
         loss.adaptors['t'] = torch.nn.ModuleList(
             adaptors[i] for i in indices)
         return loss(DistillBatch(

@@ -36,7 +36,7 @@ def recipe(model, published=False):
                 distiller.student_discriminator.discriminator]
         if published:
             distiller.published_features = True
-            distiller.losses[0].detach_judged = True
+            distiller.losses[0].detach_discriminator = True
     for net in nets:
         net.base_channels = 4
     return cfg

@@ -219,7 +219,8 @@ def test_images_teach(recipe, tmp_path, kind, method, host):
     target = d.run_teacher(name, domain, data)
     assert torch.equal(target[0], -image if kind == 'CallableTeacher'
                        else image / 2)
-    losses = d.distillation_losses(domain, image, target[0], {}, {name: target})
+    losses = d.distillation_losses(
+        domain, image, target[0], {}, {name: target})
     assert all(abs(v) < 1e-5 for v in losses.values())
     assert d.reported_teachers in ((), [])
 

@@ -192,7 +192,7 @@ def test_sizes_that_cannot_be_halved_are_refused():
 
 
 # --- discriminator features -------------------------------------------------
-def judge(teacher, image):
+def discriminate(teacher, image):
     assert teacher == 't'
     return image.mean(), {'a': 2 * image, 'b': image.mean((2, 3))}
 
@@ -200,7 +200,7 @@ def judge(teacher, image):
 def test_discriminator_feature():
     # images of 1 and 0.5: |2 - 1| = 1 in layer a, 1 - 0.5 in layer b
     student = torch.ones(2, 3, 4, 4)
-    batch = image_batch(student, student / 2, judge=judge)
+    batch = image_batch(student, student / 2, discriminate=discriminate)
     for layers, want in ((['a'], 1), (['b'], 0.5), (['a', 'b'], 1.5)):
         loss = DiscriminatorFeatureLoss(discriminator_layers=layers)
         assert loss.uses_discriminator
@@ -220,7 +220,7 @@ def test_only_the_student_learns_and_it_does_learn(cfg):
     torch.manual_seed(0)
     student, teacher = torch.randn(2, 2, 3, 8, 8)
     student.requires_grad_(), teacher.requires_grad_()
-    batch = image_batch(student, teacher, judge=judge)
+    batch = image_batch(student, teacher, discriminate=discriminate)
     batch.features = {'a': student * 1}
     batch.target_features = {'t': {'a': teacher * 1}}
     loss = build(**{**cfg, 'type': f'mmgan_compress.{cfg["type"]}'})
@@ -230,7 +230,8 @@ def test_only_the_student_learns_and_it_does_learn(cfg):
     assert student.grad.isfinite().all()
     # a small step against the gradient makes the loss smaller
     step = 1e-2 * student.grad / student.grad.norm()
-    batch = image_batch(student.detach() - step, teacher, judge=judge)
+    batch = image_batch(student.detach() - step, teacher,
+                        discriminate=discriminate)
     batch.features = {'a': batch.image}
     batch.target_features = {'t': {'a': teacher}}
     assert loss(batch, 't') < value
