@@ -5,11 +5,7 @@
 # test image takes part in the choice.
 _base_ = '../omgd_cyclegan.py'
 
-domain_a, domain_b = 'horse', 'zebra'
-
-fid = dict(type='mmgan_compress.FrechetDistance')
-reference = dict(
-    data_root='data/horse2zebra', layout='unpaired', split='train', size=256)
+domain_a, domain_b = _base_.domain_a, _base_.domain_b
 custom_hooks = [
     dict(
         type='mmgan_compress.TeacherSelectionHook',
@@ -18,10 +14,5 @@ custom_hooks = [
         domains=[domain_a, domain_b],
         evaluator=dict(
             type='mmgan_compress.Evaluator',
-            metrics=[
-                dict(**fid, domain=domain_a,
-                     reference=dict(**reference, side='A')),
-                dict(**fid, domain=domain_b,
-                     reference=dict(**reference, side='B'))
-            ]))
+            metrics=_base_.val_metrics_of_both))
 ]

@@ -19,6 +19,7 @@ half. ``projects/own_method`` is a complete example; ``losses/base.py`` says
 what a loss is.
 """
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from typing import Optional
 
@@ -85,6 +86,20 @@ class BaseDistiller(nn.Module):
     streams: Sequence[str] = ()
     # domain whose images make an epoch; None: that of the most
     epoch_domain: Optional[str] = None
+
+    def __init_subclass__(cls, **kwargs):
+        """Give the class one signature: all arguments that it takes."""
+        super().__init_subclass__(**kwargs)
+        known = {}
+        for base in cls.__mro__[:cls.__mro__.index(BaseDistiller) + 1]:
+            own = inspect.signature(base.__init__).parameters.values() \
+                if '__init__' in vars(base) else []
+            for argument in own:
+                if argument.name != 'self' and \
+                        argument.kind is not argument.VAR_KEYWORD:
+                    known.setdefault(argument.name, argument.replace(
+                        kind=argument.KEYWORD_ONLY))
+        cls.__signature__ = inspect.Signature(list(known.values()))
 
     def __init__(self,
                  schedule: dict,

@@ -1,5 +1,6 @@
 """GCC's cooperative step against the numbers of its own code."""
 import copy
+import inspect
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from test_gates import image, load_gated
 from toy import REPO, build_model, moved, optimizers, snapshot
 
 from mmgan_compress.models.original import load_original
+from mmgan_compress.registry import DISTILLERS
 
 pytestmark = pytest.mark.numerical
 
@@ -286,3 +288,10 @@ def test_state_holds_gaps_and_buffers(unpaired):
     d.load_training_state(state)
     assert set(d.gaps) == {'horse', 'zebra'}
     assert len(d.image_buffers['zebra'].image_buffer) == 1
+
+
+def test_one_signature_shows_all_arguments():
+    arguments = inspect.signature(DISTILLERS.get('GCCCycleGAN')).parameters
+    assert {'average_gap', 'buffer_size', 'teacher', 'student_discriminator',
+            'losses', 'schedule', 'offline'} <= arguments.keys()
+    assert 'kwargs' not in arguments
