@@ -1,4 +1,4 @@
-"""What is measured: networks, each in several runtimes and precisions."""
+"""The networks to measure, each in several runtimes and precisions."""
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Candidate:
 
     Args:
         network (str): Name of the network.
-        runtime (str): of ``deploy.formats.FORMATS``.
+        runtime (str): Of ``deploy.formats.FORMATS``.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
         model (str): File of the network alone.
         pictures (str): File that takes 8-bit pictures; the same where the
@@ -56,7 +56,7 @@ class Candidate:
 def student_of_config(generator: dict, path: Path, size: int) -> str:
     """Write a generator of a recipe as a student, with random weights.
 
-    What is timed does not depend on the weights.
+    Times do not depend on the weights.
 
     Args:
         generator (dict): Config of the generator.
@@ -100,10 +100,10 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
         size (int): Side of the images.
         out (Path): Folder for the models.
         images (Any): Training images for int8, as for ``translate``; the
-            demo's if None, or what the student learnt in 8 bits. The first
-            two are what the converted models are compared on.
+            demo's if None, or the student's own scales if it has any. The
+            converted models are compared on the first two.
         skip (Sequence[str] | None): Layers that stay float in int8, as of
-            ``quantize_onnx.quantize``; its default if None.
+            ``quantize_onnx.check_settings``; its default if None.
 
     Returns:
         list[Candidate]: All combinations; what cannot be had says why.

@@ -1,4 +1,4 @@
-"""What figures were measured on, so that they are compared with their like."""
+"""The machine that figures were measured on."""
 import contextlib
 import importlib.metadata
 import os

@@ -43,7 +43,7 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     baseline = list(students)[min(1, len(students) - 1)]
     if 'int8' in args.precisions and not args.images:
         notes.append("int8: calibrated on the demo's images, but for students "
-                     'that learnt in 8 bits')
+                     'that were trained in 8 bits')
     if args.skip:
         notes.append(f'int8: {", ".join(args.skip)} in float')
     found = candidates.convert(students, baseline, args.runtimes,

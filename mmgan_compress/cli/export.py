@@ -58,6 +58,18 @@ def images_of(args: argparse.Namespace) -> list:
                 (args.calibration, 'train_dataloader', CALIBRATION_IMAGES))]
 
 
+def print_size(report: dict) -> None:
+    """Say where the size is not that of training, or of the deploy config."""
+    size, trained, asked = (report[key] for key in (
+        'size', 'image_size', 'config_size'))
+    if size != trained:
+        print(f'exported for {size}x{size} images; the training images were '
+              f'{trained}x{trained}')
+    elif asked not in (None, size):
+        print(f'exported for {size}x{size}, the size of the training images; '
+              f'the deploy config asks for {asked}x{asked}: --size {asked}')
+
+
 def print_summary(report: dict, target, out: str) -> None:
     """Print what a user has to know of the export."""
     if report['instance_norm'] == 'staged':
@@ -65,9 +77,13 @@ def print_summary(report: dict, target, out: str) -> None:
               'loses precision on large or flat images')
     if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
+    print_size(report)
     if report['replaced']:
         print('replaced the export of another student '
               f'(sha256 {report["replaced"][:12]}...)')
+    size = report['size']
+    shape = f'{"free sides, compared at " if report["dynamic"] else ""}' \
+        f'{size}x{size}'
     model = f'{out}/{next(iter(report["files"]))}'
     if target.backend == 'tensorrt' and 'end2end.engine' not in \
             report['files']:
@@ -80,12 +96,12 @@ def print_summary(report: dict, target, out: str) -> None:
         print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
               f'from torch on the worst input, in {report["runtime"]}; '
               f'before, in single precision, {report["parent"]["psnr"]} dB; '
-              f'made for processor {report["processor"]}')
+              f'made for processor {report["processor"]}, {shape}')
         print('mmgan-compress quantize --test RECIPE says what that costs on '
               'a test split')
     else:
         print(f'{model} equals torch within {report["tolerance"]:g} in '
-              f'{report["runtime"]}')
+              f'{report["runtime"]}, {shape}')
 
 
 def run(args: argparse.Namespace):

@@ -16,6 +16,7 @@ bits; --processor vnni keeps all 8, for x86 processors with VNNI instructions.
 import argparse
 
 from . import options
+from .export import print_size
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -71,7 +72,9 @@ def print_record(record: dict, out: str) -> None:
           f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
           f'{lost["max_abs"]:.3f}) from single precision on the worst of '
           f'{lost["images"]} images; made for processor '
-          f'{record["export"]["processor"]}')
+          f'{record["export"]["processor"]}, '
+          f'{record["export"]["size"]}x{record["export"]["size"]}')
+    print_size(record['export'])
     from ..deploy.verify import VISIBLE
     if lost['psnr'] is not None and lost['psnr'] < VISIBLE:
         print('That can be seen: more calibration images, --psnr-floor, or '

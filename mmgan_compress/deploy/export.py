@@ -63,8 +63,9 @@ def export_student(student: StrPath,
         domain (str | None): Domain to generate; the default one if None.
 
     Returns:
-        dict: The content of ``parity.json``. ``'size'`` and ``'image_size'``
-        are the sides that it was exported for and trained at;
+        dict: The content of ``parity.json``. ``'size'``, ``'image_size'`` and
+        ``'config_size'`` are the sides that it was exported for, trained at
+        and that the deploy config names (or None);
         ``'instance_norm'`` is None, ``'fused'`` (the runtime's operator) or
         ``'staged'`` (written out); ``'parent'`` is what was measured before
         the precision was lowered; ``'processor'`` for which ones int8 is,
@@ -103,6 +104,7 @@ def export_student(student: StrPath,
         texts = sdk_files(Path(student), net.meta, target, size, files)
         report.update(student=str(student), replaced=replaced,
                       image_size=net.meta['image_size'],
+                      config_size=target.size,
                       student_sha256=facts['student_sha256'])
         _publish(work, out, files, texts, report)
     return report

@@ -70,7 +70,7 @@ class Job:
 
     Args:
         net (nn.Module): Generator in eval mode.
-        target (Target): What it shall become.
+        target (Target): The format, and its form.
         size (int): Side of the images.
         multiple (int): Size multiple of the network.
         facts (dict[str, str]): Metadata for the file.
@@ -344,8 +344,8 @@ class Format(NamedTuple):
             the one to open.
         write (Callable | None): Writes a :class:`Job`; in a lower precision
             after the same one in single precision.
-        runtime (str): What opens the result; the name of the format if
-            empty.
+        runtime (str): Runtime that opens the file; the name of the format
+            if empty.
         precisions (tuple[str, ...]): It can be written in.
         coarse_sums (bool): Whether the runtime's instance norm loses
             precision on large or flat images (see ``instance_norm.py``).
@@ -406,7 +406,7 @@ def check_target(target: Target) -> Format:
     """Return the format of a target, or say why there is none.
 
     Args:
-        target (Target): What is asked for.
+        target (Target): The format, and its form.
 
     Raises:
         ValueError: If the format is unknown, cannot be written so, or cannot

@@ -1,4 +1,4 @@
-"""What a network becomes before it is exported, to whatever runtime."""
+"""Preparation of a network for export to any runtime."""
 import copy
 import keyword
 
@@ -22,7 +22,7 @@ def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
             is.
         side (int): Side of images that it takes.
         phases (bool): Lay convolutions to few channels out for processors
-            (see ``phases.py``). Images of odd sides are then wrong.
+            (see ``pixel_shuffle.py``). Outputs of odd sides are then wrong.
 
     Returns:
         nn.Module: The same function, in eval mode.
@@ -30,9 +30,9 @@ def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
     Raises:
         ValueError: If a part of the network is in train mode.
     """
-    # ONNX Runtime ignores a dropout that was exported in train mode, and the
-    # exporter writes every batch norm as in eval mode: the figures would not
-    # tell, other runtimes would
+    # ONNX Runtime ignores dropout in train mode, and the exporter writes
+    # every batch norm in eval mode: the comparison with torch would not show
+    # the fault, other runtimes would
     if any(module.training for module in net.modules()):
         raise ValueError('the network is in train mode, or a part of it: '
                          'expected eval mode, call net.eval() first')
@@ -82,14 +82,17 @@ def _replace(net: nn.Module, others: dict[nn.Module, nn.Module]) -> None:
 
 
 def _rename_keywords(net: nn.Module) -> None:
-    """Give children another name where theirs is a word of Python.
+    """Rename children whose name is a keyword of Python.
 
     The exporter writes names into Python code that it runs; mmcv calls its
     instance norms ``in``, and keeps the name in an attribute.
     """
     for parent in list(net.modules()):
-        for name in [n for n in parent._modules if keyword.iskeyword(n)]:
-            parent._modules[f'{name}_'] = parent._modules.pop(name)
+        for name, child in list(parent.named_children()):
+            if not keyword.iskeyword(name):
+                continue
+            delattr(parent, name)
+            setattr(parent, f'{name}_', child)
             for key, value in vars(parent).items():
                 if value == name and isinstance(value, str):
                     vars(parent)[key] = f'{name}_'

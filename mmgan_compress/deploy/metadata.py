@@ -1,6 +1,6 @@
-"""What an exported model says of itself, inside its own file.
+"""The metadata inside the file of an exported model.
 
-Text only, since ONNX and OpenVINO hold nothing else::
+All values are text, since ONNX and OpenVINO hold nothing else::
 
     {'student_sha256': '8f3c...', 'made_by': 'mmgan_compress 0.1.0, OMGD...',
      'domains': '["horse", "zebra"]', 'value_range': '[-1, 1]',
@@ -10,10 +10,10 @@ Text only, since ONNX and OpenVINO hold nothing else::
      'processor': 'any'}
 
 ``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
-RGBA) is what the model takes, ``channels`` of input and output. A model of
+RGBA) are those of the input, ``channels`` of input and output. A model of
 8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
-``processor`` says for which ones 8-bit weights are
-(``core/processors.py``); it is there in int8 only.
+``processor``, in int8 only, names the processors that the 8-bit weights suit
+(``core/processors.py``).
 """
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def student_facts(student: Union[str, Path], meta: dict,
                   size: Optional[int] = None, precision: str = 'fp32',
                   uint8: bool = False,
                   processor: str = ANY) -> dict[str, str]:
-    """Return what a model made from a student says of itself.
+    """Return the metadata of a model made from a student.
 
     Args:
         student (str | Path): Student file.
@@ -40,7 +40,7 @@ def student_facts(student: Union[str, Path], meta: dict,
             width are free.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
         uint8 (bool): Whether it takes and gives 8-bit pictures.
-        processor (str): For which ones int8 is.
+        processor (str): Processors that int8 is for.
 
     Returns:
         dict[str, str]: As at the head of this module.

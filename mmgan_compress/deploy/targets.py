@@ -1,4 +1,4 @@
-"""What a deploy config asks for; the schema is that of mmdeploy 1.3.1."""
+"""Deploy configs, in the schema of mmdeploy 1.3.1."""
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -18,18 +18,18 @@ _NAMED = {'fp16_mode': 'fp16', 'int8_mode': 'int8'}  # TensorRT's spelling
 
 @dataclass(frozen=True)
 class Target:
-    """A runtime, and the form that a student shall have for it.
+    """A format to export a student to, and its form.
 
     Args:
-        backend (str): Of ``writers.BACKENDS``.
+        backend (str): Of ``deploy.formats.FORMATS``.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
-        size (int | None): Side of the images; the student's if None.
+        size (int | None): Side of the images that the deploy config names.
         dynamic (bool): Leave batch, height and width free.
         uint8 (bool): Take and give 8-bit pictures, (N, H, W, 3).
         opset (int): ONNX opset.
         names (tuple[str, str]): Of the input and the output.
         settings (dict): ``backend_config`` of the deploy config.
-        processor (str): For which ones int8 is, of
+        processor (str): Processors that int8 is for, of
             ``core.processors.TOPS``.
     """
     backend: str = 'onnxruntime'
@@ -103,9 +103,9 @@ def choose_target(config: Optional[str], dynamic: bool = False,
     target = read_target(config) if config else Target(dynamic=dynamic)
     if processor and target.precision != 'int8':
         raise ValueError('--processor is about int8: take a deploy config of '
-                         'int8, or leave it away')
+                         'int8, or leave it out')
     if dynamic and not target.dynamic:
-        raise ValueError(f'{config} has a fixed size: leave --dynamic away or '
+        raise ValueError(f'{config} has a fixed size: leave --dynamic out or '
                          'take the ..._dynamic.py')
     return replace(target, uint8=target.uint8 or uint8,
                    processor=processor or target.processor)

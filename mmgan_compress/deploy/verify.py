@@ -1,4 +1,4 @@
-"""Proof that a runtime gives the same pictures as torch."""
+"""Comparison of an exported model with torch."""
 import copy
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MAX_IMAGES = 8
 
 
 class Limits(NamedTuple):
-    """What still counts as the same model; None allows anything.
+    """Differences that are allowed; None allows any.
 
     Args:
         max_abs (float | None): Largest difference of a value in [-1, 1].
@@ -28,9 +28,9 @@ class Limits(NamedTuple):
 
 
 # Half precision: max-abs 2e-3 to 2e-2, PSNR 61 to 86 dB measured on trained
-# and on random networks. What 8 bits lose is stated (40 to 45 dB where they
-# were calibrated well, 11 to 18 on noise with random weights); below the
-# limit it is another picture.
+# and on random networks. The loss of 8 bits is reported (40 to 45 dB where
+# they were calibrated well, 11 to 18 on noise with random weights); below
+# the limit it is another picture.
 LIMITS = {'fp32': Limits(1e-4), 'fp16': Limits(5e-2, 50.),
           'int8': Limits(psnr=10.)}
 VISIBLE = 30.  # dB: below, a loss is worth a warning
@@ -61,7 +61,7 @@ def limits(precision: str, uint8: bool = False,
 
 
 class ParityError(ValueError):
-    """A converted model is not the model that it was made from.
+    """A converted model gives other pictures than torch.
 
     Args:
         report (dict): What :func:`compare` measured.

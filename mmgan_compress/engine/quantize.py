@@ -56,7 +56,7 @@ def quantize(args: Namespace) -> dict:
 def check_size(args: Namespace, cfg: Config, target: Target,
                info: dict) -> None:
     """Refuse a fixed size that the test images do not have."""
-    size = args.size or target.size or info['image_size']
+    size = args.size or info['image_size']
     tested = cfg.test_dataloader.dataset.get('size', size)
     if not target.dynamic and size != tested:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Which layers of a generator compute in 8 bits, and with which scales.
 
-A network that learnt or was calibrated in 8 bits says so in plain values;
+Scales of a network that was trained or calibrated in 8 bits are plain values;
 a student file has them under ``'quantization'``, by domain::
 
     {'zebra': {'made_by': 'NNI qat', 'layers': {
@@ -13,8 +13,8 @@ A real value is ``scale * (integer - zero_point)``. Weights are integers in
 ``'weight_top'`` stands, it is the largest one in place of 127 (63: 7 bits, see
 ``core/processors.py``). Input and output of a layer are integers in 0..255
 with ``[scale, zero_point]``.
-What is not there (``input``, ``output``, a layer) stays float. The weights in
-the file are the float ones.
+Whatever is missing (``input``, ``output``, a layer) stays float. The weights
+in the file are the float ones.
 """
 import fnmatch
 from collections.abc import Sequence

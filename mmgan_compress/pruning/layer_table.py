@@ -11,13 +11,13 @@ import torch.nn as nn
 
 from ..core.channels import channel_map, image_channels
 from ..core.complexity import count_macs, count_params
-from ..core.timing import side_by_side
+from ..core.tables import markdown
+from ..core.timing import Timing, side_by_side
 from ..deploy.formats import convert_for_timing
 
 HEAD = ('channels', 'params (k)', 'MACs (M)', "MACs, papers' (M)", 'ms')
 REST = 'layers without parameters'
-# a network is run so often, or for so many seconds
-ROUNDS, SECONDS = 9, 2.
+WARMUP, ROUNDS = 1, 9
 
 
 @dataclass
@@ -91,22 +91,13 @@ def _measure_layers(networks: Sequence[nn.Module], size: int) -> Times:
         for name, layer in net.named_modules():
             if any(True for _ in layer.parameters(recurse=False)):
                 _time(layer, record.setdefault(name, []))
-    totals: list[list] = [[] for _ in networks]
     image = torch.zeros(1, image_channels(networks[0]), size, size)
-    end = time.perf_counter() + SECONDS * len(networks)
-    while len(totals[0]) < 2 or \
-            len(totals[0]) <= ROUNDS and time.perf_counter() < end:
-        for net, total in zip(networks, totals):
-            begin = time.perf_counter()
-            net(image)
-            total.append(time.perf_counter() - begin)
-
-    def median(seconds: list) -> float:
-        return 1e3 * float(np.median(seconds[1:]))  # the first warms up
-
-    return Times([{name: median(record) for name, record in side.items()
-                   if record} for side in taken],
-                 [median(total) for total in totals], len(totals[0]) - 1, 0)
+    totals = side_by_side({str(at): lambda net=net: net(image)
+                           for at, net in enumerate(networks)}, WARMUP, ROUNDS)
+    return Times([{name: 1e3 * Timing.of(record[WARMUP:]).median
+                   for name, record in side.items() if record}
+                  for side in taken],
+                 [1e3 * total.median for total in totals.values()], ROUNDS, 0)
 
 
 def _time(layer: nn.Module, record: list):
@@ -139,17 +130,16 @@ def comparison(before: nn.Module, after: nn.Module, size: int,
         for side, total in zip(sides, times.runtime):
             side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1),
                                            f'{total:.3f}']
-    lines = ['| layer |' + ''.join(f' {name} | after |' for name in HEAD),
-             '| --- |' + ' --- |' * 2 * len(HEAD)]
+    rows = []
     names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0],
                            *sides[1]])
     for name in names:
         if not any(name in side for side in sides):
             continue
         pairs = zip(*(side.get(name, ['-'] * len(HEAD)) for side in sides))
-        cells = [cell for pair in pairs for cell in pair]
-        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + f'\n\n{times.note()}\n'
+        rows.append([name, *(cell for pair in pairs for cell in pair)])
+    titles = ['layer', *(title for name in HEAD for title in (name, 'after'))]
+    return f'{markdown(titles, rows)}\n\n{times.note()}\n'
 
 
 def _rows(network: nn.Module, size: int, times: dict[str, float],

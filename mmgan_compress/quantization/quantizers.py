@@ -181,7 +181,7 @@ class NNIPTQ(_Scales):
         with quiet(logging.getLogger('nni'), logging.ERROR):
             quantizer = nni.PtqQuantizer(net, nni_settings(
                 net, layers, symmetric=False, outputs=self.outputs), None)
-        # what its compress() does, without an Evaluator to hand images out
+        # as its compress() does, without an Evaluator that gives images
         with torch.no_grad():
             for image in inputs:
                 net(image)
@@ -193,10 +193,9 @@ class NNIPTQ(_Scales):
 class INCStatic(_Scales):
     """Static quantization by neural-compressor (PT2E, for x86).
 
-    It quantizes convolutions with their inputs; transposed ones and what
-    comes out stay float. Its scales go to ONNX and to inductor, as those of
-    the others do. :meth:`convert` gives its own graph, for ``torch.compile``
-    or ``torch.onnx.export``.
+    It quantizes convolutions with their inputs; transposed ones and outputs
+    stay float. Its scales go to ONNX and to inductor, as those of the other
+    quantizers do.
 
     Args:
         skip (Sequence[str]): Layers that stay float.
@@ -205,21 +204,6 @@ class INCStatic(_Scales):
 
     def scales(self, net, layers, inputs):
         return pt2e_scales(self._converted(net, layers, inputs))
-
-    def convert(self, net: nn.Module,
-                inputs: Sequence[np.ndarray]) -> nn.Module:
-        """Return neural-compressor's own result.
-
-        Args:
-            net (nn.Module): Of ``load_student``; it stays as it is.
-            inputs (Sequence[ndarray]): (1, 3, H, W) in [-1, 1].
-
-        Returns:
-            GraphModule: For images of that size.
-        """
-        ready = prepare(net, inputs[0].shape[-1])
-        return self._converted(ready, layers_to_quantize(ready, self.skip),
-                               [torch.from_numpy(x) for x in inputs])
 
     @staticmethod
     def _converted(net: nn.Module, layers: Sequence[str],
@@ -252,7 +236,7 @@ def pt2e_scales(graph: nn.Module) -> dict[str, dict]:
     """
     found = {}
     for node in graph.graph.nodes:
-        # whatever reads two dequantized values is a quantized layer
+        # a node that reads two dequantized values is a quantized layer
         pairs = [arg.args for arg in node.args[:2] if 'dequantize_per'
                  in str(getattr(arg, 'target', ''))]
         if len(pairs) != 2:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..pruning.budget import LATENCY
 from ..core.files import atomic_write, write_text
 from ..core.search_space import name_of
+from ..core.tables import markdown
+from ..pruning.budget import LATENCY
 from .study import Found, Problem, front
 
 FRONT, TABLE, PICTURE = 'front.json', 'search.md', 'front.png'
@@ -82,8 +83,7 @@ def to_markdown(found: Sequence[Found], problem: Problem,
     heads = ['configuration', problem.metric, *map(title_of, kinds)]
     if measured:
         heads.append('measured')
-    lines = ['| ' + ' | '.join(heads) + ' |',
-             '|---' + '|---:' * (len(heads) - 1) + '|']
+    rows = []
     for row in [*kept, *marked]:
         name = name_of(row.configuration).replace('_', r'\_')
         notes = [text for text in (
@@ -94,9 +94,9 @@ def to_markdown(found: Sequence[Found], problem: Problem,
         if measured:
             at = measured.get(row.configuration)
             cells.append('' if at is None else f'{at:.4g} ms')
-        lines.append('| ' + ' | '.join(cells) + ' |')
+        rows.append(cells)
     notes = ''.join(f'- {note}\n' for note in facts['notes'])
-    return '\n'.join(lines) + f'\n\n{notes}'
+    return markdown(heads, rows) + f'\n\n{notes}'
 
 
 def _draw(path: Path, found: Sequence[Found], problem: Problem):

@@ -196,6 +196,7 @@ def measure(students: dict[str, Path], results: dict[str, dict],
 def table(results: dict, args: argparse.Namespace,
           versions: dict[str, str]) -> str:
     """Return the results as Markdown."""
+    from mmgan_compress.core.tables import markdown
     titles = ['pruner', 'params (k)', 'MACs (M)',
               *(f'{runtime} (ms)' for runtime in RUNTIMES),
               f'{METRIC} before fine-tuning', 'after', 'PSNR after (dB)']
@@ -211,11 +212,9 @@ def table(results: dict, args: argparse.Namespace,
             cells.append(f'{metrics["emoji/" + METRIC]:.4g}'
                          if metrics else '-')
         rows.append([*cells, f'{result["after"]["emoji/PSNR"]:.2f}'])
-    lines = ['| ' + ' | '.join(row) + ' |' for row in (
-        titles, ['---', *['---:'] * (len(titles) - 1)], *rows)]
     steps = f'{args.steps} steps' if args.steps else "the demo's schedule"
     names = ', '.join(f'{key} {value}' for key, value in versions.items())
-    return '\n'.join(lines) + (
+    return markdown(titles, rows) + (
         f'\n\nBudget {args.budget}; fine-tuned for {steps}, seed '
         f'{args.seed}. Times: one 64x64 image, {args.threads} threads, all '
         'networks in turns in one run, medians; in brackets, of the '

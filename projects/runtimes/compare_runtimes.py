@@ -108,13 +108,9 @@ def compare(student: Path, target, folder: Path,
     from mmgan_compress.deploy.export import (CALIBRATION_IMAGES,
                                               export_student)
     from mmgan_compress.deploy.verify import MAX_IMAGES, ParityError
-    from mmgan_compress.models.student import student_info
-    # in place of the config's own: models of 8 bits are scored, too, on
-    # images of that size
-    size = args.size or student_info(student)['image_size']
     try:
         report = export_student(
-            student, folder, target, size,
+            student, folder, target, args.size,
             images=images_of(student, 'test_dataloader', MAX_IMAGES, args),
             calibration=images_of(student, 'train_dataloader',
                                   CALIBRATION_IMAGES, args)
@@ -179,35 +175,33 @@ def score(student: Path, models: dict[str, str],
 def tables(rows: dict, students: list[str],
            args: argparse.Namespace) -> str:
     """Return the tables as Markdown."""
-    lines = [f'Worst of all inputs against torch in float64: max-abs in '
-             f'[-1, 1], and PSNR. Random, flat and test images of '
-             f'{Path(args.recipe).name}{" --demo" if args.demo else ""}, 8 '
-             'bits calibrated on its training images. Of TensorRT it is the '
-             'ONNX, in ONNX Runtime.', '',
-             f'| config | side | {" | ".join(students)} |',
-             f'| --- | ---: | {" | ".join("---:" for _ in students)} |']
+    from mmgan_compress.core.tables import markdown
     notes: dict[str, str] = {}
+    compared, scored = [], []
     for config, row in rows.items():
-        cells = [shown(row[name], notes) for name in students]
         sides = {str(row[name]['size']) for name in students
                  if 'size' in row[name]}
-        lines.append(f'| {config} | {", ".join(sorted(sides))} | '
-                     f'{" | ".join(cells)} |')
-    lines += ['', *(f'[{mark}] {text}' for text, mark in notes.items())]
-    scored = {config: row for config, row in rows.items()
-              if any('test' in cell for cell in row.values())}
-    if scored:
-        lines += ['', 'On the test split, single precision -> 8 bits:', '',
-                  '| config | student | figures |', '| --- | --- | --- |']
-    for config, row in scored.items():
+        compared.append([config, ', '.join(sorted(sides)),
+                         *(shown(row[name], notes) for name in students)])
         for name in students:
             test = row[name].get('test')
             if test:
-                text = ', '.join(f'{key} {value:.4g} -> '
-                                 f'{test["int8"][key]:.4g}'
-                                 for key, value in test['fp32'].items())
-                lines.append(f'| {config} | {name} | {text} |')
-    return '\n'.join(lines) + '\n'
+                scored.append([config, name, ', '.join(
+                    f'{key} {value:.4g} -> {test["int8"][key]:.4g}'
+                    for key, value in test['fp32'].items())])
+    recipe = f'{Path(args.recipe).name}{" --demo" if args.demo else ""}'
+    text = (f'Worst of all inputs against torch in float64: max-abs in '
+            f'[-1, 1], and PSNR. Random, flat and test images of {recipe}, 8 '
+            'bits calibrated on its training images. Of TensorRT it is the '
+            'ONNX, in ONNX Runtime.\n\n'
+            + markdown(['config', 'side', *students], compared) + '\n\n'
+            + ''.join(f'[{mark}] {reason}\n'
+                      for reason, mark in notes.items()))
+    if scored:
+        text += ('\nOn the test split, single precision -> 8 bits:\n\n'
+                 + markdown(['config', 'student', 'figures'], scored, 3)
+                 + '\n')
+    return text
 
 
 def shown(cell: dict, notes: dict[str, str]) -> str:

@@ -284,6 +284,24 @@ def test_eager_student(student):
     assert np.allclose(model.run(x.numpy()), expected(models['unet'], x))
 
 
+def test_sizes_are_said(student, tmp_path, monkeypatch):
+    """The training size wins; another one is said, both of them."""
+    args = ['export', student[0] / 'unet.pth', '--images',
+            student[0] / 'photos', '--deploy-cfg',
+            config_of('torchscript', 'static-256x256')]
+    done = run_tool(*args, '--out', tmp_path / 'a')
+    assert done.stdout.splitlines()[-2:] == [
+        'exported for 64x64, the size of the training images; the deploy '
+        'config asks for 256x256: --size 256',
+        f'{tmp_path}/a/end2end.pt equals torch within 0.0001 in torchscript '
+        f'{torch.__version__} CPU, 64x64']
+    done = run_tool(*args, '--out', tmp_path / 'b', '--size', 128)
+    assert done.stdout.splitlines()[-2] == (
+        'exported for 128x128 images; the training images were 64x64')
+    assert json.loads((tmp_path / 'b/detail.json').read_text())[
+        'onnx_config']['input_shape'] == [128, 128]
+
+
 def test_tool_refuses(student, tmp_path, monkeypatch):
     args = ['export', student[0] / 'unet.pth', '--out', tmp_path / 'out',
             '--deploy-cfg', config_of('openvino', 'static-256x256')]

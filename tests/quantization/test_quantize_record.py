@@ -68,7 +68,8 @@ def test_test_images_of_another_size_are_refused():
     args, info = Namespace(size=None, test='r.py'), dict(image_size=64)
     check(args, cfg, Target(), info)
     check(args, cfg, Target(dynamic=True, size=None), dict(image_size=96))
+    # the training size wins over that of a deploy config
+    check(args, cfg, Target(size=256), info)
+    args.size = 256
     with pytest.raises(ValueError, match='takes 256x256 .* say --size 64'):
         check(args, cfg, Target(size=256), info)
-    args.size = 64
-    check(args, cfg, Target(size=256), info)

@@ -98,7 +98,10 @@ def test_neural_compressor(student, images, tmp_path):
     pytest.importorskip('neural_compressor')
     _, net, fp32 = student
     quantizer = build_quantizer(dict(type='INCStatic'))
-    plan, graph = quantizer.plan(net, images), quantizer.convert(net, images)
+    plan, ready = quantizer.plan(net, images), prepare(net, SIZE)
+    graph = quantizer._converted(
+        ready, layers_to_quantize(ready), [torch.from_numpy(x)
+                                           for x in images])
     ours, theirs = tmp_path / 'ours.onnx', tmp_path / 'theirs.onnx'
     # all 8 bits, as theirs
     write_int8(net, ours, images, dict(plan.settings, processor='vnni'))
