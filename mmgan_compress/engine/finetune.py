@@ -24,7 +24,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..core.files import write_text
-from ..core.logging import quiet
+from ..core.logging import quiet, silence_meaningless
 from ..core.messages import message_of
 from ..demo import domains_of, rename_domains
 from ..models.frozen_teacher import FrozenTeacher
@@ -221,8 +221,7 @@ def _check(cfg: Config):
         with DefaultScope.overwrite_default_scope('mmagic'), \
                 torch.device('meta'), warnings.catch_warnings(), \
                 quiet(MMLogger.get_current_instance(), logging.ERROR):
-            # mmcv's opinion of every ResNet generator of mmagic
-            warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+            silence_meaningless()
             build_optim_wrapper(MODELS.build(model),
                                 copy.deepcopy(cfg.optim_wrapper))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..core.channels import image_channels, output_channels
 from ..core.image_modes import check_image_channels
+from ..core.logging import silence_meaningless
 from ..core.messages import message_of
 from .quantization import KEY
 from .slim import slim_network
@@ -69,8 +70,7 @@ def build_generator(config: dict, device: str = 'cpu') -> nn.Module:
     # mmagic's generators look up their layers in the current scope
     with MODELS.switch_scope_and_registry('mmgan_compress') as registry, \
             torch.device(device), warnings.catch_warnings():
-        # mmcv's opinion of every ResNet generator of mmagic
-        warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+        silence_meaningless()
         return registry.build(config)
 
 
