@@ -82,6 +82,7 @@ class MaskExtraction:
     gives zero for whoever reads it: behind ReLU and tanh, not behind a
     sigmoid, nor behind a norm without scales that has a running mean.
     """
+    takes_budget = 'none'
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:
         """Make a narrower generator with the weights of this one.
