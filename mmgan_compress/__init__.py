@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers
     from .deploy.export import export_student as export
     from .inference.translator import Translator, translate
-    from .models.student import (load_student, read_test_config,
+    from .models.student import (Student, load_student, read_test_config,
                                  save_student, student_info)
     from .pruning.torch_pruner import prune
     from .quantization.workflow import quantize_student as quantize
 
 __version__ = '0.1.0'
 __all__ = [
-    'Translator', 'export', 'load_student', 'prune', 'quantize',
+    'Student', 'Translator', 'export', 'load_student', 'prune', 'quantize',
     'read_test_config', 'save_student', 'student_info', 'translate'
 ]
 _PLACES = {
+    'Student': 'models.student:Student',
     'Translator': 'inference.translator:Translator',
     'export': 'deploy.export:export_student',
     'load_student': 'models.student:load_student',

@@ -110,7 +110,7 @@ def find_pruner(name: str, budget: bool) -> type:
     """Return a pruner by its name, if it can be used so.
 
     A pruner says by its class attribute ``takes_budget`` whether a budget is
-    ``'needed'``, ``'optional'``, or ``'none'`` is taken (the default).
+    ``'needed'``, ``'optional'`` (the default), or ``'none'`` is taken.
 
     Args:
         name (str): In the registry.
@@ -124,7 +124,7 @@ def find_pruner(name: str, budget: bool) -> type:
     if kind is None:
         raise ValueError(f'no pruner {name!r}; registered are '
                          f'{sorted(PRUNERS.module_dict)}')
-    use = getattr(kind, 'takes_budget', 'none')
+    use = getattr(kind, 'takes_budget', 'optional')
     if budget and use == 'none':
         raise ValueError(f'{name} takes no budget: the network itself tells '
                          'what goes. Leave the budget out')

@@ -1,4 +1,4 @@
-"""Convert a checkpoint of an original repository for one of our networks.
+"""Convert a checkpoint of an original repository, or of mmagic.
 
     mmgan-compress convert latest_net_G.pth generator.pth \\
         --config configs/omgd_cyclegan.py --network distiller.teacher.generator
@@ -6,6 +6,12 @@
 The result is used with init_cfg=dict(type='Pretrained',
 checkpoint='generator.pth'). Known: pytorch-CycleGAN-and-pix2pix, GAN
 Compression, OMGD, CRD.
+
+    mmgan-compress convert iter_270000.pth teachers/cyclegan.pth --bgr
+
+turns all networks of mmagic's CycleGAN or Pix2Pix, which are for BGR images,
+to RGB. The result goes into a recipe as distiller.teacher_checkpoints, see
+configs/mmagic.
 """
 import argparse
 
@@ -16,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument('source', help='original state dict')
     parser.add_argument('target', help='file to write')
-    parser.add_argument('--config', required=True, help='project config')
+    parser.add_argument('--config', help='project config')
+    parser.add_argument('--bgr', action='store_true',
+                        help='a checkpoint of mmagic: reverse the order of '
+                        'its channels; needs no --config')
     parser.add_argument(
         '--network',
         default='generator',
@@ -33,7 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(args: argparse.Namespace):
     """Convert the checkpoint."""
-    from ..models.original import convert_original
+    from ..core.files import refuse_taken, write_tensors
+    from ..models.original import convert_original, to_rgb
+    if args.bgr == bool(args.config):
+        raise ValueError('give either --config, for a checkpoint of an '
+                         'original repository, or --bgr, for one of mmagic')
+    if args.bgr:
+        refuse_taken([args.target], [args.source], args.overwrite)
+        tensors = to_rgb(args.source)
+        write_tensors(args.target, dict(state_dict=tensors))
+        print(f'{args.target}: {len(tensors)} tensors, for RGB images')
+        return
     network = convert_original(args.source, args.target, args.config,
                                args.network, args.part, args.overwrite)
     print(f'{args.target}: {type(network).__name__}, '

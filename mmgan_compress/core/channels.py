@@ -19,6 +19,7 @@ from typing import Optional
 
 import torch
 import torch.nn as nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
@@ -73,6 +74,14 @@ def output_channels(module: nn.Module, side: int) -> int:
                                       device='meta')).shape[1]
     except (RuntimeError, ValueError):
         return channels
+
+
+def filters_of(layer: nn.Module) -> Tensor:
+    """Return the weight of a convolution or linear layer, (outputs, inputs,
+    ...), without a graph."""
+    weight = layer.weight.detach()
+    return weight.transpose(0, 1) if getattr(layer, 'transposed', False) \
+        else weight
 
 
 def changed(channels: Mapping[str, Sequence[int]],

@@ -10,7 +10,8 @@ from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
 from .original import load_original
 from .perceptual import VGG16Features
 from .slim import slim_network
-from .student import load_student, read_test_config, save_student, student_info
+from .student import (Student, load_student, read_test_config, save_student,
+                      student_info)
 from .supernet import SuperNet
 from .teachers import CycleGANTeacher
 from .unets import DeepUnetGenerator
@@ -19,7 +20,7 @@ __all__ = [
     'CallableTeacher', 'CartoonGenerator', 'CycleGANTeacher',
     'DeepSeparableResnetGenerator', 'DeepUnetGenerator', 'DistillationModel',
     'FrozenTeacher', 'GatedPatchDiscriminator', 'MultiHeadPatchDiscriminator',
-    'OnnxTeacher', 'SeparableResnetGenerator', 'StoredTeacher', 'SuperNet',
-    'VGG16Features', 'load_original', 'load_student', 'read_test_config',
-    'save_student', 'slim_network', 'student_info'
+    'OnnxTeacher', 'SeparableResnetGenerator', 'StoredTeacher', 'Student',
+    'SuperNet', 'VGG16Features', 'load_original', 'load_student',
+    'read_test_config', 'save_student', 'slim_network', 'student_info'
 ]

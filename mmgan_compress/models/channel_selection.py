@@ -20,7 +20,7 @@ import torch.nn as nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ..core.channels import ChannelMap, channel_map
+from ..core.channels import ChannelMap, channel_map, filters_of
 from ..core.sliced_forward import Kept, kept_widths
 from .topology import is_unet, resnet_chain, unet_convs
 
@@ -36,12 +36,11 @@ def leading(layer: nn.Module, inputs: list[int], count: int) -> list[int]:
 def strongest(layer: nn.Module, inputs: list[int], count: int) -> list[int]:
     """Keep the outputs whose weights on the kept inputs have the largest L1
     norm, in falling order (GAN Compression's weight transfer)."""
-    weight = layer.weight.detach().transpose(0, 1) \
-        if layer.transposed else layer.weight.detach()
-    return weight[:, inputs].abs().sum((1, 2, 3)).topk(count).indices.tolist()
+    norms = filters_of(layer)[:, inputs].abs().sum((1, 2, 3))
+    return norms.topk(count).indices.tolist()
 
 
-def filters_of(net: nn.Module) -> dict[str, int]:
+def writers_of(net: nn.Module) -> dict[str, int]:
     """Return by name how many filters each writer has, as they run.
 
     Args:
@@ -61,14 +60,14 @@ def filters_for(net: nn.Module, configuration: Sequence[int]) -> list[int]:
     """Return how many filters each writer keeps in a configuration.
 
     Args:
-        net (nn.Module): As for :func:`filters_of`, of one width.
+        net (nn.Module): As for :func:`writers_of`, of one width.
         configuration (Sequence[int]): As described at the top.
 
     Raises:
         TypeError: If the network has other parts.
         ValueError: If the numbers are too many, too few or too large.
     """
-    wide = list(filters_of(net).values())
+    wide = list(writers_of(net).values())
     base = wide[0]
     if any(width % base for width in wide):
         raise ValueError(f'{type(net).__name__} has layers of {wide} filters: '
@@ -87,7 +86,7 @@ def kept_channels(net: nn.Module, filters: Sequence[int],
     """Return what each layer keeps if writers keep so many filters.
 
     Args:
-        net (nn.Module): As for :func:`filters_of`.
+        net (nn.Module): As for :func:`writers_of`.
         filters (Sequence[int]): Of each writer.
         choose (Callable): Which: :func:`leading` or :func:`strongest`.
 
@@ -102,7 +101,7 @@ def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
     """Return the channel map of a network whose writers have other widths.
 
     Args:
-        net (nn.Module): As for :func:`filters_of`.
+        net (nn.Module): As for :func:`writers_of`.
         filters (Sequence[int]): Of each writer. Of a ResNet of nine blocks
             these are GCC's 23 numbers: three convolutions, inner and outer
             width of each block, two transposed convolutions.
@@ -114,7 +113,7 @@ def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
         ValueError: If these are too many or too few numbers, if one is
             below 1, or if they differ along the trunk of a ResNet.
     """
-    names = list(filters_of(net))
+    names = list(writers_of(net))
     if len(filters) != len(names):
         raise ValueError(f'{len(filters)} widths for {len(names)} layers of '
                          f'{type(net).__name__}: {names}')

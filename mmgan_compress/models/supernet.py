@@ -13,8 +13,8 @@ from ..core.search_space import (Configuration, ConfigurationSpace,
                                  read_configuration)
 from ..registry import MODELS
 from .slim import slim_network
-from .channel_selection import (filters_for, filters_of, kept_channels,
-                                strongest)
+from .channel_selection import (filters_for, kept_channels, strongest,
+                                writers_of)
 
 
 @MODELS.register_module()
@@ -121,7 +121,7 @@ def transfer_weights(wide: nn.Module, narrow: nn.Module):
         ValueError: If their layers differ, or ``narrow`` is wider.
     """
     target = getattr(narrow, 'network', narrow)
-    have, want = filters_of(wide), filters_of(target)
+    have, want = writers_of(wide), writers_of(target)
     if have.keys() != want.keys() or channel_map(wide).keys() != channel_map(
             target).keys():
         raise ValueError(

@@ -106,32 +106,6 @@ def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
     return narrow(arch, kept)
 
 
-def norm_plan(generator: nn.Module, config: dict, rule: str,
-              floor: int) -> Plan:
-    """Plan by the L1 norms of the filters of a ResNet generator."""
-    check_layers(generator)
-    chain = resnet_chain(generator)
-    scores = share_norms(filter_norms(generator), list(chain.values()), rule)
-    bounds = torch.stack([torch.stack(score.aminmax()) for score in scores])
-    return Plan(
-        scores, (float(bounds.min()), float(bounds.max())),
-        lambda threshold: count_above(scores, threshold, floor),
-        lambda widths: narrow(config, widths))
-
-
-def scale_plan(generator: nn.Module, config: dict) -> Plan:
-    """Plan by the norm weights of a U-Net."""
-    check_layers(generator)
-    scores = norm_scales(generator)
-    channels, convs = channel_map(generator), unet_convs(generator)
-    ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]
-    return Plan(
-        scores, scale_interval(scores),
-        lambda threshold: unet_filters(scores, threshold, *ends),
-        lambda filters: narrow_unet(config, filters),
-        lambda filters: tuple(surviving_levels(filters)))
-
-
 def search(plan: Plan, budget: Budget, generator: nn.Module,
            title: str) -> Compressed:
     """Find the threshold that meets a budget and build what it gives.
@@ -168,37 +142,22 @@ def search(plan: Plan, budget: Budget, generator: nn.Module,
         history=[list(trial) for trial in tried.items()]))
 
 
-@PRUNERS.register_module()
-class NormWidths:
-    """Narrow a ResNet generator: filters with a large L1 norm count.
-
-    Depthwise convolutions follow their input, the layer that makes the
-    image stays, and the second down-sampling shares one mask with the
-    outputs of all residual blocks.
+class WidthPruner:
+    """Base of GCC's pruners; one overrides :meth:`plan`.
 
     Args:
         budget (dict): Such as ``dict(macs_paper=2.4e9, size=256)``, see
             :class:`~mmgan_compress.pruning.budget.Budget`.
-        rule (str): The shared mask comes from the ``'mean'`` norm of its
-            layers (GCC's CycleGAN) or is the ``'union'`` of their masks
-            (its Pix2Pix).
-        floor (int): Filters that every layer keeps, at least 1. GCC's own
-            search ends where the first layer would lose its last; here it
-            goes on, and a small budget can leave layers at the floor.
     """
-
     draws_weights = True
     takes_budget = 'needed'
 
-    def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
-        if floor < 1:
-            raise ValueError(f'floor is {floor}, expected 1 or more: no '
-                             'layer can do without filters')
-        if rule not in TRUNK_RULES:
-            raise ValueError(f'rule is {rule!r}, expected one of '
-                             f'{", ".join(TRUNK_RULES)}')
+    def __init__(self, budget: dict):
         self.budget = Budget.of(budget)
-        self.rule, self.floor = rule, floor
+
+    def plan(self, generator: nn.Module, config: dict) -> Plan:
+        """Return what thresholds make of a generator."""
+        raise NotImplementedError
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:
         """Make a narrower generator with new weights.
@@ -214,15 +173,57 @@ class NormWidths:
             ``[threshold, cost]`` for each network tried.
 
         Raises:
-            TypeError: If it is no ResNet generator, or quantized.
+            TypeError: If it is another kind of generator, or quantized.
             ValueError: If no network meets the budget; names the nearest.
         """
-        plan = norm_plan(generator, config, self.rule, self.floor)
-        return search(plan, self.budget, generator, type(self).__name__)
+        check_layers(generator)
+        return search(self.plan(generator, config), self.budget, generator,
+                      type(self).__name__)
 
 
 @PRUNERS.register_module()
-class ScaleWidths:
+class NormWidths(WidthPruner):
+    """Narrow a ResNet generator: filters with a large L1 norm count.
+
+    Depthwise convolutions follow their input, the layer that makes the
+    image stays, and the second down-sampling shares one mask with the
+    outputs of all residual blocks.
+
+    Args:
+        budget (dict): As for :class:`WidthPruner`.
+        rule (str): The shared mask comes from the ``'mean'`` norm of its
+            layers (GCC's CycleGAN) or is the ``'union'`` of their masks
+            (its Pix2Pix).
+        floor (int): Filters that every layer keeps, at least 1. GCC's own
+            search ends where the first layer would lose its last; here it
+            goes on, and a small budget can leave layers at the floor.
+    """
+
+    def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
+        super().__init__(budget)
+        if floor < 1:
+            raise ValueError(f'floor is {floor}, expected 1 or more: no '
+                             'layer can do without filters')
+        if rule not in TRUNK_RULES:
+            raise ValueError(f'rule is {rule!r}, expected one of '
+                             f'{", ".join(TRUNK_RULES)}')
+        self.rule, self.floor = rule, floor
+
+    def plan(self, generator: nn.Module, config: dict) -> Plan:
+        """Plan by the L1 norms of the filters."""
+        chain = resnet_chain(generator)
+        scores = share_norms(filter_norms(generator), list(chain.values()),
+                             self.rule)
+        bounds = torch.stack([torch.stack(score.aminmax())
+                              for score in scores])
+        return Plan(
+            scores, (float(bounds.min()), float(bounds.max())),
+            lambda threshold: count_above(scores, threshold, self.floor),
+            lambda widths: narrow(config, widths))
+
+
+@PRUNERS.register_module()
+class ScaleWidths(WidthPruner):
     """Narrow a U-Net: channels with a large norm weight count.
 
     The weight itself counts, not its absolute value. The outermost level
@@ -230,25 +231,22 @@ class ScaleWidths:
     norm. A level that loses all channels on either side is left out: the
     result is a U-Net of fewer levels, at least five.
 
+    The generator is mmagic's ``UnetGenerator`` with norms that have weights.
+
     Args:
-        budget (dict): As for :class:`NormWidths`.
+        budget (dict): As for :class:`WidthPruner`.
     """
 
-    draws_weights = True
-    takes_budget = 'needed'
-
-    def __init__(self, budget: dict):
-        self.budget = Budget.of(budget)
-
-    def compress(self, generator: nn.Module, config: dict) -> Compressed:
-        """Make a narrower U-Net with new weights.
-
-        Arguments, result and errors are those of
-        :meth:`NormWidths.compress`, for mmagic's ``UnetGenerator`` with
-        norms that have weights.
-        """
-        plan = scale_plan(generator, config)
-        return search(plan, self.budget, generator, type(self).__name__)
+    def plan(self, generator: nn.Module, config: dict) -> Plan:
+        """Plan by the norm weights."""
+        scores = norm_scales(generator)
+        channels, convs = channel_map(generator), unet_convs(generator)
+        ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]
+        return Plan(
+            scores, scale_interval(scores),
+            lambda threshold: unet_filters(scores, threshold, *ends),
+            lambda filters: narrow_unet(config, filters),
+            lambda filters: tuple(surviving_levels(filters)))
 
 
 @PRUNERS.register_module()
@@ -256,15 +254,13 @@ class GCCWidths(NormWidths):
     """:class:`ScaleWidths` for a U-Net, :class:`NormWidths` for others.
 
     Args:
-        budget (dict): As for :class:`NormWidths`.
+        budget (dict): As for :class:`WidthPruner`.
         rule (str): As for :class:`NormWidths`. A U-Net has no use for it,
             nor for the next.
         floor (int): As for :class:`NormWidths`.
     """
 
-    def compress(self, generator: nn.Module, config: dict) -> Compressed:
-        """See :meth:`NormWidths.compress`."""
-        if not is_unet(generator):
-            return super().compress(generator, config)
-        return search(scale_plan(generator, config), self.budget, generator,
-                      type(self).__name__)
+    def plan(self, generator: nn.Module, config: dict) -> Plan:
+        """See :class:`ScaleWidths` and :class:`NormWidths`."""
+        return ScaleWidths.plan(self, generator, config) \
+            if is_unet(generator) else super().plan(generator, config)

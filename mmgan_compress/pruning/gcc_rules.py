@@ -9,6 +9,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..core.channels import filters_of
 from ..core.layers import find_layer
 from ..models.topology import resnet_chain, unet_convs
 
@@ -31,12 +32,8 @@ def filter_norms(net: nn.Module) -> list[Tensor]:
         list[Tensor]: (filters,) of each layer of
         :func:`~mmgan_compress.models.topology.resnet_chain`.
     """
-    norms = []
-    for name in resnet_chain(net):
-        layer = find_layer(net, name)
-        weight = layer.weight.detach().abs()
-        norms.append(weight.sum((0, 2, 3) if layer.transposed else (1, 2, 3)))
-    return norms
+    return [filters_of(find_layer(net, name)).abs().sum((1, 2, 3))
+            for name in resnet_chain(net)]
 
 
 def share_norms(norms: Sequence[Tensor], chain: Sequence[int],

@@ -3,6 +3,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Optional
 
 import numpy as np
@@ -130,16 +131,13 @@ def comparison(before: nn.Module, after: nn.Module, size: int,
         for side, total in zip(sides, times.runtime):
             side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1),
                                            f'{total:.3f}']
-    rows = []
+    header = ['layer', *(cell for name in HEAD for cell in (name, 'after'))]
     names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0],
                            *sides[1]])
-    for name in names:
-        if not any(name in side for side in sides):
-            continue
-        pairs = zip(*(side.get(name, ['-'] * len(HEAD)) for side in sides))
-        rows.append([name, *(cell for pair in pairs for cell in pair)])
-    titles = ['layer', *(title for name in HEAD for title in (name, 'after'))]
-    return f'{markdown(titles, rows)}\n\n{times.note()}\n'
+    missing = ['-'] * len(HEAD)
+    rows = [[name, *chain(*zip(*(side.get(name, missing) for side in sides)))]
+            for name in names if any(name in side for side in sides)]
+    return f'{markdown(header, rows, len(header))}\n\n{times.note()}\n'
 
 
 def _rows(network: nn.Module, size: int, times: dict[str, float],

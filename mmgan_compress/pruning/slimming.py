@@ -51,6 +51,7 @@ class SlimExtraction:
             Slimming's code does; its result differs from the generator.
     """
 
+    takes_budget = 'none'
     takes_quantized = True  # GS-8: the float weights of such a file
 
     def __init__(self, published: bool = False):

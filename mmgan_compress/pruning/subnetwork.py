@@ -41,6 +41,7 @@ class SubNet:
     Args:
         configuration (str | Sequence[int]): ``'16-16-32'`` or numbers.
     """
+    takes_budget = 'none'
 
     def __init__(self, configuration: Union[str, Sequence[int]]):
         self.configuration = read_configuration(configuration)

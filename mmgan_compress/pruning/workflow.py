@@ -181,7 +181,8 @@ def _check_pair(source: Student, domain: str, pruner: type) -> None:
         raise ValueError(
             f'the student was trained in 8 bits ({", ".join(made_by)}): prune '
             'the network in floating point and quantize the result')
-    if domain in source.untrained and not getattr(pruner, 'draws_weights', False):
+    if domain in source.untrained and \
+            not getattr(pruner, 'draws_weights', False):
         raise ValueError(
             f'the generator of {domain!r} has random weights, which do not '
             'tell what can go: give a student file, or its config '

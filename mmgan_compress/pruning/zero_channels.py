@@ -3,9 +3,8 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
-from torch import Tensor
 
-from ..core.channels import image_channels
+from ..core.channels import filters_of, image_channels
 from ..core.layers import find_layer
 from ..core.sliced_forward import slice_channels
 from ..models.slim import slim_config
@@ -64,18 +63,13 @@ def _dead(network: nn.Module, group: ChannelGroup,
             alive[roots] = True  # a norm that zeroes nothing by itself
         for tensor in (layer.weight, layer.bias):
             if tensor is not None:
-                live = _live(tensor, layer, member.part)
+                if tensor.dim() > 1 and member.part == 'makes':
+                    tensor = filters_of(layer)
+                live = tensor.flatten(1).any(1) if tensor.dim() > 1 \
+                    else tensor != 0
                 alive[roots] |= live[list(member.channels)].cpu()
     dead = (~alive).nonzero().flatten().tolist() if members else []
     return dead[1:] if len(dead) == group.width else dead
-
-
-def _live(tensor: Tensor, layer: nn.Module, part: str) -> Tensor:
-    """Tell which outputs of a layer have a value other than 0, (C,)."""
-    if tensor.dim() > 1 and part == 'makes' and \
-            getattr(layer, 'transposed', False):
-        tensor = tensor.transpose(0, 1)
-    return tensor.flatten(1).any(1) if tensor.dim() > 1 else tensor != 0
 
 
 @PRUNERS.register_module()
@@ -88,6 +82,7 @@ class MaskExtraction:
     gives zero for whoever reads it: behind ReLU and tanh, not behind a
     sigmoid, nor behind a norm without scales that has a running mean.
     """
+    takes_budget = 'none'
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:
         """Make a narrower generator with the weights of this one.

@@ -6,6 +6,7 @@ from mmengine.registry import DefaultScope
 from recipes import load, recipes_of
 from toy import build_model
 
+from mmgan_compress.cli import main
 from mmgan_compress.models.original import to_rgb
 from mmgan_compress.registry import MODELS
 
@@ -149,3 +150,14 @@ def test_converted_original(name, domain, tmp_path):
     teacher = own.network(next(iter(own.latest_networks())), domain)
     for key, value in held.items():
         assert torch.equal(teacher.state_dict()[key], value)
+
+
+def test_the_command_turns_a_checkpoint(tmp_path, capsys):
+    source, out = tmp_path / 'iter_9.pth', tmp_path / 'teacher.pth'
+    checkpoint('CycleGAN', ['horse', 'zebra'], source)
+    assert not main(['convert', str(source), str(out), '--bgr'])
+    found = torch.load(out, weights_only=True)['state_dict']
+    for key, value in to_rgb(source).items():
+        assert torch.equal(found[key], value)
+    assert main(['convert', str(source), str(out)]) == 1
+    assert 'error: give either --config' in capsys.readouterr().err
