@@ -25,3 +25,12 @@ custom_hooks = [
                      reference=dict(**reference, side='B'))
             ]))
 ]
+
+# of one direction: the other has no metric there
+demo = {
+    'custom_hooks': [
+        dict(
+            type='mmgan_compress.TeacherSelectionHook',
+            metrics={'emoji': ['emoji/FD-VGG16']})
+    ]
+}
