@@ -9,9 +9,13 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.CRDPix2Pix',
         teachers=dict(wide=dict(**_base_.generator, base_channels=64)),
+        teacher_checkpoints=[],
         discriminator=_base_.patch,
         losses=_base_.crd_losses,
         gan_type='hinge',
         pixel_loss_weight=100.,
         teacher_interval=1,  # n_dis
         schedule=dict(epochs=200, constant=100, block=5)))
+
+# 64 patches, as in an image of 256 pixels
+demo = {'model.distiller.losses.0.patch_size': 8}

@@ -24,3 +24,13 @@ model = dict(
 optim_wrapper = _base_.slimming
 default_hooks = dict(rate=_base_.cosine, slimming=_base_.soft_threshold)
 train_dataloader = dict(batch_size=8, drop_last=True)
+
+demo = {
+    **_base_.demo_slimming,
+    'model.generator': dict(_base_.demo_teacher, **_base_.affine),
+    'model.distiller.teacher_checkpoints?':
+    ['{data}/teacher_edges2emoji_wide.pth'],
+    # the teacher's has two heads; the student's starts anew
+    'model.distiller.discriminator?': None,
+    'train_dataloader.batch_size': 1  # 4 would take ten minutes
+}

@@ -32,6 +32,7 @@ model = dict(
     distiller=dict(
         type='mmgan_compress.GCCCycleGAN',
         teacher=_base_.teacher,
+        teacher_checkpoints=[],
         buffer_size=50,  # models/CycleGAN.py:342; its --pool_size is unused
         # published: batch norm here, instance norm in the teacher's
         student_discriminator=dict(
@@ -46,3 +47,5 @@ optim_wrapper = dict(**_base_.teaching, **_base_.gated)
 default_hooks = dict(
     rate=dict(
         constant=['teachers', 'discriminators'], steps=dict(gates=0.1)))
+
+demo = {'model.generator': _base_.demo_student}

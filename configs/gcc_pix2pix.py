@@ -13,6 +13,7 @@ unet = dict(
     in_channels=3,
     out_channels=3,
     norm_cfg=dict(type='BN'),
+    num_down=8,
     use_dropout=True)
 model = dict(
     generator=dict(_delete_=True, **unet, base_channels=25),
@@ -20,6 +21,8 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.GCCPix2Pix',
         teachers=dict(wide=dict(**unet, base_channels=64)),
+        teacher_checkpoints=[],
+        teacher_interval=1,
         discriminator=_base_.patch,
         student_discriminator=dict(
             type='mmgan_compress.GatedPatchDiscriminator',
@@ -40,3 +43,11 @@ default_hooks = dict(
 # no crop, no flip
 train_dataloader = dict(
     batch_size=1, dataset=dict(load_size=256, flip=False))
+
+# compared layer by layer with a ResNet, as one
+demo = {
+    'model.generator': _base_.demo_student,
+    # at full weight it has matched features, but not yet made images, when
+    # the demo ends: worse than without a teacher
+    'model.distiller.losses.0.weight': 0.1
+}

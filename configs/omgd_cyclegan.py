@@ -18,6 +18,7 @@ model = dict(
     distiller=dict(
         type='mmgan_compress.OMGDCycleGAN',
         teacher=_base_.teacher,
+        teacher_checkpoints=[],  # it learns beside the student
         losses=[*_base_.omgd_losses, channel_loss],
         # 20 blocks of 10 teacher and n_dis 4 x 10 student epochs
         schedule=dict(epochs=200, constant=100, block=10, student_epochs=40)))
@@ -30,3 +31,5 @@ custom_hooks = [
         type='mmgan_compress.TeacherSelectionHook',
         metrics={domain_b: [_base_.metric]})
 ]
+
+demo = {'model.distiller.schedule': _base_.demo_rounds}

@@ -25,6 +25,7 @@ model = dict(
                 type='mmgan_compress.DeepUnetGenerator',
                 **_base_.unet,
                 base_channels=deep_width)),
+        teacher_checkpoints=[],  # they learn beside the student
         discriminator=dict(
             type='mmgan_compress.MultiHeadPatchDiscriminator',
             in_channels=6,

@@ -22,7 +22,7 @@ ALLOWED = {
     'integrations': {'core', 'models', 'pruning', 'quantization', 'engine'},
     'search': {'core', 'datasets', 'models', 'pruning', 'evaluation',
                'deploy', 'engine'},
-    'demo': set(),
+    'demo': {'core'},
     'compat': set(),
     'registry': set()
 }

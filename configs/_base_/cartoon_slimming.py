@@ -44,3 +44,16 @@ test_evaluator = dict(metrics=[
     dict(type='mmgan_compress.PairedQuality', domain=domain_b)
 ])
 default_hooks = dict(student=dict(metric=metric))
+
+demo = {
+    'model.distiller.teacher.generators?': {
+        'emoji':
+        dict(
+            **_base_.demo_teacher,
+            init_cfg=dict(
+                type='Pretrained',
+                checkpoint='{data}/teacher_flat2emoji.pth',
+                prefix='teacher.generators.emoji'))
+    },
+    'model.distiller.teacher_checkpoints?': []
+}

@@ -20,5 +20,3 @@ model = dict(
         pixel_loss_weight=10.,
         losses=[loss]))
 optim_wrapper = _base_.playing
-
-demo = {'model.distiller.losses': [dict(loss, layers=_base_.demo_taps)]}

@@ -27,3 +27,8 @@ test_evaluator = dict(metrics=[
 
 # published: images as they are, always mirrored; here mirrored at random
 train_dataloader = dict(drop_last=True, dataset=dict(load_size=256))
+
+demo = {
+    **_base_.demo_slimming,
+    'model.generator': dict(_base_.demo_teacher, **_base_.affine)
+}

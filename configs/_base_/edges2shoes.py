@@ -1,5 +1,5 @@
 # Edges -> shoes, paired: train [val] test, of side-by-side pairs.
-_base_ = 'runtime.py'
+_base_ = 'demo_paired.py'
 
 data_root = 'data/edges2shoes'
 domain_a, domain_b = 'edges', 'shoes'

@@ -49,7 +49,6 @@ demo_arch = dict(
     base_channels=8,
     num_blocks=6,
     norm_cfg=dict(type='IN'))
-demo_taps = ['model.2', 'model.4', 'model.6', 'model.8']
 demo_mobile = dict(**mobile, base_channels=8)
 demo_supernet = dict(
     type='mmgan_compress.SuperNet', arch=demo_arch, space=[[8, 6, 4]] * 8)

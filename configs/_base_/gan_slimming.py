@@ -39,3 +39,15 @@ fine_tuning = dict(
         modules=['distiller.student_discriminators'], optimizer=fine_adam))
 soft_threshold = dict(type='mmgan_compress.SoftThresholdHook', rho=0.01)
 cosine = dict(_delete_=True, type='mmgan_compress.CosineLRHook')
+
+# --demo: the student goes on from its teacher, and its scales have hundreds
+# of steps, not hundreds of epochs, to reach 0; at the published rate they
+# diverge there
+demo_slimming = {
+    'model.distiller.schedule':
+    dict(epochs=800, constant=800, block=400, iters_per_epoch=1),
+    'default_hooks.student.since?': None,
+    'default_hooks.slimming.rho?': 3.,
+    'optim_wrapper.student.optimizer.lr?': 3e-4,
+    'optim_wrapper.scales.optimizer.lr?': 1e-3
+}

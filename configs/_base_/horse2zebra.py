@@ -1,5 +1,5 @@
 # Horse -> zebra, unpaired: trainA trainB [valA valB] testA testB.
-_base_ = 'runtime.py'
+_base_ = 'demo_unpaired.py'
 
 data_root = 'data/horse2zebra'
 domain_a, domain_b = 'horse', 'zebra'

@@ -2,7 +2,7 @@
 _base_ = 'edges2shoes.py'
 
 unet = dict(in_channels=3, out_channels=3, norm_cfg=dict(type='BN'))
-generator = dict(type='UnetGenerator', **unet)
+generator = dict(type='UnetGenerator', **unet, num_down=8)
 patch = dict(
     type='PatchDiscriminator',
     in_channels=6,

@@ -10,5 +10,9 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.CRDCycleGAN',
         teacher=_base_.model.distiller.teacher,
+        teacher_checkpoints=[],
         losses=_base_.crd_losses,
         schedule=dict(epochs=200, constant=100, block=6, student_epochs=24)))
+
+# 64 patches, as in an image of 256 pixels
+demo = {'model.distiller.losses.0.patch_size': 8}

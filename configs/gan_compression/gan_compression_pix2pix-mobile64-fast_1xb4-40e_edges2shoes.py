@@ -11,7 +11,5 @@ model = dict(
         losses=[dict(_base_.loss, target_layers=_base_.resnet_layers)]))
 
 demo = {
-    'model.generator': dict(arch=dict(_delete_=True, **_base_.demo_mobile)),
-    'model.distiller.losses':
-    [dict(_base_.loss, target_layers=_base_.demo_taps)]
+    'model.generator': dict(arch=dict(_delete_=True, **_base_.demo_mobile))
 }

@@ -8,4 +8,3 @@ model = dict(
         _delete_=True,
         **_base_.alone,
         schedule=dict(epochs=20, constant=5, block=5)))
-demo = dict(_delete_=True)

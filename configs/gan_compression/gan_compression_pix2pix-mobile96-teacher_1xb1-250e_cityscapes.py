@@ -8,4 +8,3 @@ model = dict(
         _delete_=True,
         **_base_.alone,
         schedule=dict(epochs=250, constant=100, block=25)))
-demo = dict(_delete_=True)

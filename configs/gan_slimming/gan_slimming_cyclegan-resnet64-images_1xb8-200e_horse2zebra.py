@@ -9,3 +9,5 @@ model = dict(
         start_from_teacher=False))
 train_dataloader = dict(
     dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
+
+demo = {'model.distiller.teacher_checkpoints?': []}

@@ -16,3 +16,8 @@ model = dict(
 optim_wrapper = dict(_delete_=True, **_base_.playing)
 default_hooks = dict(
     rate=dict(_delete_=True, type='mmgan_compress.ScheduledLRHook'))
+
+demo = {
+    'model.distiller.losses.0.weight': 1e-2,
+    'model.distiller.losses.0.on': 'weight'  # instance norm has no scale
+}

@@ -20,3 +20,7 @@ optim_wrapper = dict(
 custom_hooks = []
 train_dataloader = dict(
     dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
+
+demo = {
+    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
+}

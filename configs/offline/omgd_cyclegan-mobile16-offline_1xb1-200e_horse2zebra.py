@@ -17,3 +17,7 @@ optim_wrapper = dict(
         modules=['generators', 'distiller.losses'],
         optimizer=_base_.optimizer))
 custom_hooks = []  # nothing to select
+
+demo = {
+    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
+}

@@ -14,3 +14,5 @@ custom_hooks = [
         type='mmgan_compress.TeacherSelectionHook',
         metrics={d: [f'{d}/FID'] for d in (domain_a, domain_b)})
 ]
+
+demo = _base_.demo_both

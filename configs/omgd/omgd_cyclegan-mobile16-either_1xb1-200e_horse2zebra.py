@@ -16,3 +16,12 @@ custom_hooks = [
             type='mmgan_compress.Evaluator',
             metrics=_base_.val_metrics_of_both))
 ]
+
+# of one direction: the other has no metric there
+demo = {
+    'custom_hooks': [
+        dict(
+            type='mmgan_compress.TeacherSelectionHook',
+            metrics={'emoji': ['emoji/FD-VGG16']})
+    ]
+}

@@ -2,18 +2,12 @@
 # online distillation, pruned, and trained on in 8 bits:
 # python tools/pipeline.py configs/pipelines/ofa_omgd_prune_int8.py [--demo]
 # Leave stages out with --skip or --from. CRD in place of OMGD: in stage 3
-# config='../crd_cyclegan.py', without demo_taps. More horses without any
-# labels beside them (UGC, ICCV 2023): an offline recipe there, as in stage 5,
-# with cfg_options={
+# config='../crd_cyclegan.py'. More horses without any labels beside them (UGC,
+# ICCV 2023): an offline recipe there, as in stage 5, with cfg_options={
 # 'train_dataloader.dataset.extra_images': dict(horse='data/more_horses')};
 # the teacher's images are all that the student learns from.
 teacher = ['teachers/cyclegan-mobile64_horse2zebra.pth']
 offline = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
-# in --demo all networks are ResNets of six blocks; 4: ChannelLoss
-demo_taps = {
-    'model.distiller.losses.4.layers':
-    ['model.2', 'model.4', 'model.6', 'model.8']
-}
 eight_bits = {
     'default_hooks.quantization':
     dict(type='mmgan_compress.QuantizationAwareHook')
@@ -48,9 +42,7 @@ stages = [
         inherit=True,
         # a third less than omgd_cyclegan.py's demo: all stages in 15 minutes
         demo=dict(
-            cfg_options={
-                **demo_taps, 'model.distiller.schedule.student_epochs': 700
-            })),
+            cfg_options={'model.distiller.schedule.student_epochs': 700})),
     # 4: a quarter of what it computes goes
     dict(
         name='prune',
@@ -69,10 +61,7 @@ stages = [
         cfg_options={
             **eight_bits, 'model.distiller.teacher_checkpoints': teacher
         },
-        demo=dict(cfg_options={
-            **eight_bits,
-            **demo_taps
-        })),
+        demo=dict(cfg_options=eight_bits)),
     # 6: both precisions; the second with what it loses on the test images
     dict(name='export', run='export', source='{qat}/student.pth'),
     dict(

@@ -13,3 +13,8 @@ model = dict(
 
 optim_wrapper = dict(_delete_=True, **_base_.playing)
 custom_hooks = []
+
+demo = {
+    **_base_.demo_both,
+    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
+}

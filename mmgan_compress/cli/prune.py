@@ -12,7 +12,6 @@ network's own. latency@onnxruntime=0.5 is half of the time that the network
 takes here, latency@openvino=8ms a time.
 """
 import argparse
-import copy
 from pathlib import Path
 
 from . import options
@@ -80,7 +79,7 @@ def compress(args: argparse.Namespace) -> str:
                                       threads=args.threads)
     teachers = {domain: (source.generators[domain], source.configs[domain])
                 for domain in budgets}
-    recipe = choose_recipe(args, source, teachers)
+    recipe, notes = choose_recipe(args, source, teachers)
     torch.manual_seed(args.seed or 0)
     results = students.compress_source(source, args.pruner, budgets, settings)
     table = students.write_results(Path(args.out), source, results,
@@ -89,9 +88,6 @@ def compress(args: argparse.Namespace) -> str:
     if is_config(args.source):  # its weights as a file, for the teacher
         students.save_dense(Path(args.out, DENSE), source)
     if recipe is not None:
-        notes = fit(recipe, args, {
-            domain: (result.network, result.config)
-            for domain, result in results.items()}, teachers)
         for note in notes:
             print(f'finetune.py: {note}')
         finetune.write_finetune(
@@ -102,7 +98,11 @@ def compress(args: argparse.Namespace) -> str:
 
 def choose_recipe(args: argparse.Namespace, source, teachers: dict):
     """Read the recipe for finetune.py; what does not fit shows before the
-    work. Without a recipe that was asked for, there need not be one."""
+    work. Without a recipe that was asked for, there need not be one.
+
+    Returns:
+        tuple[Config | None, list[str]]: The recipe, and what is left out.
+    """
     from ..engine import finetune
     recipe = finetune.read_recipe(
         args.finetune or finetune.default_recipe(
@@ -110,38 +110,22 @@ def choose_recipe(args: argparse.Namespace, source, teachers: dict):
         source.domains, list(teachers),
         args.size or source.image_size, args.demo, args.data_root)
     finetune.add_imports(recipe, [*source.imports, *args.imports])
+    out = Path(args.out)
+    dense = str(out / DENSE) if is_config(args.source) else args.source
     try:
-        fit(copy.deepcopy(recipe), args, teachers, teachers)
+        return recipe, finetune.fit_networks(
+            recipe, teachers, finetune.beside(out, str(out / 'student.pth')),
+            finetune.beside(out, dense))
     except ValueError as error:
         if args.finetune:
             raise
         print(f'there will be no finetune.py: {error}')
-        return None
-    return recipe
+        return None, []
 
 
 def is_config(source: str) -> bool:
     """Tell whether the networks come from a config."""
     return Path(source).suffix == '.py'
-
-
-def fit(recipe, args: argparse.Namespace, students: dict,
-        teachers: dict) -> list[str]:
-    """Put networks, by domain with their configs, into a recipe.
-
-    Returns:
-        list[str]: What of the recipe is left out.
-    """
-    from ..engine import finetune, finetune_losses
-    out = Path(args.out)
-    if not args.finetune and None in (
-            finetune_losses.feature_taps(net) for net, _ in teachers.values()):
-        finetune_losses.leave_out_taps(recipe)
-    dense = str(out / DENSE) if is_config(args.source) else args.source
-    return finetune.fit_networks(
-        recipe, students, teachers,
-        finetune.beside(out, str(out / 'student.pth')),
-        finetune.beside(out, dense))
 
 
 def run(args: argparse.Namespace):

@@ -1,7 +1,7 @@
 """Configs: where they are, and whether a file is one."""
 import ast
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Optional
@@ -157,3 +157,19 @@ def walk(node) -> Iterator[ConfigDict]:
     if isinstance(node, (list, tuple)):
         for child in node:
             yield from walk(child)
+
+
+def map_texts(change: Callable[[str], str], value: Any) -> Any:
+    """Return a config, or a part of one, with every text changed.
+
+    Args:
+        change (Callable): Takes a text and returns the new one.
+        value: Dicts and lists of plain values.
+    """
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: map_texts(change, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [map_texts(change, item) for item in value]
+    return value

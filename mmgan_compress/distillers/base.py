@@ -33,8 +33,9 @@ from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
 from ..core.feature_extraction import disable_inplace, forward_with_features
 from ..core.schedule import TrainSchedule
 from ..core.training import frozen, update
-from ..losses.base import DistillBatch, DistillLoss
+from ..losses.base import AUTO_LAYERS, DistillBatch, DistillLoss
 from ..losses.gan import gan_loss
+from ..models.topology import feature_layers
 from ..registry import MODELS
 from .teacher_loading import (check_loss, check_loss_layers, check_teachers,
                               image_only, load_teachers, teacher_faults)
@@ -231,9 +232,14 @@ class BaseDistiller(nn.Module):
 
     def _build_loss(self, cfg: dict, domain: str,
                     setting: str) -> DistillLoss:
-        loss = MODELS.build(cfg)
         known = {name: nets[domain] for name, nets in
                  self.latest_networks().items()}
+        student = self.model.generators[domain]
+        teacher = known.get(next(iter(cfg.get('teachers') or known), None))
+        if cfg.get('layers') == AUTO_LAYERS and teacher is not None:
+            cfg = dict(cfg, layers=feature_layers(student),
+                       target_layers=feature_layers(teacher))
+        loss = MODELS.build(cfg)
         loss.teachers = list(loss.teachers or known)
         unknown = [t for t in loss.teachers if t not in known]
         if unknown:
@@ -245,7 +251,6 @@ class BaseDistiller(nn.Module):
         for name in loss.teachers if loss.needs_teacher else []:
             check_loss(loss, name, known[name],
                        self.discriminator_of(name, domain))
-        student = self.model.generators[domain]
         teachers = {name: known[name] for name in loss.teachers}
         check_loss_layers(loss, cfg, setting, student, teachers)
         loss.connect(student, teachers,

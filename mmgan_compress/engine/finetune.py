@@ -18,7 +18,6 @@ import torch
 import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModule
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -26,13 +25,12 @@ from mmengine.runner import Runner
 from ..core.files import write_text
 from ..core.logging import quiet, silence_meaningless
 from ..core.messages import message_of
-from ..demo import domains_of, rename_domains
+from ..losses.base import AUTO_LAYERS
+from ..models.from_student import FROM_STUDENT, with_weights
 from ..models.frozen_teacher import FrozenTeacher
-from ..models.topology import is_unet
-from ..models.slim import SLIM
+from ..models.topology import feature_layers, is_unet
 from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
-from .finetune_losses import fit_taps, leave_out_judged
 from .runner_builder import load_config, set_everywhere, walk
 
 NAME = 'finetune.py'
@@ -53,6 +51,30 @@ def default_recipe(made_by: Sequence[str], network: nn.Module) -> str:
     paired = any('Pix2Pix' in name for name in made_by)
     unpaired = any('CycleGAN' in name for name in made_by)
     return PAIRED if paired or not unpaired and is_unet(network) else UNPAIRED
+
+
+def domains_of(cfg: Config) -> list[str]:
+    """Return source and target domain of a recipe, in this order."""
+    target = cfg.model.default_domain
+    related = list(cfg.model.related_domains)
+    return [d for d in related if d != target] + [target]
+
+
+def rename_domains(node, names: dict[str, str]):
+    """Replace domain names wherever a config mentions them, in place.
+
+    Args:
+        node (dict | list): Config, or a part of it.
+        names (dict[str, str]): New name by the old one.
+    """
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in list(items):
+        if isinstance(value, (dict, list)):
+            rename_domains(value, names)
+        elif isinstance(value, str):
+            domain, slash, figure = value.partition('/')
+            if domain in names and (slash or value in names):
+                node[key] = names[domain] + slash + figure
 
 
 def read_recipe(recipe: str, domains: Sequence[str],
@@ -166,55 +188,87 @@ def _go_offline(cfg: Config):
                 if isinstance(rate[key], dict) else kept
 
 
-def fit_networks(cfg: Config, students: Mapping[str, tuple[nn.Module, dict]],
-                 teachers: Mapping[str, tuple[nn.Module, dict]],
+def fit_networks(cfg: Config, teachers: Mapping[str, tuple[nn.Module, dict]],
                  student_file: str, teacher_file: str) -> list[str]:
-    """Put the networks of two student files into a recipe.
+    """Put a student and its teacher into a recipe, before there is one.
 
     Args:
         cfg (Config): Of :func:`read_recipe`; changed in place.
-        students (dict[str, tuple]): Pruned network and its config, by
-            domain.
-        teachers (dict[str, tuple]): The same of the dense networks.
-        student_file (str): Where the student's weights are.
-        teacher_file (str): Where the teacher's are.
+        teachers (dict[str, tuple]): Network that will be pruned and its
+            config, by domain.
+        student_file (str): Where the student will be.
+        teacher_file (str): Where the teacher will be.
 
     Returns:
         list[str]: What of the recipe is left out, for people.
 
     Raises:
         ValueError: If the recipe cannot train such networks.
-        KeyError: If a loss compares layers that the networks do not have,
-            and these are neither ResNets nor U-Nets, whose layers are known.
     """
+    notes = _fit_losses(cfg, next(iter(teachers.values()))[0])
+    # the files need not be there yet
+    _put(cfg, ConfigDict({
+        domain: with_weights(config, teacher_file, domain)
+        for domain, (_, config) in teachers.items()}))
+    fit_channels(cfg)
+    _check(copy.deepcopy(cfg))
+    _put(cfg, ConfigDict(type=FROM_STUDENT, file=teacher_file))
+    cfg.model.generator.file = student_file
+    return notes
+
+
+def _put(cfg: Config, networks: ConfigDict):
+    """Let networks, by domain or of a file, train and teach."""
     distiller = cfg.model.distiller
-    cfg.model.generator = ConfigDict({
-        domain: _with_weights(*pair, student_file, domain)
-        for domain, pair in students.items()})
-    dense = {domain: _with_weights(*teachers[domain], teacher_file, domain)
-             for domain in students}
-    for node in list(walk(distiller)):
-        if isinstance(node.get('teachers'), (list, tuple)):
-            del node['teachers']  # of a loss: there is one teacher now
+    from_file = 'file' in networks
+    cfg.model.generator = copy.deepcopy(networks)
     if _takes(distiller.type, 'teachers'):
-        distiller.teachers = ConfigDict(teacher=next(iter(dense.values())))
+        distiller.teachers = ConfigDict(
+            teacher=networks if from_file else next(iter(networks.values())))
     else:
         distiller.teacher = ConfigDict(
             type=f'mmgan_compress.{FrozenTeacher.__name__}',
-            generators=dense)
-    notes = leave_out_judged(cfg)
-    fit_channels(cfg)
-    domain = next(iter(students))
-    for node in walk(distiller):
-        if node.get('layers'):
-            fit_taps(node, students[domain][0], teachers[domain][0])
-    _check(cfg)
+            **(dict(file=networks.file) if from_file else
+               dict(generators=networks)))
+
+
+def _fit_losses(cfg: Config, network: nn.Module) -> list[str]:
+    """Leave out of a recipe the losses that its networks have no layers for,
+    and those that need the teacher's discriminator: a student file has none.
+
+    Returns:
+        list[str]: What was left out, for people.
+    """
+    kept, notes = [], []
+    for loss in cfg.model.distiller.get('losses') or []:
+        name = loss.type.split('.')[-1]
+        loss.pop('teachers', None)  # there is one teacher now
+        if loss.get('layers') and loss.pop('discriminator_layers', None):
+            notes.append(f"{name} compares no layers of the teacher's "
+                         'discriminator: a student file has none')
+        elif not loss.get('layers') and getattr(
+                MODELS.get(loss.type), 'uses_discriminator', False):
+            notes.append(f"{name} is removed: it needs the teacher's "
+                         'discriminator, and a student file has none')
+            continue
+        if loss.get('layers'):
+            loss.pop('target_layers', None)
+            if not set(loss.layers) <= set(dict(network.named_modules())):
+                loss.layers = AUTO_LAYERS
+                try:
+                    feature_layers(network)
+                except ValueError as error:
+                    notes.append(f'{name} is removed: {error}')
+                    continue
+        kept.append(loss)
+    if 'losses' in cfg.model.distiller:
+        cfg.model.distiller.losses = kept
     return notes
 
 
 def _check(cfg: Config):
     """Build what the recipe trains, without weights, or say why not."""
-    model = copy.deepcopy(cfg.model)
+    model = cfg.model
     model.distiller.perceptual = dict(  # its weights need not be here
         type='mmgan_compress.VGG16Features', weights='random')
     try:
@@ -235,16 +289,6 @@ def _takes(kind: str, name: str) -> bool:
     """Tell whether a registered class has an argument of that name."""
     return any(name in inspect.signature(base.__init__).parameters
                for base in DISTILLERS.get(kind).__mro__)
-
-
-def _with_weights(network: nn.Module, config: dict, path: str,
-                  domain: str) -> ConfigDict:
-    slim = config['type'].split('.')[-1] == SLIM
-    if not slim and not isinstance(network, BaseModule):
-        # its class takes no init_cfg
-        config = dict(type=f'mmgan_compress.{SLIM}', arch=config)
-    return ConfigDict(dict(config, init_cfg=dict(
-        type='Pretrained', checkpoint=path, prefix=f'generators.{domain}')))
 
 
 def add_imports(cfg: Config, modules: Sequence[str]):

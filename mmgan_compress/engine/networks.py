@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from ..core.complexity import count_macs, count_params
 from ..core.configs import find_config
 from ..core.domains import per_domain
+from ..models.from_student import resolve_students
 from ..models.student import load_student
 from ..registry import MODELS
 from .channels import fit_channels
@@ -35,6 +36,7 @@ def generator_configs(source: str) -> tuple[dict[str, dict], int]:
         ValueError: If the config is not that of a model.
     """
     cfg = Config.fromfile(find_config(source))
+    resolve_students(cfg)
     fit_channels(cfg)
     init_default_scope(cfg.get('default_scope', 'mmagic'))
     model = cfg.get('model') or {}

@@ -38,14 +38,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Optional
 
-from mmengine.config import ConfigDict
-
 from ..core.commands import command_line
-from ..core.configs import find_config, read_config
+from ..core.configs import find_config, map_texts, read_config
 from ..core.files import write_text
 from ..core.messages import message_of
 from ..datasets.fetch import sha256_of
-from ..models.student import student_info
+from ..models.from_student import FROM_STUDENT
 from ..registry import find_pruner
 from .processes import is_locked, locked, run_logged
 from .results import BEST, LAST
@@ -56,6 +54,7 @@ _REFERENCE = re.compile(r'\{(\w+)\}')
 _MISTAKES = (ValueError, FileNotFoundError, KeyError, ImportError)
 # Options that the pipeline itself sets.
 _OWN = {'data_root', 'out', 'overwrite', 'resume', 'work_dir'}
+_OLD_NAMES = {'compress': 'prune'}
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,6 @@ COMMANDS = {
                       student='students', loaders=('test_dataloader', ))
 }
 
-_OLD_NAMES = {'compress': 'prune'}
-
 
 class Step:
     """A stage at its place in the pipeline.
@@ -116,15 +113,12 @@ class Step:
 
     def __init__(self, name: str, spec: dict, outs: dict[str, Path],
                  base: Path, parse: Callable[[list[str]], Namespace]):
-        run = spec.get('run')
-        run = _OLD_NAMES.get(run, run)
-        spec = dict(spec, run=run)
-        if run not in COMMANDS:
-            raise ValueError(f'it has run={run!r}, choose one of '
+        if spec['run'] not in COMMANDS:
+            raise ValueError(f'it has run={spec["run"]!r}, choose one of '
                              f'{sorted(COMMANDS)}')
         self.name, self.spec, self.out = name, spec, outs[name]
+        self.run, self.command = spec['run'], COMMANDS[spec['run']]
         self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
-        self.run, self.command, self.parse = run, COMMANDS[run], parse
         self.result = self.out / self.command.result
         self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
@@ -134,55 +128,56 @@ class Step:
         self.files = {text: Path(_resolve(text, outs)) for text in texts}
         self.keys = _resolve(spec, outs)
         del self.keys['run']
-        self.contents, self.recipe, self.training = {}, None, {}
+        self.contents, self.recipe, self.starts = {}, None, []
         self._read_configs(base)
-        if run == 'train':
-            self._make_recipe()
+        if self.run == 'train':
+            self._change_recipe()
         elif self.recipe:
             self.recipe.model.distiller = None  # no teacher is needed
-        self.args = self._parse()
-
-    def _read_configs(self, base: Path):
-        """Find configs beside the pipeline's, or by their file names."""
-        for key, name in self.keys.items():
-            if key != 'config' and (key == self.command.student or
-                                    not str(name).endswith('.py')):
-                continue
-            self.keys[key] = str(base / name) if (base / name).is_file() \
-                else find_config(name)
-            cfg = read_config(self.keys[key])
-            if key == 'config':
-                cfg = self.recipe = load_config(
-                    Namespace(**{**self.keys, 'cfg_options': None}))
-            self.contents[f'contents of {name}'] = hashlib.sha256(
-                repr(cfg.to_dict()).encode()).hexdigest()
-
-    def _make_recipe(self):
-        """Move the keys that change a recipe from the command to it."""
-        self.training = {key: self.keys.pop(key, None) for key in (
-            'generator', 'inherit', 'cfg_options', 'demo', 'data_root')}
-        if self.training['inherit'] and not self.training['generator']:
-            raise ValueError('inherit=True takes the weights of a student '
-                             "file: name it, generator='{stage}/student.pth'")
-        if self.recipe:  # if not, the command's parser asks for it
-            self.recipe.merge_from_dict(self.training['cfg_options'] or {})
-            self.training['starts'] = starting_files(self.recipe)
-            self.keys['config'] = str(self.folder / 'recipe.py')
-
-    def _parse(self) -> Namespace:
-        """Let the command's own parser check the keys."""
         printed = io.StringIO()
         try:
             with contextlib.redirect_stderr(printed):
-                return self.parse([self.run, *self.arguments(self.out)])
+                self.args = parse([self.run, *self.arguments(self.out)])
         except SystemExit as error:
             text = printed.getvalue() or str(error.code)
             raise ValueError(f'{text.rpartition("error: ")[2].strip()} (see '
                              f'mmgan-compress {self.run} -h)') from error
 
+    def _read_configs(self, base: Path):
+        """Find configs beside the pipeline's, or by their file names."""
+        for key, name in self.keys.items():
+            if key == 'config' or key != self.command.student and \
+                    str(name).endswith('.py'):
+                self.keys[key] = str(base / name) if (
+                    base / name).is_file() else find_config(name)
+                cfg = load_config(Namespace(
+                    **{**self.keys, 'cfg_options': None})) \
+                    if key == 'config' else read_config(self.keys[key])
+                self.recipe = cfg if key == 'config' else self.recipe
+                self.contents[f'contents of {name}'] = hashlib.sha256(
+                    repr(cfg.to_dict()).encode()).hexdigest()
+
+    def _change_recipe(self):
+        """Put the keys that no option of the command is for into a recipe
+        of its own."""
+        generator, inherit, options = (self.keys.pop(key, None) for key in (
+            'generator', 'inherit', 'cfg_options'))
+        self.keys.update(demo=None, data_root=None)
+        if inherit and not generator:
+            raise ValueError('inherit=True takes the weights of a student '
+                             "file: name it, generator='{stage}/student.pth'")
+        if not self.recipe:
+            return  # the command's parser asks for it
+        self.recipe.merge_from_dict(options or {})
+        self.starts = starting_files(self.recipe)
+        if generator:
+            self.recipe.model.generator = dict(
+                type=FROM_STUDENT, file=generator, weights=bool(inherit))
+        self.keys['config'] = str(self.folder / 'recipe.py')
+
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
-        """Return the command line, without the script, that writes into
-        ``out`` or continues there."""
+        """Return the words of the command that writes into ``out`` or
+        continues there."""
         keys = {**self.keys, self.command.out: out}
         words = [word for key in self.command.words
                  for word in _words(keys.pop(key, None))]
@@ -192,14 +187,9 @@ class Step:
                 words += [] if value is True else _words(value)
         return [*words, *(self.command.resume if resume else ())]
 
-    def has_results(self) -> bool:
-        """Tell whether something is there that must not be lost."""
-        return self.out.exists() if self.command.resume is None \
-            else has_run(str(self.out))
-
     def inputs(self) -> dict[str, Any]:
         """Return by name all that its results depend on, as plain JSON."""
-        starts = {file: Path(file) for file in self.training.get('starts', ())
+        starts = {file: Path(file) for file in self.starts
                   if Path(file).is_file()}
         return json.loads(json.dumps({
             'place': self.folder.name, **self.spec, **self.contents,
@@ -237,64 +227,56 @@ class Step:
 
     def chooses_best(self) -> bool:
         """Tell whether it may write the best student besides the last."""
-        return not self.training or bool(
+        return self.run != 'train' or bool(
             (self.recipe.default_hooks.get('student') or {}).get('metric')
             and self.recipe.get('val_dataloader'))
 
-    def prepare(self):
-        """Write the recipe of a training; earlier stages are done now."""
-        if not self.training:
-            return
-        if self.training['generator']:
-            self.recipe.model.generator = _taken_over(
-                self.training['generator'], self.training['inherit'],
-                list(self.recipe.model.reachable_domains))
-        write_text(self.keys['config'], (
-            f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
-            'which writes it again:\n# copy it to change it.\n'
-            f'{self.recipe.pretty_text}'))
+    def execute(self, lock: IO):
+        """Run the command.
 
+        One that cannot resume writes into ``part/``, which becomes ``run/``
+        when it is complete.
 
-def _taken_over(student: str, inherit: bool, domains: list[str]) -> ConfigDict:
-    """Return the config of a student's networks: one for all domains, or one
-    for each, which also names its weights."""
-    info = student_info(student)
-    if 'generators' not in info and not inherit:
-        return ConfigDict(info['generator'])
-    held = info.get('generators') or dict.fromkeys(
-        info['reachable'], info['generator'])
-    if not set(domains) <= set(held):
-        raise ValueError(f'{student} has networks for {list(held)}, but the '
-                         f'recipe trains {domains}: use a recipe of the same '
-                         'domains')
-    configs = {domain: dict(held[domain]) for domain in domains}
-    for domain, config in configs.items() if inherit else ():
-        config['init_cfg'] = dict(type='Pretrained', checkpoint=student,
-                                  prefix=f'generators.{domain}')
-    return ConfigDict(configs)
+        Raises:
+            ValueError: If it fails.
+        """
+        out, resume = self.out, self.has_results()
+        if self.command.resume is None:
+            if resume:  # complete; the pipeline was killed just then
+                return
+            out = self.folder / 'part'
+            shutil.rmtree(out, ignore_errors=True)
+        if self.run == 'train':
+            write_text(self.keys['config'], (
+                f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
+                'which writes it again:\n# copy it to change it.\n'
+                f'{self.recipe.pretty_text}'))
+        result = out / self.command.result
+        code = run_logged(command_line(
+            self.run, *self.arguments(out, resume)), self.log, lock)
+        if code or not result.is_file():
+            what = f'ended with status {code}' if code else f'left no {result}'
+            raise ValueError(f'its command {what}; what it printed is in '
+                             f'{self.log}')
+        if out != self.out:
+            os.replace(out, self.out)
 
-
-def _mapped(change: Callable[[str], str], value: Any) -> Any:
-    """Change every text inside lists and dicts."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {k: _mapped(change, v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_mapped(change, item) for item in value]
-    return value
+    def has_results(self) -> bool:
+        """Tell whether something is there that must not be lost."""
+        return self.out.exists() if self.command.resume is None \
+            else has_run(str(self.out))
 
 
 def _texts(value: Any) -> list[str]:
     """Return every text inside lists and dicts."""
     texts = []
-    _mapped(texts.append, value)
+    map_texts(texts.append, value)
     return texts
 
 
 def _resolve(value: Any, outs: dict[str, Path]) -> Any:
     """Put folders in place of ``{stage}``, in lists and dicts too."""
-    return _mapped(lambda text: _REFERENCE.sub(
+    return map_texts(lambda text: _REFERENCE.sub(
         lambda match: str(outs[match[1]]), text), value)
 
 
@@ -331,7 +313,7 @@ def read_pipeline(args: Namespace, work: Path,
     specs = read_config(str(path)).to_dict().get('stages')
     if not specs or not isinstance(specs, (list, tuple)):
         raise ValueError(f'{path} is no pipeline: expected stages = '
-                         "[dict(name='prune', run='compress', ...), ...]")
+                         "[dict(name='prune', run='prune', ...), ...]")
     names = [spec.get('name') if isinstance(spec, dict) else None
              for spec in specs]
     for index, name in enumerate(names):
@@ -366,7 +348,7 @@ def _spec_of(spec: dict, args: Namespace, earlier: list[str],
              skipped: dict[str, Optional[str]]) -> dict:
     """Return the keys of a stage under the command line. ``skipped`` holds
     the earlier stages without a result and the student that replaces it."""
-    spec = dict(spec)
+    spec = dict(spec, run=_OLD_NAMES.get(spec.get('run'), spec.get('run')))
     demo, _ = spec.pop('demo', {}), spec.pop('name')
     spec.update(demo if args.demo else {})
     own = sorted(_OWN & spec.keys())
@@ -383,37 +365,95 @@ def _spec_of(spec: dict, args: Namespace, earlier: list[str],
     for name, passed in skipped.items():
         if passed:
             pattern = rf'\{{{name}\}}/student(_best)?\.pth'
-            spec = _mapped(lambda text: re.sub(
+            spec = map_texts(lambda text: re.sub(
                 pattern, lambda _: passed, text), spec)
     return dict(spec, demo=args.demo, data_root=args.data_root)
 
 
-def _entries(work: Path) -> dict[str, dict]:
-    """Read ``pipeline.json``: by stage its ``status`` (running, done, failed),
-    ``started`` (last attempt), ``seconds`` (all attempts) and ``inputs``."""
-    path = work / 'pipeline.json'
-    try:
-        return json.loads(path.read_text())['stages'] if path.exists() else {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} cannot be read ({error}): restore it, or '
-                         'name another --work-dir') from error
+class Progress:
+    """What ``pipeline.json`` says of each stage: its ``status`` (running,
+    done, failed), ``started`` (last attempt), ``seconds`` (all attempts) and
+    ``inputs``."""
+
+    def __init__(self, work: Path):
+        self.path = work / 'pipeline.json'
+        try:
+            self.entries = json.loads(self.path.read_text())['stages'] \
+                if self.path.exists() else {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{self.path} cannot be read ({error}): restore it, or name '
+                'another --work-dir') from error
+
+    def of(self, step: Step) -> dict[str, Any]:
+        """Return that of a stage; without its folder it runs again."""
+        entry = self.entries.get(step.name)
+        if entry and (step.folder.parent / entry['inputs']['place']).is_dir():
+            return entry
+        return dict(status='pending', seconds=0)
+
+    def update(self, step: Step, **values):
+        """Change that of a stage; the file is replaced as a whole."""
+        self.entries[step.name] = dict(self.of(step), **values)
+        write_text(self.path, json.dumps(
+            dict(stages=self.entries), indent=2) + '\n')
+
+    def check(self, step: Step):
+        """Refuse to go on from results that were made of something else."""
+        entry = self.of(step)
+        done, old = entry['status'] == 'done', entry.get('inputs')
+        if old is None and step.folder.is_dir() and os.listdir(step.folder):
+            raise ValueError(
+                f'{step.folder} holds files that this pipeline has not made: '
+                f'leave stage {step.name!r} out (--skip, --from), or move '
+                'them away')
+        if not done and not step.has_results():
+            return
+        old = dict(old, run=_OLD_NAMES.get(old['run'], old['run']))
+        new, anew = step.inputs(), f'move {step.folder} away to do it anew'
+        changes = [_change(key, old.get(key), new.get(key))
+                   for key in {**old, **new} if old.get(key) != new.get(key)]
+        if changes:
+            raise ValueError('\n  '.join([
+                f'stage {step.name!r} is {"done" if done else "half done"} '
+                'with other inputs than now, so neither it nor later stages '
+                'can run:', *changes]) + '\nIts results are kept. Restore the '
+                f'inputs, name another --work-dir, or {anew}')
+        if done and not step.result.is_file():
+            raise ValueError(
+                f'stage {step.name!r} is done, but its {step.result} is gone: '
+                f'leave the stage out (--skip, --from), or {anew}')
+
+    def table(self, steps: list[Step], chosen: list[Step],
+              live: bool = False) -> str:
+        """Return a table of the stages; ``live``: a process works on them
+        now."""
+        rows = [('stage', 'status', 'time', 'result')]
+        for step in steps:
+            entry = self.of(step)
+            status, seconds = entry['status'], entry['seconds']
+            if status == 'running' and live:
+                seconds += time.time() - entry['started']
+            elif status == 'running':
+                status = 'interrupted'
+            elif status == 'pending' and step not in chosen:
+                status = step.passes or 'left out'
+            shown = step.result if status == 'done' else step.log
+            rows.append((
+                step.name, status,
+                str(timedelta(seconds=round(seconds))) if seconds else '',
+                str(shown) if shown.is_file() else ''))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return '\n'.join('  '.join(map(str.ljust, row, widths)).rstrip()
+                         for row in rows)
 
 
-def _entry(step: Step) -> dict[str, Any]:
-    """Return the progress of a stage; without its folder it runs again."""
-    work = step.folder.parent
-    entry = _entries(work).get(step.name)
-    if entry and (work / entry['inputs']['place']).is_dir():
-        return entry
-    return dict(status='pending', seconds=0)
-
-
-def _update(step: Step, **values):
-    """Change the progress of a stage; the file is replaced as a whole."""
-    entries = _entries(step.folder.parent)
-    entries[step.name] = dict(_entry(step), **values)
-    write_text(step.folder.parent / 'pipeline.json',
-               json.dumps(dict(stages=entries), indent=2) + '\n')
+def _change(key: str, old: Any, new: Any) -> str:
+    """Say in which way an input changed."""
+    if key.startswith(('file ', 'contents of ')):  # the value is a hash
+        return f'{key}: ' + ('new' if old is None else
+                             'gone' if new is None else 'changed')
+    return f'{key}: {old!r} -> {new!r}'
 
 
 def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
@@ -436,75 +476,42 @@ def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
             raise ValueError(f'no stage {name!r}, stages are {names}')
     chosen = [step for step in steps[names.index(first):]
               if step.name not in skip]
+    progress = Progress(work)
     if args.status:
-        _print_status(steps, chosen, is_locked(work))
+        print(progress.table(steps, chosen, is_locked(work)))
         return
     for step in chosen:
-        _check_unchanged(step)
+        progress.check(step)
     todo = {step.name: step for step in chosen
-            if _entry(step)['status'] != 'done'}
+            if progress.of(step)['status'] != 'done'}
     faults = [f'stage {name!r}: {fault}' for name, step in todo.items()
               for fault in step.faults(todo)]
     if faults:
         raise ValueError('\n  '.join(['nothing was run:', *faults]))
     with locked(work) as lock:
+        progress = Progress(work)  # before the lock, another could run
         for step in steps:
             if step in chosen:
-                _run(step, lock)
+                _run(step, progress, lock)
             elif step.passes:
                 print(f'== {step.name}: {step.passes}')
-        _print_status(steps, chosen)
+        print(progress.table(steps, chosen))
 
 
-def _check_unchanged(step: Step):
-    """Refuse to go on from results that were made of something else."""
-    entry = _entry(step)
-    done, old = entry['status'] == 'done', entry.get('inputs')
-    if old is not None:
-        old = dict(old, run=_OLD_NAMES.get(old['run'], old['run']))
-    if old is None and step.folder.is_dir() and os.listdir(step.folder):
-        raise ValueError(
-            f'{step.folder} holds files that this pipeline has not made: '
-            f'leave stage {step.name!r} out (--skip, --from), or move them '
-            'away')
-    if not done and not step.has_results():
-        return
-    new, anew = step.inputs(), f'move {step.folder} away to do it anew'
-    changes = [_change(key, old.get(key), new.get(key))
-               for key in {**old, **new} if old.get(key) != new.get(key)]
-    if changes:
-        raise ValueError('\n  '.join([
-            f'stage {step.name!r} is {"done" if done else "half done"} with '
-            'other inputs than now, so neither it nor later stages can run:',
-            *changes]) + '\nIts results are kept. Restore the inputs, name '
-            f'another --work-dir, or {anew}')
-    if done and not step.result.is_file():
-        raise ValueError(f'stage {step.name!r} is done, but its '
-                         f'{step.result} is gone: leave the stage out (--skip,'
-                         f' --from), or {anew}')
-
-
-def _change(key: str, old: Any, new: Any) -> str:
-    """Say in which way an input changed."""
-    if key.startswith(('file ', 'contents of ')):  # the value is a hash
-        return f'{key}: ' + ('new' if old is None else
-                             'gone' if new is None else 'changed')
-    return f'{key}: {old!r} -> {new!r}'
-
-
-def _run(step: Step, lock: IO):
+def _run(step: Step, progress: Progress, lock: IO):
     """Run a stage unless it is done."""
-    _check_unchanged(step)  # before the lock, another could run
-    entry = _entry(step)
+    progress.check(step)
+    entry = progress.of(step)
     if entry['status'] == 'done':
         print(f'== {step.name}: done already')
         return
     print(f'== {step.name}: works in {step.folder}')
     began, status = time.time(), 'failed'
     step.folder.mkdir(exist_ok=True)
-    _update(step, status='running', started=began, inputs=step.inputs())
+    progress.update(step, status='running', started=began,
+                    inputs=step.inputs())
     try:
-        _execute(step, lock)
+        step.execute(lock)
         status = 'done'
         print(f'== {step.name}: done, its results are in {step.out}')
     except KeyboardInterrupt:
@@ -515,52 +522,5 @@ def _run(step: Step, lock: IO):
             f'stage {step.name!r}: {message_of(error)}\nWhen that is mended, '
             'run the same command again to continue') from error
     finally:
-        _update(step, status=status,
-                seconds=entry['seconds'] + time.time() - began)
-
-
-def _execute(step: Step, lock: IO):
-    """Run a stage's command.
-
-    One that cannot resume writes into ``part/``, which becomes ``run/`` when
-    it is complete.
-    """
-    out, resume = step.out, step.has_results()
-    if step.command.resume is None:
-        if resume:  # complete; the pipeline was killed just then
-            return
-        out = step.folder / 'part'
-        shutil.rmtree(out, ignore_errors=True)
-    step.prepare()
-    result = out / step.command.result
-    code = run_logged(
-        command_line(step.run, *step.arguments(out, resume)), step.log, lock)
-    if code or not result.is_file():
-        what = f'ended with status {code}' if code else f'left no {result}'
-        raise ValueError(f'its command {what}; what it printed is in '
-                         f'{step.log}')
-    if out != step.out:
-        os.replace(out, step.out)
-
-
-def _print_status(steps: list[Step], chosen: list[Step],
-                  live: bool = False):
-    """Print a table of the stages; ``live``: a process works on them now."""
-    rows = [('stage', 'status', 'time', 'result')]
-    for step in steps:
-        entry = _entry(step)
-        status, seconds = entry['status'], entry['seconds']
-        if status == 'running' and live:
-            seconds += time.time() - entry['started']
-        elif status == 'running':
-            status = 'interrupted'
-        elif status == 'pending' and step not in chosen:
-            status = step.passes or 'left out'
-        shown = step.result if status == 'done' else step.log
-        rows.append((
-            step.name, status,
-            str(timedelta(seconds=round(seconds))) if seconds else '',
-            str(shown) if shown.is_file() else ''))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print('  '.join(map(str.ljust, row, widths)).rstrip())
+        progress.update(step, status=status,
+                        seconds=entry['seconds'] + time.time() - began)

@@ -20,6 +20,7 @@ from ..core.files import refuse_taken
 from ..core.messages import message_of
 from ..evaluation.comparison import PICTURE, VAL_PICTURE
 from ..evaluation.report import FILES as REPORT
+from ..models.from_student import resolve_students
 from ..renamed import update_config
 from .channels import fit_channels
 from .check_config import (LOADERS, TESTS, TRAINS, check_inputs,
@@ -64,6 +65,8 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
                              '--data-root, or leave out --demo')
         from ..demo import apply_demo
         apply_demo(cfg)
+    for key in [key for key in cfg.keys() if key.startswith('demo')]:
+        cfg.pop(key)  # of no use to the run
     if args.data_root:
         _set_data_root(cfg, args.data_root)
     if getattr(args, 'quick', False):
@@ -82,6 +85,7 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
         refuse([*wrong.values(), *missing])
     else:
         faults += wrong.values()
+    resolve_students(cfg)
     fit_channels(cfg)
     for loader in LOADERS:  # torch refuses the two together
         if cfg.get(loader) and cfg[loader].get('num_workers', 0) == 0:

@@ -107,6 +107,11 @@ def gram(feature: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
+# as `layers` of a loss: the distiller puts in models.topology.feature_layers
+# of the student, and as `target_layers` those of the teacher
+AUTO_LAYERS = 'auto'
+
+
 class DistillLoss(nn.Module):
     """Base of all losses.
 
@@ -180,9 +185,11 @@ class AdaptedLoss(DistillLoss):
 
     Args:
         weight (float): Factor of the loss.
-        layers (Sequence[str]): Layers of the student.
-        target_layers (Sequence[str] | None): Those of the teacher in the same
-            order; the same names if None.
+        layers (Sequence[str] | str): Layers of the student, or ``'auto'`` in
+            the config: four layers of each network, where both are ResNet
+            generators or U-Nets.
+        target_layers (Sequence[str] | None): Layers of the teacher in the
+            same order; the same names if None.
         teachers (list[str] | None): As of :class:`DistillLoss`.
 
     Raises:

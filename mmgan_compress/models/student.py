@@ -136,7 +136,10 @@ class Student:
             FileNotFoundError: If there is no such file.
             ValueError: If it is no such config.
         """
-        cfg = read_config(find_config(str(path))).to_dict()
+        from .from_student import resolve_students  # it reads student files
+        cfg = read_config(find_config(str(path)))
+        resolve_students(cfg)
+        cfg = cfg.to_dict()
         model = cfg.get('model') or {}
         missing = {'generator', 'related_domains', 'reachable_domains',
                    'default_domain'} - set(model)

@@ -83,6 +83,40 @@ def resnet_chain(net: nn.Module) -> dict[str, int]:
     return chain
 
 
+def feature_layers(net: nn.Module) -> list[str]:
+    """Return the four layers to compare where a loss has ``layers='auto'``.
+
+    These are where OMGD compares networks. Of a ResNet generator: the last
+    layer before the residual blocks, and the block behind a third, two thirds
+    and all of them. Of a U-Net: the activations behind levels 2 and 4 on the
+    way down, and before levels 4 and 2 on the way up.
+
+    Args:
+        net (nn.Module): A generator.
+
+    Returns:
+        list[str]: Their names, in the order in which they run.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if is_unet(net):
+        convs = [name for name, _ in unet_convs(net)]
+        return [convs[index].removesuffix('.conv') + '.activate'
+                for index in (2, 4, -4, -2)]
+    if not has_trunk(net):
+        raise ValueError(f"{type(net).__name__} has no layers 'auto', which "
+                         'only ResNet generators and U-Nets have: name the '
+                         'layers of the loss')
+    names = [name for name, _ in net.model.named_children()]
+    blocks = [name for name, block in net.model.named_children()
+              if isinstance(block, _RESIDUAL)]
+    count = len(blocks)
+    return [f'model.{name}' for name in (
+        names[names.index(blocks[0]) - 1], blocks[count // 3 - 1],
+        blocks[2 * count // 3 - 1], blocks[-1])]
+
+
 def unet_convs(net: nn.Module) -> list[tuple[str, Optional[str]]]:
     """Return the convolutions of mmagic's U-Net with the norms behind them,
     in the order in which they run: n levels down, n up.

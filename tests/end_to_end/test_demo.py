@@ -49,8 +49,27 @@ def test_what_the_demo_leaves_out_is_said(capsys):
     cfg = load('omgd_cyclegan')
     cfg.train_dataloader.dataset.extra_images = dict(horse='more')
     apply_demo(cfg)
-    assert 'leaves out extra_images' in capsys.readouterr().err
+    assert 'leaves out *.dataset.extra_images' in capsys.readouterr().err
     assert 'extra_images' not in cfg.train_dataloader.dataset
+
+
+def test_keys_of_a_demo():
+    """Members, keys that a recipe may have, and those that go."""
+    cfg = Config(dict(
+        a=[dict(lr=1), dict(b=2)], c=dict(x=1, y=dict(z=1)),
+        demo={'a.*.lr?': 2, 'a.1.b': 3, 'c.x': None, 'c.new': dict(
+            file='{data}/f'), 'c.y': dict(_delete_=True, q=1), 'd.e?': 1}))
+    apply_demo(cfg)
+    assert cfg.to_dict() == dict(
+        a=[dict(lr=2), dict(b=3)],
+        c=dict(new=dict(file=f'{DATA}/f'), y=dict(q=1)))
+
+
+def test_demos_that_cannot_be():
+    with pytest.raises(ValueError, match='has no demo. Inherit from'):
+        apply_demo(Config(dict(model=dict())))
+    with pytest.raises(ValueError, match="'model.distiler.x' is no place"):
+        apply_demo(Config(dict(model=dict(), demo={'model.distiler.x': 1})))
 
 
 @pytest.mark.parametrize('recipe', [

@@ -10,6 +10,7 @@ from test_workflow import run_here
 from toy import Trainer, moved, snapshot
 
 from mmgan_compress import load_student, save_student
+from mmgan_compress.models.from_student import resolve_students
 from mmgan_compress.pruning import layer_table
 from mmgan_compress.registry import MODELS, PRUNERS
 
@@ -84,6 +85,7 @@ def test_the_module_is_imported_by_name(folder, monkeypatch):
     forget()
     cfg = Config.fromfile('small/finetune.py')
     assert cfg.custom_imports.imports == ['mmgan_compress.registry', 'mygen']
+    resolve_students(cfg)
     cfg.model.distiller.perceptual = dict(
         type='mmgan_compress.VGG16Features', weights='random')
     model = build_model(cfg, 'cpu')
