@@ -1,6 +1,6 @@
 # GAN Compression, CycleGAN, horse -> zebra: the super-net of a separable
-# ResNet. `tools/pipeline.py configs/gan_compression/gan_compression_cyclegan-
-# pipeline.py` distils its start before and cuts a sub-network out behind.
+# ResNet. `mmgan-compress pipeline gan_compression_cyclegan-pipeline.py`
+# distils its start before and cuts a sub-network out behind.
 _base_ = '_base_/cyclegan_compression.py'
 
 model = dict(

@@ -1,6 +1,6 @@
 # GAN Compression, Pix2Pix, edges -> shoes: the super-net of a separable
-# ResNet. `tools/pipeline.py configs/gan_compression/gan_compression_pix2pix-
-# pipeline.py` has all stages.
+# ResNet. `mmgan-compress pipeline gan_compression_pix2pix-pipeline.py`
+# has all stages.
 _base_ = '_base_/pix2pix_compression.py'
 
 model = dict(

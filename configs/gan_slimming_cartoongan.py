@@ -1,13 +1,14 @@
 # GAN Slimming of CartoonGAN, GS-32, on any photographs: the network that the
 # paper compresses 47x. The teacher is one of its authors' (research only):
 #
-# python tools/prepare_weights.py cartoongan-hayao
-# python tools/make_teacher_images.py teachers/cartoongan-hayao.pth \
+# mmgan-compress weights cartoongan-hayao
+# mmgan-compress images teachers/cartoongan-hayao.pth \
 #     data/photos/trainA --out data/photos/trainB     # and of testA
-# python tools/train.py configs/gan_slimming_cartoongan.py
+# mmgan-compress train configs/gan_slimming_cartoongan.py
 #
-# `tools/pipeline.py configs/gan_slimming/gan_slimming_cartoongan-pipeline.py`
-# goes on. With --demo the networks are the small ones of every demo.
+# All stages:
+# mmgan-compress pipeline gan_slimming_cartoongan-pipeline.py
+# With --demo the networks are the small ones of every demo.
 _base_ = '_base_/cartoon_slimming.py'
 
 optim_wrapper = _base_.slimming

@@ -1,5 +1,5 @@
 # GAN Slimming, CycleGAN, horse -> zebra, GS-32: stage 1, in which a copy of a
-# dense generator loses channels while it imitates it. `tools/pipeline.py
+# dense generator loses channels while it imitates it. `mmgan-compress pipeline
 # configs/gan_slimming/gan_slimming_cyclegan-pipeline.py` goes on: it removes
 # them and fine-tunes.
 _base_ = '_base_/cyclegan_slimming.py'

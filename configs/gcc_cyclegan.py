@@ -1,6 +1,6 @@
 # GCC, CycleGAN, horse <-> zebra: stage C, cooperative training, of the
 # published generators (GCC/models/CycleGAN.py overwrites the result of its
-# search by these lists). `tools/pipeline.py configs/gcc/gcc_cyclegan-
+# search by these lists). `mmgan-compress pipeline configs/gcc/gcc_cyclegan-
 # pipeline.py` puts searched ones in their place. Source of each figure: GCC's
 # scripts and options for horse2zebra (fixture options_cyclegan).
 _base_ = ['_base_/cyclegan_both.py', '_base_/losses/gcc_cyclegan_losses.py']

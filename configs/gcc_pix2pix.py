@@ -1,7 +1,7 @@
 # GCC, Pix2Pix, Cityscapes labels -> photographs, U-Net: stage C, cooperative
 # training. The student is an unpruned U-Net of the paper's budget (3.0 G
-# papers' MACs); `tools/pipeline.py configs/gcc/gcc_pix2pix-pipeline.py` puts
-# the searched one in its place. Source of each figure: GCC's scripts and
+# papers' MACs); `mmgan-compress pipeline gcc_pix2pix-pipeline.py` puts the
+# searched one in its place. Source of each figure: GCC's scripts and
 # options for Cityscapes (spec of the fixtures: options_pix2pix_cityscapes).
 _base_ = [
     'omgd/omgd_pix2pix-unet16_1xb4-750e_cityscapes.py',

@@ -33,8 +33,8 @@ published = dict(
     maps=dict(
         retrained='32_32_48_32_48_32_16_16', fast='16_16_40_40_40_64_24_16'))
 
-# Images (on each side) that train no super-net: tools/search.py scores its
-# sub-networks on them. As many as in the authors' train2 (datasets/metas).
+# Images (on each side) that train no super-net: mmgan-compress search scores
+# its sub-networks on them. As many as in the authors' train2 (datasets/metas).
 held_out = dict(
     horse2zebra=dict(hold_out=120),
     edges2shoes=dict(hold_out=2048),

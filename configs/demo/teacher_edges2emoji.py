@@ -1,8 +1,8 @@
 # The demo's paired teachers: edges -> 3-D emoji, 64 px, trained from nothing
 # on the full set. ResNets: at 64 px a U-Net of this size loses the edges.
-# Made by: python tools/prepare_data.py edges2emoji --import
+# Made by: mmgan-compress data edges2emoji --import
 # projects.demo_data.emoji --size 64 --out
-# data/edges2emoji64; python tools/train.py configs/demo/<this file>
+# data/edges2emoji64; mmgan-compress train configs/demo/<this file>
 _base_ = '../omgd_pix2pix.py'
 
 norm_cfg = dict(type='IN')

@@ -1,5 +1,5 @@
 # GAN Compression, Pix2Pix, all stages and the export:
-# python tools/pipeline.py \
+# mmgan-compress pipeline \
 #     configs/gan_compression/gan_compression_pix2pix-pipeline.py [--demo]
 start = {
     'model.generator.init_cfg': dict(
@@ -35,7 +35,7 @@ stages = [
     # 3: one of them, here the published one
     dict(
         name='subnet',
-        run='compress',
+        run='prune',
         source='{supernet}/student.pth',
         pruner='SubNet',
         size=256,

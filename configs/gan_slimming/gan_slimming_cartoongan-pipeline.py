@@ -4,7 +4,7 @@ stages = [
     dict(name='slim', run='train', config='../gan_slimming_cartoongan.py'),
     dict(
         name='extract',
-        run='compress',
+        run='prune',
         source='{slim}/student.pth',
         pruner='SlimExtraction'),
     dict(

@@ -2,5 +2,5 @@
 _base_ = 'gan_slimming_cyclegan-finetune_1xb16-200e_horse2zebra.py'
 
 model = dict(distiller=dict(quantize=dict(activation_max=4., levels=256)))
-# tools/quantize.py then exports the 8 bits that were trained
+# mmgan-compress quantize then exports the 8 bits that were trained
 custom_hooks = [dict(type='mmgan_compress.FakeQuantScalesHook')]

@@ -1,5 +1,5 @@
 # GS-8, all stages, and the 8 bits that were trained as ONNX:
-# python tools/pipeline.py \
+# mmgan-compress pipeline \
 #     configs/gan_slimming/gan_slimming_cyclegan-gs8-pipeline.py [--demo]
 start = {
     'model.generator.init_cfg': dict(
@@ -30,7 +30,7 @@ stages = [
     # 2: channels without a scale go
     dict(
         name='extract',
-        run='compress',
+        run='prune',
         source='{slim}/student.pth',
         pruner='SlimExtraction'),
     # 3: the rest learns on, against the discriminator of stage 1

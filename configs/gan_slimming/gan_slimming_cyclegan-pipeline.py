@@ -1,5 +1,5 @@
 # GAN Slimming, all stages and the export:
-# python tools/pipeline.py \
+# mmgan-compress pipeline \
 #     configs/gan_slimming/gan_slimming_cyclegan-pipeline.py [--demo]
 stages = [
     # 1: scales go to zero
@@ -7,7 +7,7 @@ stages = [
     # 2: channels without a scale go, and the function stays
     dict(
         name='extract',
-        run='compress',
+        run='prune',
         source='{slim}/student.pth',
         pruner='SlimExtraction'),
     # 3: the rest learns on, against the discriminator of stage 1

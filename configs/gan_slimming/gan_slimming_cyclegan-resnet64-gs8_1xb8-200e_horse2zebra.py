@@ -2,7 +2,7 @@
 # the published grid; leave it out for the 255 steps of true int8. It starts as
 # a dense one that computes in 8 bits (gs.py:101-109), with its discriminator:
 # the last checkpoint of gan_slimming_cyclegan-resnet64-dense-gs8, which
-# `tools/pipeline.py configs/gan_slimming/gan_slimming_cyclegan-gs8-
+# `mmgan-compress pipeline configs/gan_slimming/gan_slimming_cyclegan-gs8-
 # pipeline.py` trains first.
 _base_ = '../gan_slimming_cyclegan.py'
 
@@ -17,7 +17,7 @@ model = dict(
         quantize=dict(activation_max=4., levels=256),
         start_from_teacher=False,
         discriminator_checkpoint=start))
-# tools/quantize.py then exports the 8 bits that were trained
+# mmgan-compress quantize then exports the 8 bits that were trained
 custom_hooks = [dict(type='mmgan_compress.FakeQuantScalesHook')]
 
 # alone: a copy of the demo's teacher, which has not learnt to round

@@ -1,5 +1,5 @@
 # As published: the teacher is a folder of its images of the training horses
-# (tools/make_teacher_images.py), and there is no network to begin as.
+# (mmgan-compress images), and there is no network to begin as.
 _base_ = '../gan_slimming_cyclegan.py'
 
 model = dict(

@@ -1,7 +1,7 @@
 # What the published code does where the main recipe differs: every training
 # image is mirrored, always, and shifts of dead channels stay. Extract it with
-# `tools/compress.py --pruner SlimExtraction --options published=true` to drop
-# what these emit, as published.
+# `mmgan-compress prune --pruner SlimExtraction --options published=true` to
+# drop what these emit, as published.
 _base_ = '../gan_slimming_cyclegan.py'
 
 keys = [f'img_{_base_.domain_a}', f'img_{_base_.domain_b}']

@@ -1,5 +1,5 @@
 # GCC, CycleGAN, all three stages and the export:
-# python tools/pipeline.py configs/gcc/gcc_cyclegan-pipeline.py [--demo]
+# mmgan-compress pipeline configs/gcc/gcc_cyclegan-pipeline.py [--demo]
 stages = [
     # A: an ordinary CycleGAN that becomes sparse
     dict(
@@ -11,7 +11,7 @@ stages = [
     # quoted for (published, they are measured at 286)
     dict(
         name='prune',
-        run='compress',
+        run='prune',
         source='{pretrain}/student.pth',
         pruner='GCCWidths',
         budget=['zebra.macs_paper=2.4e9', 'horse.macs_paper=2.7e9'],

@@ -1,5 +1,5 @@
 # GCC, Pix2Pix, all three stages and the export:
-# python tools/pipeline.py configs/gcc/gcc_pix2pix-pipeline.py [--demo]
+# mmgan-compress pipeline configs/gcc/gcc_pix2pix-pipeline.py [--demo]
 stages = [
     # A: an ordinary Pix2Pix that becomes sparse
     dict(
@@ -10,7 +10,7 @@ stages = [
     # budget (scripts/pix2pix/train.sh: model_best_BtoA.pth)
     dict(
         name='prune',
-        run='compress',
+        run='prune',
         source='{pretrain}/student_best.pth',
         pruner='GCCWidths',
         budget=['macs_paper=3.0e9'],

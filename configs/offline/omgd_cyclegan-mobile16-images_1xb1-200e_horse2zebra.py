@@ -1,6 +1,6 @@
 # OMGD without any network to learn from: the teacher is a folder of images,
 # one of the same name for each image of horses, made by whatever can
-# (tools/make_teacher_images.py). Losses compare images: there are no layers to
+# (mmgan-compress images). Losses compare images: there are no layers to
 # look into.
 _base_ = '../omgd_cyclegan.py'
 

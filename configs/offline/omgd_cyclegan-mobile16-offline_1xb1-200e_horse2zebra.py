@@ -1,5 +1,5 @@
 # OMGD's CycleGAN, offline: the teacher is a checkpoint and never trains. It
-# may be mmagic's own of a CycleGAN, or `tools/save_teachers.py` cuts it out
+# may be mmagic's own of a CycleGAN, or `mmgan-compress teachers` cuts it out
 # of a run.
 _base_ = '../omgd_cyclegan.py'
 

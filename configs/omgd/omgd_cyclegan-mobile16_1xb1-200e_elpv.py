@@ -1,6 +1,6 @@
 # OMGD, CycleGAN, mono- -> polycrystalline solar cells, student "1.0x" (S16).
 # Not a published setting: the figures of horse2zebra, on real photographs
-# that a package registry carries (python tools/prepare_data.py elpv).
+# that a package registry carries (mmgan-compress data elpv).
 _base_ = '../omgd_cyclegan.py'
 
 data_root = 'data/elpv'

@@ -1,6 +1,6 @@
 # A once-for-all super-net, its best sub-network under a budget, trained by
 # online distillation, pruned, and trained on in 8 bits:
-# python tools/pipeline.py configs/pipelines/ofa_omgd_prune_int8.py [--demo]
+# mmgan-compress pipeline configs/pipelines/ofa_omgd_prune_int8.py [--demo]
 # Leave stages out with --skip or --from. CRD in place of OMGD: in stage 3
 # config='../crd_cyclegan.py'. More horses without any labels beside them (UGC,
 # ICCV 2023): an offline recipe there, as in stage 5, with cfg_options={
@@ -46,7 +46,7 @@ stages = [
     # 4: a quarter of what it computes goes
     dict(
         name='prune',
-        run='compress',
+        run='prune',
         source='{train}/student.pth',
         pruner='TorchPruner',
         options=['importance=magnitude'],

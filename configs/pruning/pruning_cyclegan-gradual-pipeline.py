@@ -1,5 +1,5 @@
 # Prune while training, cut out what is dead, train on, export:
-# python tools/pipeline.py \
+# mmgan-compress pipeline \
 #     configs/pruning/pruning_cyclegan-gradual-pipeline.py [--demo]
 stages = [
     # 1: channels go step by step, in values
@@ -10,7 +10,7 @@ stages = [
     # 2: the network becomes smaller, and its images stay
     dict(
         name='extract',
-        run='compress',
+        run='prune',
         source='{prune}/student.pth',
         pruner='MaskExtraction'),
     # 3: the small network learns on from the same teacher

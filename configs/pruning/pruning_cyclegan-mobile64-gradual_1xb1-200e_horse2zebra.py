@@ -1,6 +1,6 @@
 # Pruning while training: the student is a copy of its teacher, which does
 # not train, and loses channels in ten steps until a tenth of the MACs is
-# left. tools/compress.py --pruner MaskExtraction then cuts them out.
+# left. mmgan-compress prune --pruner MaskExtraction then cuts them out.
 _base_ = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 
 domain_b = _base_.domain_b
@@ -10,7 +10,7 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint=_base_.model.distiller.teacher_checkpoints[0],
-            # as tools/save_teachers.py names it
+            # as mmgan-compress teachers names it
             prefix=f'teacher.generators.{domain_b}')))
 custom_hooks = [
     dict(

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from . import options
 
-DENSE = 'dense.pth'
-
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
@@ -51,89 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser):
     options.add_overwrite(parser)
 
 
-def compress(args: argparse.Namespace) -> str:
-    """Read, compress, write; return the table."""
-    import torch
-
-    from ..core.files import refuse_taken
-    from ..engine import finetune
-    from ..engine.runner_builder import load_config
-    from ..models.student import read_student
-    from ..pruning import workflow as students
-    refuse_taken(
-        [Path(args.out, name) for name in (
-            *students.FILES, finetune.NAME,
-            *([DENSE] if is_config(args.source) else []))],
-        [args.source], args.overwrite)
-    settings = students.read_options(args.options)
-    if 'budget' in settings:
-        raise ValueError('a budget is no option: give it by --budget')
-    if args.training:
-        settings['training'] = load_config(argparse.Namespace(
-            config=args.training, demo=args.demo, data_root=args.data_root,
-            cfg_options=None))
-    source = read_student(args.source)
-    size = args.size or source.image_size
-    budgets = students.choose_domains(source, args.budget, args.domain,
-                                      size=size, tolerance=args.tolerance,
-                                      threads=args.threads)
-    teachers = {domain: (source.generators[domain], source.configs[domain])
-                for domain in budgets}
-    recipe, notes = choose_recipe(args, source, teachers)
-    torch.manual_seed(args.seed or 0)
-    results = students.compress_source(source, args.pruner, budgets, settings)
-    table = students.write_results(Path(args.out), source, results,
-                                   args.pruner, size, args.threads,
-                                   args.overwrite)
-    if is_config(args.source):  # its weights as a file, for the teacher
-        students.save_dense(Path(args.out, DENSE), source)
-    if recipe is not None:
-        for note in notes:
-            print(f'finetune.py: {note}')
-        finetune.write_finetune(
-            Path(args.out), recipe, 'Made by mmgan-compress prune: '
-            f'{args.source}, {args.pruner} {" ".join(args.budget)}', notes)
-    return table
-
-
-def choose_recipe(args: argparse.Namespace, source, teachers: dict):
-    """Read the recipe for finetune.py; what does not fit shows before the
-    work. Without a recipe that was asked for, there need not be one.
-
-    Returns:
-        tuple[Config | None, list[str]]: The recipe, and what is left out.
-    """
-    from ..engine import finetune
-    recipe = finetune.read_recipe(
-        args.finetune or finetune.default_recipe(
-            [source.source], source.generators[source.default_domain]),
-        source.domains, list(teachers),
-        args.size or source.image_size, args.demo, args.data_root)
-    finetune.add_imports(recipe, [*source.imports, *args.imports])
-    out = Path(args.out)
-    dense = str(out / DENSE) if is_config(args.source) else args.source
-    try:
-        return recipe, finetune.fit_networks(
-            recipe, teachers, finetune.beside(out, str(out / 'student.pth')),
-            finetune.beside(out, dense))
-    except ValueError as error:
-        if args.finetune:
-            raise
-        print(f'there will be no finetune.py: {error}')
-        return None, []
-
-
-def is_config(source: str) -> bool:
-    """Tell whether the networks come from a config."""
-    return Path(source).suffix == '.py'
-
-
 def run(args: argparse.Namespace):
     """Prune and say where the result is."""
+    from ..engine.prune import prune
     if args.out is None:
         args.out = f'work_dirs/{Path(args.source).stem}-{args.pruner}'
     with options.stdout_for_result():
-        table = compress(args)
+        table = prune(args)
     print(table)
     recipe = Path(args.out, 'finetune.py')
     if recipe.exists():

@@ -2,7 +2,7 @@
 
 They are known by name where this module is imported::
 
-    python tools/prepare_data.py edges2emoji --import projects.demo_data.emoji
+    mmgan-compress data edges2emoji --import projects.demo_data.emoji
 """
 import csv
 import hashlib

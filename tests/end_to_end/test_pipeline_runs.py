@@ -134,7 +134,7 @@ def test_commands():
     def arguments(**keys):
         return one(**keys).arguments(Path('out'))
 
-    assert arguments(run='compress', source='s.pth', pruner='NormWidths',
+    assert arguments(run='prune', source='s.pth', pruner='NormWidths',
                      budget=['macs_paper=1e9', 'params=2e6'], size=256) == [
         's.pth', '--pruner', 'NormWidths', '--budget', 'macs_paper=1e9',
         'params=2e6', '--size', '256', '--out', 'out']

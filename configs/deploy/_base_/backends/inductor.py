@@ -1,2 +1,2 @@
-# mmdeploy has no such backend: for tools/export.py only
+# mmdeploy has no such backend: for mmgan-compress export only
 backend_config = dict(type='inductor')
