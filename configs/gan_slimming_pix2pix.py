@@ -5,7 +5,7 @@ _base_ = ['_base_/pix2pix.py', '_base_/gan_slimming.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 # of gan_compression_pix2pix-resnet64-teacher, which trains the teacher
-judge = dict(_base_.patch, norm_cfg=dict(type='IN'))
+discriminator = dict(_base_.patch, norm_cfg=dict(type='IN'))
 model = dict(
     type='mmgan_compress.DistillationModel',
     generator=dict(**_base_.dense, **_base_.affine),
@@ -16,9 +16,9 @@ model = dict(
         type='mmgan_compress.GANSlimmingPix2Pix',
         teachers=dict(
             wide=dict(**_base_.dense, norm_cfg=dict(type='IN'))),
-        discriminator=judge,
+        discriminator=discriminator,
         teacher_checkpoints=['teachers/pix2pix-dense_edges2shoes.pth'],
-        student_discriminator=judge,
+        student_discriminator=discriminator,
         **_base_.learning))
 
 optim_wrapper = _base_.slimming

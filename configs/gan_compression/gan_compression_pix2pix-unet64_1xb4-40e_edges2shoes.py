@@ -5,7 +5,7 @@ _base_ = '../gan_compression_pix2pix.py'
 unet = dict(type='UnetGenerator', **_base_.unet)
 wide = dict(**unet, base_channels=64)
 # outputs of convolutions: a skip's concatenation cannot be compared
-taps = [
+layers = [
     'model.model.1.model.0', 'model.model.1.model.1.model.1.model.0',
     'model.model.1.model.1.model.1.model.2', 'model.model.1.model.2'
 ]
@@ -15,7 +15,7 @@ model = dict(
         teachers=dict(wide=dict(_delete_=True, **wide)),
         teacher_checkpoints=['teachers/pix2pix-unet64_edges2shoes.pth'],
         student_discriminator=_base_.patch,
-        losses=[dict(_base_.loss, layers=taps)]))
+        losses=[dict(_base_.loss, layers=layers)]))
 
 # five levels; maps of the size of the teacher's, a quarter of the image
 demo = {
@@ -26,7 +26,7 @@ demo = {
     'model.distiller.losses': [
         dict(
             _base_.loss,
-            layers=[taps[0], 'model.model.1.model.1.model.2'],
+            layers=[layers[0], 'model.model.1.model.1.model.2'],
             target_layers=['model.2', 'model.8'])
     ]
 }

@@ -1,4 +1,4 @@
-# GCC, CycleGAN: the taps of the teacher's discriminator as published, which
+# GCC, CycleGAN: features of the teacher's discriminator as published, which
 # is without any gradient to the student, and a gap that is not averaged.
 _base_ = '../gcc_cyclegan.py'
 

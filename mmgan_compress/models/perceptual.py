@@ -87,12 +87,12 @@ class VGG16Features(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, C, H, W) in
         [-1, 1]."""
-        x, taps = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
+        x, features = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
         for index in _WIDTHS:
             if index in _POOL_BEFORE:
                 x = F.max_pool2d(x, 2)
             x = F.relu(F.conv2d(x, getattr(self, f'weight_{index}'),
                                 getattr(self, f'bias_{index}'), padding=1))
             if index in TAPPED:
-                taps.append(x)
-        return taps
+                features.append(x)
+        return features
