@@ -7,6 +7,7 @@ from recipes import load, recipes_of
 from toy import build_model
 
 from mmgan_compress.cli import main
+from mmgan_compress.demo import apply_demo
 from mmgan_compress.models.original import to_rgb
 from mmgan_compress.registry import MODELS
 
@@ -19,6 +20,14 @@ def test_every_recipe_is_tested():
     assert sorted(recipes_of('mmagic')) == sorted(
         name.replace('-mmagic', kind) for name in names
         for kind in ('-mmagic', '-mmagic-online', '-original'))
+
+
+@pytest.mark.parametrize('name', recipes_of('mmagic'))
+def test_its_demo_builds(name):
+    """With the teachers that the package ships."""
+    cfg = load(name)
+    apply_demo(cfg)
+    assert build_model(cfg).domains == ['emoji']
 
 
 def shrink(node):
