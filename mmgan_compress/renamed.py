@@ -139,5 +139,5 @@ def _published(kind: str) -> list[dict]:
 
     from .core.configs import CONFIGS
     file, name = _PUBLISHED[kind]
-    base = Config.fromfile(CONFIGS / f'_base_/losses/{file}.py')
+    base = Config.fromfile(CONFIGS / f'_base_/losses/{file}_losses.py')
     return copy.deepcopy(base.to_dict()[name])

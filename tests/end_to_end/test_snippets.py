@@ -20,8 +20,7 @@ from recipes import (CONFIGS, ROOT, build_model, build_optimizers,
 
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.demo import apply_demo
-from mmgan_compress.registry import (DATASETS, DISTILLERS, HOOKS,
-                                    MODELS, PRUNERS)
+from mmgan_compress.registry import DATASETS, HOOKS, MODELS, PRUNERS
 
 STORED = dict(type='mmgan_compress.StoredTeacher')
 HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')
@@ -33,7 +32,7 @@ BLOCKS = [(path.relative_to(ROOT).as_posix(), code) for path in PAGES
 FILES = {match[1]: code for _, code in BLOCKS
          if (match := re.match(r'# (my_\w+\.py)\n', code))}
 RECIPES_SHOWN = [name for name, code in FILES.items() if '_base_ =' in code]
-REGISTRIES = (MODELS, DISTILLERS, PRUNERS)
+REGISTRIES = (MODELS, PRUNERS)
 
 
 @pytest.fixture(scope='module')
@@ -144,23 +143,6 @@ def test_own_loss_trains(shown):
     assert sorted(log) == [
         'loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
     assert all(value > 0 for value in log.values())
-
-
-def test_own_method_takes_both_of_its_steps(shown):
-    cfg = read(shown / 'my_method_recipe.py')
-    distiller = cfg.model.distiller
-    for network in (cfg.model.generator, distiller.teacher):
-        network.update(num_down=5, base_channels=4)
-    distiller.update(first=1)
-    model = build_model(cfg, 'cpu')
-    wrappers, logs = build_optimizers(cfg, model), []
-    for _ in range(2):
-        images = {f'img_{d}': torch.rand(1, 3, 64, 64) * 2 - 1
-                  for d in model.distiller.model._related_domains}
-        logs.append(sorted(model.distiller.train_step(images, wrappers)))
-    assert logs == [['loss_truth'], [
-        f'loss_{name}_shoes_teacher'
-        for name in ('feature', 'ssim', 'style', 'tv')]]
 
 
 def test_own_model_builds(shown):
