@@ -69,6 +69,8 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
         cfg.pop(key)  # of no use to the run
     if args.data_root:
         _set_data_root(cfg, args.data_root)
+    if getattr(args, 'quick', False) or getattr(args, 'size', None):
+        resolve_students(cfg)  # whose size matters
     if getattr(args, 'quick', False):
         for line in make_quick(cfg, getattr(args, 'size', None)):
             print(f'--quick: {line}')
