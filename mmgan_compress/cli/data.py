@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument(
         'name', help='horse2zebra, summer2winter, edges2shoes, facades, maps, '
-        'cityscapes, edges2emoji, flat2emoji, outline2emoji or elpv')
+        'cityscapes, elpv, or one that a module of --import adds')
     parser.add_argument('--out', metavar='FOLDER',
                         help='folder to write into (default: data/NAME)')
     parser.add_argument(
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         'are, the others are made 256 x 256)')
     parser.add_argument('--archive', nargs='+', default=[], metavar='PATH',
                         help='use local archives, fetch nothing')
+    options.add_import(parser)
 
 
 def run(args: argparse.Namespace):

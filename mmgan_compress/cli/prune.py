@@ -107,8 +107,8 @@ def choose_recipe(args: argparse.Namespace, source, teachers: dict):
     recipe = finetune.read_recipe(
         args.finetune or finetune.default_recipe(
             [source.source], source.generators[source.default_domain]),
-        source.domains, list(teachers), source.image_size, args.demo,
-        args.data_root)
+        source.domains, list(teachers), args.size or source.image_size,
+        args.demo, args.data_root)
     finetune.add_imports(recipe, [*source.imports, *args.imports])
     try:
         fit(copy.deepcopy(recipe), args, teachers, teachers)

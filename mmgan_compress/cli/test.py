@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser):
                         'write into (default: "test" beside the checkpoint)')
     options.add_overwrite(parser)
     options.add_data(parser)
+    options.add_size(parser)
     options.add_cfg_options(parser)
     options.add_import(parser)
     options.add_launcher(parser)
@@ -29,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace):
     """Build the runner, load the weights, write the report."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    from ..core.configs import check_files
+    check_files(args.config, args.cfg_options)
     from ..engine.results import report_run
     from ..engine.runner_builder import finish_distributed, make_tester
-    args.resume, args.amp, args.seed = None, False, None
+    args.resume, args.amp, args.seed, args.quick = None, False, None, False
     with contextlib.ExitStack() as held:
         report_run(make_tester(args, held))
         finish_distributed()

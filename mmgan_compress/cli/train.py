@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser):
         help='continue from PATH, or from the newest checkpoint of work-dir')
     parser.add_argument('--amp', action='store_true',
                         help='mixed precision (CUDA)')
+    parser.add_argument('--quick', action='store_true', help='make the '
+                        'recipe small, for a first try on your own images: '
+                        'it ends within 10 minutes on two cores')
     options.add_data(parser)
+    options.add_size(parser)
     options.add_seed(parser)
     options.add_cfg_options(parser)
     options.add_import(parser)
@@ -30,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace):
     """Build the runner and train."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    from ..core.configs import check_files
+    check_files(args.config, args.cfg_options)
     from ..engine.runner_builder import (finish_distributed, make_runner,
                                          resumable)
     with contextlib.ExitStack() as held:

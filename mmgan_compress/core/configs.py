@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.config import Config, ConfigDict, DictAction
 
@@ -54,6 +54,21 @@ def read_config(path: str) -> Config:
                          f'{type(error).__name__}: {error}') from error
     update_config(list(config.values()))
     return config
+
+
+def check_files(config: str, options: Optional[Sequence[str]] = None):
+    """Refuse what can be seen of a command line without importing torch.
+
+    Args:
+        config (str): As of :func:`find_config`.
+        options (Sequence[str] | None): As of :func:`read_options`.
+
+    Raises:
+        FileNotFoundError: If the config, or a base of it, does not exist.
+        ValueError: If it is no config, or an option is no ``KEY=VALUE``.
+    """
+    check_file(find_config(config))
+    read_options(options or ())
 
 
 def check_file(path: str):

@@ -30,6 +30,7 @@ from .processes import LOCK, locked
 from .quick import make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
 
+
 def set_everywhere(cfg, key: str, value):
     """Set ``key`` in every dict of a config that has it."""
     for node in walk(cfg):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from students import message_of_error
 from test_runner_builder import arguments
 from toy import REPO, recipe_of, toy_config
 
@@ -34,12 +35,11 @@ def faults(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def faults(*options, config=folder / 'recipe.py', **changes):
-        with pytest.raises(SystemExit) as caught:
-            runner_builder.make_runner(arguments(
-                config, cfg_options=list(options) or None, **changes),
-                ExitStack())
+        message = message_of_error(runner_builder.make_runner, arguments(
+            config, cfg_options=list(options) or None, **changes),
+            ExitStack())
         assert not os.listdir(tmp_path)  # nothing is written
-        return caught.value.code.removeprefix('error: ').split('\n')
+        return message.split('\n')
 
     return faults
 
