@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
-from ..core.domains import per_domain
+from ..core.domains import are_names, per_domain
 from ..core.configs import walk
 from ..registry import MODELS
 from ..models.student_config import build_generator, channels_by_domain
@@ -29,9 +29,9 @@ def fit_channels(cfg: Config):
             unpaired recipe maps images of one kind to another.
     """
     model = cfg.get('model') or {}
-    domains = model.get('related_domains') or []
-    if 'generator' not in model or len(set(domains)) != 2 or \
-            model.get('default_domain') not in domains:
+    domains = model.get('related_domains')
+    if 'generator' not in model or not are_names(domains) or len(
+            set(domains)) != 2 or model.get('default_domain') not in domains:
         return
     channels = _channels_of(model)
     if set(channels.values()) <= {3}:
@@ -99,9 +99,7 @@ def _channels_of(model: Mapping) -> dict[str, int]:
         with DefaultScope.overwrite_default_scope('mmagic'):
             twins = {domain: build_generator(config, 'meta').eval()
                      for domain, config in configs.items()}
-    # what cannot be built says so where the model is built
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError,
-            OSError):
+    except Exception:  # what cannot be built says so where it is checked
         return {}
     return channels_by_domain(twins, domains, _PROBE_SIDE)
 

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from .. import registry
 from ..core.channels import image_channels
 from ..core.configs import did_you_mean
-from ..core.domains import per_domain
+from ..core.domains import are_names, per_domain
 from ..core.messages import message_of
 from ..core.schedule import TrainSchedule
 from ..evaluation.reference import Reference
@@ -93,6 +93,13 @@ _POSITIVE = _Bound(lambda v: _is_number(v) and v >= 0,
                    'a finite number of at least 0')
 _SHARE = _Bound(lambda v: _is_number(v) and 0 <= v < 1,
                 'a number from 0 to below 1')
+_DICTS = ('model', 'generator', 'distiller', 'schedule', 'perceptual',
+          'dataset', 'sampler', 'optimizer', 'optim_wrapper', 'reference',
+          'train_cfg', 'val_cfg', 'test_cfg', 'default_hooks', 'randomness',
+          'env_cfg', 'model_wrapper_cfg', 'log_processor', *LOADERS)
+# dicts that say by their type what is built
+_TYPED = ('model', 'distiller', 'dataset', 'sampler', 'optimizer',
+          'train_cfg', 'val_cfg', 'test_cfg')
 _BOUNDS = {
     **dict.fromkeys(
         ('batch_size', 'base_channels', 'num_blocks', 'patch_size',
@@ -112,6 +119,9 @@ _BOUNDS = {
     'checkpoint.interval': _Bound(
         lambda v: _is_number(v, int) and (v >= 1 or v == -1),
         'a whole number of at least 1, or -1'),
+    **dict.fromkeys(_DICTS, _Bound(
+        lambda v: v is None or isinstance(v, Mapping), 'a dict')),
+    'domains': _Bound(are_names, 'a list of names'),
     'betas': _Bound(lambda v: isinstance(v, (list, tuple)) and len(v) == 2
                     and all(map(_SHARE.holds, v)),
                     'two numbers from 0 to below 1')
@@ -254,13 +264,19 @@ def _all_nodes(cfg: Mapping) -> Iterator[_Node]:
 def _kind_of(node: _Node, scope: str) -> tuple[Optional[Callable], str]:
     """Return what takes the entries of a dict, and a fault of its type."""
     key, name = node.path.rpartition('.')[2], node.value.get('type')
+    if 'type' in node.value if name is None else not isinstance(
+            name, str) and not callable(name):
+        return None, _fault(f'{node.path}.type', name,
+                            'the name of what is built')
+    if name is None and key in _TYPED:
+        return None, f'{node.path}.type: missing'
     if name is None and node.path.startswith('optim_wrapper.') and \
             'optimizer' in node.value:
         name = 'OptimWrapper'
     if name is None:
         return _UNTYPED.get(key), ''
     if not isinstance(name, str):
-        return (name if callable(name) else None), ''
+        return name, ''
     if node.registry is None:
         return None, ''
     kind = _find(node.registry, name, scope)
@@ -306,15 +322,16 @@ def value_faults(cfg: Mapping) -> list[str]:
     """Return what the types of a config do not take, and values that cannot
     be."""
     faults, scope = [], cfg.get('default_scope') or 'mmengine'
+    values = [(key, cfg[key]) for key in cfg if key in _DICTS]
     for node in _all_nodes(cfg):
         faults += _type_faults(node, scope)
-        for key, value in node.value.items():
-            bound = _bound_of(f'{node.path}.{key}')
-            if bound and not bound.holds(value) and \
-                    not isinstance(value, Mapping):
-                faults.append(_fault(f'{node.path}.{key}', value,
-                                     bound.words))
-    constructor = (cfg.get('optim_wrapper') or {}).get('constructor')
+        values += [(f'{node.path}.{key}', value)
+                   for key, value in node.value.items()]
+    for path, value in values:
+        bound = _bound_of(path)
+        if bound and not bound.holds(value):
+            faults.append(_fault(path, value, bound.words))
+    constructor = _part(cfg, 'optim_wrapper').get('constructor')
     known = mmagic_registry.OPTIM_WRAPPER_CONSTRUCTORS
     if isinstance(constructor, str) and not _find(known, constructor, scope):
         faults.append(
@@ -411,11 +428,11 @@ def domain_faults(cfg: Mapping) -> list[str]:
     related = model.get('related_domains')
     if related is None:
         return []  # of another package
-    if not isinstance(related, (list, tuple)) or len(set(related)) != 2:
+    if not are_names(related) or len(set(related)) != 2:
         return [_fault('model.related_domains', related, 'two domains')]
     related, faults = list(related), []
     reachable = model.get('reachable_domains')
-    if not isinstance(reachable, (list, tuple)) or not reachable or \
+    if not are_names(reachable) or not reachable or \
             not set(reachable) <= set(related):
         faults.append(_fault('model.reachable_domains', reachable,
                              f'one or both of {related}'))
@@ -427,7 +444,8 @@ def domain_faults(cfg: Mapping) -> list[str]:
     for node in _all_nodes(cfg):
         value, scored = node.value, node.path.startswith(
             ('val_evaluator', 'test_evaluator'))
-        if node.path.endswith('.dataset') and 'domains' in value and \
+        if node.path.endswith('.dataset') and are_names(
+                value.get('domains')) and \
                 set(value['domains']) != set(related):
             faults.append(_fault(f'{node.path}.domains', value['domains'],
                                  f'{related}, in any order'))
@@ -445,19 +463,29 @@ def domain_faults(cfg: Mapping) -> list[str]:
             faults.append(_fault(f'{node.path}.metric', metric,
                                  f'a figure of {allowed}'))
         if str(value.get('type')).endswith('TeacherSelectionHook') and \
-                set(value.get('metrics') or ()) != set(reachable):
+                (not isinstance(value.get('metrics'), Mapping) or
+                 set(value['metrics']) != set(reachable)):
             faults.append(_fault(f'{node.path}.metrics', value.get('metrics'),
                                  f'figures for {list(reachable)}'))
     return faults
 
 
+def _part(cfg: Mapping, path: str) -> Mapping:
+    """Return a dict inside a config; an empty one if there is none."""
+    for key in path.split('.'):
+        cfg = cfg.get(key)
+        if not isinstance(cfg, Mapping):
+            return {}
+    return cfg
+
+
 def schedule_faults(cfg: Mapping) -> list[str]:
     """Return what of a schedule does not fit its length."""
-    schedule = (cfg['model'].get('distiller') or {}).get('schedule') or {}
+    schedule = _part(cfg, 'model.distiller.schedule')
     epochs = schedule.get('epochs')
     if not _is_number(epochs, int) or epochs < 1:
         return []
-    student = (cfg.get('default_hooks') or {}).get('student') or {}
+    student = _part(cfg, 'default_hooks.student')
     path = 'model.distiller.schedule'
     return [_fault(where, value, f'at most {epochs}, the epochs of the '
                    'schedule') for where, value in (
@@ -470,8 +498,8 @@ def schedule_faults(cfg: Mapping) -> list[str]:
 def generators_of(model: Mapping) -> Iterator[tuple[str, Mapping]]:
     """Yield the generators of a model, the teachers' too."""
     domains = model.get('reachable_domains') or []
-    distiller = model.get('distiller') or {}
-    teacher = distiller.get('teacher') or {}
+    distiller = _part(model, 'distiller')
+    teacher = _part(model, 'distiller.teacher')
     for path, part in (('model.generator', model.get('generator')),
                        ('model.distiller.teacher.generator',
                         teacher.get('generator')),
@@ -491,8 +519,8 @@ def generators_of(model: Mapping) -> Iterator[tuple[str, Mapping]]:
 def network_faults(cfg: Mapping) -> list[str]:
     """Return which generators cannot be built, or not translate images of
     the size that the data sets give; nothing is computed."""
-    loader = next(filter(None, map(cfg.get, LOADERS)), None)
-    size = (loader or {}).get('dataset', {}).get('size')
+    loader = next(filter(cfg.get, LOADERS), LOADERS[0])
+    size = _part(cfg, f'{loader}.dataset').get('size')
     faults = []
     try:
         for path, config in generators_of(cfg['model']):
@@ -533,8 +561,7 @@ def size_faults(cfg: Mapping) -> list[str]:
     """Return where real images are read at another size than fakes have."""
     faults = []
     for split in ('val', 'test'):
-        loader = cfg.get(f'{split}_dataloader') or {}
-        size = loader.get('dataset', {}).get('size')
+        size = _part(cfg, f'{split}_dataloader.dataset').get('size')
         for node in _nodes(cfg.get(f'{split}_evaluator'),
                            f'{split}_evaluator', None):
             if size and node.path.endswith('.reference') and \

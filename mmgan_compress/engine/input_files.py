@@ -12,7 +12,7 @@ from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
 from ..registry import DATASETS, MODELS
 
-Fault = FileNotFoundError | ValueError
+Fault = FileNotFoundError | ValueError | TypeError
 
 
 def data_faults(cfg: Config, loaders: Sequence[str]) -> list[Fault]:
@@ -30,7 +30,7 @@ def data_faults(cfg: Config, loaders: Sequence[str]) -> list[Fault]:
         try:
             dataset = DATASETS.build(cfg[loader].dataset)
             faults += _number_faults(cfg, loader, dataset, missing)
-        except (FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, ValueError, TypeError) as error:
             faults.append(error)
             if root and not os.path.isdir(root):
                 missing.add(root)
@@ -115,7 +115,8 @@ def needed_weights(cfg: Config) -> list[str]:
             needed.add('vgg16')
     if distiller is not None and _asks_perceptual(distiller):
         perceptual = distiller.get('perceptual') or {}
-        if perceptual.get('weights', 'imagenet') == 'imagenet':
+        if isinstance(perceptual, dict) and perceptual.get(
+                'weights', 'imagenet') == 'imagenet':
             needed.add('vgg16')
     return sorted(needed)
 
