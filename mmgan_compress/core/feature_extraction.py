@@ -19,8 +19,9 @@ def disable_inplace(module: nn.Module) -> nn.Module:
     return module
 
 
-def forward_with_features(module: nn.Module, image: Tensor, layers: Sequence[str],
-                      *args) -> tuple[Tensor, dict]:
+def forward_with_features(module: nn.Module, image: Tensor,
+                          layers: Sequence[str],
+                          *args) -> tuple[Tensor, dict]:
     """Run ``module`` once and return its output and the named features.
 
     The hooks live for this call only: another forward of the same network
