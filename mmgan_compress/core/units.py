@@ -1,7 +1,6 @@
 """Numbers with units that fit, the same in every table and message."""
 
 _DECIMAL = (('T', 1e12), ('G', 1e9), ('M', 1e6), ('k', 1e3))
-_BINARY = (('GiB', 2**30), ('MiB', 2**20), ('KiB', 2**10))
 
 
 def count(value: float, digits: int = 4) -> str:
@@ -20,19 +19,6 @@ def count(value: float, digits: int = 4) -> str:
         if value >= scale:
             return f'{value / scale:.{digits}g} {prefix}'
     return f'{value:.{digits}g}'
-
-
-def size(value: float) -> str:
-    """Return a number of bytes with its unit.
-
-    Example:
-        >>> size(2_300_000), size(12)
-        ('2.19 MiB', '12 B')
-    """
-    for unit, scale in _BINARY:
-        if value >= scale:
-            return f'{value / scale:.3g} {unit}'
-    return f'{value:.0f} B'
 
 
 def milliseconds(value: float) -> str:

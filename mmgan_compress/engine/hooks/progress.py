@@ -1,4 +1,5 @@
 """What one sees of a run: what will happen, and how far it is."""
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..resume import unwrap
 
 # what the console calls the phases of the schedule
 _PHASES = dict(joint='training', teacher='teacher', student='student')
-_BAR = '{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}'
+_BAR = '{desc} {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt}{postfix}'
 
 
 @HOOKS.register_module()
@@ -60,8 +61,10 @@ class ProgressHook(Hook):
         for line in plan_of(runner):
             _print(line)
         if sys.stderr.isatty():
+            # not by tqdm, which shows nothing on a terminal without a size
+            width, height = shutil.get_terminal_size()
             self._bar = tqdm(total=runner.max_iters, initial=runner.iter,
-                             bar_format=_BAR, dynamic_ncols=True)
+                             bar_format=_BAR, ncols=width, nrows=height)
             self._draw(runner, 'starting')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
@@ -77,6 +80,7 @@ class ProgressHook(Hook):
         if self._bar is not None:
             self._bar.set_postfix_str(self._state(runner, outputs), False)
             self._bar.set_description_str(self._phase(runner), False)
+            self._bar.ncols = shutil.get_terminal_size().columns
             self._bar.update()
         elif done == self._first + 1 or not done % self.interval:
             _print(f'iteration {done}/{runner.max_iters}  '
@@ -108,13 +112,14 @@ class ProgressHook(Hook):
             total = sum(hub.get_scalar(f'train/{name}').mean(self.interval)
                         for name in losses)
             parts.append(f'loss {total:.4g}')
+        # before the metric, which a narrow terminal cuts off
+        parts.append(f'{units.duration(self._left(runner))} left')
         if f'val/{self._metric}' in hub.log_scalars:
             value = hub.get_scalar(f'val/{self._metric}').current()
             best = (hub.runtime_info.get('best_student') or {}).get(
                 self._metric.partition('/')[0])
             parts.append(f'{self._metric} {value:.4g}' + (
                 '' if best is None else f' (best {best:.4g})'))
-        parts.append(f'{units.duration(self._left(runner))} left')
         return '  '.join(parts)
 
     def _left(self, runner) -> float:
