@@ -1,4 +1,4 @@
-"""``--size`` and ``--quick``: a recipe for other images, or for a first try."""
+"""``--size`` and ``--quick``: a recipe at another size, or for a first try."""
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 

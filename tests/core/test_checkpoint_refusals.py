@@ -10,7 +10,7 @@ from students import message_of_error, refused_by_tool
 from test_runner_builder import arguments
 from toy import build_model, toy_config, train, without_report
 
-from mmgan_compress.pruning.base import init_weights
+from mmgan_compress.core.layers import init_weights
 from mmgan_compress.core.checkpoints import read_checkpoint
 from mmgan_compress.engine import runner_builder as launch
 from mmgan_compress.registry import MODELS
@@ -218,12 +218,14 @@ def test_all_faults_at_once(run, tmp_path):
      'tensors have another shape'),
     ('cut.pth', [], 'cannot be read: it is damaged'),
     ('bare.pth', [], 'no tensor in common')])
-def test_score_of_another(run, tmp_path, file, options, words):
+def test_score_of_another(run, vgg_file, tmp_path, file, options, words):
+    recipe = run / 'scored.py'  # with a test split
+    toy_config('cyclegan', run / 'data', vgg_file).dump(recipe)
     cut = (run / 'run/iter_1.pth').read_bytes()[:-100]
     (run / 'run/cut.pth').write_bytes(cut)
     torch.save(dict(epoch=3), run / 'run/bare.pth')
     message = message_of_error(launch.make_tester, Namespace(
-        **vars(arguments(run / 'recipe.py', work_dir=str(tmp_path),
+        **vars(arguments(recipe, work_dir=str(tmp_path),
                          cfg_options=options or None)),
         checkpoint=str(run / 'run' / file), overwrite=False), ExitStack())
     assert words in message and file in message

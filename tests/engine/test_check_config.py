@@ -1,4 +1,6 @@
 """Faults of a config: all of them, with their place, before anything runs."""
+import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -13,7 +15,9 @@ from toy import REPO, recipe_of, toy_config
 
 from mmgan_compress.core.configs import check_file, read_options
 from mmgan_compress.engine import runner_builder
-from mmgan_compress.engine.check_config import (TRAINS, check_inputs,
+from mmgan_compress.engine.channels import fit_channels
+from mmgan_compress.engine.check_config import (_OF_RUNNER, TRAINS,
+                                                check_inputs, missing_parts,
                                                 network_faults)
 from mmgan_compress.engine.quick import make_quick, set_size
 
@@ -228,10 +232,10 @@ def test_shipped_recipes_have_no_faults(name):
                for line in lines)
 
 
-def check_static(cfg):
+def check_static(cfg, *others):
     """Check all but the files that a recipe reads."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ('data_faults', 'file_faults'):
+        for name in ('data_faults', 'file_faults', *others):
             patch.setattr(f'mmgan_compress.engine.check_config.{name}',
                           lambda *_: [])
         check_inputs(cfg, needed=TRAINS)
@@ -257,3 +261,34 @@ def test_parts_of_a_file(tmp_path):
     Path(tmp_path, 'top.py').write_text("_base_ = 'mmagic::a/b.py'\n")
     check_file(str(tmp_path / 'top.py'))
     check_file(str(recipe_of('omgd', 'cyclegan')))
+
+
+def _keys(node, path=()):
+    """Yield where the values of a config are."""
+    items = node.items() if isinstance(node, dict) else \
+        enumerate(node) if isinstance(node, list) else ()
+    for key, value in list(items):
+        yield (*path, key)
+        yield from _keys(value, (*path, key))
+
+
+def test_a_value_of_any_kind_is_a_fault_or_none(tmp_path, vgg_file):
+    """In place of each value of a recipe: the checks never fail themselves.
+    """
+    cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
+    used = {key: cfg[key] for key in cfg if key in _OF_RUNNER}
+    refused, values = 0, itertools.cycle(['abc', -1, float('nan'), [1, 2], {}])
+    for (*path, last), value in zip(_keys(used), values):
+        broken = copy.deepcopy(used)
+        node = broken
+        for key in path:
+            node = node[key]
+        node[last] = value
+        broken = Config(broken)
+        try:
+            if not missing_parts(broken._cfg_dict, TRAINS):
+                fit_channels(broken)
+            check_static(broken, 'network_faults')
+        except (ValueError, FileNotFoundError):
+            refused += 1
+    assert refused > 60
