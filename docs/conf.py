@@ -16,7 +16,8 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
 source_suffix = {'.md': 'markdown'}
 include_patterns = [
     'docs/**.md', 'configs/**README.md', 'projects/**README.md',
-    'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'
+    'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md',
+    'mmgan_compress/datasets/demo/LICENSE.md'
 ]
 exclude_patterns = [
     '.*', 'build', 'data', 'dist', 'docs/_build', 'mmgan_compress/.mim',
