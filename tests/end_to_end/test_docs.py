@@ -151,9 +151,8 @@ def test_every_page_is_in_the_table_of_contents():
                 name = re.sub(r'.*<(.*)>', r'\1', line)
                 if name and not name.startswith(':'):
                     listed.add((index.parent / f'{name}.md').resolve())
-    shown = {ROOT / page for page in PAGES if page.startswith('docs/')}
+    shown = {ROOT / page for page in PAGES if '/' in page}
     assert shown <= listed and all(path.exists() for path in listed)
-    assert {CONFIGS / folder / 'README.md' for folder in METHODS} <= listed
 
 
 def test_front_page_is_short():
