@@ -129,6 +129,7 @@ class Step:
         self.keys = _resolve(spec, outs)
         del self.keys['run']
         self.contents, self.recipe, self.starts = {}, None, []
+        self.generator = None  # replaces that of the recipe
         self._read_configs(base)
         if self.run == 'train':
             self._change_recipe()
@@ -170,9 +171,9 @@ class Step:
             return  # the command's parser asks for it
         self.recipe.merge_from_dict(options or {})
         self.starts = starting_files(self.recipe)
-        if generator:
-            self.recipe.model.generator = dict(
-                type=FROM_STUDENT, file=generator, weights=bool(inherit))
+        if generator:  # an earlier stage may have to write it first
+            self.generator = dict(type=FROM_STUDENT, file=generator,
+                                  weights=bool(inherit))
         self.keys['config'] = str(self.folder / 'recipe.py')
 
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
@@ -247,6 +248,8 @@ class Step:
             out = self.folder / 'part'
             shutil.rmtree(out, ignore_errors=True)
         if self.run == 'train':
+            if self.generator:
+                self.recipe.model.generator = self.generator
             write_text(self.keys['config'], (
                 f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
                 'which writes it again:\n# copy it to change it.\n'

@@ -161,15 +161,15 @@ def recipe(tmp_path_factory, vgg_file):
 
 @pytest.mark.parametrize('option, message', [
     ('train_dataloader.batch_size=0', 'batch_size'),
-    ('optim_wrapper.student.optimizer.type=Adm', "did you mean 'Adam'?"),
-    ('optim_wrapper.student.optimizer.lr=-1', 'Invalid learning rate'),
-    ('optim_wrapper.student.optimizer.rate=1', "takes no argument 'rate'"),
+    ('optim_wrapper.student.optimizer.type=Adm', "did you mean 'Adam'"),
+    ('optim_wrapper.student.optimizer.lr=-1', 'lr'),
+    ('optim_wrapper.student.optimizer.rate=1', 'rate'),
     ('model.default_domain=cow', 'cow'),
-    ('model.generator.base_channels=x', 'again with --debug for the trac'),
-    ('model.generator.type=ResnetGeneratr', "did you mean 'ResnetGenerator'"),
-    ('custom_hooks.0.type=NoHook', "no hook 'NoHook'"),
+    ('model.generator.base_channels=x', 'base_channels'),
+    ('model.generator.type=ResnetGeneratr', "'ResnetGenerator'"),
+    ('custom_hooks.0.type=NoHook', 'NoHook'),
     ('model.distiller.losses.0.type=SSIMLos', 'SSIMLoss'),
-    ('train_cfg.type=NoLoop', "no loop 'NoLoop'")])
+    ('train_cfg.type=NoLoop', 'NoLoop')])
 def test_errors_of_a_training_are_one_line(recipe, option, message, tmp_path):
     line = refused_by_tool('train', recipe, '--work-dir', tmp_path / 'run',
                            '--cfg-options', option)
