@@ -138,10 +138,15 @@ def test_the_entry_point_is_the_command_line():
 
 
 def test_help_of_a_command_is_quick():
-    start = time.perf_counter()
-    assert subprocess.run([sys.executable, '-m', 'mmgan_compress', 'search',
-                           '-h'], cwd=REPO, capture_output=True).stdout
-    assert time.perf_counter() - start < 1
+    """The best of three: other processes may be at work."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert subprocess.run([sys.executable, '-m', 'mmgan_compress',
+                               'search', '-h'], cwd=REPO,
+                              capture_output=True).stdout
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1
 
 
 def test_imports_that_fail_are_named(tmp_path, monkeypatch):
