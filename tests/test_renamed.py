@@ -18,7 +18,8 @@ from mmgan_compress.registry import HOOKS, MODELS
 from mmgan_compress.renamed import update_config
 
 BEFORE = Path(__file__).parent / 'data/before_rename'
-OMGD = Config.fromfile(REPO / 'configs/_base_/losses/omgd_losses.py').omgd_losses
+OMGD = Config.fromfile(
+    REPO / 'configs/_base_/losses/omgd_losses.py').omgd_losses
 
 
 @pytest.fixture
