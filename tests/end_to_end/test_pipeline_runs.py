@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from pipelines import (CHAIN, calls, folder, read, refused, result,  # noqa
                        run, stage, statuses, write_config)
 from students import run_tool
@@ -232,9 +232,10 @@ def test_weights_that_a_training_starts_from(training, key, value):
 
 def recipe_of(training, **changes):
     """Return what a stage trains."""
-    recipe = one(**dict(training, **changes)).recipe
-    from_student.resolve_students(recipe)
-    return recipe
+    step = one(**dict(training, **changes))
+    step.recipe.model.generator = ConfigDict(step.generator)
+    from_student.resolve_students(step.recipe)
+    return step.recipe
 
 
 def test_networks_are_taken_over(training, monkeypatch):

@@ -4,7 +4,7 @@ from pipelines import read
 from recipes import CONFIGS
 
 PIPELINE = CONFIGS / 'pipelines/ofa_omgd_prune_int8.py'
-WEIGHTS = 'mmgan_compress.engine.runner_builder.weights_path'
+WEIGHTS = 'mmgan_compress.engine.input_files.weights_path'
 
 
 @pytest.mark.parametrize('demo', [False, True])
