@@ -267,10 +267,12 @@ def test_losses_are_float32_under_autocast(pix2pix):
 
 
 @pytest.mark.parametrize('change,words', [
-    (lambda d: d.losses[-1].update(layers=['model.33', 'model.9']),
+    (lambda d: d.losses[-1].update(layers=['model.33', 'model.9'],
+                                   target_layers=None),
      r"no layer 'model.33' in SeparableResnetGenerator, the student "
      r"\(losses\[4\].layers\); nearest: 'model"),
-    (lambda d: d.losses[-1].update(target_layers=['model.9', 'x']),
+    (lambda d: d.losses[-1].update(layers=['model.9', 'model.9'],
+                                   target_layers=['model.9', 'x']),
      r"no layer 'x' in SeparableResnetGenerator, the teacher 'teacher' "
      r"\(losses\[4\].target_layers\); nearest: "),
     (lambda d: d.losses[-1].update(teachers=['tall']),
