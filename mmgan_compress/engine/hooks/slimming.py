@@ -22,7 +22,8 @@ class SoftThresholdHook(Hook):
 
     For the distillers of GAN Slimming, which list the norms whose channels
     can be removed. After each step gamma <- soft_threshold(gamma, rho * lr)
-    with the learning rate of that step: the proximal step of rho * |gamma|
+    with the learning rate of that step: the proximal step of
+    ``rho * |gamma|``
     (GAN Slimming, arXiv 2008.11062, algorithm 1). The log has the share of
     channels whose scale is not zero.
 
