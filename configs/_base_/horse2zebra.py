@@ -43,14 +43,3 @@ test_evaluator = dict(
     type='mmgan_compress.Evaluator',
     metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
 default_hooks = dict(student=dict(metric=metric))
-# of students, or teachers, that generate both domains
-fid_a = dict(type='mmgan_compress.FrechetDistance', domain=domain_a)
-reference_a = dict(reference, side='A')
-val_metrics_of_both = [
-    *val_evaluator['metrics'],
-    dict(**fid_a, reference=dict(**reference_a, split='train'))
-]
-test_metrics_of_both = [
-    *test_evaluator['metrics'],
-    dict(**fid_a, reference=dict(**reference_a, split='train+test'))
-]

@@ -1,7 +1,7 @@
 # OMGD, CycleGAN, horse <-> zebra: a student for each direction. The paper
 # distils one; its code would distil B -> A against weights that are never
 # written (OMGD/distillers/cycleganbest_distiller.py).
-_base_ = '../omgd_cyclegan.py'
+_base_ = ['../omgd_cyclegan.py', '../_base_/horse2zebra_both.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 model = dict(reachable_domains=[domain_a, domain_b])

@@ -3,7 +3,7 @@
 # direction improves (OMGD/distillers/cycleganbest_distiller.py). The main
 # recipe goes by the direction that is distilled. Here too, unlike there, no
 # test image takes part in the choice.
-_base_ = '../omgd_cyclegan.py'
+_base_ = ['../omgd_cyclegan.py', '../_base_/horse2zebra_both.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 custom_hooks = [
