@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers
     from .deploy.export import export_student as export
     from .inference.translator import Translator, translate
-    from .models.student import (Student, load_student, read_test_config,
-                                 save_student, student_info)
+    from .models.student import Student, load_student, read_test_config, save_student, student_info
     from .pruning.torch_pruner import prune
     from .quantization.workflow import quantize_student as quantize
 

@@ -10,7 +10,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
     class MyDistiller(BaseDistiller):
         ...
 """
-from typing import Any, Optional
+from typing import Any
 
 from . import compat
 from .renamed import current_type
@@ -29,7 +29,7 @@ class ClosedRegistry(Registry):
     imports it: a file that names a type would say what is run.
     """
 
-    def get(self, key: str) -> Optional[type]:
+    def get(self, key: str) -> type | None:
         """Return what is registered here or in a parent; None if nothing.
 
         A name of before stands for that of today.
@@ -71,6 +71,8 @@ class OwnRegistry(ClosedRegistry):
 
         Args:
             cfg (dict): With a name in this registry as ``type``.
+            *args: For mmengine's ``Registry.build``.
+            **kwargs: Likewise.
 
         Raises:
             KeyError: If there is no such name; lists those that are.

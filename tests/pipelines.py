@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from students import message_of_error
 
 from mmgan_compress import cli
 from mmgan_compress.core.commands import command_line
 from mmgan_compress.engine import pipeline
 from mmgan_compress.engine.pipeline import read_pipeline, run_pipeline
+from students import message_of_error
 
 # A command that writes a text behind that of a source.
 # 'need FILE' fails without it, 'hang FILE' waits for it.
@@ -55,8 +55,9 @@ COUNT = replace(WRITE, resume=('--resume', ))
 TOYS = dict(write=WRITE, count=COUNT)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True, name='folder')
+def toy_folder(tmp_path, monkeypatch):
+    """Run each test of a file that imports this in a folder with the toys."""
     monkeypatch.chdir(tmp_path)
     tools = tmp_path / 'tools'
     tools.mkdir()

@@ -5,14 +5,13 @@ import sys
 
 import torch
 import torch.nn as nn
-from golden import build
 
+from golden import build
+from mmgan_compress.core.channels import channel_map
+from mmgan_compress.models.student import Student
 from mmgan_compress.pruning.dependencies import channel_groups
 from mmgan_compress.pruning.slicing import difference, masked
-from mmgan_compress.models.student import Student
-from mmgan_compress.pruning.workflow import (compress_source,
-                                             write_results)
-from mmgan_compress.core.channels import channel_map
+from mmgan_compress.pruning.workflow import compress_source, write_results
 
 RGB = dict(in_channels=3, out_channels=3)
 AFFINE = dict(type='IN', affine=True)

@@ -1,12 +1,10 @@
 """Pictures, samples and a tiny network for the tests of metrics."""
 import numpy as np
-import pytest
 import torch
 import torch.nn as nn
 from mmengine.evaluator import Evaluator
 from PIL import Image
 
-from mmgan_compress.evaluation import networks
 from mmgan_compress.registry import METRICS
 
 
@@ -29,18 +27,6 @@ class TinyFeatures(nn.Module):
         return pooled.flatten(1) @ self.weight.T
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """An empty cache."""
-    path = tmp_path / 'home'
-    monkeypatch.setenv('MMGAN_COMPRESS_HOME', str(path))
-    networks.shared_network.cache_clear()
-    networks.shared_lpips.cache_clear()
-    yield path
-    networks.shared_network.cache_clear()
-    networks.shared_lpips.cache_clear()
-
-
 def pictures(count, seed=0, low=0, high=255, size=32):
     rng = np.random.default_rng(seed)
     return rng.integers(low, high, (count, size, size, 3), dtype=np.uint8)
@@ -50,15 +36,6 @@ def write(folder, images):
     folder.mkdir(parents=True)
     for index, image in enumerate(images):
         Image.fromarray(image).save(folder / f'{index:03d}.png')
-
-
-@pytest.fixture
-def zebras(tmp_path):
-    """Folder with 12 test and 5 training images of side B."""
-    root = tmp_path / 'horse2zebra'
-    write(root / 'testB', pictures(12))
-    write(root / 'trainB', pictures(5, seed=1))
-    return root
 
 
 def reference(root, **kwargs):
@@ -108,15 +85,6 @@ def random_vgg16():
         state[f'features.{index}.weight'] = weight * (2 / channels / 9)**.5
         state[f'features.{index}.bias'] = torch.zeros(width)
         channels = width
-    return state
-
-
-@pytest.fixture
-def vgg16(home):
-    """A prepared VGG-16 of random weights."""
-    state = random_vgg16()
-    (home / 'weights').mkdir(parents=True)
-    torch.save(state, home / 'weights' / 'vgg16.pth')
     return state
 
 

@@ -4,13 +4,11 @@ import time
 from pathlib import Path
 
 from golden import build
-from supernets import SMALL
-
 from mmgan_compress.core.search_space import name_of
 from mmgan_compress.search.candidates import Candidates, Costs, Limit
 from mmgan_compress.search.searchers import build_searcher
-from mmgan_compress.search.study import (Problem, open_study, results,
-                                         work)
+from mmgan_compress.search.study import Problem, open_study, results, work
+from supernets import SMALL
 
 SPACE = [[8, 6, 4]] * 2 + [[8, 4]] * 2 + [[8]] * 4
 CONFIGURATIONS = list(itertools.product(*SPACE))

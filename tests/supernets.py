@@ -1,6 +1,7 @@
 """Small super-nets of all kinds, with weights that are not of noise's size."""
 import torch
 import torch.nn as nn
+
 from golden import build
 
 IMAGES = dict(in_channels=3, out_channels=3)

@@ -12,10 +12,10 @@ import torch
 import torch.nn as nn
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
-from toy import REPO
 
 from mmgan_compress import compat
 from mmgan_compress.cli import COMMANDS
+from toy import REPO
 
 
 def python(code):

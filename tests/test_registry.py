@@ -10,8 +10,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 import mmgan_compress
-from mmgan_compress.registry import (DISTILLERS, HOOKS, LOOPS, MODELS,
-                                     PRUNERS, QUANTIZERS, SEARCHERS)
+from mmgan_compress.registry import DISTILLERS, HOOKS, LOOPS, MODELS, PRUNERS, QUANTIZERS, SEARCHERS
 
 REGISTRIES = dict(OMGDCycleGAN=DISTILLERS, TorchPruner=PRUNERS,
                   NNIPruner=PRUNERS, ORTStatic=QUANTIZERS, nsga2=SEARCHERS,

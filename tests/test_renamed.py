@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from toy import REPO, last_checkpoint, set_everywhere, train, write_images
 
 from mmgan_compress import load_student
 from mmgan_compress.core.checkpoints import read_checkpoint
 from mmgan_compress.core.configs import read_config
 from mmgan_compress.registry import HOOKS, MODELS
 from mmgan_compress.renamed import update_config
+from toy import REPO, last_checkpoint, set_everywhere, train, write_images
 
 BEFORE = Path(__file__).parent / 'data/before_rename'
 OMGD = Config.fromfile(

@@ -3,7 +3,6 @@ import math
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Optional
 from unittest import mock
 
 import numpy as np
@@ -70,7 +69,7 @@ def recipe_of(method: str, model: str) -> Path:
 
 def toy_config(model: str, root, vgg: str, work_dir='unused',
                method: str = 'omgd',
-               recipe: Optional[Path] = None) -> Config:
+               recipe: Path | None = None) -> Config:
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
@@ -219,7 +218,7 @@ def build_model(cfg: Config, seed: int = 0):
     return model
 
 
-def optimizers(model, cfg: Config, lr: Optional[float] = 1e-3):
+def optimizers(model, cfg: Config, lr: float | None = 1e-3):
     """Build the config's optimizers for a model, at one rate or its own."""
     from mmagic.engine.optimizers import MultiOptimWrapperConstructor
     wanted = {k: v for k, v in cfg.optim_wrapper.to_dict().items()

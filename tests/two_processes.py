@@ -16,8 +16,7 @@ from mmengine.optim import OptimWrapper
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core import training  # noqa: E402
-from mmgan_compress.engine.distributed import (  # noqa: E402
-    DistributedTranslator, global_batch_norm)
+from mmgan_compress.engine.distributed import DistributedTranslator, global_batch_norm  # noqa: E402
 from mmgan_compress.models.unets import DeepUnetGenerator  # noqa: E402
 
 

@@ -3,13 +3,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from tqdm import tqdm
 
-from ..datasets import pictures
 from ..core.channels import image_channels
 from ..core.complexity import count_macs, count_params
+from ..datasets import pictures
 from ..deploy.export import checked_size, export_student
 from ..deploy.formats import FORMATS
 from ..deploy.targets import Target
@@ -44,7 +44,7 @@ class Candidate:
     precision: str
     model: str = ''
     pictures: str = ''
-    psnr: Optional[float] = None
+    psnr: float | None = None
     reason: str = ''
 
     @property
@@ -89,7 +89,7 @@ def network_facts(student: str, size: int) -> dict[str, int]:
 def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             precisions: Sequence[str], size: int, out: Path,
             images: Any = None,
-            skip: Optional[Sequence[str]] = None) -> list[Candidate]:
+            skip: Sequence[str] | None = None) -> list[Candidate]:
     """Convert each network for each runtime, in each precision.
 
     Args:

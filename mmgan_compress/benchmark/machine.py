@@ -42,7 +42,8 @@ def check_same(one: dict, other: dict) -> None:
     """Refuse to compare runs that were made under other conditions.
 
     Args:
-        one, other (dict): Of :func:`machine_facts`.
+        one (dict): Of :func:`machine_facts`.
+        other (dict): Likewise.
 
     Raises:
         ValueError: With what differs.

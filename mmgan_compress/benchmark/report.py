@@ -1,10 +1,10 @@
 """The figures of a benchmark: JSON, Markdown and a bar chart."""
 import json
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
-from ..core.files import atomic_write, write_text
 from ..core import units
+from ..core.files import atomic_write, write_text
 from ..core.tables import markdown
 from ..core.timing import WIDE, Timing
 from .candidates import EAGER, Candidate
@@ -138,7 +138,7 @@ def _figures(row: dict) -> list[str]:
     ]
 
 
-def _number(value: Optional[float]) -> str:
+def _number(value: float | None) -> str:
     if value is None:
         return ''
     return f'{value:.0f}' if value >= 100 else f'{value:.3g}'

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class _Worker:
                  *args: Any):
         self.pool, self.reason = pool, ''
         self.opened = pool.submit(_open, prepare, args)
-        self.memory: Optional[int] = None
+        self.memory: int | None = None
         self.seconds: dict[str, list[float]] = {}
 
     def answer(self, future: Future) -> Any:
@@ -115,7 +115,7 @@ class _Worker:
 _runs: Runs = {}
 
 
-def _open(prepare: Callable, args: tuple) -> Optional[int]:
+def _open(prepare: Callable, args: tuple) -> int | None:
     """Keep what is timed; return the memory that it takes."""
     runs, memory = prepare(*args)
     _runs.update(runs)
@@ -138,7 +138,7 @@ def _seconds(run: Callable[[], Any]) -> list[float]:
 
 
 def _model(candidate: Candidate, threads: int, size: int,
-           imports: Sequence[str]) -> tuple[Runs, Optional[int]]:
+           imports: Sequence[str]) -> tuple[Runs, int | None]:
     import_modules(imports)
     torch.set_num_threads(threads)
     before = _forget_peak()
@@ -172,7 +172,7 @@ def gemm_rate(timing: Timing) -> float:
     return 2 * GEMM_SIDE**3 / timing.median
 
 
-def _forget_peak() -> Optional[int]:
+def _forget_peak() -> int | None:
     """Return the bytes of this process now; only Linux tells."""
     try:
         Path('/proc/self/clear_refs').write_text('5')

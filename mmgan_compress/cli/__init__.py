@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Optional
 
-from . import errors
 from ..core.logging import silence_meaningless
+from . import errors
 
 COMMANDS = (
     'train', 'test', 'prune', 'search', 'quantize', 'export', 'translate',
@@ -27,7 +27,7 @@ COMMANDS = (
 PROGRAM = 'mmgan-compress'
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
@@ -49,7 +49,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     silence_meaningless()
 
-    def work() -> Optional[int]:
+    def work() -> int | None:
         return command.run(parse_args(words[place:]))
 
     return errors.guard(work, debug, getattr(command, 'STOPPED', errors.ANEW))

@@ -1,6 +1,6 @@
-"""Convert a checkpoint of an original repository, or of mmagic.
+r"""Convert a checkpoint of an original repository, or of mmagic.
 
-    mmgan-compress convert latest_net_G.pth generator.pth \\
+    mmgan-compress convert latest_net_G.pth generator.pth \
         --config configs/omgd_cyclegan.py --network distiller.teacher.generator
 
 The result is used with init_cfg=dict(type='Pretrained',

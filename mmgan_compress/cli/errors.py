@@ -4,10 +4,8 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
 
-from ..core.commands import (EndRequest, interruptible, is_first_process,
-                             is_launched)
+from ..core.commands import EndRequest, interruptible, is_first_process, is_launched
 from ..core.messages import LOST_CONNECTION, explain, message_of
 
 # Errors of these kinds say what is wrong with what the user gave.
@@ -20,7 +18,7 @@ _PATIENCE = 5
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
-def guard(work: Callable[[], Optional[int]], debug: bool = False,
+def guard(work: Callable[[], int | None], debug: bool = False,
           stopped: str = ANEW) -> int:
     """Do the work of a command and return its exit status.
 

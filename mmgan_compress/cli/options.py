@@ -7,7 +7,8 @@ import sys
 @contextlib.contextmanager
 def stdout_for_result():
     """Send what libraries print inside the block to standard error: only the
-    result of a command may stand in standard output."""
+    result of a command may stand in standard output.
+    """
     with contextlib.redirect_stdout(sys.stderr):
         yield
 

@@ -1,6 +1,6 @@
-"""Put students into one table, scored on the test split of a recipe.
+r"""Put students into one table, scored on the test split of a recipe.
 
-mmgan-compress report configs/omgd_cyclegan.py before=a/student.pth \\
+mmgan-compress report configs/omgd_cyclegan.py before=a/student.pth \
     after=b/student.pth --out report
 
 Writes report.md and report.json. Costs are compared with the first one's.

@@ -1,6 +1,6 @@
-"""Search the sub-networks of a super-net; the same command continues it.
+r"""Search the sub-networks of a super-net; the same command continues it.
 
-mmgan-compress search configs/gan_compression_cyclegan.py \\
+mmgan-compress search configs/gan_compression_cyclegan.py \
     work_dirs/gan_compression_cyclegan/student.pth --out search --workers 2
 
 Writes front.png, front.json and search.md; the best sub-networks of the front

@@ -36,8 +36,7 @@ def run(args: argparse.Namespace):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     from ..core.configs import check_files
     check_files(args.config, args.cfg_options)
-    from ..engine.runner_builder import (finish_distributed, make_runner,
-                                         resumable)
+    from ..engine.runner_builder import finish_distributed, make_runner, resumable
     with contextlib.ExitStack() as held:
         runner = make_runner(args, held)
         with resumable(runner):

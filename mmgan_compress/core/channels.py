@@ -15,7 +15,6 @@ differ from it; with five channels behind the first layer::
 These are plain numbers: they go into a config, a student file or JSON.
 """
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -78,7 +77,8 @@ def output_channels(module: nn.Module, side: int) -> int:
 
 def filters_of(layer: nn.Module) -> Tensor:
     """Return the weight of a convolution or linear layer, (outputs, inputs,
-    ...), without a graph."""
+    ...), without a graph.
+    """
     weight = layer.weight.detach()
     return weight.transpose(0, 1) if getattr(layer, 'transposed', False) \
         else weight
@@ -145,7 +145,7 @@ def _in_out(layer: nn.Module) -> list[int]:
     return [second * getattr(layer, 'groups', 1), first]
 
 
-def _features(layer: _NormBase, before: Optional[int]) -> int:
+def _features(layer: _NormBase, before: int | None) -> int:
     for tensor in (layer.weight, layer.running_mean):
         if tensor is not None:
             return len(tensor)

@@ -22,7 +22,8 @@ _UNIMPORTANT = 'num_batches_tracked'
 
 def run_file(path: StrPath) -> Path:
     """Return a checkpoint, or the one that Runner's ``last_checkpoint``
-    names: beside it, as the folder may have another name by now."""
+    names: beside it, as the folder may have another name by now.
+    """
     path = Path(path)
     if path.name == 'last_checkpoint' and path.is_file():
         return path.with_name(Path(path.read_text().strip()).name)
@@ -131,15 +132,17 @@ def pretrained_faults(module: nn.Module) -> list[str]:
             prefix = config.get('prefix') or ''
             where = f'{path}{prefix and f" ({prefix})"} does not fit ' \
                 f'{name or "the network"}, a {type(part).__name__}'
-            faults += file_faults(path, where, lambda content: mismatch(
-                part.state_dict(), weights_in(content, prefix)))
+            faults += file_faults(
+                path, where, lambda content, part=part, prefix=prefix:
+                mismatch(part.state_dict(), weights_in(content, prefix)))
     return faults
 
 
 def file_faults(path: StrPath, what: str,
                 compare: Callable[[dict], str]) -> list[str]:
     """Return what is wrong with a file: that it cannot be read, or what
-    comparing its content says, behind ``what``."""
+    comparing its content says, behind ``what``.
+    """
     try:
         found = compare(read_checkpoint(path))
     except (FileNotFoundError, ValueError) as error:

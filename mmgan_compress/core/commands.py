@@ -13,7 +13,8 @@ _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 def command_line(*words: str) -> list[str]:
     """Return what runs ``mmgan-compress`` with these words in a process of
-    its own, by this Python, also where the package is not installed."""
+    its own, by this Python, also where the package is not installed.
+    """
     return [sys.executable, str(Path(__file__).parents[1] / '__main__.py'),
             *words]
 
@@ -25,7 +26,8 @@ def is_launched() -> bool:
 
 def is_first_process() -> bool:
     """Tell whether this process is the first of its launcher, or the only
-    one; known before they are connected."""
+    one; known before they are connected.
+    """
     return next((os.environ[name] for name in _RANKS if name in os.environ),
                 '0') == '0'
 

@@ -1,7 +1,6 @@
 """Parameters, multiply-accumulates and latency of a network."""
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -113,7 +112,8 @@ def count_macs(module: nn.Module, input_shape: Sequence[int],
 @dataclass(frozen=True)
 class Latency:
     """Milliseconds of one eager forward pass; ``iqr_ms`` is the interquartile
-    range of the measured passes."""
+    range of the measured passes.
+    """
     median_ms: float
     p95_ms: float
     iqr_ms: float
@@ -124,7 +124,7 @@ class Latency:
 @torch.no_grad()
 def measure_latency(module: nn.Module,
                     input_shape: Sequence[int],
-                    threads: Optional[int] = None,
+                    threads: int | None = None,
                     warmup: int = 3,
                     repeat: int = 9) -> Latency:
     """Time forward passes in eval mode, where the module is.

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
 
@@ -56,7 +56,7 @@ def read_config(path: str) -> Config:
     return config
 
 
-def check_files(config: str, options: Optional[Sequence[str]] = None):
+def check_files(config: str, options: Sequence[str] | None = None):
     """Refuse what can be seen of a command line without importing torch.
 
     Args:

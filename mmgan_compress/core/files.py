@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 StrPath = Union[str, Path]
 
@@ -58,7 +58,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def naming(path: StrPath, part: Optional[StrPath] = None) -> Iterator[None]:
+def naming(path: StrPath, part: StrPath | None = None) -> Iterator[None]:
     """Name the path in errors of writing inside the block; errors of reading
     other files pass as they are.
 

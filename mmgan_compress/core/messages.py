@@ -2,7 +2,6 @@
 import difflib
 import re
 import sys
-from typing import Optional
 
 # What a process says if another one, or the network, has failed.
 LOST_CONNECTION = re.compile(
@@ -47,7 +46,7 @@ def message_of(error: BaseException) -> str:
     return text.strip() or type(error).__name__
 
 
-def explain(error: BaseException) -> Optional[str]:
+def explain(error: BaseException) -> str | None:
     """Return what a known message of a library means, or None."""
     if isinstance(error, MemoryError):
         return _MEMORY

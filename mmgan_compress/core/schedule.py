@@ -78,8 +78,7 @@ class TrainSchedule:
         return 'teacher' if position < teacher else 'student'
 
     def epoch(self, iteration: int) -> int:
-        """Return the 1-based epoch of the teacher at 0-based ``iteration``.
-        """
+        """Return the 1-based epoch of the teacher at 0-based ``iteration``."""
         block, position, teacher = self._locate(iteration)
         done = block * self.block * self.iters_per_epoch + \
             min(position, teacher - 1)
@@ -97,7 +96,8 @@ class TrainSchedule:
 
     def remaining(self, iteration: int) -> dict[str, int]:
         """Return how many iterations of each phase follow 0-based
-        ``iteration``; ``'joint'`` is counted as ``'teacher'``."""
+        ``iteration``; ``'joint'`` is counted as ``'teacher'``.
+        """
         block, position, teacher = self._locate(iteration)
         per_block = self.student_epochs * self.iters_per_epoch
         taught = block * self.block * self.iters_per_epoch + \

@@ -10,7 +10,6 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
-from typing import Optional, Union
 
 Configuration = tuple[int, ...]
 
@@ -25,7 +24,7 @@ SPACES: dict[str, tuple[tuple[int, ...], ...]] = {
 RULES = ('uniform', 'sandwich')
 
 
-def read_configuration(value: Union[str, Sequence[int]]) -> Configuration:
+def read_configuration(value: str | Sequence[int]) -> Configuration:
     """Read a configuration in any form.
 
     Args:
@@ -104,7 +103,7 @@ class ConfigurationSpace:
                                  'fall: write the largest first, each once')
 
     @classmethod
-    def of(cls, spec: Union[str, Sequence]) -> 'ConfigurationSpace':
+    def of(cls, spec: str | Sequence) -> 'ConfigurationSpace':
         """Read what configs have: a name of ``SPACES``, or candidates.
 
         Raises:
@@ -137,7 +136,7 @@ class ConfigurationSpace:
         return len(configuration) == len(self.candidates) and all(
             n in part for n, part in zip(configuration, self.candidates))
 
-    def sample(self, rng: random.Random, ratio: Optional[float] = None,
+    def sample(self, rng: random.Random, ratio: float | None = None,
                growth: str = 'arithmetic') -> Configuration:
         """Draw a configuration, each part by itself.
 

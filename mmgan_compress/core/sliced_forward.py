@@ -8,7 +8,6 @@ trains in the whole network.
 import contextlib
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Union
 
 import torch
 import torch.nn as nn
@@ -162,7 +161,7 @@ def recalibrate(module: nn.Module, batches: Iterable) -> int:
     return seen
 
 
-def _index(side: Sequence[int]) -> Union[slice, list[int]]:
+def _index(side: Sequence[int]) -> slice | list[int]:
     leading = list(side) == list(range(len(side)))
     return slice(len(side)) if leading else list(side)
 

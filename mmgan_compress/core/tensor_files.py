@@ -4,13 +4,13 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def load_tensors(path: Union[str, Path]) -> Any:
+def load_tensors(path: str | Path) -> Any:
     """Read a file of ``torch.save``; no code in it is run.
 
     torch does not compare the checksums that its files hold; this does, so
@@ -39,7 +39,7 @@ def load_tensors(path: Union[str, Path]) -> Any:
                          f'plain values: {reason}') from error
 
 
-def _check_records(path: Union[str, Path]):
+def _check_records(path: str | Path):
     with zipfile.ZipFile(path) as file:
         # torch compresses nothing: 1 MB may not become 1 GB in memory
         if sum(record.file_size for record in file.infolist()) > \

@@ -1,7 +1,7 @@
 """How long functions take, measured so that they can be compared."""
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Timing(NamedTuple):
 
 
 def side_by_side(runs: dict[str, Callable[[], Any]], warmup: int = 3,
-                 repeats: int = 9, seconds: Optional[float] = None
+                 repeats: int = 9, seconds: float | None = None
                  ) -> dict[str, Timing]:
     """Time functions in turns, so that a busy moment affects all of them.
 

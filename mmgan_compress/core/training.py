@@ -2,7 +2,7 @@
 import contextlib
 import functools
 from collections.abc import Iterator, MutableMapping, Sequence
-from typing import Any, Optional, Union
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -60,7 +60,8 @@ def _check_even(parameters: Sequence[nn.Parameter], flags: list[bool]):
 @functools.cache
 def _group() -> Any:
     """Return a process group for gradients alone: what else is sent during
-    a backward pass (batch norm's statistics) cannot come between them."""
+    a backward pass (batch norm's statistics) cannot come between them.
+    """
     return dist.new_group()
 
 
@@ -147,11 +148,12 @@ class _Group:
 
     def __init__(self):
         self.passes, self.due = 0, False
-        self._average: Optional[_Average] = None
+        self._average: _Average | None = None
 
     def average(self, parameters: list[nn.Parameter]) -> _Average:
         """Return what averages the gradients of parameters; it is made
-        again where others learn than before."""
+        again where others learn than before.
+        """
         before = self._average
         if before is None or list(map(id, before.parameters)) != list(
                 map(id, parameters)):
@@ -178,7 +180,8 @@ def _learning(wrapper) -> list[nn.Parameter]:
 
 def accumulated(wrapper) -> int:
     """Return ``accumulative_counts`` of an ``OptimWrapper``: the number of
-    backward passes per step."""
+    backward passes per step.
+    """
     return round(1 / float(wrapper.scale_loss(torch.ones(()))))
 
 
@@ -187,7 +190,7 @@ def passes_held(wrapper) -> int:
     return _group_of(wrapper).passes
 
 
-def backward(wrapper, loss: Union[Tensor, int], *others):
+def backward(wrapper, loss: Tensor | int, *others):
     """Add the gradients of a loss to those that an ``OptimWrapper`` holds.
 
     Only its own parameters get any. Where this pass completes its group of
@@ -234,8 +237,7 @@ def backward(wrapper, loss: Union[Tensor, int], *others):
 
 
 def step(wrapper):
-    """Step an ``OptimWrapper`` if its group of backward passes is complete.
-    """
+    """Step an ``OptimWrapper`` if its group of backward passes is complete."""
     group = _group_of(wrapper)
     if not group.due:
         return
@@ -248,7 +250,7 @@ def step(wrapper):
     group.passes, group.due = 0, False
 
 
-def update(wrapper, loss: Union[Tensor, int], *others):
+def update(wrapper, loss: Tensor | int, *others):
     """Backward and step in one call; the others step first."""
     backward(wrapper, loss, *others)
     for each in (*others, wrapper):
@@ -256,8 +258,7 @@ def update(wrapper, loss: Union[Tensor, int], *others):
 
 
 def step_rest(wrapper):
-    """Step with the mean of a group that stays incomplete, if there is one.
-    """
+    """Step with the mean of a group that stays incomplete, if there is one."""
     group = _group_of(wrapper)
     if not group.passes:
         return

@@ -1,2 +1,3 @@
 """Data sets and pretrained weights: where they come from, how they are laid
-out."""
+out.
+"""

@@ -3,9 +3,10 @@ import os
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Iterator, Tuple
+from typing import IO
 
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ MOST_FILES = 1_000_000
 MOST_GROWTH, ALWAYS_ALLOWED = 30, 1 << 30  # bytes out of a byte; bytes
 
 
-def members(archive: PathLike) -> Iterator[Tuple[str, IO[bytes]]]:
+def members(archive: PathLike) -> Iterator[tuple[str, IO[bytes]]]:
     """Go through the files of a tar or zip archive without unpacking it.
 
     Args:
@@ -43,7 +44,7 @@ def members(archive: PathLike) -> Iterator[Tuple[str, IO[bytes]]]:
         yield name, stream
 
 
-def _members(archive: PathLike) -> Iterator[Tuple[str, int, IO[bytes]]]:
+def _members(archive: PathLike) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Go through the files of an archive; links and devices are left out."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as pack:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import requests
 from tqdm import tqdm
@@ -42,7 +42,7 @@ def sha256_of(path: PathLike) -> str:
         return hashlib.file_digest(stream, 'sha256').hexdigest()
 
 
-def check_sha256(path: PathLike, sha256: Optional[str]) -> None:
+def check_sha256(path: PathLike, sha256: str | None) -> None:
     """Refuse a file that has not the expected digest.
 
     Args:
@@ -59,9 +59,9 @@ def check_sha256(path: PathLike, sha256: Optional[str]) -> None:
             'another version. Delete it and run again.')
 
 
-def download(url: Union[str, Sequence[str]],
+def download(url: str | Sequence[str],
              path: PathLike,
-             sha256: Optional[str] = None) -> Path:
+             sha256: str | None = None) -> Path:
     """Download a file; an interrupted download goes on where it stopped.
 
     The bytes are collected in ``<path>.part`` and renamed when they are
@@ -105,7 +105,7 @@ def download(url: Union[str, Sequence[str]],
     ]))
 
 
-def _is_there(path: Path, sha256: Optional[str]) -> bool:
+def _is_there(path: Path, sha256: str | None) -> bool:
     """Tell whether a file is in the cache; make its folder if not."""
     if path.exists():
         check_sha256(path, sha256)
@@ -159,7 +159,7 @@ def _append(url: str, part: Path, https: bool) -> bool:
     return total is None or part.stat().st_size == total
 
 
-def _total_size(reply: requests.Response) -> Optional[int]:
+def _total_size(reply: requests.Response) -> int | None:
     """Read the size of the whole file from a (partial) reply."""
     total = reply.headers.get('Content-Range', '').rpartition('/')[2]
     if not total and reply.status_code == 200:

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Optional, Union
+from typing import Union
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -33,7 +33,7 @@ class UnusableImage(ValueError):
     """An image that cannot be read rightly; its text says why."""
 
 
-def read_image(image: Union[str, os.PathLike, Image.Image],
+def read_image(image: str | os.PathLike | Image.Image,
                channels: int = 3) -> Image.Image:
     """Read an image, the same way for training, scoring and translating.
 
@@ -58,7 +58,7 @@ def read_image(image: Union[str, os.PathLike, Image.Image],
     return with_channels(open_image(image), channels)
 
 
-def open_image(image: Union[str, os.PathLike, Image.Image]) -> Image.Image:
+def open_image(image: str | os.PathLike | Image.Image) -> Image.Image:
     """Open an image upright, in 8 bits, its channels as they are.
 
     Args, Raises: As of :func:`read_image`.
@@ -132,7 +132,8 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
 
 def _stored_as(image: Image.Image) -> str:
     """Return the raw mode of an image that is not decoded yet, or its mode;
-    Pillow gives its decoders this, or this and more."""
+    Pillow gives its decoders this, or this and more.
+    """
     tiles = getattr(image, 'tile', None)
     stored = tiles[0][3] if tiles else image.mode
     return str(stored if isinstance(stored, str) or not stored else stored[0])
@@ -286,7 +287,7 @@ def split_folder(root: StrPath, split: str, side: str = '',
 
 def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
                  val_folder: bool = True,
-                 most: Optional[int] = None,
+                 most: int | None = None,
                  channels: int = 3) -> list[str]:
     """Return the checked image files of a split; val may be a part of train.
 
@@ -350,7 +351,7 @@ def extra_images(folder: str, channels: int = 3) -> list[str]:
 
 
 def _problem(path: str, paired: bool, trains: bool,
-             alpha: bool) -> Optional[str]:
+             alpha: bool) -> str | None:
     try:
         with Image.open(path) as file:
             width, height = file.size

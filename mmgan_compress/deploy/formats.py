@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ class Job:
             self.target.settings.get('quantization_config', {}),
             processor=self.target.processor))
 
-    def scales(self, find: bool = False) -> Optional[dict[str, dict]]:
+    def scales(self, find: bool = False) -> dict[str, dict] | None:
         """Return the scales of layers in int8; None without any.
 
         Args:
@@ -110,7 +110,8 @@ class Job:
     @property
     def form(self) -> tuple:
         """``size`` to ``phases`` as of ``traceable``, without ``multiple``
-        where sides are fixed."""
+        where sides are fixed.
+        """
         phases = FORMATS[self.target.backend].phases and \
             self.multiple % 2 == 0
         return (self.size, self.multiple if self.target.dynamic else None,
@@ -135,7 +136,7 @@ def _write_onnxruntime(job: Job) -> None:
                    target.names, phases, scales)
 
 
-def _open_onnxruntime(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_onnxruntime(path: Path, threads: int | None) -> OpenModel:
     onnxruntime = require('onnxruntime', 'Running an ONNX file')
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
@@ -166,7 +167,7 @@ def _write_openvino(job: Job) -> None:
     openvino.save_model(model, str(job.file('.xml')), compress_to_fp16=False)
 
 
-def _open_openvino(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_openvino(path: Path, threads: int | None) -> OpenModel:
     openvino = require('openvino', 'Running with OpenVINO')
     core = openvino.Core()
     model = core.read_model(str(path))
@@ -219,7 +220,7 @@ def _name_blobs(param: Path, names: dict[str, str]) -> None:
         + '\n' for line in lines))
 
 
-def _open_ncnn(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
     ncnn = require('ncnn', 'Running with ncnn')
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
@@ -260,7 +261,7 @@ def _write_torchscript(job: Job) -> None:
     job.file('.pt').write_bytes(buffer.getbuffer())
 
 
-def _open_torchscript(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_torchscript(path: Path, threads: int | None) -> OpenModel:
     texts = {'facts.json': ''}
     net = torch.jit.load(str(path), map_location='cpu', _extra_files=texts)
     return _torch_model('torchscript', texts, net, threads)
@@ -276,7 +277,7 @@ def _write_torch_export(job: Job) -> None:
     job.file('.pt2').write_bytes(buffer.getbuffer())
 
 
-def _open_torch_export(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_torch_export(path: Path, threads: int | None) -> OpenModel:
     if native_files(path):  # torch.export.load would load the library
         raise ValueError(f'{path} holds native code of inductor: open it '
                          "with runtime='inductor'")
@@ -286,7 +287,7 @@ def _open_torch_export(path: Path, threads: Optional[int]) -> OpenModel:
 
 
 def _torch_model(runtime: str, texts: dict, net: Callable,
-                 threads: Optional[int]) -> OpenModel:
+                 threads: int | None) -> OpenModel:
     return OpenModel(runtime, torch.__version__,
                      json.loads(texts['facts.json'] or '{}'),
                      on_arrays(net, threads))
@@ -298,7 +299,7 @@ def _write_inductor(job: Job) -> None:
                     job.file(SUFFIX), job.facts)
 
 
-def _open_inductor(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_inductor(path: Path, threads: int | None) -> OpenModel:
     facts = read_facts(path)
     from torch._inductor import aoti_load_package
     net = aoti_load_package(path)
@@ -307,13 +308,13 @@ def _open_inductor(path: Path, threads: Optional[int]) -> OpenModel:
                      on_arrays(lambda x: net(x.contiguous()), threads))
 
 
-def _open_eager(path: Path, threads: Optional[int]) -> OpenModel:
+def _open_eager(path: Path, threads: int | None) -> OpenModel:
     net = load_student(path)
     return OpenModel('eager', torch.__version__,
                      student_facts(path, net.meta), on_arrays(net, threads))
 
 
-def on_arrays(net: Callable, threads: Optional[int]) -> Run:
+def on_arrays(net: Callable, threads: int | None) -> Run:
     """Make a network of torch a function of arrays.
 
     Args:
@@ -358,9 +359,9 @@ class Format(NamedTuple):
             torch.export names any function of torch, that of TorchScript
             reads and writes files, that of inductor is native code.
     """
-    open: Callable[[Path, Optional[int]], OpenModel]
+    open: Callable[[Path, int | None], OpenModel]
     suffixes: tuple[str, ...]
-    write: Optional[Callable[[Job], None]] = None
+    write: Callable[[Job], None] | None = None
     runtime: str = ''
     precisions: tuple[str, ...] = ('fp32', )
     coarse_sums: bool = True
@@ -432,9 +433,9 @@ def check_target(target: Target) -> Format:
 
 
 # --- opening ----------------------------------------------------------------
-def open_model(path: Union[str, Path],
-               runtime: Optional[str] = None,
-               threads: Optional[int] = None,
+def open_model(path: str | Path,
+               runtime: str | None = None,
+               threads: int | None = None,
                trust: bool = False) -> OpenModel:
     """Open an exported model, or a student file, to run it on the CPU.
 
@@ -492,7 +493,7 @@ def open_model(path: Union[str, Path],
     return model
 
 
-def check_threads(threads: Optional[int]):
+def check_threads(threads: int | None):
     """Raise ValueError for less than one thread."""
     if threads is not None and threads < 1:
         raise ValueError(f'threads is {threads}: expected 1 or more')
@@ -520,7 +521,7 @@ def _one_by_one(run: Run) -> Run:
 
 
 def convert_for_timing(net: nn.Module, size: int, runtime: str,
-                       threads: Optional[int] = None) -> OpenModel:
+                       threads: int | None = None) -> OpenModel:
     """Convert a network for its speed alone; nothing is kept or compared.
 
     Args:

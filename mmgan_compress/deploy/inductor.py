@@ -46,7 +46,9 @@ def compile_network(net: nn.Module, image: Tensor, free: Any, path: Path,
     """Compile a network; that takes 15 to 90 seconds.
 
     Args:
-        net, image, free: Of ``deploy.onnx.traceable``.
+        net (nn.Module): Network, of ``deploy.onnx.traceable``.
+        image (Tensor): Example of its input, likewise.
+        free (Any): ``dynamic_shapes``, likewise.
         path (Path): File to write, ``*.aoti.pt2``.
         facts (dict[str, str]): Metadata for the file.
 

@@ -17,7 +17,6 @@ RGBA) are those of the input, ``channels`` of input and output. A model of
 """
 import json
 from pathlib import Path
-from typing import Optional, Union
 
 from ..core.image_modes import IMAGE_MODES
 from ..core.processors import ANY
@@ -27,8 +26,8 @@ from ..models.student_config import channels_of
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
 
 
-def student_facts(student: Union[str, Path], meta: dict,
-                  size: Optional[int] = None, precision: str = 'fp32',
+def student_facts(student: str | Path, meta: dict,
+                  size: int | None = None, precision: str = 'fp32',
                   uint8: bool = False,
                   processor: str = ANY) -> dict[str, str]:
     """Return the metadata of a model made from a student.

@@ -11,7 +11,7 @@ the files of ``configs/deploy`` with a student's own test config
 """
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,12 +120,13 @@ class ImageTranslation(BaseTask):
                 f'{" of 8-bit pictures" if self.target.uint8 else ""}: use '
                 'mmgan-compress export with the same config')
 
-    def build_pytorch_model(self, model_checkpoint: Optional[str] = None,
+    def build_pytorch_model(self, model_checkpoint: str | None = None,
                             **kwargs) -> nn.Module:
         """Build the student in the form that mmgan-compress export writes.
 
         Args:
             model_checkpoint (str | None): Student file.
+            **kwargs: Not used.
 
         Raises:
             ValueError: If there is none.
@@ -140,14 +141,14 @@ class ImageTranslation(BaseTask):
         return TestForm(prepare(net, side)).to(self.device).eval()
 
     def build_backend_model(self, model_files: Sequence[str],
-                            data_preprocessor_updater: Optional[
-                                Callable] = None, **kwargs) -> nn.Module:
+                            data_preprocessor_updater: Callable | None = None,
+                            **kwargs) -> nn.Module:
         """Open a converted model."""
         return BackendForm(get_backend(self.deploy_cfg), model_files,
                            self.device, self.deploy_cfg)
 
-    def create_input(self, imgs: Union[str, np.ndarray],
-                     input_shape: Optional[Sequence[int]] = None,
+    def create_input(self, imgs: str | np.ndarray,
+                     input_shape: Sequence[int] | None = None,
                      data_preprocessor: Any = None,
                      **kwargs) -> tuple[dict, Tensor]:
         """Turn images into the input of a generator.
@@ -158,6 +159,7 @@ class ImageTranslation(BaseTask):
             input_shape (Sequence[int] | None): Width and height to resize
                 to.
             data_preprocessor (Any): Not used.
+            **kwargs: Not used.
 
         Returns:
             tuple: What ``test_step`` takes, and the input in it.

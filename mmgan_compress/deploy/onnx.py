@@ -5,7 +5,6 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -19,15 +18,15 @@ OPSET = 18  # the lowest that torch's exporter writes without a conversion
 
 
 def write_onnx(net: nn.Module,
-               path: Union[str, Path],
+               path: str | Path,
                size: int,
                facts: dict[str, str],
-               multiple: Optional[int] = None,
+               multiple: int | None = None,
                uint8: bool = False,
                opset: int = OPSET,
                names: Sequence[str] = ('input', 'output'),
                phases: bool = False,
-               scales: Optional[Mapping[str, dict]] = None) -> None:
+               scales: Mapping[str, dict] | None = None) -> None:
     """Write a network as ONNX.
 
     Args:
@@ -60,15 +59,19 @@ def write_onnx(net: nn.Module,
         program.save(str(path))
 
 
-def traceable(net: nn.Module, size: int, multiple: Optional[int] = None,
+def traceable(net: nn.Module, size: int, multiple: int | None = None,
               uint8: bool = False, phases: bool = False,
-              scales: Optional[Mapping[str, dict]] = None,
+              scales: Mapping[str, dict] | None = None,
               transposed: bool = True) -> tuple:
     """Return what torch's exporters need.
 
     Args:
-        net, size, multiple, uint8, phases, scales: As for
-            :func:`write_onnx`.
+        net (nn.Module): As for :func:`write_onnx`.
+        size (int): Likewise.
+        multiple (int | None): Likewise.
+        uint8 (bool): Likewise.
+        phases (bool): Likewise.
+        scales (Mapping | None): Likewise.
         transposed (bool): As for ``scales.to_integers``.
 
     Returns:

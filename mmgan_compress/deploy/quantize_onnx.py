@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch.nn as nn
@@ -21,7 +21,7 @@ DEFAULTS = dict(skip=[*SENSITIVE], per_channel=True, method='MinMax',
                 outputs=False, scales=None, processor=ANY)
 
 
-def check_settings(settings: Optional[dict[str, Any]]) -> dict[str, Any]:
+def check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
     """Return how to quantize, with the defaults; refuse unknown settings.
 
     Args:
@@ -48,7 +48,7 @@ def check_settings(settings: Optional[dict[str, Any]]) -> dict[str, Any]:
 
 def quantize(onnx_path: Path, out_path: Path,
              calibration: Sequence[np.ndarray],
-             settings: Optional[dict[str, Any]] = None) -> list[str]:
+             settings: dict[str, Any] | None = None) -> list[str]:
     """Quantize convolutions to 8 bits; the rest stays in single precision.
 
     Args:
@@ -137,7 +137,7 @@ class _Reader:
     def __init__(self, name: str, arrays: Sequence[np.ndarray]):
         self.feeds = iter([{name: array} for array in arrays])
 
-    def get_next(self) -> Optional[dict[str, np.ndarray]]:
+    def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self.feeds, None)
 
 
@@ -180,7 +180,7 @@ def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
 
 def calibrated_scales(net: nn.Module, size: int, uint8: bool,
                       calibration: Sequence[np.ndarray],
-                      settings: Optional[dict[str, Any]] = None
+                      settings: dict[str, Any] | None = None
                       ) -> dict[str, dict]:
     """Find the scales of convolutions on images.
 

@@ -6,7 +6,7 @@ the operators are those of torch's own quantization, which the exporter of
 ONNX and inductor know.
 """
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
 
 
-def student_scales(net: nn.Module, size: int) -> Optional[dict[str, dict]]:
+def student_scales(net: nn.Module, size: int) -> dict[str, dict] | None:
     """Return the scales of a student, for its exported weights.
 
     Args:

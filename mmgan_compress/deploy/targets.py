@@ -1,12 +1,12 @@
 """Deploy configs, in the schema of mmdeploy 1.3.1."""
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 from mmengine import Config
 
-from ..core.processors import ANY
 from ..core.configs import find_config
+from ..core.processors import ANY
 from .onnx import OPSET
 
 TASK = 'ImageTranslation'
@@ -34,7 +34,7 @@ class Target:
     """
     backend: str = 'onnxruntime'
     precision: str = 'fp32'
-    size: Optional[int] = None
+    size: int | None = None
     dynamic: bool = False
     uint8: bool = False
     opset: int = OPSET
@@ -43,7 +43,7 @@ class Target:
     processor: str = ANY
 
 
-def read_target(config: Union[str, Path, dict, Config]) -> Target:
+def read_target(config: str | Path | dict | Config) -> Target:
     """Read a deploy config.
 
     Args:
@@ -86,9 +86,9 @@ def read_target(config: Union[str, Path, dict, Config]) -> Target:
         settings=backend, processor=backend.get('processor', ANY))
 
 
-def choose_target(config: Optional[str], dynamic: bool = False,
+def choose_target(config: str | None, dynamic: bool = False,
                   uint8: bool = False,
-                  processor: Optional[str] = None) -> Target:
+                  processor: str | None = None) -> Target:
     """Return the target of a deploy config under further options.
 
     Args:

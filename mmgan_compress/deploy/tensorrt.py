@@ -1,7 +1,6 @@
 """TensorRT: the engine where it can be built, else how to build it."""
 import importlib.util
 from pathlib import Path
-from typing import Optional
 
 from .targets import Target
 
@@ -51,7 +50,7 @@ def _shapes(target: Target, size: int, multiple: int,
 
 
 def build_engine(onnx: Path, engine: Path, target: Target, size: int,
-                 multiple: int = 1, channels: int = 3) -> Optional[Path]:
+                 multiple: int = 1, channels: int = 3) -> Path | None:
     """Build an engine for the GPU of this machine, if TensorRT is there.
 
     Args:

@@ -3,7 +3,7 @@ import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ class Limits(NamedTuple):
         max_abs (float | None): Largest difference of a value in [-1, 1].
         psnr (float | None): Least PSNR in dB.
     """
-    max_abs: Optional[float] = None
-    psnr: Optional[float] = None
+    max_abs: float | None = None
+    psnr: float | None = None
 
 
 # Half precision: max-abs 2e-3 to 2e-2, PSNR 61 to 86 dB measured on trained
@@ -40,7 +40,7 @@ PICTURE = Limits(1.01 * LEVEL, 60.)
 
 
 def limits(precision: str, uint8: bool = False,
-           tolerance: Optional[float] = None) -> Limits:
+           tolerance: float | None = None) -> Limits:
     """Return the limits for a precision.
 
     Args:
@@ -209,8 +209,7 @@ def similarity(expected: np.ndarray, got: np.ndarray) -> float:
         got (ndarray): What is compared with it.
     """
     # slow to import, and the command line answers errors before
-    from torchmetrics.functional.image import \
-        structural_similarity_index_measure as ssim
+    from torchmetrics.functional.image import structural_similarity_index_measure as ssim
     if expected.shape != got.shape or not np.isfinite(got).all():
         return 0.
     pair = [torch.from_numpy(np.asarray(image, np.float64))
@@ -219,7 +218,7 @@ def similarity(expected: np.ndarray, got: np.ndarray) -> float:
 
 
 def difference(expected: np.ndarray,
-               got: np.ndarray) -> tuple[float, Optional[float]]:
+               got: np.ndarray) -> tuple[float, float | None]:
     """Return the largest difference and the PSNR in dB (None if equal).
 
     Args:

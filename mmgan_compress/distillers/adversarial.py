@@ -3,7 +3,6 @@
 Without one it is ordinary training: the baseline of every method, and the
 first stage of GCC. With one, the distillation losses come on top.
 """
-from typing import Optional
 
 import torch.nn.functional as F
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
@@ -30,7 +29,7 @@ class AdversarialPix2Pix(PairedOnlineDistiller):
     adversarial = True
     discriminator_first = True
 
-    def __init__(self, teachers: Optional[dict[str, dict]] = None, **kwargs):
+    def __init__(self, teachers: dict[str, dict] | None = None, **kwargs):
         super().__init__(teachers=teachers or {}, **kwargs)
 
     def train_step(self, inputs, optim_wrapper):
@@ -79,9 +78,9 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
     adversarial = True
 
     def __init__(self,
-                 teacher: Optional[dict] = None,
+                 teacher: dict | None = None,
                  buffer_size: int = 50,
-                 loss_config: dict = dict(
+                 loss_config: dict = dict(  # noqa: B006
                      cycle_loss_weight=10., id_loss_weight=5.),
                  published_features: bool = False,
                  teacher_snapshots: bool = False, **kwargs):
@@ -142,7 +141,8 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
 
     def _run_teacher(self, inputs: dict, optim_wrapper) -> tuple:
         """Return targets and, as published, features of the teacher's
-        discriminator by domain, and what to log of the teacher's step."""
+        discriminator by domain, and what to log of the teacher's step.
+        """
         domains, outputs, log = self.model.domains, {}, {}
         if not self.offline:
             log, outputs = self.teacher.step(

@@ -21,15 +21,13 @@ what a loss is.
 import dataclasses
 import inspect
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from ..core.channels import image_channels
-from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
-                                weights_in)
+from ..core.checkpoints import file_faults, mismatch, read_checkpoint, weights_in
 from ..core.feature_extraction import disable_inplace, forward_with_features
 from ..core.schedule import TrainSchedule
 from ..core.training import frozen, update
@@ -37,8 +35,14 @@ from ..losses.base import AUTO_LAYERS, DistillBatch, DistillLoss
 from ..losses.gan import gan_loss
 from ..models.topology import feature_layers
 from ..registry import MODELS
-from .teacher_loading import (check_loss, check_loss_layers, check_teachers,
-                              image_only, load_teachers, teacher_faults)
+from .teacher_loading import (
+    check_loss,
+    check_loss_layers,
+    check_teachers,
+    image_only,
+    load_teachers,
+    teacher_faults,
+)
 from .teacher_snapshots import TeacherSnapshots
 
 # Only channel counts are read at this size, on the meta device; it suits
@@ -86,7 +90,7 @@ class BaseDistiller(nn.Module):
     # further passes over the training data that a step asks for
     streams: Sequence[str] = ()
     # domain whose images make an epoch; None: that of the most
-    epoch_domain: Optional[str] = None
+    epoch_domain: str | None = None
 
     def __init_subclass__(cls, **kwargs):
         """Give the class one signature: all arguments that it takes."""
@@ -105,12 +109,12 @@ class BaseDistiller(nn.Module):
     def __init__(self,
                  schedule: dict,
                  losses: Sequence[dict] = (),
-                 perceptual: Optional[dict] = None,
+                 perceptual: dict | None = None,
                  teacher_checkpoints: Sequence[str] = (),
                  offline: bool = False,
                  teacher_snapshots: bool = False,
-                 student_discriminator: Optional[dict] = None,
-                 discriminator_checkpoint: Optional[str] = None):
+                 student_discriminator: dict | None = None,
+                 discriminator_checkpoint: str | None = None):
         super().__init__()
         self.method = type(self).__name__
         if self.adversarial and student_discriminator is None:
@@ -149,19 +153,21 @@ class BaseDistiller(nn.Module):
 
     def teacher_side(self) -> list[nn.Module]:
         """Return what is initialised or loaded, and frozen offline: teachers
-        and their discriminators."""
+        and their discriminators.
+        """
         networks = {id(net): net for nets in self.latest_networks().values()
                     for net in nets.values() if not image_only(net)}
         return list(networks.values())
 
-    def discriminator_of(self, name: str, domain: str) -> Optional[nn.Module]:
+    def discriminator_of(self, name: str, domain: str) -> nn.Module | None:
         """Return the discriminator of a teacher, or None."""
         return None
 
     @staticmethod
     def discriminator_input(source: Tensor, image: Tensor) -> Tensor:
         """Return what discriminators are shown of an image: by default it,
-        conditional ones are shown the source (N, C, H, W) beside it."""
+        conditional ones are shown the source (N, C, H, W) beside it.
+        """
         return image
 
     def train_step(self, inputs: dict[str, Tensor],
@@ -272,7 +278,8 @@ class BaseDistiller(nn.Module):
 
     def teacher_faults(self) -> list[str]:
         """Say why checkpoints of teachers and discriminators cannot be
-        loaded."""
+        loaded.
+        """
         faults = teacher_faults(self, self.teacher_checkpoints,
                                 self._trained_networks())
         if self.discriminator_checkpoint:
@@ -313,7 +320,8 @@ class BaseDistiller(nn.Module):
     # --- the teachers -----------------------------------------------------
     def network(self, name: str, domain: str) -> nn.Module:
         """Return who teaches now, a teacher's latest weights or its
-        snapshot; ``'latest:<name>'`` is the teacher as it trains."""
+        snapshot; ``'latest:<name>'`` is the teacher as it trains.
+        """
         plain = name.removeprefix('latest:')
         snapshot = self.teacher_snapshots.teaching(name, domain)
         return snapshot or self.latest_networks()[plain][domain]
@@ -330,7 +338,8 @@ class BaseDistiller(nn.Module):
     def discriminate(self, name: str, domain: str, source: Tensor,
                      image: Tensor):
         """Return logits and features that a teacher's discriminator has for
-        an image; its parameters get no gradient, the image does."""
+        an image; its parameters get no gradient, the image does.
+        """
         network = self.discriminator_of(name, domain)
         with frozen(network):
             return forward_with_features(
@@ -355,13 +364,13 @@ class BaseDistiller(nn.Module):
                     for name in self.latest_networks()}
 
     # --- the student ----------------------------------------------------
-    def layers_of(self, domain: str, teacher: Optional[str] = None) -> list:
+    def layers_of(self, domain: str, teacher: str | None = None) -> list:
         """Return the layers to compare: the student's, or one teacher's."""
         if teacher is None:
             return self._layers(domain, 'layers')
         return self._layers(domain, 'target_layers', teacher)
 
-    def _layers(self, domain: str, kind: str, teacher: Optional[str] = None):
+    def _layers(self, domain: str, kind: str, teacher: str | None = None):
         """Collect what losses of weight ask for, each layer once."""
         return list(dict.fromkeys(
             layer for loss in self.losses[domain]
@@ -386,7 +395,7 @@ class BaseDistiller(nn.Module):
                 self.model.generators[domain], source, self.layers_of(domain))
 
     def student_step(self, inputs: dict[str, Tensor], optim_wrapper,
-                     targets: Optional[dict[str, dict]] = None
+                     targets: dict[str, dict] | None = None
                      ) -> dict[str, Tensor]:
         """Update the student by its distillation losses.
 

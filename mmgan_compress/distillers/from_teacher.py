@@ -1,6 +1,5 @@
 """A student of one direction that plays, and may begin as its teacher."""
 from collections.abc import Sequence
-from typing import Optional
 
 import torch.nn as nn
 from torch import Tensor
@@ -59,7 +58,7 @@ class StudentFromTeacher(BaseDistiller):
         """Give the student its teacher's weights."""
         copy_weights(student, teacher)
 
-    def _beginning(self) -> tuple[nn.Module, Optional[nn.Module]]:
+    def _beginning(self) -> tuple[nn.Module, nn.Module | None]:
         """Return what student and discriminator begin as; None: anew."""
         name = next(iter(self.latest_networks()))
         discriminator = None if self.discriminator_checkpoint else \

@@ -6,7 +6,6 @@ train. The student plays against a discriminator, is drawn to the truth
 (paired) or to the teacher's image (unpaired), and imitates features of a
 teacher that does not train.
 """
-from typing import Optional
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,7 +40,8 @@ class CompressedStudent(StudentFromTeacher):
     def train_step(self, inputs, optim_wrapper):
         """Update discriminator and student; both have their losses against
         the other's old weights (distillers/base_resnet_distiller.py:
-        optimize_parameters)."""
+        optimize_parameters).
+        """
         self.iteration += 1
         domain, source = self.domain, self.source(inputs)
         targets = self.teach(domain, inputs, optim_wrapper)
@@ -105,7 +105,7 @@ class GANCompressionCycleGAN(CompressedStudent, UnpairedOnlineDistiller):
             :class:`UnpairedOnlineDistiller`.
     """
 
-    def __init__(self, teacher: Optional[dict] = None,
+    def __init__(self, teacher: dict | None = None,
                  gan_type: str = 'lsgan', gan_loss_weight: float = 1.,
                  pixel_loss_weight: float = 10., **kwargs):
         super().__init__(teacher=teacher, **kwargs)

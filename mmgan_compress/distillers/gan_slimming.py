@@ -8,7 +8,6 @@ that have none, and the same distiller, without the hook, trains what is
 left. The teacher does not train; its images may be files.
 """
 from collections.abc import Iterable, Iterator
-from typing import Optional
 
 import torch.nn as nn
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
@@ -69,7 +68,7 @@ class SlimmingStudent(StudentFromTeacher):
     buffer_state = CycleGANStep.buffer_state
     load_buffer_state = CycleGANStep.load_buffer_state
 
-    def __init__(self, quantize: Optional[dict] = None,
+    def __init__(self, quantize: dict | None = None,
                  buffer_size: int = 50, **kwargs):
         super().__init__(**kwargs)
         self.gan_type = 'lsgan'
@@ -130,7 +129,8 @@ class SlimmingStudent(StudentFromTeacher):
     @staticmethod
     def _step_student(optim_wrapper, loss: Tensor):
         """One backward pass for scales and weights; fine-tuning may have
-        them in one optimizer."""
+        them in one optimizer.
+        """
         others = [optim_wrapper['scales']] if 'scales' in optim_wrapper else []
         if any(hasattr(other, 'loss_scaler') for other in others):
             # it would divide by its own factor, not by the weights'

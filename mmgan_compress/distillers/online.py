@@ -5,7 +5,6 @@ Two training steps serve OMGD ("Online Multi-Granularity Distillation", ICCV
 2212.11091), whose losses stand in ``configs/_base_/losses``. The student sees
 no ground truth: it learns from the current images of its teachers.
 """
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from ..core.feature_extraction import forward_with_features
 from ..core.training import backward, frozen, step
-from ..models.discriminators import MultiHeadPatchDiscriminator
 from ..losses.gan import gan_loss
+from ..models.discriminators import MultiHeadPatchDiscriminator
 from ..registry import DISTILLERS, MODELS
 from .base import BaseDistiller, detached
 from .teacher_loading import image_only
@@ -50,7 +49,7 @@ class PairedOnlineDistiller(BaseDistiller):
 
     def __init__(self,
                  teachers: dict[str, dict],
-                 discriminator: Optional[dict] = None,
+                 discriminator: dict | None = None,
                  gan_type: str = 'hinge',
                  gan_loss_weight: float = 1.,
                  pixel_loss_weight: float = 100.,
@@ -115,7 +114,8 @@ class PairedOnlineDistiller(BaseDistiller):
 
     def run_teachers(self, domain: str, inputs: dict, optim_wrapper) -> tuple:
         """Return the teachers' images and features, and what to log of the
-        step that they took, if it was their turn."""
+        step that they took, if it was their turn.
+        """
         teach = not self.offline and \
             self.iteration % self.teacher_interval == 0
         context = optim_wrapper[
@@ -196,7 +196,7 @@ class UnpairedOnlineDistiller(BaseDistiller):
         kwargs: Of :class:`BaseDistiller`.
     """
 
-    def __init__(self, teacher: Optional[dict], teacher_snapshots: bool = True,
+    def __init__(self, teacher: dict | None, teacher_snapshots: bool = True,
                  **kwargs):
         super().__init__(teacher_snapshots=teacher_snapshots, **kwargs)
         self.teacher = teacher and MODELS.build(teacher)
@@ -217,8 +217,7 @@ class UnpairedOnlineDistiller(BaseDistiller):
         return self.latest_networks_of(self.model)
 
     def latest_networks_of(self, model) -> dict:
-        """Return the generators; a network that only gives images is one.
-        """
+        """Return the generators; a network that only gives images is one."""
         if self.teacher is None:
             return {}
         if not self._has_network:

@@ -1,19 +1,17 @@
 """What a distiller asks of its teachers before training starts."""
 import re
 from collections.abc import Sequence
-from typing import Optional
 
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
-                                weights_in)
 from ..core.channels import image_channels
+from ..core.checkpoints import file_faults, mismatch, read_checkpoint, weights_in
 from ..core.files import refuse_taken, write_tensors
 from ..core.layers import find_layer
 from ..core.tensor_files import load_tensors
-from ..models.frozen_teacher import brings_weights
 from ..losses.base import DistillLoss
+from ..models.frozen_teacher import brings_weights
 
 
 def image_only(network: nn.Module) -> bool:
@@ -54,7 +52,7 @@ def check_teachers(distiller: nn.Module):
 
 
 def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
-               discriminator: Optional[nn.Module]):
+               discriminator: nn.Module | None):
     """Refuse a loss that asks for what its teacher does not have.
 
     Raises:
@@ -185,7 +183,8 @@ def _rename_domain(held: dict[str, Tensor], alone: dict[str, str],
 
 def _names_alone(distiller: nn.Module) -> dict[str, str]:
     """Return prefixes of a teacher's networks in the distiller, by those in
-    the checkpoint of a GAN that trained alone. Several teachers have none."""
+    the checkpoint of a GAN that trained alone. Several teachers have none.
+    """
     latest = distiller.latest_networks()
     if len(latest) != 1:
         return {}

@@ -1,6 +1,5 @@
 """Copies of teachers that teach in place of the latest weights."""
 import copy
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -29,7 +28,7 @@ class TeacherSnapshots(nn.ModuleDict):
         """Stay in eval mode: what teaches is what was scored."""
         return super().train(False)
 
-    def teaching(self, name: str, domain: str) -> Optional[nn.Module]:
+    def teaching(self, name: str, domain: str) -> nn.Module | None:
         """Return the copy if it teaches."""
         key = f'{name}:{domain}'
         return self[key] if key in self.scores else None

@@ -1,11 +1,11 @@
 """Loops, hooks and wrappers that plug into mmengine's Runner."""
+from . import hooks  # noqa: F401  registers them
 from .distributed import DistributedTranslator
 from .gradients import training_gradients
 from .loop import DistillTrainLoop
 from .nni_evaluator import runner_evaluator
 from .results import ReportHook, StudentHook
 from .resume import TrainingStateHook
-from . import hooks  # noqa: F401  registers them
 
 __all__ = [
     'DistillTrainLoop', 'DistributedTranslator', 'ReportHook', 'StudentHook',

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
-from ..core.domains import are_names, per_domain
 from ..core.configs import walk
-from ..registry import MODELS
+from ..core.domains import are_names, per_domain
 from ..models.student_config import build_generator, channels_by_domain
+from ..registry import MODELS
 
 _PROBE_SIDE = 512  # suits U-Nets of nine levels; nothing is computed
 _OLD_READERS = ('LoadImageFromFile', 'LoadPairedImageFromFile')
@@ -117,7 +117,8 @@ def _networks(node) -> Iterator[tuple[str, ConfigDict]]:
 
 def _argument(config, name: str):
     """Return what a network's config gives for an argument, or its class by
-    default; None if there is no such argument."""
+    default; None if there is no such argument.
+    """
     if not isinstance(config, dict) or 'type' not in config:
         return None
     kind = MODELS.get(config.type)

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, Optional, Union, get_args, get_origin
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import torch
 import torch.nn as nn
@@ -78,7 +78,8 @@ class _Bound(NamedTuple):
     words: str
 
 
-def _is_number(value: Any, kind: type = (int, float)) -> bool:
+def _is_number(value: Any,
+               kind: type | tuple[type, ...] = (int, float)) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool) and \
         math.isfinite(value)
 
@@ -137,7 +138,7 @@ def _fault(path: str, value: Any, expected: str) -> str:
     return f'{path}: got {shown}, expected {expected}'
 
 
-def _bound_of(path: str) -> Optional[_Bound]:
+def _bound_of(path: str) -> _Bound | None:
     parent, _, key = path.rpartition('.')
     found = _BOUNDS.get(f'{parent.rpartition(".")[2]}.{key}')
     if found is None and key.endswith('_weight'):
@@ -147,7 +148,8 @@ def _bound_of(path: str) -> Optional[_Bound]:
 
 def _expected_kind(value: Any, parameter: inspect.Parameter) -> str:
     """Return in words what a value should be by a signature; '' if it may
-    be so."""
+    be so.
+    """
     kinds = get_args(parameter.annotation) if get_origin(
         parameter.annotation) in (Union, UnionType) else (
             parameter.annotation, )
@@ -159,14 +161,14 @@ def _expected_kind(value: Any, parameter: inspect.Parameter) -> str:
         return ''
     good = {int: partial(_is_number, kind=int), float: _is_number}
     for kind in kinds:
-        if good.get(kind, lambda v: isinstance(
-                v, (list, tuple) if kind is list else kind))(value):
+        same = (list, tuple) if kind is list else kind
+        if (good[kind](value) if kind in good else isinstance(value, same)):
             return ''
     return ' or '.join(_WORDS.get(kind, 'None') for kind in kinds)
 
 
 # --- types and their arguments ----------------------------------------------
-def _find(found: Registry, name: str, scope: str) -> Optional[type]:
+def _find(found: Registry, name: str, scope: str) -> type | None:
     """Return what a name stands for, as a builder in a scope sees it."""
     if isinstance(found, registry.OwnRegistry):
         return found.get(name)
@@ -181,7 +183,7 @@ def _find(found: Registry, name: str, scope: str) -> Optional[type]:
     return None
 
 
-def _names(found: Optional[Registry]) -> list[str]:
+def _names(found: Registry | None) -> list[str]:
     names = []
     while found is not None:
         ours = found.scope == 'mmgan_compress' and \
@@ -232,10 +234,10 @@ class _Node(NamedTuple):
     """A dict of a config, where it is, and what builds it."""
     path: str
     value: Mapping
-    registry: Optional[Registry]
+    registry: Registry | None
 
 
-def _nodes(value: Any, path: str, found: Optional[Registry]
+def _nodes(value: Any, path: str, found: Registry | None
            ) -> Iterator[_Node]:
     """Yield the dicts of a part of a config."""
     if isinstance(value, Mapping):
@@ -261,7 +263,7 @@ def _all_nodes(cfg: Mapping) -> Iterator[_Node]:
             yield from _nodes(cfg[key], key, _REGISTRIES.get(key))
 
 
-def _kind_of(node: _Node, scope: str) -> tuple[Optional[Callable], str]:
+def _kind_of(node: _Node, scope: str) -> tuple[Callable | None, str]:
     """Return what takes the entries of a dict, and a fault of its type."""
     key, name = node.path.rpartition('.')[2], node.value.get('type')
     if 'type' in node.value if name is None else not isinstance(
@@ -320,7 +322,8 @@ def _type_faults(node: _Node, scope: str) -> list[str]:
 
 def value_faults(cfg: Mapping) -> list[str]:
     """Return what the types of a config do not take, and values that cannot
-    be."""
+    be.
+    """
     faults, scope = [], cfg.get('default_scope') or 'mmengine'
     values = [(key, cfg[key]) for key in cfg if key in _DICTS]
     for node in _all_nodes(cfg):
@@ -382,7 +385,8 @@ def _key_fault(cfg: Mapping, dotted: str) -> str:
 
 def _takes_more(node: Mapping, path: str) -> bool:
     """Tell whether a dict may get a new entry: what checks types looks at
-    it, or it holds arguments that nothing tells."""
+    it, or it holds arguments that nothing tells.
+    """
     return 'type' in node or path.rpartition('.')[2] in _UNTYPED or \
         path.startswith(('model.', 'optim_wrapper.', 'env_cfg'))
 
@@ -518,7 +522,8 @@ def generators_of(model: Mapping) -> Iterator[tuple[str, Mapping]]:
 
 def network_faults(cfg: Mapping) -> list[str]:
     """Return which generators cannot be built, or not translate images of
-    the size that the data sets give; nothing is computed."""
+    the size that the data sets give; nothing is computed.
+    """
     loader = next(filter(cfg.get, LOADERS), LOADERS[0])
     size = _part(cfg, f'{loader}.dataset').get('size')
     faults = []

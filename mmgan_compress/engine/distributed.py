@@ -27,7 +27,8 @@ class _Gather(torch.autograd.Function):
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the images of all processes, on CPUs as well, where
-    torch's ``SyncBatchNorm`` refuses. Each must have as many."""
+    torch's ``SyncBatchNorm`` refuses. Each must have as many.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""

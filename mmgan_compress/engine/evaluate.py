@@ -3,7 +3,7 @@ import copy
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch.nn as nn
@@ -12,18 +12,17 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from ..core.files import refuse_taken
-from ..evaluation.report import (FILES, STUDENT, Report, build_report,
-                                 evaluate, protocols_of)
+from ..evaluation.report import FILES, STUDENT, Report, build_report, evaluate, protocols_of
 from ..models.distillation_model import DistillationModel
 from ..models.student import load_student
 from ..registry import DATASETS, EVALUATORS, MODELS
 from .channels import set_channels
-from .runner_builder import check_inputs, load_config
 from .resume import preserved_rng
+from .runner_builder import check_inputs, load_config
 
 
 def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
-                data_root: Optional[str] = None) -> Config:
+                data_root: str | None = None) -> Config:
     """Read a recipe and check that it fits a student and has its data.
 
     Args:
@@ -53,7 +52,7 @@ def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
 
 
 def recipe_images(cfg: Config, loader: str, source: str,
-                  most: Optional[int] = None) -> list[np.ndarray]:
+                  most: int | None = None) -> list[np.ndarray]:
     """Return images of a domain as a loader of a recipe gives them.
 
     Args:
@@ -74,7 +73,7 @@ def recipe_images(cfg: Config, loader: str, source: str,
             for image in images]
 
 
-def named_images(name: Optional[str], loader: str, student: dict,
+def named_images(name: str | None, loader: str, student: dict,
                  domain: str, most: int, **read) -> Any:
     """Return the images that an option of the command line names.
 
@@ -140,7 +139,7 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
 
 
 def report_students(students: Sequence[str], recipe: str, out: str,
-                    demo: bool = False, data_root: Optional[str] = None,
+                    demo: bool = False, data_root: str | None = None,
                     overwrite: bool = False) -> Report:
     """Score student files on a recipe's test split; write one table.
 

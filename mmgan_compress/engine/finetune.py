@@ -12,7 +12,6 @@ import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -79,7 +78,7 @@ def rename_domains(node, names: dict[str, str]):
 
 def read_recipe(recipe: str, domains: Sequence[str],
                 reachable: Sequence[str], size: int, demo: bool = False,
-                data_root: Optional[str] = None) -> Config:
+                data_root: str | None = None) -> Config:
     """Read a recipe for a student of certain domains.
 
     Args:

@@ -1,5 +1,4 @@
 """Gradients that a network has in a recipe's training."""
-from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -11,9 +10,9 @@ from .nni_evaluator import RunnerVerbs, recipe_for
 
 
 @TASK_UTILS.register_module(name='TrainingGradients')
-def training_gradients(training: Union[str, Config], generator: nn.Module,
+def training_gradients(training: str | Config, generator: nn.Module,
                        config: dict, steps: int, power: int = 1,
-                       domain: Optional[str] = None) -> dict[str, Tensor]:
+                       domain: str | None = None) -> dict[str, Tensor]:
     """Return mean gradients of a generator that stands still.
 
     It takes the place of the recipe's student, and each step is the

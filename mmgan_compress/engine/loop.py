@@ -74,7 +74,8 @@ class DistillTrainLoop(IterBasedTrainLoop):
 
     def _divide_batch(self):
         """Tell the distiller in how many parts a batch comes, and the user
-        which losses grow with it."""
+        which losses grow with it.
+        """
         steps = accumulated(self.runner.optim_wrapper['student'])
         parts = self.distiller.batch_parts = get_world_size() * steps
         sums = {type(loss).__name__ for losses in

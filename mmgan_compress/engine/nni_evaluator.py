@@ -14,7 +14,7 @@ knows of NNI. ::
 import copy
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -29,8 +29,8 @@ from ..core.domains import per_domain
 from ..core.logging import quiet
 from ..registry import MODELS, TASK_UTILS
 from .isolated_runner import StepTasksHook, isolated_run
-from .runner_builder import check_inputs, load_config
 from .resume import preserved_rng
+from .runner_builder import check_inputs, load_config
 
 
 class RunnerVerbs:
@@ -73,7 +73,7 @@ class RunnerVerbs:
         self._initialization_complete = True
 
     def bind_model(self, model: nn.Module,
-                   param_names_map: Optional[dict[str, str]] = None):
+                   param_names_map: dict[str, str] | None = None):
         """Take over a network that NNI has wrapped."""
         self._check(model)
         if self.model is not None:
@@ -127,8 +127,8 @@ class RunnerVerbs:
             for p in group}
 
     # --- running ----------------------------------------------------------
-    def train(self, max_steps: Optional[int] = None,
-              max_epochs: Optional[int] = None):
+    def train(self, max_steps: int | None = None,
+              max_epochs: int | None = None):
         """Train the model as its recipe says.
 
         Args:
@@ -160,7 +160,7 @@ class RunnerVerbs:
         """Train as long as the recipe does."""
         self.train()
 
-    def evaluate(self) -> Optional[float]:
+    def evaluate(self) -> float | None:
         """Validate the student.
 
         Returns:
@@ -192,9 +192,9 @@ class RunnerVerbs:
 
 
 @TASK_UTILS.register_module(name='RunnerEvaluator')
-def runner_evaluator(training: Union[str, Config], generator: nn.Module,
-                     config: dict, domain: Optional[str] = None,
-                     demo: bool = False, data_root: Optional[str] = None):
+def runner_evaluator(training: str | Config, generator: nn.Module,
+                     config: dict, domain: str | None = None,
+                     demo: bool = False, data_root: str | None = None):
     """Make an ``Evaluator`` of NNI whose training is a recipe.
 
     Args:
@@ -224,9 +224,9 @@ def runner_evaluator(training: Union[str, Config], generator: nn.Module,
     return kind(cfg, generator, domain)
 
 
-def recipe_for(training: Union[str, Config], config: dict,
-               domain: Optional[str] = None, demo: bool = False,
-               data_root: Optional[str] = None) -> tuple[Config, str]:
+def recipe_for(training: str | Config, config: dict,
+               domain: str | None = None, demo: bool = False,
+               data_root: str | None = None) -> tuple[Config, str]:
     """Read a recipe and let it train a generator of another kind.
 
     Args:
@@ -274,8 +274,8 @@ def _build(model: ConfigDict, network: nn.Module) -> nn.Module:
             f'{error.args[0]}. Take a recipe of such a student') from error
 
 
-def _recipe(training: Union[str, Config], demo: bool,
-            data_root: Optional[str]) -> Config:
+def _recipe(training: str | Config, demo: bool,
+            data_root: str | None) -> Config:
     """Read a recipe, or copy one that was read."""
     if isinstance(training, str):
         return load_config(Namespace(config=training, demo=demo,

@@ -35,8 +35,9 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Optional
+from typing import IO, Any
 
 from ..core.commands import command_line
 from ..core.configs import find_config, map_texts, read_config
@@ -77,7 +78,7 @@ class Command:
     student: str = 'source'
     passes: bool = False
     out: str = 'out'
-    resume: Optional[tuple[str, ...]] = None
+    resume: tuple[str, ...] | None = None
     loaders: tuple[str, ...] = ()
 
 
@@ -160,7 +161,8 @@ class Step:
 
     def _change_recipe(self):
         """Put the keys that no option of the command is for into a recipe
-        of its own."""
+        of its own.
+        """
         generator, inherit, options = (self.keys.pop(key, None) for key in (
             'generator', 'inherit', 'cfg_options'))
         self.keys.update(demo=None, data_root=None)
@@ -178,7 +180,8 @@ class Step:
 
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
         """Return the words of the command that writes into ``out`` or
-        continues there."""
+        continues there.
+        """
         keys = {**self.keys, self.command.out: out}
         words = [word for key in self.command.words
                  for word in _words(keys.pop(key, None))]
@@ -200,7 +203,8 @@ class Step:
 
     def faults(self, writing: dict[str, 'Step']) -> Iterator[str]:
         """Yield what would stop the stage, before anything runs; ``writing``
-        holds the stages that will, by name."""
+        holds the stages that will, by name.
+        """
         for text, path in self.files.items():
             owner = (_REFERENCE.match(text) or [None, None])[1]
             if owner in writing:
@@ -291,7 +295,7 @@ def _words(value: Any) -> list[str]:
     return [str(item) for item in values if item is not None]
 
 
-def _digest(path: Path) -> Optional[str]:
+def _digest(path: Path) -> str | None:
     """Hash a file, or all files of a folder; None if it does not exist."""
     if path.is_dir():
         return ' '.join(f'{file.relative_to(path)}={sha256_of(file)}'
@@ -348,9 +352,10 @@ def read_pipeline(args: Namespace, work: Path,
 
 
 def _spec_of(spec: dict, args: Namespace, earlier: list[str],
-             skipped: dict[str, Optional[str]]) -> dict:
+             skipped: dict[str, str | None]) -> dict:
     """Return the keys of a stage under the command line. ``skipped`` holds
-    the earlier stages without a result and the student that replaces it."""
+    the earlier stages without a result and the student that replaces it.
+    """
     spec = dict(spec, run=_OLD_NAMES.get(spec.get('run'), spec.get('run')))
     demo, _ = spec.pop('demo', {}), spec.pop('name')
     spec.update(demo if args.demo else {})
@@ -368,15 +373,17 @@ def _spec_of(spec: dict, args: Namespace, earlier: list[str],
     for name, passed in skipped.items():
         if passed:
             pattern = rf'\{{{name}\}}/student(_best)?\.pth'
-            spec = map_texts(lambda text: re.sub(
-                pattern, lambda _: passed, text), spec)
+            # a function, for what a path with backslashes stands for
+            replace = partial(re.sub, pattern, lambda _, to=passed: to)
+            spec = map_texts(replace, spec)
     return dict(spec, demo=args.demo, data_root=args.data_root)
 
 
 class Progress:
     """What ``pipeline.json`` says of each stage: its ``status`` (running,
     done, failed), ``started`` (last attempt), ``seconds`` (all attempts) and
-    ``inputs``."""
+    ``inputs``.
+    """
 
     def __init__(self, work: Path):
         self.path = work / 'pipeline.json'
@@ -430,7 +437,8 @@ class Progress:
     def table(self, steps: list[Step], chosen: list[Step],
               live: bool = False) -> str:
         """Return a table of the stages; ``live``: a process works on them
-        now."""
+        now.
+        """
         rows = [('stage', 'status', 'time', 'result')]
         for step in steps:
             entry = self.of(step)

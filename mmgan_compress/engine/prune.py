@@ -1,7 +1,6 @@
 """Prune a student and write the recipe that fine-tunes it."""
 from argparse import Namespace
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config
@@ -66,9 +65,10 @@ def prune(args: Namespace) -> str:
 
 def _choose_recipe(
         args: Namespace, source: Student,
-        teachers: dict) -> tuple[Optional[Config], list[str]]:
+        teachers: dict) -> tuple[Config | None, list[str]]:
     """Return the recipe for finetune.py and what is left out of it, before
-    the work. If no recipe was asked for, none need fit: then it is None."""
+    the work. If no recipe was asked for, none need fit: then it is None.
+    """
     recipe = finetune.read_recipe(
         args.finetune or finetune.default_recipe(
             [source.source], source.generators[source.default_domain]),

@@ -9,10 +9,15 @@ from ..deploy.export import CALIBRATION_IMAGES
 from ..deploy.targets import Target, read_target
 from ..models.student import load_student, student_info
 from ..pruning.workflow import read_options
-from ..quantization.workflow import (LOWERED, RuntimeNetwork, build_quantizer,
-                                     loss_on, quantize_student, write_record)
-from .evaluate import (named_images, read_recipe, recipe_images,
-                       score_networks, source_of)
+from ..quantization.workflow import (
+    LOWERED,
+    RuntimeNetwork,
+    build_quantizer,
+    loss_on,
+    quantize_student,
+    write_record,
+)
+from .evaluate import named_images, read_recipe, recipe_images, score_networks, source_of
 
 
 def quantize(args: Namespace) -> dict:

@@ -1,6 +1,6 @@
 """``--size`` and ``--quick``: a recipe at another size, or for a first try."""
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional
+from typing import Any
 
 import torch.nn as nn
 from mmengine.config import Config, ConfigDict
@@ -106,7 +106,7 @@ def _has_weights(cfg: Config, path: str) -> bool:
                for where, node in _dicts(cfg.model, 'model'))
 
 
-def make_quick(cfg: Config, size: Optional[int] = None) -> list[str]:
+def make_quick(cfg: Config, size: int | None = None) -> list[str]:
     """Make a recipe small, so that a first try ends within 10 minutes on two
     cores.
 
@@ -143,7 +143,8 @@ def make_quick(cfg: Config, size: Optional[int] = None) -> list[str]:
 
 def _score_by_vgg(cfg: Config, changes: _Changes):
     """Compare features of VGG-16: FID's Inception would take most of the
-    time, and says little about such small images."""
+    time, and says little about such small images.
+    """
     names = {'/FID': '/FD-VGG16', '/KID': '/KD-VGG16'}
 
     def renamed(name: str) -> str:

@@ -3,7 +3,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import torch
@@ -15,14 +14,12 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ..datasets.images import open_image, origin_of
-from ..evaluation.comparison import (PICTURE, VAL_PICTURE,
-                                     save_comparison)
+from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
 from ..evaluation.metrics import PairedQuality
-from ..evaluation.report import (build_report, check_names, evaluate,
-                                 protocols_of)
+from ..evaluation.report import build_report, check_names, evaluate, protocols_of
+from ..models.student import Student, load_student
 from ..models.supernet import SuperNet
 from ..registry import HOOKS
-from ..models.student import Student, load_student
 from .resume import preserved_rng, unwrap
 
 BEST, LAST = 'student_best.pth', 'student.pth'
@@ -56,7 +53,7 @@ class StudentHook(Hook):
     """
     priority = 'LOW'
 
-    def __init__(self, metric: Optional[str] = None,
+    def __init__(self, metric: str | None = None,
                  lower_is_better: bool = True, since: int = 1):
         self.since = since
         self.metric, self.sign = metric, 1 if lower_is_better else -1
@@ -229,8 +226,8 @@ def report_run(runner, pictures: int = 6):
 
 
 def comparison(model, dataset: Dataset, count: int,
-               captions: Optional[dict[str, str]] = None,
-               paired: bool = False) -> tuple[list, list, Optional[list]]:
+               captions: dict[str, str] | None = None,
+               paired: bool = False) -> tuple[list, list, list | None]:
     """Return the arguments of ``save_comparison`` behind its path.
 
     Columns are the input, every teacher, the student and, where the data set
@@ -272,7 +269,7 @@ def comparison(model, dataset: Dataset, count: int,
 
 
 def _shapes(samples: list, key: str, halved: bool
-            ) -> Optional[list[tuple[int, int]]]:
+            ) -> list[tuple[int, int]] | None:
     """Return width and height of the samples' image files, if they have."""
     files = [sample.get(key) for sample in samples]
     if None in files:

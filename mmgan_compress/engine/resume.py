@@ -2,7 +2,7 @@
 import contextlib
 import random
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,7 +132,7 @@ def start_faults(checkpoint: dict, model: nn.Module) -> list[str]:
     return [differs] if differs else []
 
 
-def _optimizers(wrappers: Any) -> Optional[list[str]]:
+def _optimizers(wrappers: Any) -> list[str] | None:
     """Return the names of several optimizers, built or to be built."""
     if not hasattr(wrappers, 'items') or 'optimizer' in wrappers:
         return None
@@ -151,7 +151,7 @@ class AtomicBackend(LocalBackend):
     full disk or the end of the process leaves a part of a checkpoint.
     """
 
-    def put(self, obj: bytes, filepath: Union[str, Path]):
+    def put(self, obj: bytes, filepath: str | Path):
         """Write bytes."""
         with atomic_write(filepath) as part:
             part.write_bytes(obj)

@@ -6,14 +6,12 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ..core.checkpoints import (file_faults, mismatch, read_checkpoint,
-                                refuse, run_file, weights_in)
+from ..core.checkpoints import file_faults, mismatch, read_checkpoint, refuse, run_file, weights_in
 from ..core.commands import is_first_process
 from ..core.configs import find_config, read_config, read_options, walk
 from ..core.files import refuse_taken
@@ -23,10 +21,17 @@ from ..evaluation.report import FILES as REPORT
 from ..models.from_student import resolve_students
 from ..renamed import update_config
 from .channels import fit_channels
-from .check_config import (LOADERS, TESTS, TRAINS, check_inputs,
-                           missing_parts, option_faults, work_dir_faults)
-from .input_files import needed_weights, starting_files  # noqa: F401
+from .check_config import (
+    LOADERS,
+    TESTS,
+    TRAINS,
+    check_inputs,
+    missing_parts,
+    option_faults,
+    work_dir_faults,
+)
 from .console import ConsoleRunner
+from .input_files import needed_weights, starting_files  # noqa: F401
 from .processes import LOCK, locked
 from .quick import make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
@@ -40,7 +45,7 @@ def set_everywhere(cfg, key: str, value):
 
 
 def load_config(args: Namespace, needed: Sequence[str] = (),
-                faults: Optional[list] = None) -> Config:
+                faults: list | None = None) -> Config:
     """Read the config and apply the command line to it.
 
     Args:
@@ -151,7 +156,8 @@ def _work_dirs(config: str, demo: bool) -> list[str]:
 
 def next_work_dir(config: str, demo: bool) -> str:
     """Return the first numbered folder of a recipe that holds neither a run
-    nor a file that one would replace."""
+    nor a file that one would replace.
+    """
     return next(name for name in _work_dirs(config, demo)
                 if not has_run(name) and not _taken(name, config))
 

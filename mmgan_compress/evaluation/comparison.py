@@ -1,14 +1,13 @@
 """A picture of inputs, teachers, student and targets side by side."""
 import os
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.image_modes import IMAGE_MODES
 from ..core.files import atomic_write
+from ..core.image_modes import IMAGE_MODES
 from .pixels import to_8_bit, to_rgb
 
 PICTURE, VAL_PICTURE = 'comparison.png', 'comparison_val.png'
@@ -20,7 +19,7 @@ INK, PAPER = (30, 30, 30), (236, 236, 236)  # white pictures stand out
 
 def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
                     columns: Sequence[str],
-                    shapes: Optional[Sequence[tuple[int, int]]] = None):
+                    shapes: Sequence[tuple[int, int]] | None = None):
     """Draw rows of pictures under column titles, as ``comparison.png``.
 
     Pictures smaller than 192 px are enlarged by a whole factor, bicubic.

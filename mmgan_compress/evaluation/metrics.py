@@ -13,11 +13,12 @@ from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 from torchmetrics.functional.image import (
-    peak_signal_noise_ratio, structural_similarity_index_measure)
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
 
 from ..registry import METRICS
-from .distances import (KID_SUBSETS, MIN_IMAGES, frechet_distance,
-                        kernel_distance)
+from .distances import KID_SUBSETS, MIN_IMAGES, frechet_distance, kernel_distance
 from .networks import shared_lpips, shared_network
 from .pixels import to_8_bit, to_rgb
 from .reference import Reference

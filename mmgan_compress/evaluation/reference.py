@@ -15,8 +15,15 @@ from torch import Tensor
 from ..core.files import write_tensors
 from ..core.tensor_files import load_tensors
 from ..datasets.fetch import cache_dir
-from ..datasets.images import (check_images, has_halves, list_images,
-                               missing_data, read_image, side_folder, to_array)
+from ..datasets.images import (
+    check_images,
+    has_halves,
+    list_images,
+    missing_data,
+    read_image,
+    side_folder,
+    to_array,
+)
 from .distances import MIN_IMAGES
 from .networks import fingerprint
 from .pixels import to_rgb

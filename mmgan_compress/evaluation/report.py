@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -14,10 +14,10 @@ from mmengine.evaluator import Evaluator
 
 from ..core import units
 from ..core.channels import image_channels
+from ..core.complexity import count_macs, count_params, measure_latency
 from ..core.files import write_text
 from ..core.tables import markdown
 from ..core.timing import WIDE
-from ..core.complexity import count_macs, count_params, measure_latency
 
 STUDENT = 'student'
 FILES = ('report.json', 'report.md')
@@ -59,7 +59,7 @@ class Row:
         return self.latency['median_ms'] if key == 'latency' else getattr(
             self, key)
 
-    def caption(self, figure: Optional[str], domain: str) -> str:
+    def caption(self, figure: str | None, domain: str) -> str:
         """Return MACs and one figure, to stand above pictures.
 
         Args:

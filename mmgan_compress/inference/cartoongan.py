@@ -7,7 +7,6 @@ never shipped.
 """
 import re
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ _TYPES = dict(kernel='weight', gamma='weight', bias='bias', beta='bias')
 
 
 def prepare_cartoongan(style: str, out: PathLike,
-                       archive: Optional[PathLike] = None,
+                       archive: PathLike | None = None,
                        overwrite: bool = False) -> Path:
     """Write one of the generators as a student file.
 
@@ -100,7 +99,8 @@ def load_cartoongan(net: torch.nn.Module, weights: dict[str, np.ndarray]):
 
 def _place(name: str) -> tuple:
     """Return where a layer runs, by its name: ``conv01_1`` and ``in01_1``,
-    stage 1, ... ``deconv01_2`` and ``in12_1``, stage 12, ``deconv03_1``."""
+    stage 1, ... ``deconv01_2`` and ``in12_1``, stage 12, ``deconv03_1``.
+    """
     kind, stage, part = re.fullmatch(r'([a-z]+)(\d+)_(\d)', name).groups()
     stage = int(stage) + (11 if kind == 'deconv' else 0)
     blocks = 4 <= stage <= 11  # there each convolution has its norm

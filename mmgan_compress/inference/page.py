@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from string import Template
-from typing import Optional
 
 import numpy as np
 from PIL import Image
@@ -64,7 +63,7 @@ class TryPage:
 
     def __init__(self, models: Mapping[str, Translator],
                  examples: Sequence[str] = (),
-                 hosts: Optional[Sequence[str]] = None):
+                 hosts: Sequence[str] | None = None):
         self.wrappers = require('werkzeug.wrappers', 'The page')
         self.models = dict(models)
         kinds = {model.channels[0] for model in self.models.values()}
@@ -86,7 +85,7 @@ class TryPage:
         request.trusted_hosts = self.hosts
         errors = require('werkzeug.exceptions', 'The page')
         try:
-            request.host  # raises where it is not trusted
+            _ = request.host  # raises where it is not trusted
             status, body = self._answer(request)
         except errors.RequestEntityTooLarge:
             status, body = 413, _message(
@@ -173,7 +172,7 @@ def serve(page: TryPage, host: str, port: int) -> None:
 _RECEIVED = 'mmgan_compress.received'  # of a request: to call when it is here
 
 
-def show_models(files: Mapping[str, Optional[str]], examples: Optional[str],
+def show_models(files: Mapping[str, str | None], examples: str | None,
                 host: str, port: int, **opening) -> None:
     """Open models and serve a page of them.
 

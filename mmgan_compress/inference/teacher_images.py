@@ -2,15 +2,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..datasets import pictures
 from ..core.files import atomic_folder, refuse_filled
+from ..datasets import pictures
 from ..datasets.images import check_images, read_image
 from ..models.image_teachers import CallableTeacher, OnnxTeacher
 from ..models.student import load_student
@@ -23,9 +23,9 @@ SIZE = 256  # of the recipes, where a teacher has no size of its own
 def make_teacher_images(teacher: str,
                         folder: StrPath,
                         out: StrPath,
-                        size: Optional[int] = None,
-                        paired_side: Optional[str] = None,
-                        domain: Optional[str] = None) -> list[str]:
+                        size: int | None = None,
+                        paired_side: str | None = None,
+                        domain: str | None = None) -> list[str]:
     """Write a teacher's image of every image in a folder.
 
     The files keep the names of their sources, sub-folders included, so that
@@ -73,7 +73,7 @@ def make_teacher_images(teacher: str,
     return [str(target) for target in targets]
 
 
-def open_teacher(teacher: str, domain: Optional[str] = None,
+def open_teacher(teacher: str, domain: str | None = None,
                  device: str = 'cpu') -> tuple:
     """Open whatever a teacher is given as.
 
@@ -107,7 +107,7 @@ def _runner(net) -> Callable[[Tensor], Tensor]:
     return lambda x: pictures.run(net, x, net.meta)
 
 
-def _source(path: str, size: int, paired_side: Optional[str],
+def _source(path: str, size: int, paired_side: str | None,
             channels: int) -> Image.Image:
     """Open an image as a training step would see it."""
     image = read_image(path, channels)

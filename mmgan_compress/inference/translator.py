@@ -3,7 +3,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..datasets import pictures
-from . import video
-from ..core.image_modes import check_image_channels
 from ..core.files import atomic_write
+from ..core.image_modes import check_image_channels
+from ..datasets import pictures
 from ..datasets.images import of_array, read_image, to_array
 from ..deploy.formats import check_threads, on_arrays, open_model
 from ..models.student import load_student
 from ..models.student_config import LARGEST_SIDE, channels_of
+from . import video
 
 StrPath = Union[str, Path]
 STUDENT_SUFFIX = '.pth'
@@ -64,9 +64,9 @@ class Translator:
         ImportError: If the runtime is not installed.
     """
 
-    def __init__(self, model: Union[StrPath, nn.Module],
-                 domain: Optional[str] = None, runtime: Optional[str] = None,
-                 threads: Optional[int] = None, trust: bool = False):
+    def __init__(self, model: StrPath | nn.Module,
+                 domain: str | None = None, runtime: str | None = None,
+                 threads: int | None = None, trust: bool = False):
         check_threads(threads)
         net = _network_of(model, domain, runtime)
         if net is not None:
@@ -85,9 +85,9 @@ class Translator:
         self.channels = channels_of(self._meta)
         self._takes_pixels = layout == 'NHWC'
 
-    def __call__(self, images: Any, out: Optional[StrPath] = None,
+    def __call__(self, images: Any, out: StrPath | None = None,
                  batch_size: int = 1, overwrite: bool = False
-                 ) -> Union[list[Image.Image], list[str]]:
+                 ) -> list[Image.Image] | list[str]:
         """Translate images or a video; a progress bar shows how far it is.
 
         Args:
@@ -197,19 +197,21 @@ class Translator:
 
 
 def translate(
-    student: Union[StrPath, nn.Module],
+    student: StrPath | nn.Module,
     images: Any,
-    out: Optional[StrPath] = None,
+    out: StrPath | None = None,
     overwrite: bool = False,
     trust: bool = False
-) -> Union[list[Image.Image], list[str]]:
+) -> list[Image.Image] | list[str]:
     """Translate images with a student or an exported model.
 
     Args:
         student (str | Path | nn.Module): As for :class:`Translator`, which
             is opened for this one call.
-        images, out, overwrite: As for ``Translator.__call__``.
-        trust: As for :class:`Translator`.
+        images (Any): As for ``Translator.__call__``.
+        out (str | Path | None): Likewise.
+        overwrite (bool): Likewise.
+        trust (bool): As for :class:`Translator`.
 
     Returns:
         list: Pictures (``PIL.Image``, in the sizes of the inputs) or, with
@@ -219,8 +221,8 @@ def translate(
                                             overwrite=overwrite)
 
 
-def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
-                runtime: Optional[str]) -> Optional[nn.Module]:
+def _network_of(model: StrPath | nn.Module, domain: str | None,
+                runtime: str | None) -> nn.Module | None:
     """Return the network of a student; None for an exported model."""
     is_network = isinstance(model, nn.Module)
     is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
@@ -233,7 +235,7 @@ def _network_of(model: Union[StrPath, nn.Module], domain: Optional[str],
         else None
 
 
-def _of_network(net: nn.Module, threads: Optional[int]) -> Callable:
+def _of_network(net: nn.Module, threads: int | None) -> Callable:
     device = next(net.parameters()).device
     return on_arrays(lambda x: net(x.to(device)).cpu(), threads)
 

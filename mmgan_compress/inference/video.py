@@ -2,7 +2,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ class About(NamedTuple):
     fps: float
     width: int
     height: int
-    frames: Optional[int]
+    frames: int | None
 
 
 def is_video(path: Any) -> bool:
@@ -35,7 +35,7 @@ def is_video(path: Any) -> bool:
         and str(path).lower().endswith(EXTENSIONS)
 
 
-def destination(source: Path, out: Optional[Union[str, Path]],
+def destination(source: Path, out: str | Path | None,
                 overwrite: bool = False) -> Path:
     """Choose the file that a translated video goes to.
 

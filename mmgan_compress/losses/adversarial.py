@@ -1,6 +1,5 @@
 """Losses that ask a teacher's discriminator."""
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -9,8 +8,8 @@ from torch import Tensor
 
 from ..core.training import global_mean
 from ..registry import MODELS
-from .gan import gan_loss
 from .base import AdaptedLoss, DistillLoss, gram
+from .gan import gan_loss
 
 # The gradient of a root is infinite at 0, where a student starts that is a
 # copy of its teacher.
@@ -69,7 +68,7 @@ class CooperativeLoss(AdaptedLoss):
                  content_weight: float,
                  gram_weight: float,
                  layers: Sequence[str],
-                 target_layers: Optional[Sequence[str]] = None,
+                 target_layers: Sequence[str] | None = None,
                  discriminator_layers: Sequence[str] = (),
                  root: bool = True,
                  detach_discriminator: bool = False,

@@ -20,7 +20,6 @@ The distiller multiplies it by its weight and adds it to the others
 """
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -66,16 +65,17 @@ class DistillBatch:
     features: dict[str, Tensor] = field(default_factory=dict)
     target_features: dict[str, dict[str, Tensor]] = \
         field(default_factory=dict)
-    perceptual: Optional[Callable[[Tensor], list[Tensor]]] = None
-    discriminate: Optional[Callable[[str, Tensor], tuple[Tensor, dict]]] = None
+    perceptual: Callable[[Tensor], list[Tensor]] | None = None
+    discriminate: Callable[[str, Tensor], tuple[Tensor, dict]] | None = None
     discriminated_targets: dict[str, tuple] = field(default_factory=dict)
     _perceptual: dict = field(default_factory=dict, repr=False)
     _discriminated: dict = field(default_factory=dict, repr=False)
 
-    def perceptual_features(self, teacher: Optional[str] = None
+    def perceptual_features(self, teacher: str | None = None
                             ) -> list[Tensor]:
         """Return the perceptual features of the student's image, or of one
-        teacher's; each is computed once however many losses ask."""
+        teacher's; each is computed once however many losses ask.
+        """
         if teacher not in self._perceptual:
             image = self.image if teacher is None else self.targets[teacher]
             with torch.set_grad_enabled(teacher is None):
@@ -84,7 +84,8 @@ class DistillBatch:
 
     def discriminated(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Return logits and features of a teacher's discriminator for the
-        student's image, with the gradient to the student."""
+        student's image, with the gradient to the student.
+        """
         if teacher not in self._discriminated:
             self._discriminated[teacher] = self.discriminate(
                 teacher, self.image)
@@ -135,13 +136,13 @@ class DistillLoss(nn.Module):
     discriminator_layers: tuple[str, ...] = ()  # of teachers' discriminators
 
     def __init__(self, weight: float,
-                 teachers: Optional[Sequence[str]] = None):
+                 teachers: Sequence[str] | None = None):
         super().__init__()
         self.weight = weight
         self.teachers = teachers
 
     def compare_layers(self, layers: Sequence[str],
-                       target_layers: Optional[Sequence[str]]):
+                       target_layers: Sequence[str] | None):
         """Name the layers to compare; the teacher's are the same if None.
 
         Raises:
@@ -197,8 +198,8 @@ class AdaptedLoss(DistillLoss):
     """
 
     def __init__(self, weight: float, layers: Sequence[str],
-                 target_layers: Optional[Sequence[str]] = None,
-                 teachers: Optional[Sequence[str]] = None):
+                 target_layers: Sequence[str] | None = None,
+                 teachers: Sequence[str] | None = None):
         super().__init__(weight, teachers)
         self.compare_layers(layers, target_layers)
         self.adaptors = nn.ModuleDict()
@@ -329,7 +330,7 @@ class ChannelLoss(AdaptedLoss):
     def __init__(self,
                  weight: float,
                  layers: Sequence[str],
-                 target_layers: Optional[Sequence[str]] = None,
+                 target_layers: Sequence[str] | None = None,
                  reduction: str = 'sum',
                  **kwargs):
         super().__init__(weight, layers, target_layers, **kwargs)

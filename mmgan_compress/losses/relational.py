@@ -75,7 +75,8 @@ def _inverse_distances(squares: Tensor) -> Tensor:
 
 def _cosines(squares: Tensor, inverse: Tensor, anchors: slice) -> Tensor:
     """Return cosines (B, A, N, N) at A anchors i, by the law of cosines:
-    2 cos_ijk = (d_ij^2 + d_ik^2 - d_jk^2) / (d_ij d_ik)."""
+    2 cos_ijk = (d_ij^2 + d_ik^2 - d_jk^2) / (d_ij d_ik).
+    """
     twice = squares[:, anchors, :, None] - squares[:, None]
     # the sum cancels, hence float64 up to here
     cosines = twice.add_(squares[:, anchors, None, :]).float()

@@ -3,7 +3,6 @@
 None of them needs a connector, so student and teacher may differ in width.
 """
 from collections.abc import Iterator, Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +46,7 @@ class _RowsLoss(DistillLoss):
     def __init__(self,
                  weight: float,
                  layers: Sequence[str],
-                 target_layers: Optional[Sequence[str]] = None,
+                 target_layers: Sequence[str] | None = None,
                  over: str = 'batch',
                  **kwargs):
         super().__init__(weight, **kwargs)

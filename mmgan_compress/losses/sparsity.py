@@ -1,6 +1,5 @@
 """L1 penalty under which channels die: GCC's sparsity pre-training."""
 from fnmatch import fnmatchcase
-from typing import Optional
 
 import torch.nn as nn
 from torch import Tensor
@@ -41,7 +40,7 @@ class SparsityLoss(DistillLoss):
     def __init__(self,
                  weight: float,
                  on: str,
-                 factors: Optional[dict[str, float]] = None):
+                 factors: dict[str, float] | None = None):
         super().__init__(weight)
         if on not in _LAYERS:
             raise ValueError(f"on must be 'scale' or 'weight', got {on!r}")

@@ -10,8 +10,7 @@ from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
 from .original import load_original
 from .perceptual import VGG16Features
 from .slim import slim_network
-from .student import (Student, load_student, read_test_config, save_student,
-                      student_info)
+from .student import Student, load_student, read_test_config, save_student, student_info
 from .supernet import SuperNet
 from .teachers import CycleGANTeacher
 from .unets import DeepUnetGenerator

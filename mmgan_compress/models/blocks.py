@@ -5,14 +5,13 @@ original repositories (OMGD, GAN Compression): layer names in configs and
 checkpoints are then those of the papers' code. No activation is in-place,
 because forward hooks read the layers in front of them.
 """
-from typing import Optional, Union
 
 import torch.nn as nn
 from mmcv.cnn import build_norm_layer
 from torch import Tensor
 
 
-def normal_init(init_cfg: Optional[Union[dict, list]]) -> Union[dict, list]:
+def normal_init(init_cfg: dict | list | None) -> dict | list:
     """Spell mmagic's ``dict(type='normal', gain=0.02)`` for mmengine.
 
     mmagic interprets it in each generator's ``init_weights``, which draws

@@ -1,5 +1,4 @@
 """The generator of CartoonGAN (CVPR 2018), for its published weights."""
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.model import BaseModule
@@ -11,7 +10,8 @@ from .blocks import ResidualBlock, conv_norm, normal_init
 
 def _resample(width: int, out: int, norm_cfg: dict) -> list:
     """Return two convolutions with nothing between them, then the norm: the
-    first one halves the image, or doubles it where channels become fewer."""
+    first one halves the image, or doubles it where channels become fewer.
+    """
     first = nn.Conv2d(width, out, 3, stride=2, padding=1) if out > width \
         else nn.ConvTranspose2d(width, out, 3, stride=2, padding=1,
                                 output_padding=1)
@@ -45,8 +45,8 @@ class CartoonGenerator(BaseModule):
                  base_channels: int = 64,
                  num_blocks: int = 8,
                  reflect: bool = True,
-                 norm_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+                 norm_cfg: dict | None = None,
+                 init_cfg: dict | None = None):
         super().__init__(normal_init(init_cfg))
         norm_cfg = norm_cfg or dict(type='IN', affine=True, eps=1e-9)
         pad = nn.ReflectionPad2d if reflect else nn.ZeroPad2d

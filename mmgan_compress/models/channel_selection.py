@@ -35,7 +35,8 @@ def leading(layer: nn.Module, inputs: list[int], count: int) -> list[int]:
 
 def strongest(layer: nn.Module, inputs: list[int], count: int) -> list[int]:
     """Keep the outputs whose weights on the kept inputs have the largest L1
-    norm, in falling order (GAN Compression's weight transfer)."""
+    norm, in falling order (GAN Compression's weight transfer).
+    """
     norms = filters_of(layer)[:, inputs].abs().sum((1, 2, 3))
     return norms.topk(count).indices.tolist()
 

@@ -49,7 +49,8 @@ class SubnetCosts:
 
     def _linear(self, supernet: SuperNet) -> np.ndarray:
         """Return (1 + parts, 2, layers): inputs and outputs of each layer
-        as a constant and a factor for each part."""
+        as a constant and a factor for each part.
+        """
 
         def counts(configuration: Sequence[int]) -> np.ndarray:
             kept = supernet.kept(configuration)

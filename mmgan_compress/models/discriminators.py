@@ -1,5 +1,4 @@
 """PatchGAN with several heads on a shared trunk."""
-from typing import Optional
 
 import torch.nn as nn
 from mmcv.cnn import build_norm_layer
@@ -11,7 +10,7 @@ from .blocks import needs_bias, normal_init
 
 
 def _block(in_channels: int, out_channels: int, stride: int,
-           norm_cfg: Optional[dict]) -> nn.Sequential:
+           norm_cfg: dict | None) -> nn.Sequential:
     bias = norm_cfg is None or needs_bias(norm_cfg)
     layers = [
         nn.Conv2d(in_channels, out_channels, 4, stride, padding=1, bias=bias)
@@ -49,8 +48,8 @@ class MultiHeadPatchDiscriminator(BaseModule):
                  base_channels: int = 64,
                  num_heads: int = 2,
                  shared: int = 3,
-                 norm_cfg: dict = dict(type='BN'),
-                 init_cfg: Optional[dict] = None):
+                 norm_cfg: dict = dict(type='BN'),  # noqa: B006
+                 init_cfg: dict | None = None):
         super().__init__(normal_init(init_cfg))
         if not 0 <= shared <= 5:
             raise ValueError(f'shared is {shared}, expected 0 to 5: the '

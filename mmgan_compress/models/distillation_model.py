@@ -1,7 +1,6 @@
 """The model that Runner trains: a translation model that is the student."""
 import contextlib
 import copy
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -40,9 +39,9 @@ class DistillationModel(BaseTranslationModel):
                  default_domain: str,
                  reachable_domains: list[str],
                  related_domains: list[str],
-                 distiller: Optional[dict] = None,
+                 distiller: dict | None = None,
                  test_in_train_mode: bool = False,
-                 data_preprocessor: Optional[dict] = None):
+                 data_preprocessor: dict | None = None):
         configs, first = per_domain(generator, reachable_domains), \
             reachable_domains[0]
         super().__init__(
@@ -126,7 +125,7 @@ class DistillationModel(BaseTranslationModel):
         return 'train' if self.test_in_train_mode else 'eval'
 
     @contextlib.contextmanager
-    def scoring(self, network: str, domains: Optional[list[str]] = None):
+    def scoring(self, network: str, domains: list[str] | None = None):
         """Let ``val_step`` run another network inside the block.
 
         Args:

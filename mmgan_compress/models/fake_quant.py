@@ -5,7 +5,6 @@ Weights are signed, activations are not, and rounding lets the gradient
 through as if it were not there.
 """
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -73,13 +72,14 @@ class Grid:
     """
     weight_bits: int
     activation_max: float
-    levels: Optional[int]
+    levels: int | None
     original: type
 
 
 class _Quantized:
     """What both kinds share. A layer becomes one by a change of its class:
-    its tensors, their names, its hooks and its place stay what they are."""
+    its tensors, their names, its hooks and its place stay what they are.
+    """
     grid: Grid
 
     def rounded(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +117,7 @@ def fake_quantize(module: nn.Module,
                   weight_bits: int = 8,
                   activation_bits: int = 8,
                   activation_max: float = 4.,
-                  levels: Optional[int] = None,
+                  levels: int | None = None,
                   skip_first: bool = True) -> nn.Module:
     """Let all convolutions of a network round, in place.
 

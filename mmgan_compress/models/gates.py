@@ -203,7 +203,8 @@ class GatedPatchDiscriminator(BaseModule):
 
     def _kept(self) -> tuple[list[list[int]], list[Tensor]]:
         """Return indices and factors of what remains of the image, of each
-        layer's output, and of the logits."""
+        layer's output, and of the logits.
+        """
         *_, last = self.body.model
         kept = [torch.arange(self.body.model[0].conv.in_channels)]
         kept += [gate.mask.nonzero().flatten() for gate in self.gates]

@@ -1,13 +1,11 @@
 """ResNet generators that mmagic does not have: separable and deep."""
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..registry import MODELS
-from .blocks import (conv_norm, expansion_block, needs_bias, normal_init,
-                     separable_block)
+from .blocks import conv_norm, expansion_block, needs_bias, normal_init, separable_block
 
 
 def _stem(in_channels: int, width: int, norm_cfg: dict) -> list:
@@ -66,10 +64,10 @@ class SeparableResnetGenerator(BaseModule):
                  in_channels: int = 3,
                  out_channels: int = 3,
                  base_channels: int = 64,
-                 norm_cfg: dict = dict(type='IN'),
+                 norm_cfg: dict = dict(type='IN'),  # noqa: B006
                  num_blocks: int = 9,
                  dropout: float = 0.,
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(normal_init(init_cfg))
         width = base_channels
         self.model = nn.Sequential(
@@ -118,10 +116,10 @@ class DeepSeparableResnetGenerator(BaseModule):
                  in_channels: int = 3,
                  out_channels: int = 3,
                  base_channels: int = 16,
-                 norm_cfg: dict = dict(type='IN'),
+                 norm_cfg: dict = dict(type='IN'),  # noqa: B006
                  num_blocks: int = 9,
                  dropout: float = 0.,
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(normal_init(init_cfg))
 
         def expanded(width: int) -> list:

@@ -8,7 +8,7 @@ import functools
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class ImageTeacher(nn.Module):
     """
     image_only = True
     stored = False
-    channels: Optional[int] = None  # of its images, where that is known
+    channels: int | None = None  # of its images, where that is known
 
     @functools.cached_property
     def engine(self) -> Any:
@@ -78,7 +78,7 @@ class ImageTeacher(nn.Module):
         return image.to(x.device, torch.float32)
 
 
-def _problem(image: Any, x: Tensor) -> Optional[str]:
+def _problem(image: Any, x: Tensor) -> str | None:
     """Say what is wrong with a teacher's image, if anything is."""
     if not isinstance(image, Tensor):
         return f'a {type(image).__name__}, no tensor'
@@ -114,8 +114,8 @@ class OnnxTeacher(ImageTeacher):
 
     def __init__(self,
                  path: str,
-                 output_name: Optional[str] = None,
-                 providers: Optional[Sequence[str]] = None):
+                 output_name: str | None = None,
+                 providers: Sequence[str] | None = None):
         super().__init__()
         if not os.path.isfile(path):
             raise FileNotFoundError(f'no ONNX file {path!r}: mmgan-compress '
@@ -209,7 +209,7 @@ class CallableTeacher(ImageTeacher):
         ValueError: If there is no such callable.
     """
 
-    def __init__(self, function: str, arguments: Optional[dict] = None):
+    def __init__(self, function: str, arguments: dict | None = None):
         super().__init__()
         self.function, self.arguments = function, arguments
         if not callable(self.engine) or isinstance(self.engine, type):

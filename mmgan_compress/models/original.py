@@ -8,7 +8,7 @@ networks, whatever their names are: the n-th belongs to the n-th.
 """
 import os
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -21,13 +21,12 @@ from ..core.files import refuse_taken, write_tensors
 from ..registry import MODELS
 from .discriminators import MultiHeadPatchDiscriminator
 
-
 # all that may be dropped: of instance norms, by torch before 0.4
 _STATISTICS = {'running_mean', 'running_var', 'num_batches_tracked'}
 
 
 def load_original(module: nn.Module,
-                  source: Union[str, os.PathLike, dict],
+                  source: str | os.PathLike | dict,
                   part: str = '') -> None:
     """Load a state dict of an original repository.
 
@@ -75,7 +74,7 @@ def load_original(module: nn.Module,
     module.load_state_dict({**module.state_dict(), **loaded})
 
 
-def to_rgb(source: Union[str, os.PathLike, dict]) -> dict[str, Tensor]:
+def to_rgb(source: str | os.PathLike | dict) -> dict[str, Tensor]:
     """Turn the networks of a mmagic checkpoint, for BGR images, to RGB.
 
     mmagic's CycleGAN and Pix2Pix read and write images in OpenCV's order of

@@ -86,7 +86,8 @@ class VGG16Features(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, C, H, W) in
-        [-1, 1]."""
+        [-1, 1].
+        """
         x, features = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
         for index in _WIDTHS:
             if index in _POOL_BEFORE:

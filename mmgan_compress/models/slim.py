@@ -1,7 +1,7 @@
 """Networks whose layers have widths of their own."""
 import functools
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -17,10 +17,10 @@ SLIM = 'SlimNetwork'
 
 @MODELS.register_module(name=SLIM)
 def slim_network(arch: dict,
-                 channels: Optional[dict[str, list[int]]] = None,
-                 widths: Optional[Sequence[int]] = None,
-                 configuration: Union[str, Sequence[int], None] = None,
-                 init_cfg: Optional[dict] = None) -> nn.Module:
+                 channels: dict[str, list[int]] | None = None,
+                 widths: Sequence[int] | None = None,
+                 configuration: str | Sequence[int] | None = None,
+                 init_cfg: dict | None = None) -> nn.Module:
     """Build a network and give some of its layers other widths.
 
     The result is the network of ``arch`` itself: its class, its forward and

@@ -35,7 +35,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import torch
 import torch.nn as nn
@@ -53,10 +53,19 @@ from ..core.layers import init_weights
 from ..core.tensor_files import load_tensors, state_digest
 from .frozen_teacher import brings_weights
 from .quantization import KEY
-from .student_config import (LARGEST_SIDE, build_generator,
-                             channels_by_domain, check_generator, check_info,
-                             check_twin, domain_config, generator_config,
-                             make_test_config, plain, size_multiple)
+from .student_config import (
+    LARGEST_SIDE,
+    build_generator,
+    channels_by_domain,
+    check_generator,
+    check_info,
+    check_twin,
+    domain_config,
+    generator_config,
+    make_test_config,
+    plain,
+    size_multiple,
+)
 
 FORMAT = 1
 StrPath = Union[str, Path]
@@ -188,7 +197,8 @@ class Student:
 
     def measure(self) -> None:
         """Put parameters and MACs of the default generator into
-        ``resources``, counted at ``image_size``."""
+        ``resources``, counted at ``image_size``.
+        """
         net, side = self.generators[self.default_domain], self.image_size
         macs = count_macs(net, (1, image_channels(net), side, side))
         self.resources = dict(params=count_params(net), macs=macs.macs,
@@ -258,8 +268,8 @@ def save_student(path: StrPath,
                  *,
                  source: str,
                  image_size: int,
-                 resources: Optional[dict] = None,
-                 data: Optional[dict] = None) -> str:
+                 resources: dict | None = None,
+                 data: dict | None = None) -> str:
     """Write the generators of a translation model as a student file.
 
     Args:
@@ -338,7 +348,7 @@ def read_test_config(path: StrPath, imports: Sequence[str] = ()) -> Config:
     return make_test_config(student_info(path, imports), imports)
 
 
-def load_student(path: StrPath, domain: Optional[str] = None,
+def load_student(path: StrPath, domain: str | None = None,
                  imports: Sequence[str] = ()) -> nn.Module:
     """Rebuild the generator of a student file, in eval mode, on the CPU.
 

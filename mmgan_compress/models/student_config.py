@@ -22,9 +22,9 @@ from ..core.channels import image_channels, output_channels
 from ..core.image_modes import check_image_channels
 from ..core.logging import silence_meaningless
 from ..core.messages import message_of
+from ..registry import MODELS
 from .quantization import KEY
 from .slim import slim_network
-from ..registry import MODELS
 
 LARGEST_MULTIPLE = 512  # U-Nets of nine levels
 LARGEST_SIDE = 1 << 16  # of an image, in pixels

@@ -1,6 +1,5 @@
 """Networks that hold all their narrower versions, and weights for them."""
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 import torch.nn as nn
@@ -8,13 +7,11 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..core.channels import channel_map
+from ..core.search_space import Configuration, ConfigurationSpace, read_configuration
 from ..core.sliced_forward import Kept, cut, run_narrow
-from ..core.search_space import (Configuration, ConfigurationSpace,
-                                 read_configuration)
 from ..registry import MODELS
+from .channel_selection import filters_for, kept_channels, strongest, writers_of
 from .slim import slim_network
-from .channel_selection import (filters_for, kept_channels, strongest,
-                                writers_of)
 
 
 @MODELS.register_module()
@@ -46,23 +43,23 @@ class SuperNet(BaseModule):
         >>> net.set_channels('4_4_8_4_4_4_8_4')
     """
 
-    def __init__(self, arch: dict, space: Union[str, Sequence],
-                 init_cfg: Optional[dict] = None):
+    def __init__(self, arch: dict, space: str | Sequence,
+                 init_cfg: dict | None = None):
         super().__init__()
         self.arch, self.space = arch, ConfigurationSpace.of(space)
         # shares its layers with this module: no child, or all would be double
         self.__dict__['network'] = slim_network(arch, init_cfg=init_cfg)
         for name, layer in self.network.named_children():
             self.add_module(name, layer)
-        self.configuration: Optional[Configuration] = None
-        self._kept: Optional[Kept] = None
+        self.configuration: Configuration | None = None
+        self._kept: Kept | None = None
         filters_for(self.network, self.space.largest)  # refuses what is odd
 
     def init_weights(self):
         """Initialise as the ordinary generator does."""
         self.network.init_weights()
 
-    def kept(self, configuration: Union[str, Sequence[int]]) -> Kept:
+    def kept(self, configuration: str | Sequence[int]) -> Kept:
         """Return the channels that each layer has in a configuration.
 
         Args:
@@ -76,7 +73,7 @@ class SuperNet(BaseModule):
                               read_configuration(configuration))
         return kept_channels(self.network, filters)
 
-    def set_channels(self, configuration: Union[str, Sequence[int], None]):
+    def set_channels(self, configuration: str | Sequence[int] | None):
         """Run as this sub-network from now on; None: at full width.
 
         Raises:

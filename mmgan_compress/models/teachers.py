@@ -1,5 +1,4 @@
 """CycleGAN with the papers' own step: as a teacher, and of a student."""
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +7,8 @@ from torch import Tensor
 
 from ..core.feature_extraction import forward_with_features
 from ..core.training import frozen, update
-from ..registry import MODELS
 from ..losses.gan import gan_loss
+from ..registry import MODELS
 
 
 class CycleGANStep:
@@ -122,8 +121,8 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
                 network.init_weights()
 
     def step(self, inputs: dict[str, Tensor], generators, discriminators,
-             layers: Optional[dict] = None,
-             discriminator_layers: Optional[dict] = None) -> tuple[dict, dict]:
+             layers: dict | None = None,
+             discriminator_layers: dict | None = None) -> tuple[dict, dict]:
         """Train on one preprocessed batch.
 
         Args:

@@ -5,13 +5,10 @@ run. Here they are found by their part in ResNet generators (mmagic's and the
 separable ones) and in mmagic's U-Net, also where blocks are fewer, levels
 were dropped or layers were made narrower.
 """
-from typing import Optional
 
 import torch.nn as nn
-from mmagic.models.editors.cyclegan.cyclegan_modules import \
-    ResidualBlockWithDropout
-from mmagic.models.editors.pix2pix.pix2pix_modules import \
-    UnetSkipConnectionBlock
+from mmagic.models.editors.cyclegan.cyclegan_modules import ResidualBlockWithDropout
+from mmagic.models.editors.pix2pix.pix2pix_modules import UnetSkipConnectionBlock
 from mmcv.cnn import ConvModule
 
 from .blocks import ResidualBlock, SeparableConv
@@ -117,7 +114,7 @@ def feature_layers(net: nn.Module) -> list[str]:
         blocks[2 * count // 3 - 1], blocks[-1])]
 
 
-def unet_convs(net: nn.Module) -> list[tuple[str, Optional[str]]]:
+def unet_convs(net: nn.Module) -> list[tuple[str, str | None]]:
     """Return the convolutions of mmagic's U-Net with the norms behind them,
     in the order in which they run: n levels down, n up.
 

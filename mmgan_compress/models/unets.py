@@ -1,5 +1,4 @@
 """OMGD's deeper U-Net teacher."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -71,9 +70,9 @@ class DeepUnetGenerator(BaseModule):
                  out_channels: int = 3,
                  num_down: int = 8,
                  base_channels: int = 16,
-                 norm_cfg: dict = dict(type='BN'),
+                 norm_cfg: dict = dict(type='BN'),  # noqa: B006
                  use_dropout: bool = False,
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(normal_init(init_cfg))
         if num_down < 5:
             raise ValueError(f'num_down is {num_down}, expected 5 or more: '

@@ -1,5 +1,5 @@
 """What pruners have in common."""
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch.nn as nn
 from torch.nn.utils.parametrize import is_parametrized
@@ -50,7 +50,7 @@ def check_layers(network: nn.Module) -> None:
                         'quantize the result')
 
 
-def _computed(layer: nn.Module) -> Optional[str]:
+def _computed(layer: nn.Module) -> str | None:
     """Return what makes computed weights plain; None if they are."""
     if is_parametrized(layer):
         return 'torch.nn.utils.parametrize.remove_parametrizations'

@@ -5,7 +5,7 @@ A pruner scores the channels of each group that can only go together (see
 and what is left is cut out of the network (see ``slicing.py``).
 """
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -65,8 +65,8 @@ class ChannelPruner:
 
     takes_budget = 'optional'
 
-    def __init__(self, budget: Optional[dict], scope: str, floor: int,
-                 ratio: Optional[float]):
+    def __init__(self, budget: dict | None, scope: str, floor: int,
+                 ratio: float | None):
         check_choice('scope', scope, SCOPES)
         if (budget is None) == (ratio is None):
             raise ValueError(f'budget is {budget} and ratio is {ratio}: give '
@@ -118,7 +118,7 @@ class ChannelPruner:
         return self._run(module, image, None)
 
     def _run(self, module: nn.Module, image: Tensor,
-             config: Optional[dict]) -> Pruned:
+             config: dict | None) -> Pruned:
         """Prune a network, whose config is not always known."""
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class ChannelPruner:
         return groups
 
     def _choose(self, module: nn.Module, groups: Sequence[ChannelGroup],
-                scores: Sequence[Optional[Tensor]], lacking: str,
+                scores: Sequence[Tensor | None], lacking: str,
                 scope: str) -> tuple[list[list[int]], dict]:
         """Choose what goes.
 
@@ -170,10 +170,11 @@ class ChannelPruner:
         return by_group(groups, removed), summary
 
     def _order(self, groups: Sequence[ChannelGroup],
-               scores: Sequence[Optional[Tensor]],
+               scores: Sequence[Tensor | None],
                scope: str) -> list[Channel]:
         """Return the channels without those that the floor keeps, the least
-        important first."""
+        important first.
+        """
         ranked = []
         for index, (group, score) in enumerate(zip(groups, scores)):
             if score is None:

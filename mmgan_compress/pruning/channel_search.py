@@ -84,7 +84,8 @@ class ChannelSearch:
     def walk(self, start: Sequence[Channel], channels: Sequence[Channel],
              sign: int) -> None:
         """Give channels back (1) or remove them (-1) until the budget is
-        met, passing over groups whose channels would go beyond it."""
+        met, passing over groups whose channels would go beyond it.
+        """
         removed, coarse = frozenset(start), set()
         slack = self.budget.tolerance * self.target
         for channel in channels:

@@ -11,7 +11,6 @@ and cut out by ``slicing.py``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -23,8 +22,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..compat import require
 from ..core.channels import channel_map, resize
-from ..core.layers import meta_copy
 from ..core.feature_extraction import disable_inplace
+from ..core.layers import meta_copy
 from ..core.sliced_forward import Kept, kept_widths
 from .base import check_layers
 
@@ -313,7 +312,7 @@ def _output_shape(dense: nn.Module, image: Tensor) -> torch.Size:
     return output.shape
 
 
-def _members(graph, group, names: dict) -> Optional[tuple[Member, ...]]:
+def _members(graph, group, names: dict) -> tuple[Member, ...] | None:
     """Return the layers of a group; None if one cannot be cut."""
     members = []
     for item in group:
@@ -332,7 +331,7 @@ def _members(graph, group, names: dict) -> Optional[tuple[Member, ...]]:
     return tuple(members)
 
 
-def _part(layer: nn.Module, makes: bool) -> Optional[str]:
+def _part(layer: nn.Module, makes: bool) -> str | None:
     if isinstance(layer, _NormBase):
         return 'norm'
     if isinstance(layer, nn.Linear) or \

@@ -15,17 +15,25 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.channels import channel_map, resize
-from ..models.channel_selection import widths_for
-from ..models.topology import is_unet, resnet_chain, unet_convs
-from ..models.slim import architecture, slim_config
-from ..registry import PRUNERS
 from ..core.layers import init_weights
+from ..models.channel_selection import widths_for
+from ..models.slim import architecture, slim_config
 from ..models.student_config import build_generator
+from ..models.topology import is_unet, resnet_chain, unet_convs
+from ..registry import PRUNERS
 from .base import Compressed, check_layers
 from .budget import Budget, nearest
-from .gcc_rules import (MIN_LEVELS, TRUNK_RULES, count_above, filter_norms,
-                        norm_scales, scale_interval, share_norms,
-                        surviving_levels, unet_filters)
+from .gcc_rules import (
+    MIN_LEVELS,
+    TRUNK_RULES,
+    count_above,
+    filter_norms,
+    norm_scales,
+    scale_interval,
+    share_norms,
+    surviving_levels,
+    unet_filters,
+)
 
 Narrow = tuple[nn.Module, dict]
 
@@ -52,7 +60,8 @@ class Plan:
     def segments(self) -> list[list[float]]:
         """Return all thresholds that differ in what they keep, the first of
         which keeps all; split where levels go, for there the cost may rise:
-        what lies deeper then works on larger maps."""
+        what lies deeper then works on larger maps.
+        """
         low, high = self.interval
         values = np.unique(torch.cat(self.scores).cpu().numpy())
         values = values[(values >= low) & (values < high)]

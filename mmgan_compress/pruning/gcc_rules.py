@@ -60,7 +60,8 @@ def share_norms(norms: Sequence[Tensor], chain: Sequence[int],
 def count_above(scores: Sequence[Tensor], threshold: float,
                 floor: int = 0) -> list[int]:
     """Return how many scores of each layer lie above a threshold, but
-    ``floor`` where it has so many."""
+    ``floor`` where it has so many.
+    """
     return [max(min(floor, len(score)), int((score > threshold).sum()))
             for score in scores]
 

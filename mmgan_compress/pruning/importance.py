@@ -7,7 +7,6 @@ Taylor's score, batch norms; here all weights of a channel count.
 """
 import copy
 from collections.abc import Callable, Iterable
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -39,7 +38,7 @@ POWERS = dict(taylor=1, hessian=2)
 
 @torch.no_grad()
 def group_scores(module: nn.Module, group: ChannelGroup, importance: str,
-                 gradients: dict[str, Tensor]) -> Optional[Tensor]:
+                 gradients: dict[str, Tensor]) -> Tensor | None:
     """Return the importance of each channel of a group.
 
     That is the worth of a channel's weights in a layer, summed, its mean
@@ -84,7 +83,7 @@ def group_scores(module: nn.Module, group: ChannelGroup, importance: str,
 
 
 def gradients_for(importance: str, module: nn.Module,
-                  losses: Optional[Losses]) -> dict[str, Tensor]:
+                  losses: Losses | None) -> dict[str, Tensor]:
     """Return by parameter what an importance takes for its gradient.
 
     Args:

@@ -8,7 +8,7 @@ more, longer: a lucky measurement is not a fast network.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import numpy as np
 import torch.nn as nn
@@ -44,10 +44,10 @@ class LatencyBudget:
         ValueError: If the value makes no sense.
     """
     runtime: str
-    value: Union[float, str]
+    value: float | str
     size: int = 256
     tolerance: float = 0.02
-    threads: Optional[int] = None
+    threads: int | None = None
 
     def __post_init__(self):
         try:
@@ -198,7 +198,7 @@ def _summary(budget: LatencyBudget, dense, trials: list[_Trial]) -> dict:
 
 
 def _out_of_reach(budget: LatencyBudget, trials: list[_Trial],
-                  problem: Optional[ValueError]) -> ValueError:
+                  problem: ValueError | None) -> ValueError:
     """Return the error that names the nearest of the trials."""
     if not trials:
         return ValueError(f'{budget}: {problem}')

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Times:
 
 
 def measure(before: nn.Module, after: nn.Module, size: int,
-            threads: Optional[int] = None) -> Times:
+            threads: int | None = None) -> Times:
     """Time two networks in seconds, on the CPU.
 
     Args:
@@ -146,7 +146,7 @@ def _rows(network: nn.Module, size: int, times: dict[str, float],
     channels = channel_map(network)
     macs = count_macs(network, (1, image_channels(network), size, size))
 
-    def cells(name: str, params: int, figures: Any, ms: Optional[float]
+    def cells(name: str, params: int, figures: Any, ms: float | None
               ) -> list[str]:
         counts = ', '.join(map(str, channels.get(name, [])))
         return [counts, f'{params / 1e3:.2f}', f'{figures.macs / 1e6:.3f}',

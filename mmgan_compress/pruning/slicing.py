@@ -58,9 +58,9 @@ def masked(module: nn.Module, kept: Kept) -> nn.Module:
         mask = torch.zeros(channel_map(layer)[''][0],
                            device=layer.weight.device)
         mask[sides[0]] = 1.
+        mask = mask.view(shape)
         layer.register_forward_pre_hook(
-            lambda _, args, mask=mask.view(shape): (args[0] * mask,
-                                                    *args[1:]))
+            lambda _, args, mask=mask: (args[0] * mask, *args[1:]))
     return dense
 
 

@@ -16,9 +16,9 @@ from ..core.channels import channel_map, image_channels
 from ..core.layers import find_layer
 from ..core.sliced_forward import keep_channels
 from ..models.fake_quant import fake_quantize
-from ..models.topology import has_trunk
 from ..models.slim import slim_config
 from ..models.slimmable import FreeChannels, free_channels
+from ..models.topology import has_trunk
 from ..registry import PRUNERS
 from .base import Compressed, check_layers
 from .slicing import difference, random_image
@@ -182,7 +182,8 @@ def _after(net: nn.Module, name: str) -> list[str]:
 
 def _readers(net: nn.Module, name: str) -> list[str]:
     """Return the layers that see channels: a convolution; or a depthwise
-    one, the norm of its output and the convolution behind."""
+    one, the norm of its output and the convolution behind.
+    """
     return _after(net, name)[:3 if _depthwise(find_layer(net, name)) else 1]
 
 

@@ -1,6 +1,5 @@
 """Sub-networks of a super-net as networks of their own."""
 from collections.abc import Sequence
-from typing import Union
 
 import torch.nn as nn
 
@@ -13,7 +12,7 @@ from .base import Compressed
 
 
 def subnet(supernet: SuperNet,
-           configuration: Union[str, Sequence[int]]) -> tuple[nn.Module, dict]:
+           configuration: str | Sequence[int]) -> tuple[nn.Module, dict]:
     """Cut a sub-network out of a super-net.
 
     It gives what the super-net gives in this configuration, bit by bit.
@@ -43,7 +42,7 @@ class SubNet:
     """
     takes_budget = 'none'
 
-    def __init__(self, configuration: Union[str, Sequence[int]]):
+    def __init__(self, configuration: str | Sequence[int]):
         self.configuration = read_configuration(configuration)
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:

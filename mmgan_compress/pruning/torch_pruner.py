@@ -8,7 +8,6 @@ works on any ``nn.Module`` with convolutions. In configs and on the command
 line the pruner is called ``TorchPruner``. What it returns, and the student
 made of it, run without Torch-Pruning.
 """
-from typing import Optional, Union
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -16,8 +15,7 @@ from torch import Tensor
 
 from ..registry import PRUNERS, TASK_UTILS
 from .channel_pruner import ChannelPruner, Pruned, check_choice
-from .importance import (IMPORTANCES, POWERS, Losses, gradients_for,
-                         group_scores)
+from .importance import IMPORTANCES, POWERS, Losses, gradients_for, group_scores
 
 
 @PRUNERS.register_module()
@@ -52,11 +50,11 @@ class TorchPruner(ChannelPruner):
             and ratio is given.
     """
 
-    def __init__(self, budget: Optional[dict] = None,
+    def __init__(self, budget: dict | None = None,
                  importance: str = 'magnitude', scope: str = 'global',
-                 floor: int = 1, ratio: Optional[float] = None,
-                 losses: Optional[Losses] = None,
-                 training: Union[None, str, Config] = None,
+                 floor: int = 1, ratio: float | None = None,
+                 losses: Losses | None = None,
+                 training: None | str | Config = None,
                  steps: int = 32):
         super().__init__(budget, scope, floor, ratio)
         check_choice('importance', importance, IMPORTANCES)
@@ -68,7 +66,7 @@ class TorchPruner(ChannelPruner):
         self.training, self.steps = training, steps
 
     def _run(self, module: nn.Module, image: Tensor,
-             config: Optional[dict]) -> Pruned:
+             config: dict | None) -> Pruned:
         groups = self._groups(module, image)
         gradients = self._gradients(module, config)
         removed, summary = self._choose(
@@ -81,7 +79,7 @@ class TorchPruner(ChannelPruner):
         return self._cut(module, image, groups, removed,
                          dict(summary, importance=self.importance))
 
-    def _gradients(self, module: nn.Module, config: Optional[dict]
+    def _gradients(self, module: nn.Module, config: dict | None
                    ) -> dict[str, Tensor]:
         """Return by parameter what the importance asks for."""
         if self.training is None:

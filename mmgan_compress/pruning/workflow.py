@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 
@@ -100,8 +100,8 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
 
 
 def choose_domains(source: Student, texts: Sequence[str],
-                   domain: Optional[str] = None,
-                   **rest: float) -> dict[str, Optional[dict]]:
+                   domain: str | None = None,
+                   **rest: float) -> dict[str, dict | None]:
     """Return what is made smaller, and the budget of each.
 
     Args:
@@ -123,7 +123,7 @@ def choose_domains(source: Student, texts: Sequence[str],
 
 
 def compress_source(source: Student, pruner: str,
-                    budgets: dict[str, Optional[dict]],
+                    budgets: dict[str, dict | None],
                     options: dict[str, Any]) -> dict[str, Compressed]:
     """Make generators smaller, each to its own budget.
 
@@ -149,7 +149,7 @@ def compress_source(source: Student, pruner: str,
                  for domain, budget in budgets.items()
                  if budget and any(key.startswith(LATENCY) for key in budget)}
 
-    def method(domain: str, budget: Optional[dict]):
+    def method(domain: str, budget: dict | None):
         own = dict(options, **(dict(budget=budget) if budget else {}))
         if isinstance(own.get('training'), Config):
             own['training'] = _training_of(own['training'], domain)
@@ -209,7 +209,7 @@ def save_dense(path: Path, source: Student):
 
 
 def write_results(out: Path, source: Student, results: dict[str, Compressed],
-                  pruner: str, size: int, threads: Optional[int] = None,
+                  pruner: str, size: int, threads: int | None = None,
                   overwrite: bool = False) -> str:
     """Write the smaller student, what changed and how it was found.
 
@@ -250,7 +250,7 @@ def write_results(out: Path, source: Student, results: dict[str, Compressed],
 
 
 def _save(path: Path, source: Student, results: dict[str, Compressed],
-          pruner: Optional[str]) -> None:
+          pruner: str | None) -> None:
     student = dataclasses.replace(
         source,
         generators={**source.generators, **{

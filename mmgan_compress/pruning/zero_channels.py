@@ -53,7 +53,8 @@ def cut_zeros(generator: nn.Module,
 def _dead(network: nn.Module, group: ChannelGroup,
           parts: Sequence[str]) -> list[int]:
     """Return the channels of a group that are zero, but one of them if all
-    are: a layer without channels makes no image."""
+    are: a layer without channels makes no image.
+    """
     members = [member for member in group.members if member.part in parts]
     alive = torch.zeros(group.width, dtype=torch.bool)
     for member in members:

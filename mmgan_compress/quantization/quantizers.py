@@ -9,7 +9,7 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +22,7 @@ from ..core.processors import ANY
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
 from ..deploy.scales import student_scales
-from ..models.quantization import (NORMS, SENSITIVE, layers_to_quantize,
-                                   nni_scales, nni_settings)
+from ..models.quantization import NORMS, SENSITIVE, layers_to_quantize, nni_scales, nni_settings
 from ..pruning.channel_pruner import check_choice
 from ..registry import QUANTIZERS
 from .sensitivity import rank
@@ -96,7 +95,7 @@ class ORTStatic(Quantizer):
     """
 
     def __init__(self, skip: Sequence[str] = SENSITIVE,
-                 psnr_floor: Optional[float] = None,
+                 psnr_floor: float | None = None,
                  sensitivity: bool = False, per_channel: bool = True,
                  outputs: bool = False, method: str = 'MinMax'):
         if NORMS not in skip and (sensitivity or psnr_floor is not None):

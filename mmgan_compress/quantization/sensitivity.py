@@ -7,7 +7,7 @@ of that order the largest, found by halving, each measured as a whole.
 """
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -39,8 +39,8 @@ class LayerError(NamedTuple):
 
 
 def rank(model: Any, calibration: Sequence[np.ndarray],
-         macs: Mapping[str, int], settings: Optional[dict[str, Any]] = None,
-         floor: Optional[float] = None) -> list[LayerError]:
+         macs: Mapping[str, int], settings: dict[str, Any] | None = None,
+         floor: float | None = None) -> list[LayerError]:
     """Rank the layers of a model and choose those to quantize.
 
     Args:
@@ -104,7 +104,7 @@ def _run(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _longest(order: Sequence[str], psnr_of: Callable[[Sequence[str]], float],
-             floor: Optional[float]) -> tuple[int, float]:
+             floor: float | None) -> tuple[int, float]:
     """Return how many of the first ones meet the floor, and their PSNR."""
     psnr = psnr_of(order)
     if floor is None or psnr >= floor:

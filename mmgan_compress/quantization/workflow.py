@@ -3,7 +3,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from ..core.files import write_text
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.formats import check_target, open_model
 from ..deploy.targets import Target
-from ..deploy.verify import (difference, from_levels, real_inputs, similarity,
-                             to_levels)
+from ..deploy.verify import difference, from_levels, real_inputs, similarity, to_levels
 from ..models.student import load_student
 from ..models.student_config import channels_of
 from ..registry import QUANTIZERS
@@ -26,11 +25,11 @@ LOWERED = Target(precision='int8')
 _MADE = ('random', 'flat')
 
 
-def quantize_student(student: Union[str, Path], out_dir: Union[str, Path],
+def quantize_student(student: str | Path, out_dir: str | Path,
                      quantizer: dict, calibration: Any = None,
-                     target: Target = LOWERED, size: Optional[int] = None,
+                     target: Target = LOWERED, size: int | None = None,
                      images: Any = None,
-                     domain: Optional[str] = None) -> dict:
+                     domain: str | None = None) -> dict:
     """Make the int8 model of a student and say what it loses.
 
     Args:
@@ -94,7 +93,7 @@ def _inputs(method: Any, size: int, calibration: Any,
                                       channels)]
 
 
-def write_record(out_dir: Union[str, Path], record: dict):
+def write_record(out_dir: str | Path, record: dict):
     """Write ``quantize.json``.
 
     Args:
@@ -169,7 +168,7 @@ class RuntimeNetwork(nn.Module):
         uint8 (bool): Whether it takes 8-bit pictures.
     """
 
-    def __init__(self, path: Union[str, Path], uint8: bool = False):
+    def __init__(self, path: str | Path, uint8: bool = False):
         super().__init__()
         run = open_model(path, trust=True).run
         self.run = (lambda x: from_levels(run(to_levels(x)))) \

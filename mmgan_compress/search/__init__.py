@@ -1,3 +1,2 @@
-"""The search for sub-networks of a super-net; ``searchers`` fills SEARCHERS.
-"""
+"""The search for sub-networks of a super-net; ``searchers`` fills SEARCHERS."""
 from . import searchers  # noqa: F401

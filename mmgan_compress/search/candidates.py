@@ -2,15 +2,14 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
-from ..pruning.budget import KINDS, LATENCY, Budget
-from ..pruning.latency import LatencyBudget
 from ..core.search_space import Configuration, ConfigurationSpace, name_of
 from ..models.costs import SubnetCosts
 from ..models.supernet import SuperNet
+from ..pruning.budget import KINDS, LATENCY, Budget
+from ..pruning.latency import LatencyBudget
 from .predictor import LatencyPredictor
 
 # larger spaces are drawn from
@@ -31,7 +30,7 @@ class Costs(SubnetCosts):
     def __init__(self, supernet: SuperNet, size: int):
         super().__init__(supernet, size)
         self.size = size
-        self.predictor: Optional[LatencyPredictor] = None
+        self.predictor: LatencyPredictor | None = None
 
     def of(self, configurations: Sequence[Configuration]
            ) -> dict[str, np.ndarray]:
@@ -70,7 +69,7 @@ class Limit:
     """
     kind: str
     most: float
-    share: Optional[float] = None
+    share: float | None = None
 
     @classmethod
     def of(cls, text: str, largest: dict[str, np.ndarray],
@@ -114,11 +113,11 @@ class Candidates:
     """
 
     def __init__(self, space: ConfigurationSpace, costs: Costs,
-                 limit: Optional[Limit] = None, seed: int = 0,
-                 marked: Optional[dict[str, Configuration]] = None):
+                 limit: Limit | None = None, seed: int = 0,
+                 marked: dict[str, Configuration] | None = None):
         self.space, self.costs, self.limit = space, costs, limit
         self.seed, self.marked = seed, dict(marked or {})
-        self._rows: Optional[np.ndarray] = None  # None: drawn when needed
+        self._rows: np.ndarray | None = None  # None: drawn when needed
         if len(space) <= LISTED:
             self._rows = np.stack(np.meshgrid(
                 *space.candidates, indexing='ij'), -1).reshape(
@@ -144,7 +143,8 @@ class Candidates:
 
     def _check_reachable(self, rows: np.ndarray):
         """Refuse a budget below all; MACs and parameters rise with widths,
-        predicted times need not."""
+        predicted times need not.
+        """
         costs = self._cost(rows)
         at = int(costs.argmin())
         if costs[at] <= self.limit.most:

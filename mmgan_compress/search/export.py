@@ -1,23 +1,22 @@
 """Sub-networks of a search as students."""
 import shutil
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config
 
-from ..pruning.workflow import RESULT, compress_source, write_results
 from ..core.channels import image_channels
 from ..core.files import atomic_folder, atomic_write
 from ..core.search_space import Configuration, name_of
 from ..datasets.fetch import sha256_of
-from ..models.supernet import SuperNet
 from ..models.student import load_student
+from ..models.supernet import SuperNet
+from ..pruning.workflow import RESULT, compress_source, write_results
 from .scoring import SubnetScorer, source_of
 
 
 def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
-           cfg: Config, threads: Optional[int] = None):
+           cfg: Config, threads: int | None = None):
     """Write a sub-network as ``mmgan-compress prune`` does, and compare.
 
     Args:

@@ -10,17 +10,17 @@ penalty that predicts left-out sub-networks best.
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ..pruning.subnetwork import subnet
 from ..core.channels import image_channels
 from ..core.search_space import Configuration
 from ..core.timing import Timing, side_by_side
 from ..deploy.formats import convert_for_timing
 from ..models.supernet import SuperNet
+from ..pruning.subnetwork import subnet
 
 PENALTIES = np.logspace(-3, 4, 15)
 # sub-networks to be measured at least
@@ -66,7 +66,7 @@ class LatencyPredictor:
     @classmethod
     def fit(cls, runtime: str, candidates: Sequence[Sequence[int]],
             configurations: Sequence[Configuration], macs: np.ndarray,
-            times: np.ndarray, measured: Optional[dict[str, Any]] = None
+            times: np.ndarray, measured: dict[str, Any] | None = None
             ) -> 'LatencyPredictor':
         """Fit to most of the measured sub-networks; test on the others.
 
@@ -119,7 +119,8 @@ def _features(configurations: Sequence[Configuration],
 
 def _ridge(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return ridge weights; leaving one out tells the penalty, and whether
-    the features help at all."""
+    the features help at all.
+    """
     scale = np.sqrt((x**2).mean(axis=0)) + 1e-12
     x = x / scale
     best, weights = (y**2).mean(), np.zeros(x.shape[1])
@@ -156,7 +157,7 @@ def draw_to_measure(candidates: Sequence[Sequence[int]], count: int,
 
 def measure_subnets(supernet: SuperNet,
                     configurations: Sequence[Configuration], size: int,
-                    runtime: str, threads: Optional[int] = None
+                    runtime: str, threads: int | None = None
                     ) -> tuple[list[Timing], dict[str, Any]]:
     """Measure sub-networks in turns, so that a busy moment hits all.
 
@@ -184,7 +185,7 @@ def measure_subnets(supernet: SuperNet,
 
 
 def fit_predictor(supernet: SuperNet, macs_of, count: int, size: int,
-                  runtime: str, threads: Optional[int] = None, seed: int = 0
+                  runtime: str, threads: int | None = None, seed: int = 0
                   ) -> LatencyPredictor:
     """Measure sub-networks of a super-net and learn to predict the others.
 

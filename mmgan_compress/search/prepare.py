@@ -3,7 +3,7 @@ import hashlib
 import json
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 
@@ -118,7 +118,7 @@ def candidates_of(args: Namespace, cfg: Config, net: SuperNet,
         configuration = read_configuration(text)
         if configuration in space:
             marked[f'published, {key}'] = configuration
-    limit: Optional[Limit] = None
+    limit: Limit | None = None
     if args.budget:
         limit = Limit.of(args.budget, costs.of([space.largest]), costs.size)
     return Candidates(space, costs, limit, args.seed, marked)

@@ -14,19 +14,18 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..compat import require
-from ..pruning.budget import LATENCY
-from ..pruning.workflow import RESULT
 from ..core.commands import command_line
 from ..core.files import atomic_write
 from ..core.search_space import Configuration, name_of
 from ..engine.processes import end_with_parent, locked
 from ..engine.runner_builder import check_inputs, load_config
 from ..models.supernet import SuperNet
+from ..pruning.budget import LATENCY
+from ..pruning.workflow import RESULT
 from .candidates import Candidates, Costs, rank
 from .export import choose, export
 from .predictor import LatencyPredictor, fit_predictor, measure_subnets
-from .prepare import (RANKING, candidates_of, check_folder, check_times,
-                      searcher_of, settings_of)
+from .prepare import RANKING, candidates_of, check_folder, check_times, searcher_of, settings_of
 from .results import TABLE, save, shown, state_of
 from .scoring import SubnetScorer, check_origin, read_model, supernet_of
 from .searchers import Searcher
@@ -85,7 +84,8 @@ def run_search(args: Namespace):
 
 def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
     """Have times predicted, if any are asked for; all workers of a study by
-    the same predictor."""
+    the same predictor.
+    """
     if args.runtime is None:
         return
     key = LATENCY + args.runtime

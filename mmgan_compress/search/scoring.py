@@ -2,7 +2,6 @@
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from typing import Optional
 
 import torch
 from mmengine.config import Config
@@ -11,16 +10,16 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from ..core.sliced_forward import recalibrate
 from ..core.search_space import Configuration
+from ..core.sliced_forward import recalibrate
 from ..core.tensor_files import load_tensors
 from ..datasets.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
 from ..models.distillation_model import DistillationModel
-from ..models.supernet import SuperNet
-from ..registry import DATASETS, EVALUATORS, MODELS
 from ..models.student import Student, student_info
 from ..models.student_config import domain_config, generator_config
+from ..models.supernet import SuperNet
+from ..registry import DATASETS, EVALUATORS, MODELS
 
 # figures of which more is better; all others are distances
 _HIGHER = ('PSNR', 'SSIM')
@@ -66,7 +65,7 @@ def read_model(cfg: Config, path: str) -> DistillationModel:
     return model.to(get_device()).eval()
 
 
-def _checkpoint(path: str) -> Optional[dict]:
+def _checkpoint(path: str) -> dict | None:
     """Return what a run's checkpoint holds; None if it is none."""
     try:
         content = load_tensors(path)
@@ -145,7 +144,7 @@ class SubnetScorer:
     """
 
     def __init__(self, cfg: Config, model: DistillationModel,
-                 metric: Optional[str] = None,
+                 metric: str | None = None,
                  calibration_images: int = CALIBRATION_IMAGES):
         self.model, self.net = model, supernet_of(model)
         hook = cfg.default_hooks.get('student') or {}

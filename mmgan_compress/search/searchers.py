@@ -9,7 +9,7 @@ A searcher says what the study is after and gives Optuna a sampler::
         def sampler(self, seed):
             return optuna.samplers.TPESampler(seed=seed)
 """
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 from ..core.search_space import favouring_last
 from ..registry import SEARCHERS
@@ -83,7 +83,7 @@ class NSGA2Search(Searcher):
     """
 
     def __init__(self, population: int = 20, mutation: float = 0.2,
-                 ratio: Optional[float] = None, growth: str = 'arithmetic'):
+                 ratio: float | None = None, growth: str = 'arithmetic'):
         if population < 2 or not 0 <= mutation <= 1:
             raise ValueError(f'population={population}, mutation={mutation}: '
                              'expected at least 2, and a probability')

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from ..compat import require
 from ..core.search_space import Configuration, ConfigurationSpace, name_of
@@ -57,7 +57,7 @@ class Found:
     configuration: Configuration
     metric: float
     costs: dict[str, float]
-    name: Optional[str] = None
+    name: str | None = None
 
 
 def parameters(space: ConfigurationSpace) -> dict:

@@ -8,8 +8,8 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Set
 
 import numpy as np
 from PIL import Image
@@ -18,8 +18,7 @@ from tqdm import tqdm
 from mmgan_compress.compat import require
 from mmgan_compress.datasets.archive import members
 from mmgan_compress.datasets.fetch import fetch_package
-from mmgan_compress.datasets.layout import (DataError, Sample, side_by_side,
-                                            split_of)
+from mmgan_compress.datasets.layout import DataError, Sample, side_by_side, split_of
 from mmgan_compress.datasets.prepare import RECIPES, Recipe
 
 # The size at which the 3-D emoji are published.
@@ -40,18 +39,18 @@ OPENMOJI = (
 _DRAWING = 'Drawing SVG files'  # what needs resvg_py
 
 
-def fetch_fluent_3d() -> List[Path]:
+def fetch_fluent_3d() -> list[Path]:
     """Fetch what ``edges2emoji`` is made of."""
     return [fetch_package(*FLUENT_3D)]
 
 
-def fetch_fluent() -> List[Path]:
+def fetch_fluent() -> list[Path]:
     """Fetch what ``flat2emoji`` is made of."""
     require('resvg_py', _DRAWING)  # before the download, not after
     return [fetch_package(*FLUENT_FLAT), fetch_package(*FLUENT_3D)]
 
 
-def fetch_openmoji() -> List[Path]:
+def fetch_openmoji() -> list[Path]:
     """Fetch what ``outline2emoji`` is made of."""
     require('resvg_py', _DRAWING)
     return [fetch_package(*OPENMOJI)]
@@ -67,7 +66,7 @@ def edges2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     Yields:
         Sample: A is the drawing, B the emoji.
     """
-    seen: Set[bytes] = set()
+    seen: set[bytes] = set()
     for stem, data in _progress(_read(archives, '/assets/', '.webp')):
         emoji = render_webp(data)
         if _is_new(emoji, seen):
@@ -93,7 +92,7 @@ def flat2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     """
     flat = _read(archives, '/assets/', '.svg')
     solid = _read(archives, '/assets/', '.webp')
-    seen: Dict[str, Set[bytes]] = {'A': set(), 'B': set()}
+    seen: dict[str, set[bytes]] = {'A': set(), 'B': set()}
     for stem, data in _progress({s: flat[s] for s in flat if s in solid}):
         images = {'A': render_svg(data), 'B': render_webp(solid[stem])}
         # A list, not a generator: each domain has to note what it has seen.
@@ -121,7 +120,7 @@ def outline2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         row['hexcode']: row['skintone_base_hexcode']
         for row in csv.DictReader(io.StringIO(table))
     }
-    seen: Set[bytes] = set()
+    seen: set[bytes] = set()
     # Never smaller, so that what is a repetition does not depend on the size.
     drawn = max(size, SOURCE_SIZE)
     for stem, data in _progress({s: black[s] for s in black if s in color}):
@@ -203,7 +202,7 @@ def draw_edges(image: Image.Image, size: int) -> Image.Image:
 
 
 def _read(archives: Sequence[Path], folder: str,
-          suffix: str) -> Dict[str, bytes]:
+          suffix: str) -> dict[str, bytes]:
     """Read the files of one kind, by stem in sorted order."""
     found = {}
     for archive in archives:
@@ -218,12 +217,12 @@ def _read(archives: Sequence[Path], folder: str,
     return dict(sorted(found.items()))
 
 
-def _progress(items: Dict[str, bytes]) -> Iterator:
+def _progress(items: dict[str, bytes]) -> Iterator:
     """Show how far we are."""
     return tqdm(items.items(), unit='image', disable=None)
 
 
-def _is_new(image: Image.Image, seen: Set[bytes]) -> bool:
+def _is_new(image: Image.Image, seen: set[bytes]) -> bool:
     """Tell exact repetitions (aliases of one emoji) from new images."""
     key = hashlib.md5(image.tobytes()).digest()
     new = key not in seen

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -102,7 +101,7 @@ def saturation(path: Path) -> float:
     return float(hsv[..., 1][drawn].mean())
 
 
-def motif_files(root: Path, split: str, name: str) -> List[Path]:
+def motif_files(root: Path, split: str, name: str) -> list[Path]:
     """List the files of one motif in both sets."""
     return [
         root / 'flat2emoji' / f'{split}A' / name,
@@ -111,7 +110,7 @@ def motif_files(root: Path, split: str, name: str) -> List[Path]:
     ]
 
 
-def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
+def choose(root: Path, split: str) -> dict[str, list[bytes]]:
     """Choose the motifs of a split, the same ones on every run.
 
     Args:
@@ -126,7 +125,7 @@ def choose(root: Path, split: str) -> Dict[str, List[bytes]]:
         code = file.stem.replace('-fe0f', '')
         if '-' not in code:  # a sequence: people, flags, variants
             names[int(code, 16)] = file.name
-    chosen: Dict[str, List[bytes]] = {}
+    chosen: dict[str, list[bytes]] = {}
     for group, (blocks, quotas) in GROUPS.items():
         found = {}
         for code, name in names.items():
@@ -154,8 +153,8 @@ def main() -> None:
     parser.add_argument('--overwrite', action='store_true',
                         help='replace sets that are there')
     args = parser.parse_args()
-    from mmgan_compress.core.files import refuse_taken, write_text
     import projects.demo_data.emoji  # noqa: F401  registers the sets
+    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.datasets.prepare import prepare_data
     out = Path(args.out)
     refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],

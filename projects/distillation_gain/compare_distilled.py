@@ -30,7 +30,8 @@ def parse_args() -> argparse.Namespace:
 
 def baseline_of(config: str) -> tuple[str, int, str]:
     """Return the recipe of a student alone, the student's steps, and what
-    it generates."""
+    it generates.
+    """
     from mmengine.config import Config
 
     from mmgan_compress.core.configs import find_config

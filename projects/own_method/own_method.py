@@ -6,6 +6,7 @@ from mmgan_compress.registry import DISTILLERS, MODELS
 
 @DISTILLERS.register_module()
 class MirrorDistiller(BaseDistiller):
+    """Train the student on each image, and on its mirror image."""
 
     def __init__(self, teacher: dict, **kwargs):
         super().__init__(**kwargs)

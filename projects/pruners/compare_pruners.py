@@ -91,12 +91,12 @@ def save_teacher(path: Path):
         return
     from mmengine.config import Config
 
-    from mmgan_compress.core.layers import init_weights
-    from mmgan_compress.models.student import Student
-    from mmgan_compress.pruning.workflow import save_dense
     from mmgan_compress.core.configs import find_config
+    from mmgan_compress.core.layers import init_weights
     from mmgan_compress.demo import DATA, SIZE
+    from mmgan_compress.models.student import Student
     from mmgan_compress.models.student_config import build_generator
+    from mmgan_compress.pruning.workflow import save_dense
     cfg = Config.fromfile(find_config('teacher_flat2emoji.py'))
     config = cfg.model.distiller.teacher.generator.to_dict()
     config['init_cfg'] = dict(
@@ -176,8 +176,8 @@ def measure(students: dict[str, Path], results: dict[str, dict],
     """Time all networks in one run, in turns; return the versions."""
     import numpy as np
 
-    from mmgan_compress.demo import SIZE
     from mmgan_compress.core.timing import side_by_side
+    from mmgan_compress.demo import SIZE
     from mmgan_compress.deploy.formats import convert_for_timing
     from mmgan_compress.models.student import load_student
     models = {
@@ -229,8 +229,8 @@ def picture(out: Path, students: dict[str, Path], recipe: Path):
 
     from mmgan_compress.evaluation.comparison import save_comparison
     from mmgan_compress.models.distillation_model import DistillationModel
-    from mmgan_compress.registry import DATASETS
     from mmgan_compress.models.student import load_student
+    from mmgan_compress.registry import DATASETS
     cfg = Config.fromfile(recipe)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     at = np.linspace(0, len(dataset) - 1, 6).astype(int)

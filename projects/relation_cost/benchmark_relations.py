@@ -84,8 +84,8 @@ def measure(form: str, part: str, args: argparse.Namespace) -> dict:
     """Measure one form in this process."""
     import torch
 
-    from mmgan_compress.losses.relational import RelationLoss
     from mmgan_compress.losses.base import DistillBatch
+    from mmgan_compress.losses.relational import RelationLoss
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     parts = PARTS[:-1] if part == 'all' else (part, )

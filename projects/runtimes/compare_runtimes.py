@@ -1,6 +1,6 @@
-"""Is it the same model everywhere? Students in every runtime, in one table.
+r"""Is it the same model everywhere? Students in every runtime, in one table.
 
-python projects/runtimes/compare_runtimes.py NAME=student.pth ... \\
+python projects/runtimes/compare_runtimes.py NAME=student.pth ... \
     --recipe RECIPE --out DIR
 
 Exports each student by each deploy config and compares it with torch on real
@@ -105,8 +105,7 @@ def progress(configs: dict, students: dict):
 def compare(student: Path, target, folder: Path,
             args: argparse.Namespace) -> dict:
     """Export to a target; return what was measured, or why it was not."""
-    from mmgan_compress.deploy.export import (CALIBRATION_IMAGES,
-                                              export_student)
+    from mmgan_compress.deploy.export import CALIBRATION_IMAGES, export_student
     from mmgan_compress.deploy.verify import MAX_IMAGES, ParityError
     try:
         report = export_student(
@@ -161,9 +160,9 @@ def images_of(student: Path, loader: str, most: int,
 def score(student: Path, models: dict[str, str],
           args: argparse.Namespace) -> dict:
     """Return the figures of a student and its models on the test split."""
-    from mmgan_compress.quantization.workflow import RuntimeNetwork
     from mmgan_compress.engine.evaluate import score_networks
     from mmgan_compress.models.student import load_student
+    from mmgan_compress.quantization.workflow import RuntimeNetwork
     cfg, source, domain = recipe_of(student, 'test_dataloader', args)
     networks = {key: RuntimeNetwork(path) for key, path in models.items()}
     figures, _ = score_networks(

@@ -61,7 +61,8 @@ def build(cfg, device: str) -> tuple:
 
 def random_inputs(cfg, model, size: int, device: str) -> dict:
     """Return a batch as the model hands it to the distiller: images of both
-    domains, those of a stored teacher, and the further streams."""
+    domains, those of a stored teacher, and the further streams.
+    """
     import torch
     loader = cfg.train_dataloader
     channels = {domain: 3 for domain in cfg.model.related_domains}

@@ -6,14 +6,13 @@ import time
 
 import pytest
 from PIL import Image
-from students import make_student, refused_by_tool, run_tool
 
 from mmgan_compress.benchmark import report, workers
-from mmgan_compress.benchmark.candidates import (Candidate, convert,
-                                                 network_facts)
+from mmgan_compress.benchmark.candidates import Candidate, convert, network_facts
 from mmgan_compress.benchmark.machine import check_same, machine_facts
 from mmgan_compress.benchmark.workers import measure
 from mmgan_compress.core.timing import Timing
+from students import make_student, refused_by_tool, run_tool
 
 MACHINE = dict(cpu='Abacus', cores=2, os='Linux x86_64', python='3.11.7',
                versions=dict(torch='2.13.0'), threads=2, size=256, load=0.1)

@@ -6,14 +6,14 @@ import time
 
 import pytest
 import torch
-from students import REPO, refused_by_tool, run_tool
-from toy import toy_config
 from torch.utils.data import DataLoader
 
 from mmgan_compress.cli import errors, main
 from mmgan_compress.core.commands import EndRequest
 from mmgan_compress.core.messages import message_of
 from mmgan_compress.registry import MODELS
+from students import REPO, refused_by_tool, run_tool
+from toy import toy_config
 
 
 def caught(function):

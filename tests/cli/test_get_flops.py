@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from golden import build, load_json, load_npz
 from students import run_tool
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from mmengine import DefaultScope
 from PIL import Image
-from recipes import RECIPES, check_optimizers, model_of, load
 
 from mmgan_compress.datasets.translation import UnpairedImages
 from mmgan_compress.demo import apply_demo
 from mmgan_compress.engine.runner_builder import set_everywhere, walk
 from mmgan_compress.evaluation.reference import Reference
 from mmgan_compress.registry import DATASETS
+from recipes import RECIPES, check_optimizers, load, model_of
 
 ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))

@@ -1,6 +1,7 @@
 """CRD's recipes hold the figures of its scripts."""
 import pytest
-from recipes import MOBILE, UNET, model_of, load, recipes_of
+
+from recipes import MOBILE, UNET, load, model_of, recipes_of
 
 # teacher, student, save_epoch_freq; all: ndf 64, batch 1, 100 + 100 epochs,
 # n_dis 4

@@ -2,14 +2,24 @@
 from types import SimpleNamespace
 
 import pytest
-from golden import GCC_WIDTHS, load_json
-from pipelines import read
-from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, UNET, UNET_TAPS,
-                     build_model, build_optimizers, model_of, load, recipes_of)
 
+from golden import GCC_WIDTHS, load_json
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.registry import HOOKS
+from pipelines import read
+from recipes import (
+    CONFIGS,
+    MOBILE,
+    MOBILE_TAPS,
+    UNET,
+    UNET_TAPS,
+    build_model,
+    build_optimizers,
+    load,
+    model_of,
+    recipes_of,
+)
 
 GOLDEN = load_json('gcc')
 IMAGE = (1, 3, 256, 256)

@@ -1,5 +1,6 @@
 """OMGD's recipes hold the figures of its scripts."""
 import pytest
+
 from recipes import MOBILE, MOBILE_TAPS, UNET, UNET_TAPS, load, recipes_of
 
 # The published scripts: teacher, student, ndf, lambda_CD, save_epoch_freq.

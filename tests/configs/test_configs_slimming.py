@@ -1,11 +1,10 @@
 """GAN Slimming's recipes hold the figures of its scripts (spec section 4)."""
 
 import pytest
-from pipelines import read
-from recipes import (CONFIGS, RECIPES, build_optimizers, model_of, load,
-                     recipes_of)
 
 from mmgan_compress.demo import apply_demo
+from pipelines import read
+from recipes import CONFIGS, RECIPES, build_optimizers, load, model_of, recipes_of
 
 ADAM = dict(type='Adam', lr=1e-5, betas=(0.5, 0.999), weight_decay=1e-3)
 SGD = dict(type='SGD', lr=0.1, momentum=0.5)

@@ -1,10 +1,17 @@
 """Recipes that compare: no teacher, other losses, a teacher that is done."""
 import pytest
-from recipes import (MOBILE_TAPS, build_model, build_optimizers,
-                     check_optimizers, model_of, load, recipes_of)
 
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.demo import apply_demo
+from recipes import (
+    MOBILE_TAPS,
+    build_model,
+    build_optimizers,
+    check_optimizers,
+    load,
+    model_of,
+    recipes_of,
+)
 
 # The recipe whose student a baseline has.
 PLAIN = {

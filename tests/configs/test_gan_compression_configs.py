@@ -4,15 +4,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import load_json
 from mmengine.config import Config
-from pipelines import read
-from recipes import (CONFIGS, MOBILE, MOBILE_TAPS, build_model,
-                     check_optimizers, model_of, load, recipes_of)
 
+from golden import load_json
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.supernet import SuperNet
 from mmgan_compress.registry import MODELS
+from pipelines import read
+from recipes import (
+    CONFIGS,
+    MOBILE,
+    MOBILE_TAPS,
+    build_model,
+    check_optimizers,
+    load,
+    model_of,
+    recipes_of,
+)
 
 MACS, IMAGE = load_json('macs'), (1, 3, 256, 256)
 RESNET_TAPS = ['model.2', 'model.5', 'model.8', 'model.11']

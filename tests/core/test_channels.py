@@ -5,14 +5,14 @@ import warnings
 import pytest
 import torch
 import torch.nn as nn
-from golden import build
 from mmengine.model import BaseModule
-from students import GENERATORS
 
+from golden import build
 from mmgan_compress.core.channels import changed, channel_map, resize
 from mmgan_compress.core.layers import infer_channels
 from mmgan_compress.models.slim import architecture, slim_config
 from mmgan_compress.registry import MODELS
+from students import GENERATORS
 
 pytestmark = pytest.mark.numerical
 

@@ -6,14 +6,14 @@ from contextlib import ExitStack
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+
+from mmgan_compress.core.checkpoints import read_checkpoint
+from mmgan_compress.core.layers import init_weights
+from mmgan_compress.engine import runner_builder as launch
+from mmgan_compress.registry import MODELS
 from students import message_of_error, refused_by_tool
 from test_runner_builder import arguments
 from toy import build_model, toy_config, train, without_report
-
-from mmgan_compress.core.layers import init_weights
-from mmgan_compress.core.checkpoints import read_checkpoint
-from mmgan_compress.engine import runner_builder as launch
-from mmgan_compress.registry import MODELS
 
 
 @pytest.fixture(scope='module')

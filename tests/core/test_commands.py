@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
-from students import make_student, message_of_error, refused_by_tool, run_tool
-from test_runner_builder import arguments
-from toy import REPO, toy_config, train, without_report, write_images
 
 from mmgan_compress.cli.errors import guard
 from mmgan_compress.datasets import layout
 from mmgan_compress.engine import runner_builder as launch
 from mmgan_compress.engine.processes import LOCK, locked
+from students import make_student, message_of_error, refused_by_tool, run_tool
+from test_runner_builder import arguments
+from toy import REPO, toy_config, train, without_report, write_images
 
 
 @contextlib.contextmanager

@@ -2,11 +2,10 @@
 import pytest
 import torch
 import torch.nn as nn
-from golden import build, load_json
 
+from golden import build, load_json
+from mmgan_compress.core.complexity import count_macs, count_params, measure_latency
 from mmgan_compress.core.layers import find_layer, infer_channels
-from mmgan_compress.core.complexity import (count_macs, count_params,
-                                            measure_latency)
 
 MULTI = 'mmgan_compress.MultiHeadPatchDiscriminator'
 TYPES = {
@@ -103,7 +102,7 @@ class Attention(nn.Module):
 
     def forward(self, x):
         x = self.norm(self.conv(self.conv(x))).flatten(2)
-        return self.linear((x @ x.transpose(1, 2)))
+        return self.linear(x @ x.transpose(1, 2))
 
 
 def test_all_arithmetic_is_counted():

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+
+from mmgan_compress import load_student, save_student
+from mmgan_compress.engine.gradients import training_gradients
+from mmgan_compress.pruning import layer_table
+from mmgan_compress.registry import PRUNERS
 from students import refused_by_tool
 from test_workflow import run_here
 from toy import SIZE, build_model
-
-from mmgan_compress import load_student, save_student
-from mmgan_compress.pruning import layer_table
-from mmgan_compress.engine.gradients import training_gradients
-from mmgan_compress.registry import PRUNERS
 
 pytestmark = pytest.mark.numerical
 

@@ -1,7 +1,7 @@
 """The schedule as a function of the iteration."""
 import pytest
-from golden import load_json
 
+from golden import load_json
 from mmgan_compress.core.schedule import TrainSchedule
 
 

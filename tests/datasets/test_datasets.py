@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archives import image_bytes, make_tar, make_zip
 from PIL import Image
 
+from archives import image_bytes, make_tar, make_zip
 from mmgan_compress.datasets.fetch import sha256_of
 from mmgan_compress.datasets.layout import DataError, split_of
 from mmgan_compress.datasets.prepare import prepare_data

@@ -1,10 +1,10 @@
 """Unlabelled images of a domain, to distil on beside those of the set."""
 import pytest
 from PIL import Image
-from test_offline import image_recipe
-from toy import train, write_images
 
 from mmgan_compress.datasets.translation import PairedImages, UnpairedImages
+from test_offline import image_recipe
+from toy import train, write_images
 
 OPTIONS = dict(domains=('a', 'b'), size=32)
 

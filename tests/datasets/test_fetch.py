@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from archives import make_tar, make_zip
 
+from archives import make_tar, make_zip
 from mmgan_compress.datasets import fetch
 from mmgan_compress.datasets.archive import extract, members
 from mmgan_compress.datasets.fetch import ChecksumError, FetchError, download

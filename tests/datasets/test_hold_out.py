@@ -3,11 +3,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_training import assert_equal, state_of
-from toy import last_checkpoint, train, write_images
 
 from mmgan_compress.datasets.translation import PairedImages, UnpairedImages
 from mmgan_compress.engine.runner_builder import check_inputs
+from test_training import assert_equal, state_of
+from toy import last_checkpoint, train, write_images
 
 SPLITS = ('train', 'val', 'test')
 KINDS = {

@@ -6,21 +6,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import make_model, make_student
-from toy import SIZE, build_model, leave_out, toy_config, train
 
-from mmgan_compress import (Translator, load_student, save_student,
-                            translate)
+from mmgan_compress import Translator, load_student, save_student, translate
 from mmgan_compress.datasets.translation import PairedImages
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.engine.channels import fit_channels
 from mmgan_compress.engine.runner_builder import load_config
 from mmgan_compress.evaluation.metrics import PairedQuality
-from mmgan_compress.models.perceptual import VGG16Features
-from mmgan_compress.models.student import student_info
 from mmgan_compress.inference.teacher_images import make_teacher_images
 from mmgan_compress.inference.video import About, writing
+from mmgan_compress.models.perceptual import VGG16Features
+from mmgan_compress.models.student import student_info
+from students import make_model, make_student
+from toy import SIZE, build_model, leave_out, toy_config, train
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import make_student
 
 from mmgan_compress import Translator, load_student, translate
-from mmgan_compress.datasets.translation import UnpairedImages
 from mmgan_compress.datasets.images import check_images, read_image
+from mmgan_compress.datasets.translation import UnpairedImages
 from mmgan_compress.evaluation.reference import Reference
+from students import make_student
 
 SIDE = 64
 RAMP = np.linspace(0, 2**16 - 1, SIDE * SIDE).reshape(SIDE, SIDE)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_teacher_images import invert_by_hand
-from toy import write_images
 
 from mmgan_compress.datasets import pictures
-from mmgan_compress.datasets.translation import PairedImages, UnpairedImages
 from mmgan_compress.datasets.images import list_images
+from mmgan_compress.datasets.translation import PairedImages, UnpairedImages
 from mmgan_compress.evaluation.reference import Reference
+from test_teacher_images import invert_by_hand
+from toy import write_images
 
 OPTIONS = dict(domains=('a', 'b'), size=32)
 

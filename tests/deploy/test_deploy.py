@@ -6,17 +6,16 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from students import REPO, expected, make_student, refused_by_tool, run_tool
 
 from mmgan_compress import load_student
 from mmgan_compress.datasets import pictures
-from mmgan_compress.deploy import quantize_onnx, formats
+from mmgan_compress.deploy import formats, quantize_onnx
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.verify import (Limits, ParityError, compare,
-                                          sample_inputs)
 from mmgan_compress.deploy.formats import open_model
+from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target, read_target
+from mmgan_compress.deploy.verify import Limits, ParityError, compare, sample_inputs
+from students import REPO, expected, make_student, refused_by_tool, run_tool
 
 pytestmark = pytest.mark.numerical
 

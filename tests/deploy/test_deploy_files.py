@@ -1,10 +1,10 @@
 """What an export leaves in its folder, and what it leaves alone."""
 import pytest
-from students import make_student
 
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.verify import ParityError
 from mmgan_compress.deploy.targets import Target
+from mmgan_compress.deploy.verify import ParityError
+from students import make_student
 
 
 @pytest.fixture(scope='module')

@@ -6,17 +6,22 @@ import torch
 from onnx.reference import ReferenceEvaluator
 
 from mmgan_compress.deploy import fp16 as half
-from mmgan_compress.deploy.graph import prepare
+from mmgan_compress.deploy.formats import convert_for_timing, open_model
 from mmgan_compress.deploy.fp16 import to_half
+from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.instance_norm import stage_norms
 from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.verify import (Limits, ParityError, compare, limits,
-                                          sample_inputs, similarity)
-from mmgan_compress.deploy.formats import open_model
-from mmgan_compress.deploy.formats import convert_for_timing
+from mmgan_compress.deploy.verify import (
+    Limits,
+    ParityError,
+    compare,
+    limits,
+    sample_inputs,
+    similarity,
+)
 from mmgan_compress.models.slim import slim_config
-from mmgan_compress.registry import PRUNERS
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.registry import PRUNERS
 
 pytestmark = pytest.mark.numerical
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from mmengine import Config
 from PIL import Image
-from students import REPO, expected, make_student
 
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import read_target
 from mmgan_compress.models.student import read_test_config
+from students import REPO, expected, make_student
 
 pytest.importorskip('mmdeploy')
 CONFIGS = REPO / 'configs' / 'deploy'

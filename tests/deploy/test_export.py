@@ -8,18 +8,18 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-from students import MULTIPLE, expected, make_student, run_tool
 
 from mmgan_compress import load_student
 from mmgan_compress.deploy import export as deploy
-from mmgan_compress.deploy import (instance_norm as norms, verify as parity,
-                                   formats)
+from mmgan_compress.deploy import formats
+from mmgan_compress.deploy import instance_norm as norms
+from mmgan_compress.deploy import verify as parity
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.verify import (Limits, ParityError, compare,
-                                          sample_inputs)
 from mmgan_compress.deploy.formats import open_model
+from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target
+from mmgan_compress.deploy.verify import Limits, ParityError, compare, sample_inputs
+from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
 

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from onnx_files import write_int8
-from students import REPO, make_student
 
 from mmgan_compress import load_student
-from mmgan_compress.quantization.workflow import quantize_student
-from mmgan_compress.deploy import inductor, formats
+from mmgan_compress.deploy import formats, inductor
 from mmgan_compress.deploy.export import export_student
+from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.inductor import SUFFIX
 from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.verify import to_levels
 from mmgan_compress.deploy.pixel_shuffle import PhasedConv
 from mmgan_compress.deploy.quantize_onnx import calibrated_scales, quantize
-from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.scales import IntegerConv, to_integers
 from mmgan_compress.deploy.targets import Target, read_target
+from mmgan_compress.deploy.verify import to_levels
 from mmgan_compress.inference.translator import Translator
+from mmgan_compress.quantization.workflow import quantize_student
+from onnx_files import write_int8
+from students import REPO, make_student
 
 pytestmark = pytest.mark.numerical
 

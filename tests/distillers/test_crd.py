@@ -1,12 +1,11 @@
 """CRD's student losses against its own code's numbers; who judges."""
 import pytest
 import torch
-from golden import assert_close_rel, build, load_json, load_npz
 from mmengine.config import Config
-from toy import (REPO, batch, build_model, moved, optimizers, snapshot,
-                 toy_config)
 
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.models.original import load_original
+from toy import REPO, batch, build_model, moved, optimizers, snapshot, toy_config
 
 pytestmark = pytest.mark.numerical
 

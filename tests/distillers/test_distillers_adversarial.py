@@ -3,9 +3,9 @@ import copy
 
 import pytest
 import torch
-from toy import Trainer, batch, build_model, moved, snapshot
 
 from mmgan_compress.losses.gan import gan_loss
+from toy import Trainer, batch, build_model, moved, snapshot
 
 pytestmark = pytest.mark.numerical
 

@@ -2,13 +2,13 @@
 import numpy as np
 import pytest
 import torch
+
 import toy
 from golden import assert_close_rel, build, load_json, load_npz
-
 from mmgan_compress.core.search_space import read_configuration
+from mmgan_compress.losses.base import DistillBatch
 from mmgan_compress.losses.gan import gan_loss
 from mmgan_compress.models.original import load_original
-from mmgan_compress.losses.base import DistillBatch
 
 pytestmark = pytest.mark.numerical
 

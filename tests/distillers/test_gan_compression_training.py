@@ -6,12 +6,12 @@ import sys
 
 import pytest
 import torch
+
 import toy
 from golden import assert_close_rel
-
+from mmgan_compress.models.student import load_student
 from mmgan_compress.models.supernet import SuperNet
 from mmgan_compress.registry import HOOKS
-from mmgan_compress.models.student import load_student
 
 TASKS = ('cyclegan', 'pix2pix')
 ARCH = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=6,

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+
 import toy
 from golden import assert_close_rel, load_json, load_npz
-
-from mmgan_compress.pruning.slimming import SlimExtraction
 from mmgan_compress.engine.runner_builder import check_inputs
 from mmgan_compress.models.fake_quant import is_quantized
 from mmgan_compress.models.student import load_student
+from mmgan_compress.pruning.slimming import SlimExtraction
 
 pytestmark = pytest.mark.numerical
 

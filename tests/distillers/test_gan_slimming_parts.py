@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import toy
-from golden import assert_close_rel, build, load_json, load_npz
 from mmengine.logging import MessageHub
 
+import toy
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.distillers.gan_slimming import logit
 from mmgan_compress.engine.hooks.slimming import soft_threshold

@@ -4,13 +4,13 @@ import inspect
 
 import pytest
 import torch
-from golden import assert_close_rel, load_json, load_npz
 from mmengine.config import Config
-from test_gates import image, load_gated
-from toy import REPO, build_model, moved, optimizers, snapshot
 
+from golden import assert_close_rel, load_json, load_npz
 from mmgan_compress.models.original import load_original
 from mmgan_compress.registry import DISTILLERS
+from test_gates import image, load_gated
+from toy import REPO, build_model, moved, optimizers, snapshot
 
 pytestmark = pytest.mark.numerical
 

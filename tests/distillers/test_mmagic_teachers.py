@@ -1,15 +1,15 @@
 """Teachers that people have: mmagic's checkpoints, and original ones."""
 import pytest
 import torch
-from golden import build
 from mmengine.registry import DefaultScope
-from recipes import load, recipes_of
-from toy import build_model
 
+from golden import build
 from mmgan_compress.cli import main
 from mmgan_compress.demo import apply_demo
 from mmgan_compress.models.original import to_rgb
 from mmgan_compress.registry import MODELS
+from recipes import load, recipes_of
+from toy import build_model
 
 CYCLEGAN = 'omgd_cyclegan-mobile16-mmagic_1xb1-200e_horse2zebra'
 PIX2PIX = 'omgd_pix2pix-unet16-mmagic_1xb4-200e_edges2shoes'

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from onnx_files import write_onnx
 from PIL import Image
-from students import run_tool
-from test_training import assert_equal, state_of
-from toy import (SIZE, Trainer, build_model, last_checkpoint, moved,
-                 snapshot, toy_config, train)
 
 from mmgan_compress.registry import MODELS
+from onnx_files import write_onnx
+from students import run_tool
+from test_training import assert_equal, state_of
+from toy import SIZE, Trainer, build_model, last_checkpoint, moved, snapshot, toy_config, train
 
 HERE = 'test_offline'
 CASES = [(method, host) for method in ('omgd', 'crd', 'gcc')

@@ -3,11 +3,10 @@ import copy
 
 import pytest
 import torch
-from golden import assert_close_rel, load_json, load_npz
-from toy import (build_model, loss_of, moved, optimizers, snapshot,
-                 toy_config)
 
+from golden import assert_close_rel, load_json, load_npz
 from mmgan_compress.models.original import load_original
+from toy import build_model, loss_of, moved, optimizers, snapshot, toy_config
 
 pytestmark = pytest.mark.numerical
 

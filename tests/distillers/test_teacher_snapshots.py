@@ -2,9 +2,9 @@
 import pytest
 import torch
 import torch.nn as nn
-from toy import moved, snapshot
 
 from mmgan_compress.distillers.teacher_snapshots import TeacherSnapshots
+from toy import moved, snapshot
 
 
 def network(seed=0):

@@ -9,11 +9,11 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
-from recipes import RECIPES, ROOT, check_optimizers, load
-from toy import moved, snapshot
 
 from mmgan_compress.demo import DATA, apply_demo
 from mmgan_compress.registry import MODELS
+from recipes import RECIPES, ROOT, check_optimizers, load
+from toy import moved, snapshot
 
 TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
 # Recipes that differ in the student's width alone have the same demo.

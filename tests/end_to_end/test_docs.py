@@ -11,12 +11,12 @@ import pytest
 import torch
 import yaml
 from mmengine import DefaultScope
-from recipes import CONFIGS, RECIPES, ROOT, folder_of, load
 
 from mmgan_compress import cli
-from mmgan_compress.core.domains import per_domain
 from mmgan_compress.core.complexity import count_macs, count_params
+from mmgan_compress.core.domains import per_domain
 from mmgan_compress.registry import MODELS
+from recipes import CONFIGS, RECIPES, ROOT, folder_of, load
 
 METAFILES = sorted(CONFIGS.rglob('metafile.yml'))
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (
@@ -72,9 +72,8 @@ def short(generator):
     if kind in ('SlimNetwork', 'SuperNet'):
         suffix = 'slim' if kind == 'SlimNetwork' else 'super'
         return f'{short(generator.arch)}-{suffix}'
-    for part, name in FAMILIES.items():
-        if kind.startswith(part):
-            break
+    name = next(name for part, name in FAMILIES.items()
+                if kind.startswith(part))
     return name + ('-deep' if 'Deep' in kind else '') + str(
         generator.get('base_channels', 64))
 

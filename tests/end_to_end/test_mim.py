@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from recipes import CONFIGS, RECIPES, ROOT
 
 from mmgan_compress.cli import COMMANDS, make_parser
 from mmgan_compress.core.configs import find_config
+from recipes import CONFIGS, RECIPES, ROOT
 
 MIM = ROOT / 'mmgan_compress' / '.mim'
 RECIPE = 'plain_cyclegan-mobile16_1xb1-200e_horse2zebra'

@@ -10,17 +10,27 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
-from pipelines import (CHAIN, calls, folder, read, refused, result,  # noqa
-                       run, stage, statuses, write_config)
-from students import run_tool
-from toy import build_model, toy_config
 
 from mmgan_compress import save_student
 from mmgan_compress.cli.errors import guard
-from mmgan_compress.core.configs import find_config
-from mmgan_compress.models import from_student
 from mmgan_compress.core.commands import interruptible
+from mmgan_compress.core.configs import find_config
 from mmgan_compress.engine.processes import locked, run_logged
+from mmgan_compress.models import from_student
+from pipelines import (
+    CHAIN,
+    calls,
+    read,
+    refused,
+    result,
+    run,
+    stage,
+    statuses,
+    toy_folder,  # noqa: F401  each test runs there
+    write_config,
+)
+from students import run_tool
+from toy import build_model, toy_config
 
 
 def dead(pid):

@@ -13,14 +13,13 @@ import pytest
 import torch
 from mmengine import DefaultScope
 from mmengine.config import Config
-from onnx_files import write_onnx
 from PIL import Image
-from recipes import (CONFIGS, ROOT, build_model, build_optimizers,
-                     check_optimizers)
 
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.demo import apply_demo
 from mmgan_compress.registry import DATASETS, HOOKS, MODELS, PRUNERS
+from onnx_files import write_onnx
+from recipes import CONFIGS, ROOT, build_model, build_optimizers, check_optimizers
 
 STORED = dict(type='mmgan_compress.StoredTeacher')
 HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')

@@ -5,13 +5,12 @@ import pytest
 import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import DefaultScope
-from test_training import assert_equal, state_of
-from toy import (last_checkpoint, leave_out, set_everywhere, toy_config,
-                 train)
 
 from mmgan_compress.core import training
 from mmgan_compress.engine.hooks.slimming import SoftThresholdHook
 from mmgan_compress.engine.hooks.teaching import FreezeHook
+from test_training import assert_equal, state_of
+from toy import last_checkpoint, leave_out, set_everywhere, toy_config, train
 
 
 class CPUAmp(OptimWrapper):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from toy import train
 
 from mmgan_compress import load_student
-from mmgan_compress.registry import HOOKS, METRICS
 from mmgan_compress.models.student import student_info
+from mmgan_compress.registry import HOOKS, METRICS
+from toy import train
 
 # by the iteration after which they are computed; the lower the better
 SCORES = {'zebra': [3., 1., 2., 2.], 'horse': [2., 3., float('nan'), 1.]}

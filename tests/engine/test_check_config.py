@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from students import message_of_error
-from test_runner_builder import arguments
-from toy import REPO, recipe_of, toy_config
 
 from mmgan_compress.core.configs import check_file, read_options
 from mmgan_compress.engine import runner_builder
 from mmgan_compress.engine.channels import fit_channels
-from mmgan_compress.engine.check_config import (_OF_RUNNER, TRAINS,
-                                                check_inputs, missing_parts,
-                                                network_faults)
+from mmgan_compress.engine.check_config import (
+    _OF_RUNNER,
+    TRAINS,
+    check_inputs,
+    missing_parts,
+    network_faults,
+)
 from mmgan_compress.engine.quick import make_quick, set_size
+from students import message_of_error
+from test_runner_builder import arguments
+from toy import REPO, recipe_of, toy_config
 
 MAIN = sorted(path.name for path in REPO.glob('configs/*.py'))
 

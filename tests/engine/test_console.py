@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from toy import REPO, toy_config, train, without_report
 
 from mmgan_compress.core import units
 from mmgan_compress.engine.console import ConsoleRunner
+from toy import REPO, toy_config, train, without_report
 
 MOST = 25  # lines before the first loss
 

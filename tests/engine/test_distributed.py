@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from toy import REPO, toy_config, train, without_report
 
 from mmgan_compress.engine.runner_builder import set_everywhere
 from mmgan_compress.models.student import load_student
+from toy import REPO, toy_config, train, without_report
 
 CASES = [(method, host) for method in ('omgd', 'crd', 'gcc', 'plain')
          for host in ('cyclegan', 'pix2pix')]

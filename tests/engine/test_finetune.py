@@ -5,22 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from mmgan_compress import load_student
+from mmgan_compress.engine import finetune
+from mmgan_compress.engine.runner_builder import check_inputs, load_config, set_everywhere
+from mmgan_compress.models import from_student
+from mmgan_compress.models.from_student import FROM_STUDENT, resolve_students
+from mmgan_compress.models.frozen_teacher import FrozenTeacher
+from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.pruning import layer_table
+from mmgan_compress.registry import MODELS
 from pruning import AFFINE, CONFIGS
 from recipes import ROOT, build_model
 from students import make_model, make_student, refused_by_tool
 from test_workflow import Quantized, run_here
 from toy import Trainer, train
-
-from mmgan_compress import load_student
-from mmgan_compress.pruning import layer_table
-from mmgan_compress.engine import finetune
-from mmgan_compress.engine.runner_builder import (check_inputs, load_config,
-                                                  set_everywhere)
-from mmgan_compress.models import from_student
-from mmgan_compress.models.from_student import FROM_STUDENT, resolve_students
-from mmgan_compress.models.frozen_teacher import FrozenTeacher
-from mmgan_compress.registry import MODELS
-from mmgan_compress.models.student_config import build_generator
 
 pytest.importorskip('torch_pruning')
 BOTH = ['horse', 'zebra']

@@ -4,10 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipelines import (CHAIN, WRITE, calls, folder, refused, result,  # noqa
-                       run, stage, statuses, write_config)
 
 from mmgan_compress.engine.pipeline import COMMANDS
+from pipelines import (
+    CHAIN,
+    WRITE,
+    calls,
+    refused,
+    result,
+    run,
+    stage,
+    statuses,
+    toy_folder,  # noqa: F401  each test runs there
+    write_config,
+)
 
 
 def test_order_and_nothing_is_done_twice(capsys):

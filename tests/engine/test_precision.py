@@ -1,9 +1,9 @@
 """Mixed precision: networks in bfloat16, losses in float32."""
 import pytest
 import torch
-from toy import Trainer, batch, moved, snapshot, toy_config
 
 from mmgan_compress.losses import gan as gan_losses
+from toy import Trainer, batch, moved, snapshot, toy_config
 
 pytestmark = pytest.mark.numerical
 

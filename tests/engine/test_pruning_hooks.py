@@ -3,20 +3,20 @@ import copy
 
 import pytest
 import torch
-from golden import build
-from pruning import CONFIGS, image, network
-from toy import SIZE, Trainer, last_checkpoint, train, without_report
 
+from golden import build
 from mmgan_compress import load_student
-from mmgan_compress.pruning.zero_channels import MaskExtraction
-from mmgan_compress.pruning.slicing import difference
-from mmgan_compress.pruning.torch_pruner import TorchPruner
 from mmgan_compress.core.channels import channel_map
-from mmgan_compress.core.layers import find_layer
 from mmgan_compress.core.complexity import count_macs
+from mmgan_compress.core.layers import find_layer
 from mmgan_compress.engine.hooks.pruning import GradualPruningHook, masks_of
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.student import student_info
+from mmgan_compress.pruning.slicing import difference
+from mmgan_compress.pruning.torch_pruner import TorchPruner
+from mmgan_compress.pruning.zero_channels import MaskExtraction
+from pruning import CONFIGS, image, network
+from toy import SIZE, Trainer, last_checkpoint, train, without_report
 
 pytest.importorskip('torch_pruning')
 PRUNER = dict(type='mmgan_compress.TorchPruner',

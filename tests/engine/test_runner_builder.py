@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+
+from mmgan_compress.datasets.translation import PairedImages, PositionSampler, UnpairedImages
+from mmgan_compress.engine import runner_builder as launch
 from students import message_of_error
 from toy import REPO, toy_config, write_images
-
-from mmgan_compress.datasets.translation import (PairedImages, PositionSampler,
-                                                 UnpairedImages)
-from mmgan_compress.engine import runner_builder as launch
 
 
 def arguments(config, **changes):

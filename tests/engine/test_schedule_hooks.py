@@ -1,11 +1,13 @@
 """Weights and rates as functions of the iteration; the end of teaching."""
 import pytest
-from toy import Trainer, moved, snapshot
 
 from mmgan_compress.engine.hooks.schedule import ScheduledLRHook
-from mmgan_compress.engine.hooks.teaching import (EMATeacherHook,
-                                                  StopDistillationHook,
-                                                  LossWeightHook)
+from mmgan_compress.engine.hooks.teaching import (
+    EMATeacherHook,
+    LossWeightHook,
+    StopDistillationHook,
+)
+from toy import Trainer, moved, snapshot
 
 
 def test_weight_is_a_function_of_the_iteration(recipe):
@@ -76,6 +78,7 @@ def test_rates(recipe):
         epochs=6, constant=3, block=6, iters_per_epoch=2))
     hook = ScheduledLRHook(['teachers'], dict(gates=0.1))
     rates = {name: [] for name in ('student', 'teachers', 'gates')}
+    state = None
     for start in (0, 5):  # the second takes the optimizers of the first
         trainer = Trainer(cfg, start=start)
         if start:

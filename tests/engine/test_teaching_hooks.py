@@ -5,13 +5,13 @@ from unittest import mock
 import pytest
 import torch
 from mmengine.hooks import Hook
-from test_training import assert_equal, state_of
-from toy import REPO, Trainer, last_checkpoint, moved, snapshot, train
 
 from mmgan_compress.distillers.teacher_snapshots import TeacherSnapshots
 from mmgan_compress.engine.hooks.schedule import TeacherSelectionHook
 from mmgan_compress.engine.hooks.teaching import EMATeacherHook, FreezeHook
 from mmgan_compress.registry import HOOKS
+from test_training import assert_equal, state_of
+from toy import REPO, Trainer, last_checkpoint, moved, snapshot, train
 
 
 def checkpoints(folder, count=4):

@@ -12,12 +12,12 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from PIL import Image
-from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 import mmgan_compress
 from mmgan_compress import cli
 from mmgan_compress.engine.runner_builder import set_everywhere
 from mmgan_compress.models.distillation_model import DistillationModel
+from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 # where runs are resumed: in the middle of every phase, and more
 STARTS = {'omgd': (1, 2, 3, -1), 'crd': (1, 3), 'gcc': (1, 3)}

@@ -3,14 +3,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn as nn
-from golden import assert_close_rel
-from scoring import (frechet, home, pairs, pictures, quality,  # noqa
-                     samples, score, tensor, vgg16, write, zebras)
 
+from golden import assert_close_rel
 from mmgan_compress.evaluation import networks
-from mmgan_compress.evaluation.distances import (frechet_distance,
-                                                 kernel_distance)
+from mmgan_compress.evaluation.distances import frechet_distance, kernel_distance
 from mmgan_compress.registry import METRICS
+from scoring import frechet, pairs, pictures, quality, samples, score, tensor, write
 
 pytestmark = pytest.mark.numerical
 

@@ -1,10 +1,9 @@
 """What the metrics count, and what they refuse."""
 import pytest
 import torch
-from scoring import (TinyFeatures, frechet, home, pairs, pictures,  # noqa
-                     quality, samples, score, tensor, vgg16, zebras)
 
 from mmgan_compress.evaluation import metrics, networks
+from scoring import TinyFeatures, frechet, pairs, pictures, quality, samples, score, tensor
 
 pytestmark = pytest.mark.numerical
 
@@ -130,7 +129,9 @@ class TestPairedQuality:
 
     def test_psnr_and_ssim_are_means_of_torchmetrics(self):
         from torchmetrics.functional.image import (
-            peak_signal_noise_ratio, structural_similarity_index_measure)
+            peak_signal_noise_ratio,
+            structural_similarity_index_measure,
+        )
         fakes, reals = pictures(4), pictures(4, seed=1)
         metric = quality(lpips=False)
         got = score(metric, pairs(fakes, reals, generator_mode='eval'))

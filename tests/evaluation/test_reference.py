@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scoring import (TinyFeatures, frechet, home, pictures,  # noqa
-                     reference, samples, score, write, zebras)
 
 from mmgan_compress.registry import METRICS
+from scoring import TinyFeatures, frechet, pictures, reference, samples, score, write
 
 
 class TestReference:

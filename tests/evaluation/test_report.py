@@ -8,8 +8,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from PIL import Image
 
 from mmgan_compress.evaluation.comparison import save_comparison
-from mmgan_compress.evaluation.report import (build_report, evaluate,
-                                              protocols_of)
+from mmgan_compress.evaluation.report import build_report, evaluate, protocols_of
 
 
 def network(width):

@@ -6,14 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from archives import make_tar
-from recipes import ROOT
 
-from mmgan_compress.inference import cartoongan
+from archives import make_tar
 from mmgan_compress.datasets.fetch import ChecksumError, FetchError
 from mmgan_compress.datasets.sources.tfjs import read_tfjs
+from mmgan_compress.inference import cartoongan
 from mmgan_compress.models.student import load_student, student_info
 from mmgan_compress.models.student_config import build_generator
+from recipes import ROOT
 
 pytestmark = pytest.mark.numerical
 

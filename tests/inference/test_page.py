@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image, PngImagePlugin
-from students import REPO, make_student, refused_by_tool
 
 from mmgan_compress import Translator
+from students import REPO, make_student, refused_by_tool
 
 werkzeug_test = pytest.importorskip('werkzeug.test')
 

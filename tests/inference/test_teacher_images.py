@@ -5,15 +5,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from onnx_files import write_onnx
-from students import expected, make_student, refused_by_tool, run_tool
-from toy import write_images
 
 from mmgan_compress.datasets import pictures
 from mmgan_compress.datasets.images import read_image
-from mmgan_compress.datasets.translation import (PairedImages, PositionSampler,
-                                                 UnpairedImages)
+from mmgan_compress.datasets.translation import PairedImages, PositionSampler, UnpairedImages
 from mmgan_compress.inference.teacher_images import make_teacher_images
+from onnx_files import write_onnx
+from students import expected, make_student, refused_by_tool, run_tool
+from toy import write_images
 
 HERE = 'test_teacher_images'
 TOOL = 'make_teacher_images'

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import make_student, refused_by_tool, run_tool
 
 from mmgan_compress import load_student, translate
 from mmgan_compress.datasets import pictures
+from students import make_student, refused_by_tool, run_tool
 
 
 @pytest.fixture(scope='module')

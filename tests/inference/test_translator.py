@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from students import REPO, make_student, refused_by_tool, run_tool
 
 from mmgan_compress import Translator, load_student, translate
-from mmgan_compress.inference import video
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.targets import Target
+from mmgan_compress.inference import video
+from students import REPO, make_student, refused_by_tool, run_tool
 
 TARGETS = {
     'onnx': Target(),

@@ -11,15 +11,15 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
+
+from mmgan_compress.core.channels import channel_map
+from mmgan_compress.engine import nni_evaluator
+from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.pruning.slicing import difference
+from mmgan_compress.registry import PRUNERS, TASK_UTILS
 from pruning import image, seeded
 from test_offline import offline  # noqa: F401, a fixture
 from toy import SIZE, moved, snapshot
-
-from mmgan_compress.pruning.slicing import difference
-from mmgan_compress.core.channels import channel_map
-from mmgan_compress.engine import nni_evaluator
-from mmgan_compress.registry import PRUNERS, TASK_UTILS
-from mmgan_compress.models.student_config import build_generator
 
 pytest.importorskip('nni')
 pytest.importorskip('torch_pruning')

@@ -4,15 +4,14 @@ import json
 import pytest
 import torch
 import torch.nn as nn
-from pruning import (CONFIGS, MOBILE, check_elsewhere, check_small, image,
-                     network, seeded)
-from test_nni_pruner import pruner
 
-from mmgan_compress.pruning.dependencies import channel_groups
-from mmgan_compress.pruning.slicing import difference
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.pruning.dependencies import channel_groups
+from mmgan_compress.pruning.slicing import difference
+from pruning import CONFIGS, MOBILE, check_elsewhere, check_small, image, network, seeded
+from test_nni_pruner import pruner
 
 
 class TestMasks:

@@ -7,18 +7,28 @@ import sys
 import pytest
 import torch
 import torch.nn as nn
-from golden import build
-from pruning import (CONFIGS, MOBILE, RESNET, SCALED, SIZE, UNET, budget,
-                     check_small, image, network, seeded)
 
-from mmgan_compress.pruning import channel_pruner
-from mmgan_compress.integrations.nni.algorithms import (ALGORITHMS, ONE_SHOT,
-                                                        NNIRun)
-from mmgan_compress.integrations.nni.pruner import NNIPruner
-from mmgan_compress.pruning.slicing import difference
+from golden import build
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs
+from mmgan_compress.integrations.nni.algorithms import ALGORITHMS, ONE_SHOT, NNIRun
+from mmgan_compress.integrations.nni.pruner import NNIPruner
+from mmgan_compress.pruning import channel_pruner
+from mmgan_compress.pruning.slicing import difference
 from mmgan_compress.registry import PRUNERS
+from pruning import (
+    CONFIGS,
+    MOBILE,
+    RESNET,
+    SCALED,
+    SIZE,
+    UNET,
+    budget,
+    check_small,
+    image,
+    network,
+    seeded,
+)
 
 nni = pytest.importorskip('nni')
 pytest.importorskip('torch_pruning')

@@ -1,6 +1,7 @@
 """GCC's cooperative loss, and recipes that cannot be."""
 import pytest
 import torch
+
 from test_gcc import recipe
 from toy import build_model
 

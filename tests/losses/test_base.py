@@ -4,15 +4,14 @@ import copy
 import pytest
 import torch
 import torch.nn as nn
-from golden import assert_close_rel, load_json, load_npz
 from mmengine.config import Config
-from toy import REPO
 
+from golden import assert_close_rel, load_json, load_npz
+from mmgan_compress.losses.base import ChannelLoss, DistillBatch, SSIMLoss, TotalVariationLoss, gram
 from mmgan_compress.losses.gan import gan_loss
 from mmgan_compress.models.perceptual import VGG16Features
-from mmgan_compress.losses.base import (ChannelLoss, DistillBatch, SSIMLoss,
-                                        TotalVariationLoss, gram)
 from mmgan_compress.registry import MODELS
+from toy import REPO
 
 pytestmark = pytest.mark.numerical
 

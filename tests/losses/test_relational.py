@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from golden import assert_close_rel, build, load_json, load_npz
-from students import refused_by_tool, run_tool
 
-from mmgan_compress.losses.relational import (RelationLoss, angle_loss,
-                                              cut_patches, distance_loss,
-                                              relation_loss, squared_distances)
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.losses.base import DistillBatch
+from mmgan_compress.losses.relational import (
+    RelationLoss,
+    angle_loss,
+    cut_patches,
+    distance_loss,
+    relation_loss,
+    squared_distances,
+)
+from students import refused_by_tool, run_tool
 
 pytestmark = pytest.mark.numerical
 

@@ -4,13 +4,16 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from golden import build
 
-from mmgan_compress.losses.similarity import (DiscriminatorFeatureLoss,
-                                              KernelAlignmentLoss,
-                                              SimilarityLoss, WaveletLoss,
-                                              haar)
+from golden import build
 from mmgan_compress.losses.base import DistillBatch
+from mmgan_compress.losses.similarity import (
+    DiscriminatorFeatureLoss,
+    KernelAlignmentLoss,
+    SimilarityLoss,
+    WaveletLoss,
+    haar,
+)
 
 pytestmark = pytest.mark.numerical
 

@@ -1,8 +1,8 @@
 """L1 penalty of GCC's stage A."""
 import pytest
 import torch
-from golden import build, load_json
 
+from golden import build, load_json
 from mmgan_compress.losses.sparsity import SparsityLoss
 
 pytestmark = pytest.mark.numerical

@@ -1,8 +1,8 @@
 """Discriminators against the outputs of OMGD's own code."""
 import pytest
 import torch
-from golden import assert_close_rel, build, load_json, load_npz
 
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.models.original import load_original
 
 pytestmark = pytest.mark.numerical

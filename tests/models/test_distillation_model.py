@@ -2,6 +2,7 @@
 import copy
 
 import torch
+
 from toy import build_model
 
 

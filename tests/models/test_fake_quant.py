@@ -4,14 +4,17 @@ import copy
 import pytest
 import torch
 import torch.nn as nn
-from golden import assert_close_rel, build, load_json, load_npz
 
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.core.channels import channel_map
-from mmgan_compress.models.fake_quant import (PUBLISHED_LEVELS,
-                                              defake_quantize, fake_quantize,
-                                              is_quantized,
-                                              quantize_activation,
-                                              quantize_weight)
+from mmgan_compress.models.fake_quant import (
+    PUBLISHED_LEVELS,
+    defake_quantize,
+    fake_quantize,
+    is_quantized,
+    quantize_activation,
+    quantize_weight,
+)
 
 pytestmark = pytest.mark.numerical
 

@@ -4,15 +4,15 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
-from recipes import build_model
-from students import refused_by_tool
-from test_workflow import run_here
-from toy import Trainer, moved, snapshot
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.models.from_student import resolve_students
 from mmgan_compress.pruning import layer_table
 from mmgan_compress.registry import MODELS, PRUNERS
+from recipes import build_model
+from students import refused_by_tool
+from test_workflow import run_here
+from toy import Trainer, moved, snapshot
 
 pytest.importorskip('torch_pruning')
 CODE = '''

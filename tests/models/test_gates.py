@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from golden import assert_close_rel, build, load_json, load_npz
 
+from golden import assert_close_rel, build, load_json, load_npz
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.losses.gan import gan_loss
 from mmgan_compress.models.gates import ChannelGate
-from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.original import load_original
+from mmgan_compress.models.slim import slim_config
 
 pytestmark = pytest.mark.numerical
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn as nn
-from golden import assert_close_rel, build, load_json, load_npz, relative_error
 from mmengine.model import BaseModule
 
+from golden import assert_close_rel, build, load_json, load_npz, relative_error
 from mmgan_compress.core.layers import infer_channels
 from mmgan_compress.models.original import load_original
 

@@ -8,14 +8,13 @@ import pytest
 import torch
 import torch.nn as nn
 from mmengine.registry import DefaultScope
-from onnx_files import write_onnx
-from students import expected, make_student
 
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.targets import Target
-from mmgan_compress.models.image_teachers import (CallableTeacher,
-                                                  OnnxTeacher, StoredTeacher)
+from mmgan_compress.models.image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
 from mmgan_compress.registry import MODELS
+from onnx_files import write_onnx
+from students import expected, make_student
 
 HERE = 'test_image_teachers'
 

@@ -4,14 +4,12 @@ import pytest
 import torch
 from mmengine import ConfigDict, DefaultScope
 from PIL import Image
-from students import (GENERATORS, MULTIPLE, expected, make_model, make_student,
-                      run_python)
 
 from mmgan_compress import load_student, save_student, translate
-from mmgan_compress.registry import MODELS
-from mmgan_compress.models.student import (Student, read_test_config,
-                                           student_info)
+from mmgan_compress.models.student import Student, read_test_config, student_info
 from mmgan_compress.models.student_config import build_generator, size_multiple
+from mmgan_compress.registry import MODELS
+from students import GENERATORS, MULTIPLE, expected, make_model, make_student, run_python
 
 
 @pytest.fixture

@@ -13,21 +13,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from archives import image_bytes, make_tar, make_zip
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from PIL import Image
-from students import (GENERATORS, make_model, make_student, refused_by_tool,
-                      run_tool)
 
+from archives import image_bytes, make_tar, make_zip
 from mmgan_compress import Translator, load_student, save_student
 from mmgan_compress.core.tensor_files import load_tensors
 from mmgan_compress.datasets import archive
 from mmgan_compress.datasets.fetch import FetchError
-from mmgan_compress.registry import MODELS
-from mmgan_compress.models.student import (Student, read_test_config,
-                                           student_info)
+from mmgan_compress.models.student import Student, read_test_config, student_info
 from mmgan_compress.models.student_config import MOST_LEVELS
+from mmgan_compress.registry import MODELS
+from students import GENERATORS, make_model, make_student, refused_by_tool, run_tool
 
 RESNET = GENERATORS['resnet']
 # where it is imported, it leaves a mark

@@ -4,9 +4,9 @@ import re
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from students import make_student
 
 from mmgan_compress import load_student
+from students import make_student
 
 
 @pytest.fixture

@@ -4,15 +4,19 @@ import time
 
 import pytest
 import torch
-from golden import build, load_json
-from supernets import CASES, SMALL, separable, supernet
 
-from mmgan_compress.core.sliced_forward import slice_channels
+from golden import build, load_json
 from mmgan_compress.core.complexity import count_macs, count_params
-from mmgan_compress.core.search_space import (SPACES, ConfigurationSpace,
-                                              favouring_last, name_of,
-                                              read_configuration)
+from mmgan_compress.core.search_space import (
+    SPACES,
+    ConfigurationSpace,
+    favouring_last,
+    name_of,
+    read_configuration,
+)
+from mmgan_compress.core.sliced_forward import slice_channels
 from mmgan_compress.models.costs import SubnetCosts
+from supernets import CASES, SMALL, separable, supernet
 
 GOLDEN, MACS = load_json('gan_compression'), load_json('macs')
 

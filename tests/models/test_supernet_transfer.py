@@ -4,11 +4,11 @@ import random
 import pytest
 import torch
 import torch.nn as nn
-from golden import build, load_npz
-from supernets import SMALL, filled, photo, separable, supernet
 
+from golden import build, load_npz
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.supernet import transfer_weights
+from supernets import SMALL, filled, photo, separable, supernet
 
 pytestmark = pytest.mark.numerical
 

@@ -2,10 +2,10 @@
 import pytest
 import torch
 from mmengine.config import Config
-from recipes import CONFIGS
 
 from mmgan_compress.models.student_config import build_generator
 from mmgan_compress.models.topology import feature_layers
+from recipes import CONFIGS
 
 LAYERS = Config.fromfile(CONFIGS / '_base_/layers.py')
 

@@ -4,6 +4,7 @@ import runpy
 from types import SimpleNamespace
 
 import pytest
+
 from recipes import CONFIGS, RECIPES, ROOT, build_model, load
 from students import refused_by_tool, run_tool
 

@@ -3,6 +3,7 @@ import json
 import runpy
 
 import pytest
+
 from students import REPO, make_student, refused_by_tool
 
 CONFIGS = ['image-translation_torchscript_static-256x256.py',

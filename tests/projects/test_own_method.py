@@ -1,5 +1,6 @@
 """The example of a method outside the package trains by its recipe."""
 import torch
+
 from toy import REPO, build_model, toy_config, train, without_report
 
 FOLDER = REPO / 'projects/own_method'

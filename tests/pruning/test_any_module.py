@@ -5,14 +5,14 @@ import sys
 import pytest
 import torch
 import torch.nn as nn
-from pruning import image, network, seeded
-from test_torch_pruner import pruner
 
-from mmgan_compress.pruning.slicing import difference, masked
-from mmgan_compress.pruning.torch_pruner import prune
 from mmgan_compress.core.channels import resize
 from mmgan_compress.core.complexity import count_macs
 from mmgan_compress.deploy.formats import convert_for_timing
+from mmgan_compress.pruning.slicing import difference, masked
+from mmgan_compress.pruning.torch_pruner import prune
+from pruning import image, network, seeded
+from test_torch_pruner import pruner
 
 pytestmark = pytest.mark.numerical
 

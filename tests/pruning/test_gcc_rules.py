@@ -2,18 +2,23 @@
 import pytest
 import torch
 import torch.nn as nn
-from golden import GCC_WIDTHS, build, load_json, load_npz
-from test_pruning_gcc import MOBILE, RESNETS, UNET
 
+from golden import GCC_WIDTHS, build, load_json, load_npz
+from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.original import load_original
-from mmgan_compress.core.channels import channel_map
 from mmgan_compress.models.topology import resnet_chain, unet_convs
 from mmgan_compress.pruning.gcc import narrow_unet
-from mmgan_compress.pruning.gcc_rules import (count_above, filter_norms,
-                                              norm_scales, scale_interval,
-                                              share_norms, surviving_levels,
-                                              unet_filters)
+from mmgan_compress.pruning.gcc_rules import (
+    count_above,
+    filter_norms,
+    norm_scales,
+    scale_interval,
+    share_norms,
+    surviving_levels,
+    unet_filters,
+)
+from test_pruning_gcc import MOBILE, RESNETS, UNET
 
 
 def gcc(name):

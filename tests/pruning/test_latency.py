@@ -2,14 +2,14 @@
 import numpy as np
 import pytest
 import torch
-from students import make_student, refused_by_tool
 
+from mmgan_compress.core.timing import Timing
 from mmgan_compress.pruning import latency
 from mmgan_compress.pruning.base import Compressed
 from mmgan_compress.pruning.budget import Budget
 from mmgan_compress.pruning.latency import LatencyBudget, meet_latency
 from mmgan_compress.pruning.workflow import read_budgets
-from mmgan_compress.core.timing import Timing
+from students import make_student, refused_by_tool
 
 
 class Fake:

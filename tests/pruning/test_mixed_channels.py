@@ -3,12 +3,12 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from pruning import image, seeded
 
+from mmgan_compress.core.channels import channel_map
 from mmgan_compress.integrations.nni.pruner import NNIPruner
 from mmgan_compress.pruning.slicing import difference, masked
 from mmgan_compress.pruning.torch_pruner import TorchPruner
-from mmgan_compress.core.channels import channel_map
+from pruning import image, seeded
 
 pytest.importorskip('torch_pruning')
 WIDTH = 8

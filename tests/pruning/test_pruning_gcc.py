@@ -4,17 +4,21 @@ import json
 import pytest
 import torch
 import torch.nn as nn
-from golden import build
 
-from mmgan_compress.pruning.budget import Budget, nearest
-from mmgan_compress.pruning.gcc_rules import (norm_scales, scale_interval,
-                                              surviving_levels, unet_filters)
-from mmgan_compress.pruning.gcc import narrow, narrow_unet
+from golden import build
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
-from mmgan_compress.models.topology import resnet_chain, unet_convs
-from mmgan_compress.registry import MODELS, PRUNERS
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.models.topology import resnet_chain, unet_convs
+from mmgan_compress.pruning.budget import Budget, nearest
+from mmgan_compress.pruning.gcc import narrow, narrow_unet
+from mmgan_compress.pruning.gcc_rules import (
+    norm_scales,
+    scale_interval,
+    surviving_levels,
+    unet_filters,
+)
+from mmgan_compress.registry import MODELS, PRUNERS
 
 pytestmark = pytest.mark.numerical
 

@@ -5,19 +5,20 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.nn.utils import parametrizations
+from torch.nn.utils import prune as masks
+
+from mmgan_compress import load_student, save_student
+from mmgan_compress.engine.hooks.quantization import annotate_student
+from mmgan_compress.integrations.nni.pruner import NNIPruner
+from mmgan_compress.models.fake_quant import fake_quantize
+from mmgan_compress.pruning import layer_table
+from mmgan_compress.pruning.dependencies import channel_groups
+from mmgan_compress.pruning.torch_pruner import TorchPruner, prune
+from mmgan_compress.registry import PRUNERS
 from pruning import AFFINE, CONFIGS, image, network, seeded
 from students import make_model, refused_by_tool
 from test_workflow import run_here
-from torch.nn.utils import parametrizations, prune as masks
-
-from mmgan_compress import load_student, save_student
-from mmgan_compress.pruning import layer_table
-from mmgan_compress.pruning.dependencies import channel_groups
-from mmgan_compress.integrations.nni.pruner import NNIPruner
-from mmgan_compress.pruning.torch_pruner import TorchPruner, prune
-from mmgan_compress.engine.hooks.quantization import annotate_student
-from mmgan_compress.models.fake_quant import fake_quantize
-from mmgan_compress.registry import PRUNERS
 
 pytest.importorskip('torch_pruning')
 

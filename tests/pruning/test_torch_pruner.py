@@ -6,22 +6,33 @@ import re
 import pytest
 import torch
 import torch.nn as nn
-from golden import build
-from pruning import (CONFIGS, MOBILE, RESNET, SCALED, SIZE, UNET, budget,
-                     check_elsewhere, check_small, image, network, seeded)
 
-from mmgan_compress.pruning import channel_pruner
-from mmgan_compress.pruning.dependencies import channel_groups
-from mmgan_compress.pruning.importance import (IMPORTANCES, gradients_for,
-                                               group_scores)
-from mmgan_compress.core.sliced_forward import slice_channels
-from mmgan_compress.pruning.slicing import difference, masked
-from mmgan_compress.pruning.torch_pruner import TorchPruner
+from golden import build
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs
+from mmgan_compress.core.sliced_forward import slice_channels
 from mmgan_compress.models.slim import slim_config
-from mmgan_compress.registry import PRUNERS
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.pruning import channel_pruner
+from mmgan_compress.pruning.dependencies import channel_groups
+from mmgan_compress.pruning.importance import IMPORTANCES, gradients_for, group_scores
+from mmgan_compress.pruning.slicing import difference, masked
+from mmgan_compress.pruning.torch_pruner import TorchPruner
+from mmgan_compress.registry import PRUNERS
+from pruning import (
+    CONFIGS,
+    MOBILE,
+    RESNET,
+    SCALED,
+    SIZE,
+    UNET,
+    budget,
+    check_elsewhere,
+    check_small,
+    image,
+    network,
+    seeded,
+)
 
 pytestmark = pytest.mark.numerical
 
@@ -85,8 +96,9 @@ class TestEquality:
             if isinstance(layer, nn.BatchNorm2d):
                 mask = torch.zeros(layer.num_features)
                 mask[kept[name][0]] = 1
+                mask = mask.view(-1, 1, 1)
                 layer.register_forward_pre_hook(
-                    lambda _, x, m=mask.view(-1, 1, 1): x[0] * m)
+                    lambda _, x, mask=mask: x[0] * mask)
         assert difference(early, small, image()) > 1e-3
 
     @pytest.mark.parametrize('config', [

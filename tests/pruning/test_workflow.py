@@ -5,17 +5,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
-from students import (make_model, make_student, refused_by_tool,
-                      run_python, run_tool)
 
 from mmgan_compress import load_student, save_student, translate
-from mmgan_compress.pruning import layer_table
-from mmgan_compress.pruning.layer_table import REST, Times, comparison, measure
-from mmgan_compress.models.student import read_student
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
+from mmgan_compress.models.student import read_student, student_info
+from mmgan_compress.pruning import layer_table
+from mmgan_compress.pruning.layer_table import REST, Times, comparison, measure
 from mmgan_compress.registry import MODELS, PRUNERS
-from mmgan_compress.models.student import student_info
+from students import make_model, make_student, refused_by_tool, run_python, run_tool
 
 BOTH = ('horse', 'zebra')
 
@@ -138,9 +136,9 @@ def test_unet_of_a_config(tmp_path, monkeypatch):
         type='Pretrained', checkpoint=str(tmp_path / 'wide.pth'),
         prefix='generators.zebra'))
     (tmp_path / 'recipe.py').write_text(
-        "model = dict(generator=%r, default_domain='zebra',\n"
+        f"model = dict(generator={config!r}, default_domain='zebra',\n"
         "    reachable_domains=['zebra'], related_domains=['horse', 'zebra'])"
-        '\ntrain_dataloader = dict(dataset=dict(size=64))\n' % config)
+        '\ntrain_dataloader = dict(dataset=dict(size=64))\n')
     source = read_student(str(tmp_path / 'recipe.py'))
     assert source.image_size == 64
     for key, value in model.generators['zebra'].state_dict().items():
@@ -266,7 +264,7 @@ def test_a_pruned_student_is_pruned_again(students, tmp_path, monkeypatch):
     pytest.importorskip('torch_pruning')
     source, options = students / 'both.pth', ('--pruner', 'TorchPruner',
                                               '--domain', 'zebra')
-    for at, (share, name) in enumerate([(0.6, 'a'), (0.5, 'b')]):
+    for share, name in [(0.6, 'a'), (0.5, 'b')]:
         run_here(monkeypatch, source, *options, '--budget', f'macs={share}',
                  '--out', tmp_path / name)
         source = tmp_path / name / 'student.pth'

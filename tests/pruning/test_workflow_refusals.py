@@ -2,14 +2,14 @@
 import pytest
 import torch
 from mmengine.config import Config
-from students import make_model, make_student, refused_by_tool, run_tool
-from test_workflow import BOTH, eager_only, run_here  # noqa: F401
 
 from mmgan_compress import load_student, save_student
+from mmgan_compress.models.student import read_student
 from mmgan_compress.pruning.budget import Budget
 from mmgan_compress.pruning.latency import LatencyBudget
-from mmgan_compress.models.student import read_student
 from mmgan_compress.pruning.workflow import read_budgets, read_options
+from students import make_model, make_student, refused_by_tool, run_tool
+from test_workflow import BOTH, eager_only, run_here  # noqa: F401
 
 
 @pytest.fixture(scope='module')

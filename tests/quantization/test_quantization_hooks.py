@@ -6,20 +6,18 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from students import make_student
-from toy import (SIZE, Trainer, build_model, last_checkpoint, moved, snapshot,
-                 train, without_report)
 
 from mmgan_compress import load_student
-from mmgan_compress.quantization.workflow import quantize_student
 from mmgan_compress.deploy.export import export_student
-from mmgan_compress.deploy.verify import difference
 from mmgan_compress.deploy.targets import Target
-from mmgan_compress.engine.hooks.quantization import (FakeQuantScalesHook,
-                                                      QuantizationAwareHook)
+from mmgan_compress.deploy.verify import difference
+from mmgan_compress.engine.hooks.quantization import FakeQuantScalesHook, QuantizationAwareHook
 from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.models.quantization import layers_to_quantize
 from mmgan_compress.models.student import student_info
+from mmgan_compress.quantization.workflow import quantize_student
+from students import make_student
+from toy import SIZE, Trainer, build_model, last_checkpoint, moved, snapshot, train, without_report
 
 pytest.importorskip('nni')
 

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
-from mmgan_compress.quantization.workflow import (RuntimeNetwork, loss_on,
-                                                  quantize_student)
-from mmgan_compress.deploy.verify import ParityError
 from mmgan_compress.deploy.targets import Target
+from mmgan_compress.deploy.verify import ParityError
+from mmgan_compress.quantization.workflow import RuntimeNetwork, loss_on, quantize_student
+from test_quantizers import SIZE, psnr
 
 
 def test_record(student, images, tmp_path):

@@ -6,46 +6,25 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx_files import write_int8
-from students import make_student, refused_by_tool
 
 from mmgan_compress import load_student
 from mmgan_compress.core.complexity import count_macs
-from mmgan_compress.quantization.workflow import (build_quantizer,
-                                                  quantize_student)
 from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import write_onnx
-from mmgan_compress.deploy.verify import difference
 from mmgan_compress.deploy.quantize_onnx import quantize
 from mmgan_compress.deploy.scales import layer_names, to_exported
-from mmgan_compress.quantization.sensitivity import rank
+from mmgan_compress.deploy.verify import difference
 from mmgan_compress.models.fake_quant import fake_quantize
-from mmgan_compress.models.quantization import (grid_scales,
-                                                layers_to_quantize)
+from mmgan_compress.models.quantization import grid_scales, layers_to_quantize
+from mmgan_compress.quantization.sensitivity import rank
+from mmgan_compress.quantization.workflow import build_quantizer, quantize_student
+from onnx_files import write_int8
+from students import make_student, refused_by_tool
 
 pytestmark = pytest.mark.numerical
 
 SIZE = 64
 COARSE = dict(per_channel=False)
-
-
-@pytest.fixture(scope='module')
-def images():
-    """Smooth images, as networks see them."""
-    small = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    large = torch.nn.functional.interpolate(small, (SIZE, SIZE),
-                                            mode='bilinear')
-    return [x[None].numpy() * 2 - 1 for x in large]
-
-
-@pytest.fixture(scope='module')
-def student(tmp_path_factory):
-    """A student file; its network and its ONNX file."""
-    folder = tmp_path_factory.mktemp('student')
-    make_student(folder / 'student.pth', 'separable')
-    net = load_student(folder / 'student.pth')
-    write_onnx(net, folder / 'fp32.onnx', SIZE, {'domains': '[]'})
-    return folder / 'student.pth', net, folder / 'fp32.onnx'
 
 
 def run(model, images):

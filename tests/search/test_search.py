@@ -4,13 +4,21 @@ import sys
 
 import numpy as np
 import pytest
-from searches import (BEST, CONFIGURATIONS, Logged, distance, in_memory,
-                      problem, search, toy_supernet)
 
 from mmgan_compress.registry import SEARCHERS
 from mmgan_compress.search.results import save, state_of
 from mmgan_compress.search.searchers import build_searcher
 from mmgan_compress.search.study import Found, front, results
+from searches import (
+    BEST,
+    CONFIGURATIONS,
+    Logged,
+    distance,
+    in_memory,
+    problem,
+    search,
+    toy_supernet,
+)
 
 
 @pytest.fixture

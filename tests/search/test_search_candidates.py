@@ -6,13 +6,12 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
-from searches import CONFIGURATIONS, in_memory, problem, toy_supernet
 
 from mmgan_compress.search import candidates, run
 from mmgan_compress.search.candidates import rank
-from mmgan_compress.search.predictor import (LatencyPredictor,
-                                             draw_to_measure)
+from mmgan_compress.search.predictor import LatencyPredictor, draw_to_measure
 from mmgan_compress.search.searchers import build_searcher
+from searches import CONFIGURATIONS, in_memory, problem, toy_supernet
 
 
 # --- predicted times --------------------------------------------------------

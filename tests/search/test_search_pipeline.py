@@ -1,5 +1,6 @@
 """The pipeline that holds a search."""
 import pytest
+
 from pipelines import read
 from recipes import CONFIGS
 

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-import toy
 from mmengine.config import Config
 from PIL import Image
-from recipes import ROOT
-from students import run_tool
-from supernets import filled
 
+import toy
 from mmgan_compress import load_student, save_student
-from mmgan_compress.core.sliced_forward import recalibrate
 from mmgan_compress.core.search_space import read_configuration
+from mmgan_compress.core.sliced_forward import recalibrate
 from mmgan_compress.datasets.images import origin_of
 from mmgan_compress.engine.processes import locked
 from mmgan_compress.registry import DATASETS
-from mmgan_compress.search.scoring import (SubnetScorer, check_origin,
-                                           read_model)
+from mmgan_compress.search.scoring import SubnetScorer, check_origin, read_model
+from recipes import ROOT
+from students import run_tool
+from supernets import filled
 
 ARCH = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4,
             num_blocks=3, norm_cfg=dict(type='BN'))

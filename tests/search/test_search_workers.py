@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from searches import CONFIGURATIONS, Logged, problem, search
 
 from mmgan_compress.search import study as module
 from mmgan_compress.search.study import MISSED, results
+from searches import CONFIGURATIONS, Logged, problem, search
 
 BEAT = 1  # second; databases take whole ones
 

@@ -1,7 +1,7 @@
 """Photographs of solar cells, monocrystalline and polycrystalline."""
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, List, Sequence
 
 from PIL import Image
 from tqdm import tqdm
@@ -17,7 +17,7 @@ ELPV = (
 DOMAINS = {'mono': 'A', 'poly': 'B'}
 
 
-def fetch_elpv() -> List[Path]:
+def fetch_elpv() -> list[Path]:
     """Fetch what ``elpv`` is made of."""
     return [fetch_package(*ELPV)]
 

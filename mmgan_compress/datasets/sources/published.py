@@ -2,8 +2,8 @@
 import io
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
 
 from PIL import Image
 from tqdm import tqdm
@@ -19,7 +19,7 @@ PAIRED_FOLDERS = ('train', 'val', 'test')
 
 
 def fetch_published(family: str, filename: str,
-                    sha256: Optional[str]) -> List[Path]:
+                    sha256: str | None) -> list[Path]:
     """Download the archive of one of the papers' data sets.
 
     Args:
@@ -38,7 +38,7 @@ def fetch_published(family: str, filename: str,
 
 
 def unpack_published(archives: Sequence[Path], root: Path, paired: bool,
-                     size: Optional[int]) -> None:
+                     size: int | None) -> None:
     """Lay out an archive of the papers' data sets.
 
     Args:
@@ -90,7 +90,7 @@ def _resize_file(path: Path, size: Sequence[int]) -> None:
     resized.save(path, quality=95)
 
 
-def no_cityscapes() -> List[Path]:
+def no_cityscapes() -> list[Path]:
     """Say how to get Cityscapes, which may not be fetched for the user."""
     raise DataError(
         'Cityscapes is given to registered users only. Log in at '

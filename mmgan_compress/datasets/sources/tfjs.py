@@ -1,6 +1,5 @@
 """Weights that a TensorFlow.js model is shipped with."""
 import json
-from typing import Dict
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from ..fetch import FetchError, PathLike
 _MODEL = 'model.json'
 
 
-def read_tfjs(archive: PathLike, folder: str) -> Dict[str, np.ndarray]:
+def read_tfjs(archive: PathLike, folder: str) -> dict[str, np.ndarray]:
     """Read the float weights of a model out of an archive.
 
     The format (``weightsManifest`` of TensorFlow.js' converter): the files
@@ -44,7 +43,7 @@ def read_tfjs(archive: PathLike, folder: str) -> Dict[str, np.ndarray]:
     return weights
 
 
-def _split(blob: bytes, entries: list, folder: str) -> Dict[str, np.ndarray]:
+def _split(blob: bytes, entries: list, folder: str) -> dict[str, np.ndarray]:
     """Cut the bytes of a group into its weights."""
     weights, start = {}, 0
     for entry in entries:

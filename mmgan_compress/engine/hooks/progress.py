@@ -3,7 +3,6 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Optional
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook, LoggerHook
@@ -43,9 +42,9 @@ class ProgressHook(Hook):
     # behind the clock, before the hooks that print the results
     priority = 'BELOW_NORMAL'
 
-    def __init__(self, interval: Optional[int] = None):
+    def __init__(self, interval: int | None = None):
         self.interval = interval
-        self._bar: Optional[tqdm] = None
+        self._bar: tqdm | None = None
 
     def before_train(self, runner):
         if not is_main_process():
@@ -103,7 +102,7 @@ class ProgressHook(Hook):
         schedule = runner.train_loop.schedule
         return _PHASES[schedule.phase(runner.iter)]
 
-    def _state(self, runner, outputs: Optional[dict]) -> str:
+    def _state(self, runner, outputs: dict | None) -> str:
         """Return losses, metric and time left."""
         hub, parts = runner.message_hub, []
         losses = [name for name in outputs or {}

@@ -1,6 +1,6 @@
 """Pruning while a network trains: channels are zeroed, not removed."""
 import copy
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -52,7 +52,7 @@ class GradualPruningHook(Hook):
     checkpoint_key = _KEY
 
     def __init__(self, pruner: dict, begin: float = 0.1, end: float = 0.6,
-                 steps: int = 5, domains: Optional[list[str]] = None):
+                 steps: int = 5, domains: list[str] | None = None):
         if not 0 <= begin < end <= 1 or steps < 1:
             raise ValueError(
                 f'begin={begin}, end={end}, steps={steps}: expected shares '

@@ -3,7 +3,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -12,14 +12,18 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ...compat import require
+from ...core.complexity import count_params
 from ...core.logging import quiet
 from ...core.processors import ANY, WEIGHT_BITS
-from ...core.complexity import count_params
-from ...models.quantization import (SENSITIVE, grid_scales,
-                                    layers_to_quantize, nni_scales,
-                                    nni_settings)
-from ...registry import HOOKS
+from ...models.quantization import (
+    SENSITIVE,
+    grid_scales,
+    layers_to_quantize,
+    nni_scales,
+    nni_settings,
+)
 from ...models.student import Student
+from ...registry import HOOKS
 from ..isolated_runner import wrapper_of
 from ..results import BEST, LAST
 from ..resume import unwrap
@@ -74,8 +78,7 @@ class FakeQuantScalesHook(Hook):
             self._annotate(runner, BEST, self._best)
 
     def after_val_epoch(self, runner, metrics=None):
-        """Add those of generators that are the best now; others keep theirs.
-        """
+        """Add those of generators that are the best now; others keep theirs."""
         scores = runner.message_hub.runtime_info.get('best_student', {})
         if scores == self._scores:
             return
@@ -142,7 +145,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
     def __init__(self, algorithm: str = 'qat',
                  skip: Sequence[str] = SENSITIVE, outputs: bool = False,
                  start: int = 0, scale_lr: float = 0.01,
-                 domains: Optional[list[str]] = None, processor: str = ANY):
+                 domains: list[str] | None = None, processor: str = ANY):
         super().__init__()
         if processor not in WEIGHT_BITS:
             raise ValueError(f'no processor {processor!r}: expected one of '

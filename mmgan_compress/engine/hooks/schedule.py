@@ -1,6 +1,5 @@
 """Hooks that set learning rates and select teachers."""
 from collections.abc import Sequence
-from typing import Optional, Union
 
 from mmengine.hooks import Hook
 
@@ -22,7 +21,7 @@ class ScheduledLRHook(Hook):
     """
 
     def __init__(self, constant: Sequence[str] = (),
-                 steps: Optional[dict[str, float]] = None):
+                 steps: dict[str, float] | None = None):
         self.constant, self.steps = tuple(constant), dict(steps or {})
 
     def before_train(self, runner):
@@ -85,8 +84,8 @@ class TeacherSelectionHook(Hook):
     """
 
     def __init__(self, metrics: dict[str, Sequence[str]],
-                 evaluator: Optional[Union[dict, list]] = None,
-                 domains: Optional[list[str]] = None,
+                 evaluator: dict | list | None = None,
+                 domains: list[str] | None = None,
                  lower_is_better: bool = True):
         self.metrics, self.evaluator = dict(metrics), evaluator
         self.domains, self.lower_is_better = domains, lower_is_better

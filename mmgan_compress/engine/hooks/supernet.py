@@ -5,8 +5,8 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 
-from ...core.sliced_forward import recalibrate
 from ...core.search_space import RULES
+from ...core.sliced_forward import recalibrate
 from ...evaluation.report import evaluate
 from ...models.supernet import SuperNet
 from ...registry import HOOKS

@@ -4,14 +4,13 @@ All are functions of the iteration, or keep their state in the checkpoint, so
 that a resumed run continues exactly.
 """
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.hooks import Hook
 
 from ...core.layers import find_layer
 from ...registry import HOOKS
-from .schedule import TeacherSelectionHook, need_snapshots
 from ..resume import unwrap
+from .schedule import TeacherSelectionHook, need_snapshots
 
 
 @HOOKS.register_module()
@@ -28,7 +27,7 @@ class FreezeHook(Hook):
     """
 
     def __init__(self, modules: Sequence[str], begin: int = 0,
-                 end: Optional[int] = None):
+                 end: int | None = None):
         self.modules, self.begin, self.end = list(modules), begin, end
         self._held = None
 

@@ -7,7 +7,7 @@ a group go (the budget's search), and what is made of the masks.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -17,11 +17,10 @@ from ...compat import require
 from ...core.layers import find_layer
 from ...core.logging import quiet
 from ...pruning.dependencies import ChannelGroup
-from .targets import (alive_channels, config_list, follow, group_metrics,
-                      ratio_for, source_members)
+from .targets import alive_channels, config_list, follow, group_metrics, ratio_for, source_members
 
 Choice = tuple[list[list[int]], dict]  # what goes of each group, and how found
-Choose = Callable[[Sequence[Optional[Tensor]]], Choice]
+Choose = Callable[[Sequence[Tensor | None]], Choice]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class NNIRun:
     def __init__(self, name: str, network: nn.Module,
                  groups: Sequence[ChannelGroup], base: str = 'l1',
                  evaluator: Any = None, steps: int = 0,
-                 arguments: Optional[dict] = None):
+                 arguments: dict | None = None):
         self.name, self.algorithm, self.base = name, ALGORITHMS[name], base
         self.network, self.groups = network, groups
         self.evaluator, self.steps = evaluator, steps
@@ -136,7 +135,7 @@ class NNIRun:
                    for left in alive]
         return removed, summary
 
-    def any_scores(self) -> list[Optional[Tensor]]:
+    def any_scores(self) -> list[Tensor | None]:
         """Return scores that tell which groups can be chosen from only."""
         return [torch.zeros(group.width) if found else None
                 for group, found in zip(self.groups, self.sources)]
@@ -184,14 +183,14 @@ class NNIRun:
         _, masks = pruner.compress(self.steps, None)
         return pruner, masks, summary
 
-    def _weight_scores(self) -> list[Optional[Tensor]]:
+    def _weight_scores(self) -> list[Tensor | None]:
         """Return the scores of the algorithm inside a schedule."""
         scorer = self._build(self.base, None)
         scorer.generate_masks()
         self._unwrap(scorer)
         return group_metrics(scorer.scores, self.sources)
 
-    def _build(self, name: str, removed: Optional[list[list[int]]],
+    def _build(self, name: str, removed: list[list[int]] | None,
                **arguments):
         """Build a pruner of NNI; half goes where that is not known yet."""
         if name == self.name:

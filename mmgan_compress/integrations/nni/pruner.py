@@ -8,14 +8,13 @@ The result runs without either library.
 """
 import copy
 from pathlib import Path
-from typing import Optional, Union
 
 import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
-from ...registry import PRUNERS, TASK_UTILS
 from ...pruning.channel_pruner import ChannelPruner, Pruned, check_choice
+from ...registry import PRUNERS, TASK_UTILS
 from .algorithms import ALGORITHMS, ONE_SHOT, NNIRun
 
 # Fewest steps: a schedule masks ten times in three quarters of them.
@@ -66,13 +65,13 @@ class NNIPruner(ChannelPruner):
         ...     type='NNIPruner', algorithm='fpgm', ratio=0.5))
     """
 
-    def __init__(self, budget: Optional[dict] = None,
+    def __init__(self, budget: dict | None = None,
                  algorithm: str = 'l1', scope: str = 'local',
-                 floor: int = 1, ratio: Optional[float] = None,
-                 training: Union[str, Config, None] = None,
-                 steps: int = 1000, domain: Optional[str] = None,
-                 demo: bool = False, data_root: Optional[str] = None,
-                 base: str = 'l1', arguments: Optional[dict] = None):
+                 floor: int = 1, ratio: float | None = None,
+                 training: str | Config | None = None,
+                 steps: int = 1000, domain: str | None = None,
+                 demo: bool = False, data_root: str | None = None,
+                 base: str = 'l1', arguments: dict | None = None):
         super().__init__(budget, scope, floor, ratio)
         check_choice('algorithm', algorithm, ALGORITHMS)
         check_choice('base', base, ONE_SHOT)
@@ -94,7 +93,7 @@ class NNIPruner(ChannelPruner):
                             data_root=data_root)
 
     def _run(self, module: nn.Module, image: Tensor,
-             config: Optional[dict]) -> Pruned:
+             config: dict | None) -> Pruned:
         groups = self._groups(module, image)
         lacking = f'{self.algorithm!r} has no channels to choose from'
         settings = dict(base=self.base, steps=self.steps,
@@ -113,7 +112,7 @@ class NNIPruner(ChannelPruner):
         return self._cut(network, image, groups, removed,
                          dict(summary, **self._told()))
 
-    def _evaluator(self, module: nn.Module, config: Optional[dict]):
+    def _evaluator(self, module: nn.Module, config: dict | None):
         if config is None:
             raise ValueError(
                 f'{self.algorithm!r} builds the network anew inside the '

@@ -20,7 +20,7 @@ there), and cannot align with a norm. Where it scores a weight,
 """
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -99,7 +99,7 @@ def config_list(module: nn.Module, groups: Sequence[ChannelGroup],
 
 
 def group_metrics(metrics: Masks, sources: Sources
-                  ) -> list[Optional[Tensor]]:
+                  ) -> list[Tensor | None]:
     """Return NNI's scores of the channels of each group.
 
     Args:
@@ -125,7 +125,7 @@ def ratio_for(count: int, group: ChannelGroup) -> float:
 
 
 def alive_channels(module: nn.Module, masks: Masks, sources: Sources
-                   ) -> list[Optional[Tensor]]:
+                   ) -> list[Tensor | None]:
     """Return which channels of each group NNI's masks leave.
 
     Args:
@@ -144,7 +144,7 @@ def alive_channels(module: nn.Module, masks: Masks, sources: Sources
 
 
 def follow(module: nn.Module, groups: Sequence[ChannelGroup],
-           alive: Sequence[Optional[Tensor]]) -> Masks:
+           alive: Sequence[Tensor | None]) -> Masks:
     """Return masks for every parameter of the groups.
 
     Args:

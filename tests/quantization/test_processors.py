@@ -6,17 +6,16 @@ import onnx
 import pytest
 import torch
 import torch.nn as nn
-from onnx_files import write_int8
-from students import refused_by_tool
-from test_quantizers import SIZE, images, psnr, student  # noqa: F401
 
-from mmgan_compress.quantization.workflow import (build_quantizer,
-                                                  quantize_student)
 from mmgan_compress.core import processors
 from mmgan_compress.core.processors import ANY, GPU, TOPS, VNNI, has_vnni
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.targets import Target, read_target
+from mmgan_compress.quantization.workflow import build_quantizer, quantize_student
+from onnx_files import write_int8
+from students import refused_by_tool
+from test_quantizers import SIZE, psnr
 
 pytestmark = pytest.mark.numerical
 
