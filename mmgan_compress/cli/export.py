@@ -3,6 +3,7 @@
 mmgan-compress export student.pth --out onnx/
 """
 import argparse
+from typing import Any
 
 from . import options
 
@@ -43,19 +44,21 @@ def print_table(report: dict) -> None:
               f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}')
 
 
-def images_of(args: argparse.Namespace) -> list:
+def images_of(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the images to compare on, and those to calibrate on."""
     from ..deploy.export import CALIBRATION_IMAGES
     from ..deploy.verify import MAX_IMAGES
     from ..engine.evaluate import named_images
     from ..models.student import student_info
     info = student_info(args.student)
-    return [named_images(name, loader, info,
-                         args.domain or info['default_domain'], most,
-                         demo=args.demo, data_root=args.data_root)
-            for name, loader, most in (
-                (args.images, 'test_dataloader', MAX_IMAGES),
-                (args.calibration, 'train_dataloader', CALIBRATION_IMAGES))]
+    images, calibration = (
+        named_images(name, loader, info,
+                     args.domain or info['default_domain'], most,
+                     demo=args.demo, data_root=args.data_root)
+        for name, loader, most in (
+            (args.images, 'test_dataloader', MAX_IMAGES),
+            (args.calibration, 'train_dataloader', CALIBRATION_IMAGES)))
+    return images, calibration
 
 
 def print_size(report: dict) -> None:

@@ -15,13 +15,13 @@ differ from it; with five channels behind the first layer::
 These are plain numbers: they go into a config, a student file or JSON.
 """
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from .base_layers import ConvBase, ConvTransposeBase, NormBase
 from .layers import find_layer
 
 ChannelMap = dict[str, list[int]]
@@ -43,10 +43,10 @@ def channel_map(module: nn.Module) -> ChannelMap:
     """
     channels, width = {}, None
     for name, layer in module.named_modules():
-        if isinstance(layer, (_ConvNd, nn.Linear)):
+        if isinstance(layer, (ConvBase, nn.Linear)):
             channels[name] = _in_out(layer)
             width = channels[name][1]
-        elif isinstance(layer, _NormBase):
+        elif isinstance(layer, NormBase):
             channels[name] = [_features(layer, width)]
     return channels
 
@@ -79,7 +79,7 @@ def filters_of(layer: nn.Module) -> Tensor:
     """Return the weight of a convolution or linear layer, (outputs, inputs,
     ...), without a graph.
     """
-    weight = layer.weight.detach()
+    weight = cast(Tensor, layer.weight).detach()
     return weight.transpose(0, 1) if getattr(layer, 'transposed', False) \
         else weight
 
@@ -137,39 +137,39 @@ def resize(module: nn.Module,
     return module
 
 
-def _in_out(layer: nn.Module) -> list[int]:
+def _in_out(layer: Any) -> list[int]:
     """Return [in, out] of a convolution or linear layer."""
     first, second = layer.weight.shape[:2]
-    if isinstance(layer, _ConvTransposeNd):
+    if isinstance(layer, ConvTransposeBase):
         return [first, second * layer.groups]
     return [second * getattr(layer, 'groups', 1), first]
 
 
-def _features(layer: _NormBase, before: int | None) -> int:
+def _features(layer: NormBase, before: int | None) -> int:
     for tensor in (layer.weight, layer.running_mean):
         if tensor is not None:
             return len(tensor)
     return before or layer.num_features
 
 
-def _groups(layer: _ConvNd, inputs: int) -> int:
+def _groups(layer: ConvBase, inputs: int) -> int:
     depthwise = layer.groups > 1 and layer.groups == _in_out(layer)[0]
     return inputs if depthwise else layer.groups
 
 
 def _check(name: str, layer: nn.Module, counts: Sequence[int]) -> None:
     kind = type(layer).__name__
-    if not isinstance(layer, (_ConvNd, nn.Linear, _NormBase)):
+    if not isinstance(layer, (ConvBase, nn.Linear, NormBase)):
         raise TypeError(f'{name!r} is a {kind}: expected a convolution, a '
                         'linear layer, a batch norm or an instance norm')
-    wanted = 1 if isinstance(layer, _NormBase) else 2
+    wanted = 1 if isinstance(layer, NormBase) else 2
     if len(counts) != wanted or \
             not all(type(n) is int and n > 0 for n in counts):
         form = '[n]' if wanted == 1 else '[in, out]'
         raise ValueError(f'{name!r}, a {kind}, has the channels '
                          f'{list(counts)}: expected {form} of whole numbers '
                          'above 0')
-    if isinstance(layer, _ConvNd):
+    if isinstance(layer, ConvBase):
         groups = _groups(layer, counts[0])
         if any(n % groups for n in counts):
             raise ValueError(
@@ -177,8 +177,8 @@ def _check(name: str, layer: nn.Module, counts: Sequence[int]) -> None:
                 f'channels {list(counts)}')
 
 
-def _resize(layer: nn.Module, inputs: int, outputs: int = 0) -> None:
-    if isinstance(layer, _NormBase):
+def _resize(layer: Any, inputs: int, outputs: int = 0) -> None:
+    if isinstance(layer, NormBase):
         layer.num_features = inputs
         _renew(layer, inputs, 'weight', 'bias', 'running_mean', 'running_var')
     elif isinstance(layer, nn.Linear):

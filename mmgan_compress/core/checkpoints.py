@@ -7,7 +7,7 @@ import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..renamed import update_checkpoint
 from .tensor_files import load_tensors
 
-StrPath = Union[str, os.PathLike]
+StrPath = str | os.PathLike
 # torch before 0.4 did not count, and nothing computes with the count
 _UNIMPORTANT = 'num_batches_tracked'
 
@@ -125,16 +125,20 @@ def pretrained_faults(module: nn.Module) -> list[str]:
     for name, part in module.named_modules():
         configs = getattr(part, 'init_cfg', None) or []
         for config in [configs] if isinstance(configs, dict) else configs:
-            path = config.get('checkpoint')
+            path: str = config.get('checkpoint', '')
             if config.get('type') != 'Pretrained' or '://' in path or \
                     getattr(part, 'is_init', False):
                 continue
             prefix = config.get('prefix') or ''
             where = f'{path}{prefix and f" ({prefix})"} does not fit ' \
                 f'{name or "the network"}, a {type(part).__name__}'
-            faults += file_faults(
-                path, where, lambda content, part=part, prefix=prefix:
-                mismatch(part.state_dict(), weights_in(content, prefix)))
+
+            def compare(content: dict, part: nn.Module = part,
+                        prefix: str = prefix) -> str:
+                return mismatch(part.state_dict(),
+                                weights_in(content, prefix))
+
+            faults += file_faults(path, where, compare)
     return faults
 
 

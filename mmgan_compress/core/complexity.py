@@ -5,15 +5,14 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils.flop_counter import FlopCounterMode
 
+from .base_layers import ConvBase, ConvTransposeBase, NormBase
 from .layers import meta_copy
 from .timing import side_by_side
 
 # Norms that have affine parameters cost the papers' tool a MAC per output.
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+_NORMS = (NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass
@@ -49,10 +48,10 @@ def count_params(module: nn.Module) -> int:
 
 def _layer_macs(layer: nn.Module, x: Tensor, y: Tensor) -> tuple[int, int]:
     """Return true and papers' MACs of one call of a layer."""
-    if isinstance(layer, _ConvNd):
+    if isinstance(layer, ConvBase):
         # (out, in / groups, k, k); transposed (in, out / groups, k, k)
         per_position = layer.weight[0].numel()
-        if isinstance(layer, _ConvTransposeNd):
+        if isinstance(layer, ConvTransposeBase):
             kernel = layer.weight[0, 0].numel()
             paper = y.numel() * layer.in_channels // layer.groups * kernel
             return x.numel() * per_position, paper
@@ -96,7 +95,7 @@ def count_macs(module: nn.Module, input_shape: Sequence[int],
         row.output_shape = tuple(output.shape)
 
     for layer in rows:
-        if isinstance(layer, (_ConvNd, nn.Linear, *_NORMS)):
+        if isinstance(layer, (ConvBase, nn.Linear, *_NORMS)):
             layer.register_forward_hook(add)
     with FlopCounterMode(display=False) as counter:
         clone(torch.empty(*input_shape, device='meta'), **forward_kwargs)

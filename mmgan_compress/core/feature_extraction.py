@@ -1,5 +1,6 @@
 """Features of named layers, taken from one forward pass."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
@@ -13,6 +14,7 @@ def disable_inplace(module: nn.Module) -> nn.Module:
     An in-place ReLU behind a layer overwrites the feature that was taken
     there. Values of the network do not change.
     """
+    child: Any
     for child in module.modules():
         if getattr(child, 'inplace', False):
             child.inplace = False

@@ -15,9 +15,9 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
-StrPath = Union[str, Path]
+StrPath = str | Path
 
 
 def refuse_taken(outputs: Iterable[StrPath],
@@ -37,10 +37,10 @@ def refuse_taken(outputs: Iterable[StrPath],
         ValueError: If an output is an input.
         FileExistsError: If outputs exist and ``overwrite`` is False.
     """
-    outputs = [Path(path) for path in outputs]
+    written = [Path(path) for path in outputs]
     read = {_identity(Path(path)): path for path in inputs
             if Path(path).exists()}
-    there = [path for path in outputs if os.path.lexists(path)]
+    there = [path for path in written if os.path.lexists(path)]
     for path in there:
         source = read.get(_identity(path)) if path.exists() else None
         if source is not None:
@@ -76,7 +76,7 @@ def naming(path: StrPath, part: StrPath | None = None) -> Iterator[None]:
         if error.errno is None or error.filename is not None and \
                 not str(error.filename).startswith(str(part or path)):
             raise
-        cause = error.__cause__ or error  # of the innermost path
+        cause: Any = error.__cause__ or error  # of the innermost path
         raise OSError(
             error.errno, f'cannot write {os.path.abspath(path)}: '
             f'{cause.strerror}. What was there before is unchanged'

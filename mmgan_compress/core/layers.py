@@ -24,9 +24,10 @@ def init_weights(network: nn.Module) -> None:
         ValueError: If a file of weights does not fit the network.
     """
     refuse(pretrained_faults(network))
-    if hasattr(network, 'init_weights'):
+    init_weights = getattr(network, 'init_weights', None)
+    if init_weights is not None:
         with quiet(MMLogger.get_current_instance()):
-            network.init_weights()
+            init_weights()
 
 
 def find_layer(module: nn.Module, name: str, whose: str = '') -> nn.Module:

@@ -2,6 +2,7 @@
 import difflib
 import re
 import sys
+from collections.abc import Iterable
 
 # What a process says if another one, or the network, has failed.
 LOST_CONNECTION = re.compile(
@@ -75,7 +76,7 @@ def _is_foreign(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    return bool(trace) and 'mmgan_compress' not in \
+    return trace is not None and 'mmgan_compress' not in \
         trace.tb_frame.f_globals.get('__name__', '')
 
 
@@ -90,3 +91,10 @@ def _unknown_name(name: str, kind: str) -> str:
     return f'no {kind} {name!r}' + (
         f'; did you mean {near[0]!r}?' if near else
         ': check its name, or import what registers it (--import)')
+
+
+def check_choice(name: str, value: str, known: Iterable[str]) -> None:
+    """Raise ValueError for a setting that is none of those known."""
+    if value not in known:
+        raise ValueError(f'{name} is {value!r}, expected one of '
+                         f'{", ".join(known)}')

@@ -24,7 +24,7 @@ def has_vnni() -> bool:
 
     False, too, on x86 where torch is too old to know.
     """
-    known = getattr(torch.cpu, 'get_capabilities', dict)()
+    known: dict[str, bool] = getattr(torch.cpu, 'get_capabilities', dict)()
     return platform.machine() not in X86 or any(
         known.get(name) for name in ('avx512_vnni', 'avx_vnni'))
 

@@ -10,6 +10,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 Configuration = tuple[int, ...]
 
@@ -110,7 +111,7 @@ class ConfigurationSpace:
             ValueError: If there is no such space.
         """
         if not isinstance(spec, str):
-            return cls(spec)
+            return cls(cast(Sequence[Sequence[int]], spec))
         if spec not in SPACES:
             raise ValueError(f'no space {spec!r}; known are {list(SPACES)}, '
                              'or give a list of candidates for each part')

@@ -13,8 +13,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from .base_layers import BatchNormBase, NormBase
 from .channels import ChannelMap, resize
 from .layers import find_layer
 
@@ -135,7 +135,7 @@ def recalibrate(module: nn.Module, batches: Iterable) -> int:
         ValueError: If there are norms to be set, but no batches.
     """
     norms = [layer for layer in module.modules() if isinstance(
-        layer, _BatchNorm) and layer.running_mean is not None]
+        layer, BatchNormBase) and layer.running_mean is not None]
     if not norms:
         return 0
     modes = {layer: layer.training for layer in module.modules()}
@@ -176,7 +176,7 @@ def _told(layers: Mapping[str, nn.Module],
     """Tell layers how many channels they have, inside the block."""
     before = []
     for name, layer in layers.items():
-        key = 'num_features' if isinstance(layer, _NormBase) else \
+        key = 'num_features' if isinstance(layer, NormBase) else \
             'groups' if _is_depthwise(layer) else None
         if key:
             before.append((layer, key, getattr(layer, key)))

@@ -159,8 +159,8 @@ class _Group:
                 map(id, parameters)):
             if before is not None:
                 before.remove()
-            self._average = _Average(parameters)
-        return self._average
+            before = self._average = _Average(parameters)
+        return before
 
 
 _groups: MutableMapping[Any, _Group] = WeakKeyDictionary()

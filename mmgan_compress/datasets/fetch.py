@@ -7,14 +7,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
 
 import requests
 from tqdm import tqdm
 
 from ..core.files import naming
 
-PathLike = Union[str, Path]
+PathLike = str | Path
 CHUNK = 1 << 16  # small: what is read of it is lost when a line breaks
 ATTEMPTS = 3
 

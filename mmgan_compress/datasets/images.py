@@ -6,7 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Union
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -22,7 +21,7 @@ LAYOUTS = ('trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
            'for a CycleGAN recipe (unpaired); the same with equal names in A '
            'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
            'recipe (paired)')
-StrPath = Union[str, os.PathLike]
+StrPath = str | os.PathLike
 # 16 bits often hold 10, 12 or 14: below, nothing tells which
 _FULL_RANGE = 2**14
 # Pillow's error at twice this size is what refuses a file, in one line

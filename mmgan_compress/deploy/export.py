@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -26,7 +26,7 @@ from .sdk_files import sdk_files
 from .targets import Target
 from .verify import ParityError, compare, limits, real_inputs, sample_inputs, to_levels
 
-StrPath = Union[str, Path]
+StrPath = str | Path
 RECORD = 'parity.json'
 LOSS = 'quantize.json'  # what quantize_student adds to an export
 TEXTS = ('deploy.json', 'pipeline.json', 'detail.json')

@@ -301,6 +301,7 @@ def _write_inductor(job: Job) -> None:
 
 def _open_inductor(path: Path, threads: int | None) -> OpenModel:
     facts = read_facts(path)
+    # the address in torch's AOTInductor guide; there is no public one
     from torch._inductor import aoti_load_package
     net = aoti_load_package(path)
     # it takes the memory for that of the example, whatever the strides

@@ -5,11 +5,9 @@ import keyword
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..core.base_layers import BatchNormBase, ConvBase, DropoutBase
 from ..core.channels import image_channels
 from .pixel_shuffle import phased
 
@@ -39,7 +37,7 @@ def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
     net = copy.deepcopy(net)
     _fold_batch_norms(net, side)
     _replace(net, {module: nn.Identity() for module in net.modules()
-                   if isinstance(module, _DropoutNd)})
+                   if isinstance(module, DropoutBase)})
     if phases:
         _replace(net, phased(net, side))
     _rename_keywords(net)
@@ -59,10 +57,10 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
             pairs.append((conv, norm))
 
     handles = [module.register_forward_hook(after_conv)
-               for module in net.modules() if isinstance(module, _ConvNd)]
+               for module in net.modules() if isinstance(module, ConvBase)]
     handles += [module.register_forward_pre_hook(before_norm)
                 for module in net.modules()
-                if isinstance(module, _BatchNorm)]
+                if isinstance(module, BatchNormBase)]
     with torch.inference_mode():
         net(torch.zeros(1, image_channels(net), side, side))
     for handle in handles:

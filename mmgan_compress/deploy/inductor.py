@@ -56,6 +56,7 @@ def compile_network(net: nn.Module, image: Tensor, free: Any, path: Path,
         ImportError: If there is no C++ compiler.
     """
     check_compiler()
+    # the address in torch's AOTInductor guide; there is no public one
     from torch._inductor import aoti_compile_and_package
     options = {
         'freezing': True,  # weights are laid out for oneDNN, and integers

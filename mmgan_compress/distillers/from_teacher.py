@@ -3,8 +3,8 @@ from collections.abc import Sequence
 
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
+from ..core.base_layers import NormBase
 from .base import BaseDistiller
 
 
@@ -88,7 +88,7 @@ def copy_weights(network: nn.Module, teacher: nn.Module):
     """
     state, own = teacher.state_dict(), network.state_dict()
     new = {f'{name}.{key}' for name, layer in network.named_modules()
-           if isinstance(layer, _NormBase) for key in ('weight', 'bias')}
+           if isinstance(layer, NormBase) for key in ('weight', 'bias')}
     wrong = [key for key in own.keys() | state.keys()
              if key not in new - state.keys() and (
                  key not in own or key not in state

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 import torch.nn as nn
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
+from ..core.base_layers import NormBase
 from ..core.layers import find_layer
 from ..core.training import update
 from ..models.fake_quant import fake_quantize
@@ -86,7 +86,7 @@ class SlimmingStudent(StudentFromTeacher):
         self.slim_norms = [find_layer(student, free.norm)
                            for free in free_channels(student)]
         for layer in student.modules():
-            if isinstance(layer, _NormBase) and layer not in self.slim_norms:
+            if isinstance(layer, NormBase) and layer not in self.slim_norms:
                 layer.requires_grad_(False)
         scales = [norm.weight for norm in self.slim_norms]
         own = set(map(id, scales))

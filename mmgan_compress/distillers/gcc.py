@@ -37,6 +37,11 @@ class GateTraining:
         self.gaps: dict[str, float] = {}
 
     def attach(self, model):
+        """Attach, if each discriminator has gates and a teacher's beside it.
+
+        Raises:
+            ValueError: If one is lacking.
+        """
         super().attach(model)
         for net in self.student_discriminators.values():
             if not isinstance(net, GatedPatchDiscriminator):
@@ -54,9 +59,11 @@ class GateTraining:
         return self.teacher_side()  # the gap needs discriminators as well
 
     def gates(self, domain: str) -> Sequence[nn.Module]:
+        """Return the gates of the discriminator of a domain."""
         return self.student_discriminators[domain].gates
 
     def train_step(self, inputs, optim_wrapper):
+        """Train the gates after the networks, where students distill."""
         log = super().train_step(inputs, optim_wrapper)
         if any(map(self.distilling, self.model.domains)):
             log.update(self.gate_step(inputs['gates'], optim_wrapper))
@@ -116,9 +123,11 @@ class GateTraining:
         return gap
 
     def training_state(self):
+        """Return the state, with the averaged gap of each domain."""
         return dict(super().training_state(), gaps=dict(self.gaps))
 
     def load_training_state(self, state):
+        """Restore what ``training_state`` returned."""
         super().load_training_state(state)
         self.gaps = dict(state['gaps'])
 

@@ -2,7 +2,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Union
 
 import torch
 from PIL import Image
@@ -16,7 +15,7 @@ from ..models.image_teachers import CallableTeacher, OnnxTeacher
 from ..models.student import load_student
 from ..models.student_config import channels_of
 
-StrPath = Union[str, Path]
+StrPath = str | Path
 SIZE = 256  # of the recipes, where a teacher has no size of its own
 
 

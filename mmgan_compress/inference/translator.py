@@ -3,7 +3,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ..models.student import load_student
 from ..models.student_config import LARGEST_SIDE, channels_of
 from . import video
 
-StrPath = Union[str, Path]
+StrPath = str | Path
 STUDENT_SUFFIX = '.pth'
 EAGER = 'eager'
 

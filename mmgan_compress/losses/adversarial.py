@@ -1,5 +1,6 @@
 """Losses that ask a teacher's discriminator."""
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn as nn
@@ -111,7 +112,7 @@ class CooperativeLoss(AdaptedLoss):
             # of the whole batch's distance, whoever has its images
             content, texture = ([torch.sqrt(global_mean(x) + _EPS)
                                  for x in part] for part in (content, texture))
-        return sum(content), sum(texture)
+        return cast(Tensor, sum(content)), cast(Tensor, sum(texture))
 
     def forward(self, batch, teacher):
         content, texture = self.parts(batch, teacher)

@@ -20,6 +20,7 @@ The distiller multiplies it by its weight and adds it to the others
 """
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 import torch.nn as nn
@@ -77,6 +78,7 @@ class DistillBatch:
         teacher's; each is computed once however many losses ask.
         """
         if teacher not in self._perceptual:
+            assert self.perceptual is not None  # uses_perceptual gives it
             image = self.image if teacher is None else self.targets[teacher]
             with torch.set_grad_enabled(teacher is None):
                 self._perceptual[teacher] = self.perceptual(image.float())
@@ -87,6 +89,7 @@ class DistillBatch:
         student's image, with the gradient to the student.
         """
         if teacher not in self._discriminated:
+            assert self.discriminate is not None  # uses_discriminator does
             self._discriminated[teacher] = self.discriminate(
                 teacher, self.image)
         return self._discriminated[teacher]
@@ -95,6 +98,7 @@ class DistillBatch:
                              ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the same for the teacher's own image, without gradient."""
         if teacher not in self.discriminated_targets:
+            assert self.discriminate is not None
             with torch.no_grad():
                 self.discriminated_targets[teacher] = self.discriminate(
                     teacher, self.targets[teacher])
@@ -221,7 +225,8 @@ class AdaptedLoss(DistillLoss):
                ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
         """Yield adaptor, feature and teacher's feature by layer."""
         targets = batch.target_features[teacher]
-        for adaptor, s, t in zip(self.adaptors[teacher], self.layers,
+        adaptors = cast(nn.ModuleList, self.adaptors[teacher])
+        for adaptor, s, t in zip(adaptors, self.layers,
                                  self.target_layers):
             yield adaptor, batch.features[s].float(), targets[t].float()
 
@@ -234,6 +239,7 @@ class SSIMLoss(DistillLoss):
     the weight 10 is tuned to it (OMGD/models/modules/loss, spec section 3).
     """
     name = 'ssim'
+    line: Tensor
 
     def __init__(self, weight: float = 10., **kwargs):
         super().__init__(weight, **kwargs)

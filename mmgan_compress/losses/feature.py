@@ -1,6 +1,9 @@
 """Whole feature maps against a teacher's, through learnt adaptors."""
+from typing import cast
+
 import torch.nn as nn
 import torch.nn.functional as F
+from torch import Tensor
 
 from ..core.sliced_forward import cut
 from ..registry import MODELS
@@ -33,7 +36,7 @@ class FeatureMapLoss(AdaptedLoss):
     def adaptor(narrow: int, wide: int) -> nn.Conv2d:
         conv = nn.Conv2d(narrow, wide, 1)
         nn.init.normal_(conv.weight, 0, 0.02)
-        nn.init.zeros_(conv.bias)
+        nn.init.zeros_(cast(Tensor, conv.bias))
         return conv
 
     def forward(self, batch, teacher):

@@ -11,6 +11,7 @@ does not grow with their number. ``projects/relation_cost`` compares this with
 the formula as published.
 """
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -255,7 +256,7 @@ class RelationLoss(DistillLoss):
         return patches.flatten(2)
 
     def forward(self, batch: DistillBatch, teacher: str) -> Tensor:
-        losses = sum(
+        losses: Any = sum(
             relation_loss(
                 self._samples(part, batch.image),
                 self._samples(part, batch.targets[teacher]), *self.weights)

@@ -113,7 +113,7 @@ class KernelAlignmentLoss(_RowsLoss):
     name = 'kernel_alignment'
 
     def __init__(self, *args, over: str = 'positions', **kwargs):
-        super().__init__(*args, over=over, **kwargs)
+        super().__init__(*args, over=over, **kwargs)  # type: ignore[misc]
 
     def forward(self, batch, teacher):
         total = 0

@@ -1,15 +1,15 @@
 """L1 penalty under which channels die: GCC's sparsity pre-training."""
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
+from ..core.base_layers import ConvBase, NormBase
 from ..registry import MODELS
 from .base import DistillLoss
 
-_LAYERS = {'scale': _NormBase, 'weight': _ConvNd}
+_LAYERS = {'scale': NormBase, 'weight': ConvBase}
 
 
 @MODELS.register_module()
@@ -47,7 +47,7 @@ class SparsityLoss(DistillLoss):
         self.on = on
         self.factors = dict(factors or {})
         # pairs in a list are no sub-modules: the model owns the student
-        self._penalised: list[tuple[float, nn.Module]] = []
+        self._penalised: list[tuple[float, Any]] = []
 
     def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
                 shape: tuple):
@@ -57,16 +57,17 @@ class SparsityLoss(DistillLoss):
             ValueError: If the student has none.
             KeyError: If a factor fits none of them.
         """
-        layers = {
+        layers: dict[str, Any] = {
             name: layer for name, layer in student.named_modules()
-            if isinstance(layer, _LAYERS[self.on]) and layer.weight is not None
+            if isinstance(layer, _LAYERS[self.on])
+            and getattr(layer, 'weight', None) is not None
         }
         if not layers:
             raise ValueError(
                 f'SparsityLoss(on={self.on!r}) finds nothing to penalise in '
                 f"{type(student).__name__}: 'scale' needs batch norm or "
                 "dict(type='IN', affine=True), else use on='weight'")
-        fitting = {
+        fitting: dict[str, Any] = {
             name: next((p for p in self.factors if fnmatchcase(name, p)), None)
             for name in layers
         }
@@ -79,5 +80,6 @@ class SparsityLoss(DistillLoss):
                            for name, layer in layers.items()]
 
     def forward(self, batch, teacher) -> Tensor:
-        return sum(factor * layer.weight.abs().sum()
-                   for factor, layer in self._penalised)
+        total: Any = sum(factor * layer.weight.abs().sum()
+                         for factor, layer in self._penalised)
+        return total

@@ -17,9 +17,8 @@ Parts of a configuration, by its length:
 from collections.abc import Callable, Sequence
 
 import torch.nn as nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
+from ..core.base_layers import ConvBase, NormBase
 from ..core.channels import ChannelMap, channel_map, filters_of
 from ..core.sliced_forward import Kept, kept_widths
 from .topology import is_unet, resnet_chain, unet_convs
@@ -167,9 +166,9 @@ def _kept_resnet(net: nn.Module, filters: list[int],
     convs = [n for n, counts in channels.items() if len(counts) == 2]
     current, made, kept = list(range(channels[convs[0]][0])), {}, {}
     for name, layer in net.named_modules():
-        if isinstance(layer, _NormBase):
+        if isinstance(layer, NormBase):
             kept[name] = [current]
-        if not isinstance(layer, _ConvNd):
+        if not isinstance(layer, ConvBase):
             continue
         outputs = current  # of a depthwise convolution
         if name == convs[-1]:

@@ -8,8 +8,8 @@ import torch.nn as nn
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
+from ..core.base_layers import NormBase
 from ..core.channels import channel_map
 from ..core.sliced_forward import slice_channels
 from ..registry import MODELS
@@ -83,7 +83,7 @@ def _is_gateable(block: nn.Module) -> bool:
     return isinstance(block, ConvModule) and \
         block.order == ('conv', 'norm', 'act') and \
         block.conv.groups == 1 and not block.with_spectral_norm and \
-        isinstance(block.norm, (_NormBase, type(None))) and \
+        isinstance(block.norm, (NormBase, type(None))) and \
         block.with_activation and \
         isinstance(block.activate, (nn.ReLU, nn.LeakyReLU))
 

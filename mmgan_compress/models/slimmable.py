@@ -2,9 +2,8 @@
 from typing import NamedTuple
 
 import torch.nn as nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
+from ..core.base_layers import ConvBase, NormBase
 from .topology import resnet_chain
 
 
@@ -57,9 +56,9 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
         if name not in chain or firsts.count(chain[name]) > 1:
             continue
         end = next(i for i, (_, layer) in enumerate(leaves)
-                   if i > at and isinstance(layer, _ConvNd))
+                   if i > at and isinstance(layer, ConvBase))
         norm = next((i for i in range(at + 1, end)
-                     if isinstance(leaves[i][1], _NormBase)), None)
+                     if isinstance(leaves[i][1], NormBase)), None)
         if norm is None:  # another convolution reads it as it is
             continue
         if leaves[norm][1].weight is None:

@@ -35,7 +35,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -68,7 +68,7 @@ from .student_config import (
 )
 
 FORMAT = 1
-StrPath = Union[str, Path]
+StrPath = str | Path
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64,
            torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32,
            torch.int64}

@@ -4,7 +4,7 @@ A pruner scores the channels of each group that can only go together (see
 ``dependencies.py``). The least important ones go until the budget is met,
 and what is left is cut out of the network (see ``slicing.py``).
 """
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..core.channels import changed, channel_map, image_channels
+from ..core.messages import check_choice
 from ..core.sliced_forward import Kept, slice_channels
 from ..models.slim import slim_config
 from .base import Compressed
@@ -205,10 +206,3 @@ class ChannelPruner:
         check_equal(module, network, kept, image)
         return Pruned(network, kept, dict(summary, channels=changed(
             channel_map(network), channel_map(module))))
-
-
-def check_choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise ValueError for a setting that is none of those known."""
-    if value not in known:
-        raise ValueError(f'{name} is {value!r}, expected one of '
-                         f'{", ".join(known)}')

@@ -15,12 +15,10 @@ from itertools import accumulate
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
 from ..compat import require
+from ..core.base_layers import BatchNormBase, ConvBase, InstanceNormBase, NormBase
 from ..core.channels import channel_map, resize
 from ..core.feature_extraction import disable_inplace
 from ..core.layers import meta_copy
@@ -71,7 +69,7 @@ class ChannelGroup:
     members: tuple[Member, ...]
 
 
-class _Alone(_BatchNorm):
+class _Alone(BatchNormBase):
     """Stands for whatever treats each channel alone while the graph is
     traced: a batch norm to Torch-Pruning, of any number of dimensions.
 
@@ -288,7 +286,7 @@ def _traceable(module: nn.Module) -> nn.Module:
     twin = disable_inplace(meta_copy(module)).requires_grad_()
     widths = channel_map(module)
     for name, layer in list(twin.named_modules()):
-        if isinstance(layer, _InstanceNorm):
+        if isinstance(layer, InstanceNormBase):
             parent, _, child = name.rpartition('.')
             setattr(twin.get_submodule(parent), child,
                     _Alone(*widths[name]))
@@ -332,12 +330,12 @@ def _members(graph, group, names: dict) -> tuple[Member, ...] | None:
 
 
 def _part(layer: nn.Module, makes: bool) -> str | None:
-    if isinstance(layer, _NormBase):
+    if isinstance(layer, NormBase):
         return 'norm'
     if isinstance(layer, nn.Linear) or \
-            isinstance(layer, _ConvNd) and layer.groups == 1:
+            isinstance(layer, ConvBase) and layer.groups == 1:
         return 'makes' if makes else 'reads'
-    if isinstance(layer, _ConvNd) and \
+    if isinstance(layer, ConvBase) and \
             layer.groups == layer.in_channels == layer.out_channels:
         return 'depthwise'
     return None

@@ -28,8 +28,8 @@ import copy
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
+from ..core.base_layers import NormBase
 from ..core.channels import channel_map
 from ..core.layers import find_layer, meta_copy
 from ..core.sliced_forward import Kept
@@ -52,7 +52,7 @@ def masked(module: nn.Module, kept: Kept) -> nn.Module:
     dense = copy.deepcopy(module)
     for name, sides in kept.items():
         layer = find_layer(dense, name)
-        if isinstance(layer, _NormBase):
+        if isinstance(layer, NormBase):
             continue  # reads what it is given, channel by channel
         shape = [-1] + [1] * (layer.weight.dim() - 2)
         mask = torch.zeros(channel_map(layer)[''][0],

@@ -9,9 +9,8 @@ import copy
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
+from ..core.base_layers import ConvBase, NormBase
 from ..core.channels import channel_map, image_channels
 from ..core.layers import find_layer
 from ..core.sliced_forward import keep_channels
@@ -122,7 +121,7 @@ class SlimExtraction:
                 free.norm: [living]}
         for name in _readers(net, free.reader):
             layer = find_layer(net, name)
-            passes = isinstance(layer, _NormBase) or _depthwise(layer)
+            passes = isinstance(layer, NormBase) or _depthwise(layer)
             kept[name] = [living] * len(channels[name]) if passes else [
                 living, range(channels[name][1])]
         keep_channels(net, kept)
@@ -152,7 +151,7 @@ def _gap_8_bits(dense: nn.Module, small: nn.Module) -> float:
     return difference(one, other, random_image(one, image))
 
 
-def _constants(norm: _NormBase, free: FreeChannels) -> Tensor:
+def _constants(norm: NormBase, free: FreeChannels) -> Tensor:
     """Return what channels of scale 0 emit, (C,)."""
     x = norm.bias.clone()
     for layer in free.between:
@@ -171,7 +170,7 @@ def _folds(net: nn.Module, free: FreeChannels) -> bool:
 
 
 def _depthwise(layer: nn.Module) -> bool:
-    return isinstance(layer, _ConvNd) and layer.groups > 1
+    return isinstance(layer, ConvBase) and layer.groups > 1
 
 
 def _after(net: nn.Module, name: str) -> list[str]:

@@ -13,8 +13,9 @@ import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
+from ..core.messages import check_choice
 from ..registry import PRUNERS, TASK_UTILS
-from .channel_pruner import ChannelPruner, Pruned, check_choice
+from .channel_pruner import ChannelPruner, Pruned
 from .importance import IMPORTANCES, POWERS, Losses, gradients_for, group_scores
 
 

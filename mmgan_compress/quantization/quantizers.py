@@ -18,12 +18,12 @@ import torch.nn as nn
 from ..compat import require
 from ..core.complexity import count_macs
 from ..core.logging import quiet
+from ..core.messages import check_choice
 from ..core.processors import ANY
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
 from ..deploy.scales import student_scales
 from ..models.quantization import NORMS, SENSITIVE, layers_to_quantize, nni_scales, nni_settings
-from ..pruning.channel_pruner import check_choice
 from ..registry import QUANTIZERS
 from .sensitivity import rank
 

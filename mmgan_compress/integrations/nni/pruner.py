@@ -13,7 +13,8 @@ import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
-from ...pruning.channel_pruner import ChannelPruner, Pruned, check_choice
+from ...core.messages import check_choice
+from ...pruning.channel_pruner import ChannelPruner, Pruned
 from ...registry import PRUNERS, TASK_UTILS
 from .algorithms import ALGORITHMS, ONE_SHOT, NNIRun
 
