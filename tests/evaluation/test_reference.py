@@ -43,7 +43,7 @@ class TestReference:
         metric = METRICS.build(
             dict(type='mmgan_compress.FrechetDistance', domain='zebra',
                  reference=config, network=network))
-        score(metric, samples(pictures(6)))
+        score(metric, samples(pictures(6, size=config['size'])))
         assert network.images == 6 + 12 + (change == 'more')
         assert len(self.cached(home)) == 2
 
