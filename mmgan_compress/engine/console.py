@@ -1,5 +1,6 @@
 """A Runner that keeps the console short; its log file has everything."""
 import logging
+import os
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -24,6 +25,16 @@ class ConsoleRunner(Runner):
                     logger.removeHandler(handler)
                     logger.addHandler(_replaced(handler))
         return logger
+
+    def dump_config(self):
+        """Write the config, unless its own file is in the folder: that one
+        is the user's."""
+        source = self.cfg.filename
+        copy = source and os.path.join(self.work_dir,
+                                       os.path.basename(source))
+        if not (copy and os.path.exists(copy)
+                and os.path.samefile(copy, source)):
+            super().dump_config()
 
 
 def _replaced(handler: logging.Handler) -> ConsoleHandler:
