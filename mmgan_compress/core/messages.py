@@ -32,6 +32,9 @@ _MEANINGS = [
      r"Kernel size can't be greater than actual input|"
      r'Expected more than 1 spatial element).*',
      'the images are too small for the network: take a larger size'),
+    (r'optimizer got an empty parameter list',
+     'an optimizer of optim_wrapper has nothing to train: its modules name '
+     'no part of the model that has weights'),
     (r'Error\(s\) in loading state_dict for (\w+):\s*(\S[^\n]*).*',
      r'the weights do not fit \1: \2')]
 

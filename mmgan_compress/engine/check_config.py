@@ -72,6 +72,11 @@ _OF_RUNNER = {*inspect.signature(Runner).parameters, 'custom_imports',
               'activation_checkpointing', 'efficient_conv_bn_eval', 'compile'}
 
 
+# what the command line sets after --cfg-options
+_BY_OPTIONS = dict(work_dir='--work-dir', launcher='--launcher',
+                   resume='--resume', custom_imports='--import')
+
+
 # --- values by name ---------------------------------------------------------
 class _Bound(NamedTuple):
     """What a value must be, in code and in words."""
@@ -100,7 +105,8 @@ _DICTS = ('model', 'generator', 'distiller', 'schedule', 'perceptual',
           'train_cfg', 'val_cfg', 'test_cfg', 'default_hooks', 'randomness',
           'env_cfg', 'model_wrapper_cfg', 'log_processor', *LOADERS)
 # values at the top that are no dicts of parts
-_TOP = ('custom_hooks', 'log_level', 'default_scope')
+_TOP = ('custom_hooks', 'log_level', 'default_scope', 'val_evaluator',
+        'test_evaluator')
 # dicts that say by their type what is built
 _TYPED = ('model', 'distiller', 'dataset', 'sampler', 'optimizer',
           'train_cfg', 'val_cfg', 'test_cfg')
@@ -126,8 +132,11 @@ _BOUNDS = {
     **dict.fromkeys(_DICTS, _Bound(
         lambda v: v is None or isinstance(v, Mapping), 'a dict')),
     'domains': _Bound(are_names, 'a list of names'),
+    **dict.fromkeys(('val_evaluator', 'test_evaluator'), _Bound(
+        lambda v: v is None or isinstance(v, (list, Mapping)),
+        'a dict or a list of dicts')),
     **dict.fromkeys(('custom_hooks', 'losses', 'metrics'), _Bound(
-        lambda v: v is None or isinstance(v, (list, Mapping)) and
+        lambda v: v is None or isinstance(v, (list, tuple, Mapping)) and
         all(isinstance(each, (Mapping, list)) for each in (
             v.values() if isinstance(v, Mapping) else v)),
         'a list of dicts')),
@@ -359,7 +368,13 @@ def value_faults(cfg: Mapping) -> list[str]:
         bound = _bound_of(path)
         if bound and not bound.holds(value):
             faults.append(_fault(path, value, bound.words))
-    constructor = _part(cfg, 'optim_wrapper').get('constructor')
+    wrappers = _part(cfg, 'optim_wrapper')
+    constructor = wrappers.get('constructor')
+    if str(constructor).endswith('MultiOptimWrapperConstructor'):
+        faults += [_fault(f'optim_wrapper.{name}', value, 'a dict')
+                   for name, value in wrappers.items()
+                   if name != 'constructor' and
+                   not isinstance(value, Mapping)]
     known = mmagic_registry.OPTIM_WRAPPER_CONSTRUCTORS
     if isinstance(constructor, str) and not _find(known, constructor, scope):
         faults.append(
@@ -386,6 +401,8 @@ def option_faults(cfg: Config, options: Mapping[str, Any]) -> dict[str, str]:
 def _key_fault(cfg: Mapping, dotted: str) -> str:
     """Say why a key cannot be set; empty if it can."""
     first, *rest = dotted.split('.')
+    if first in _BY_OPTIONS:
+        return f'use {_BY_OPTIONS[first]}'
     if first not in _OF_RUNNER or rest and first not in cfg:
         return _variable_fault(cfg, first)
     node, path = cfg, ''
@@ -655,4 +672,7 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = LOADERS,
     if len(faults) == 1 and isinstance(faults[0], Exception):
         raise faults[0]
     if faults:
-        raise ValueError('\n'.join(map(str, faults)))
+        lines = '\n'.join(map(str, faults)).splitlines()
+        raise ValueError('\n'.join(
+            line for i, line in enumerate(lines)  # advice once, at the end
+            if not line.startswith('  ') or line not in lines[i + 1:]))

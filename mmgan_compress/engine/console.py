@@ -1,6 +1,7 @@
 """A Runner that keeps the console short; its log file has everything."""
 import logging
 import os
+from collections.abc import Callable
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -15,6 +16,9 @@ class ConsoleRunner(Runner):
     to the log file only. Recipes without ``default_hooks.progress``, which
     reports in their place, keep mmengine's console.
     """
+
+    undo: Callable[[], None] = staticmethod(lambda: None)
+    """Removes what the run has written, where it cannot begin."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build mmengine's logger with a console handler of ours."""

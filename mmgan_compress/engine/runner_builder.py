@@ -267,11 +267,16 @@ def start_distributed(args: Namespace):
 
 @contextlib.contextmanager
 def resumable(runner: Runner) -> Iterator[None]:
-    """Say how to go on after an error of the disk, or Ctrl-C, inside."""
+    """Say how to go on after an error of the disk, or Ctrl-C, inside.
+    A run that fails before its first iteration leaves nothing behind."""
     folder = runner.work_dir
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        if not runner.iter and not has_run(folder):
+            runner.undo()
+        if not isinstance(error, OSError):
+            raise
         how = f'Continue with --resume --work-dir {folder}' if \
             has_run(folder) else f'Start again; {folder} holds no checkpoint'
         raise OSError(f'{message_of(error)}. The run has stopped. {how}'
@@ -337,6 +342,8 @@ def _build(cfg: Config, args: Namespace, held: ExitStack,
         if is_first_process():
             undo()
         raise
+    if is_first_process():
+        runner.undo = undo
     return runner
 
 
