@@ -36,6 +36,17 @@ TEXTS = {
     'text.zip': 'none', 'empty.zip': '', 'broken.json': '{"a": ',
     'list.json': '[1, 2]', 'other.json': '{"a": 1}', 'plain.txt': 'text',
     'empty.pth': '', 'empty.onnx': '', 'empty.png': '', 'empty.mp4': '',
+    'broken_data.py': '''
+from mmgan_compress.datasets.translation import UnpairedImages
+from mmgan_compress.registry import DATASETS
+
+
+@DATASETS.register_module()
+class BrokenImages(UnpairedImages):
+
+    def __getitem__(self, index):
+        raise KeyError('image 7 went away')
+''',
     'module_fails.py': 'raise RuntimeError("my own module is broken")'}
 DEPLOY = dict(
     task="codebase_config = dict(task='Other')\nbackend_config = "
