@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from archives import image_bytes, make_zip
 from PIL import Image
+
+from archives import image_bytes, make_zip
 from students import GENERATORS, make_student
 from toy import toy_config, train, without_report, write_images
 

@@ -32,7 +32,8 @@ class ConsoleRunner(Runner):
 
     def dump_config(self):
         """Write the config, unless its own file is in the folder: that one
-        is the user's."""
+        is the user's.
+        """
         source = self.cfg.filename
         copy = source and os.path.join(self.work_dir,
                                        os.path.basename(source))

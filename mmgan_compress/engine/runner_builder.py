@@ -268,7 +268,8 @@ def start_distributed(args: Namespace):
 @contextlib.contextmanager
 def resumable(runner: Runner) -> Iterator[None]:
     """Say how to go on after an error of the disk, or Ctrl-C, inside.
-    A run that fails before its first iteration leaves nothing behind."""
+    A run that fails before its first iteration leaves nothing behind.
+    """
     folder = runner.work_dir
     try:
         yield
@@ -327,7 +328,8 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
 def _build(cfg: Config, args: Namespace, held: ExitStack,
            load: Callable[[Runner], None] = lambda runner: None) -> Runner:
     """Lock the work dir, then build what writes into it, and load weights.
-    After an error the folder is as it was."""
+    After an error the folder is as it was.
+    """
     check_launcher(args.launcher)
     folder = Path(cfg.work_dir)
     undo = undoing(folder)

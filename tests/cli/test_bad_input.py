@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 import requests
 import torch
-from bad_inputs import write_files
 from mmengine.visualization import Visualizer
 
-from students import REPO
-
+from bad_inputs import write_files
 from mmgan_compress.cli import COMMANDS, load, main
+from students import REPO
 
 CASES = sorted((Path(__file__).parent / 'bad_inputs').glob('*.txt'))
 OPTION = 'train m/recipe.py --work-dir run --cfg-options '
