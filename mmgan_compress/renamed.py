@@ -105,8 +105,9 @@ def _list_losses(distiller: dict) -> None:
     its losses that are meant.
     """
     kind = str(distiller.get('type')).rpartition('.')[2]
-    if kind not in _PUBLISHED:
-        return
+    if kind not in _PUBLISHED or not isinstance(
+            distiller.get('losses') or [], (list, tuple)):
+        return  # what is no list is refused later
     edits = {}
     if 'channel' in distiller:
         edits['ChannelLoss'] = distiller.pop('channel')

@@ -21,6 +21,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """Read the number of a network port."""
+    value = positive(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f'{text!r} is no port: expected a '
+                                         'number up to 65535')
+    return value
+
+
 def positive_float(text: str) -> float:
     """Read a finite number above 0."""
     value = _number(text)

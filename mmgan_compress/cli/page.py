@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser):
                         "choose from, at most 8 (default: the demo's)")
     parser.add_argument('--host', default='127.0.0.1',
                         help='address to listen on (default: %(default)s)')
-    parser.add_argument('--port', type=int, default=7860,
+    parser.add_argument('--port', type=options.port, default=7860,
                         help='port to listen on (default: %(default)s)')
     options.add_import(parser)
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         'own ranges, else ORTStatic)')
     add('--calibration', metavar='PATH', help="folder of training images of "
         "the student's source domain, or a recipe for its own")
-    add('--psnr-floor', type=float, metavar='DB', help='leave those layers '
+    add('--psnr-floor', type=options.positive_float, metavar='DB', help='leave those layers '
         'in float that 8 bits hurt most, until each image is that near '
         '(ORTStatic)')
     add('--sensitivity', action='store_true',

@@ -47,9 +47,10 @@ def read_config(path: str) -> Config:
     check_file(path)
     try:
         config = Config.fromfile(path)
-    except (ImportError, MemoryError):
+    except MemoryError:
         raise
-    except Exception as error:  # a config is Python: any error may be in it
+    except (Exception, SystemExit) as error:  # a config is Python
+        error = error.__cause__ or error  # of custom_imports
         raise ValueError(f'{path} cannot be read: '
                          f'{type(error).__name__}: {error}') from error
     update_config(list(config.values()))
@@ -71,16 +72,18 @@ def check_files(config: str, options: Sequence[str] | None = None):
     read_options(options or ())
 
 
-def check_file(path: str):
+def check_file(path: str, above: Sequence[Path] = ()):
     """Refuse what is no config before anything slow is imported.
 
     The file and its bases are parsed, not run.
 
     Args:
         path (str): Of :func:`find_config`.
+        above (Sequence[Path]): Files whose base it is.
 
     Raises:
-        ValueError: If it, or a base of it, is no Python or empty.
+        ValueError: If it, or a base of it, is no Python or empty, or is its
+            own base.
         FileNotFoundError: If a base does not exist.
     """
     file = Path(path)
@@ -104,7 +107,10 @@ def check_file(path: str):
             raise FileNotFoundError(
                 f'{path}: its _base_ {name!r} is not there '
                 f'({base.absolute()}){did_you_mean(near)}')
-        check_file(str(base))
+        if base.resolve() in (own := [*above, file.resolve()]):
+            raise ValueError(f'{path}: its _base_ {name!r} leads back to '
+                             f'{base}: a config cannot be its own base')
+        check_file(str(base), own)
 
 
 def _bases(tree: ast.Module) -> list[str]:

@@ -8,6 +8,16 @@ from collections.abc import Iterable
 
 
 def import_modules(names: Iterable[str]):
-    """Import modules for what they register."""
+    """Import modules for what they register.
+
+    Raises:
+        ImportError: If one cannot be imported, whatever happens in it.
+    """
     for name in names:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a module is any code
+            raise ImportError(
+                f'cannot import {name!r}: {type(error).__name__}: {error}; '
+                'expected the dotted name of a module on PYTHONPATH'
+            ) from error

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .messages import is_in_the_way
+
 StrPath = str | Path
 
 
@@ -36,10 +38,16 @@ def refuse_taken(outputs: Iterable[StrPath],
     Raises:
         ValueError: If an output is an input.
         FileExistsError: If outputs exist and ``overwrite`` is False.
+        NotADirectoryError: If a file is where an output's folder should be.
     """
     written = [Path(path) for path in outputs]
     read = {_identity(Path(path)): path for path in inputs
             if Path(path).exists()}
+    blocked = next(filter(None, (is_in_the_way(path.parent)
+                                 for path in written)), None)
+    if blocked is not None:
+        raise NotADirectoryError(f'{blocked} is a file, expected a folder '
+                                 'to write into')
     there = [path for path in written if os.path.lexists(path)]
     for path in there:
         source = read.get(_identity(path)) if path.exists() else None
@@ -74,12 +82,16 @@ def naming(path: StrPath, part: StrPath | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno is None or error.filename is not None and \
-                not str(error.filename).startswith(str(part or path)):
+                not str(error.filename).startswith(str(part or path)) and \
+                Path(error.filename) not in Path(path).parents:
             raise
         cause: Any = error.__cause__ or error  # of the innermost path
+        there = is_in_the_way(Path(path).parent)
+        reason = f'{there} is a file, expected a folder' if there else \
+            cause.strerror
         raise OSError(
             error.errno, f'cannot write {os.path.abspath(path)}: '
-            f'{cause.strerror}. What was there before is unchanged'
+            f'{reason}. What was there before is unchanged'
         ) from cause
 
 

@@ -3,6 +3,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 # What a process says if another one, or the network, has failed.
 LOST_CONNECTION = re.compile(
@@ -27,6 +28,13 @@ _MEANINGS = [
      'num_workers of the data loaders'),
     (r'.*(?:PytorchStreamWriter failed|unexpected pos \d+ vs \d+).*',
      'a file could not be written: the disk may be full'),
+    (r'.*(?:Padding size should be less than|'
+     r"Kernel size can't be greater than actual input|"
+     r'Expected more than 1 spatial element).*',
+     'the images are too small for the network: take a larger size'),
+    (r'optimizer got an empty parameter list',
+     'an optimizer of optim_wrapper has nothing to train: its modules name '
+     'no part of the model that has weights'),
     (r'Error\(s\) in loading state_dict for (\w+):\s*(\S[^\n]*).*',
      r'the weights do not fit \1: \2')]
 
@@ -51,6 +59,9 @@ def explain(error: BaseException) -> str | None:
     """Return what a known message of a library means, or None."""
     if isinstance(error, MemoryError):
         return _MEMORY
+    if isinstance(error, (FileExistsError, NotADirectoryError)) and \
+            error.filename and (there := is_in_the_way(error.filename)):
+        return f'{there} is a file, expected a folder'
     text = _own_words(error)
     unknown = _REGISTRY.match(text)
     if unknown:
@@ -58,6 +69,17 @@ def explain(error: BaseException) -> str | None:
     return next((re.sub(f'(?s){pattern}', meaning, text, count=1)
                  for pattern, meaning in _MEANINGS
                  if re.fullmatch(f'(?s){pattern}', text)), None)
+
+
+def is_in_the_way(path: str | Path) -> Path | None:
+    """Return the file that is where a folder of a path should be, if any.
+
+    Args:
+        path (str | Path): Of a folder that cannot be made or written to.
+    """
+    place = Path(path)
+    return next((part for part in (place, *place.parents)
+                 if part.is_file()), None)
 
 
 def _own_words(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Files of torch as data: tensors and plain values, nothing that runs."""
 import hashlib
 import os
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ def load_tensors(path: str | Path) -> Any:
     # a file from elsewhere may break the reader in any way
     except Exception as error:
         reason = str(error).partition('\n')[0]
+        if isinstance(error, pickle.UnpicklingError):
+            reason = 'what is in it could run code, or is not of torch'
         raise ValueError(f'{path} is damaged, or holds more than tensors and '
                          f'plain values: {reason}') from error
 

@@ -21,6 +21,7 @@ import io
 import json
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -468,23 +469,30 @@ def open_model(path: str | Path,
     runtime = runtime or next((name for suffix, name in _SUFFIXES.items()
                                if path.name.endswith(suffix)), None)
     if runtime not in RUNTIMES:
+        what = f'{path} is no model that runs' if runtime is None else \
+            f'no runtime {runtime!r}'
         raise ValueError(
-            f'no runtime {runtime!r} for {path}: expected a file of '
-            f'{", ".join(_SUFFIXES)}, and runtime one of {list(RUNTIMES)}')
+            f'{what}: expected a file of {", ".join(_SUFFIXES)}, and as '
+            f'runtime one of {", ".join(RUNTIMES)}')
     check_threads(threads)
     if RUNTIMES[runtime].program and not trust:
         raise ValueError(
             f'{path} is a program of {runtime}, which can run anything when '
             'it is opened: if you made it, or trust whoever did, say '
             'trust=True or --trust. An ONNX file or a student is data')
+    if RUNTIMES[runtime].program and not zipfile.is_zipfile(path):
+        raise ValueError(f'{path} cannot be read by {runtime}: it is none '
+                         'of its files, or a part of one')
     try:
         model = RUNTIMES[runtime].open(path, threads)
     except (ImportError, ValueError):
         raise
     # every runtime has errors of its own for a broken file
     except Exception as error:
+        reason = [line for line in str(error).splitlines() if line.strip()
+                  and not line.startswith('Exception from')]  # of OpenVINO
         raise ValueError(f'{path} cannot be read by {runtime}, is it '
-                         f'complete? {error}') from error
+                         f'complete? {"".join(reason[:1])}') from error
     if model.facts.get('precision') == 'int8':
         # files from before it was written down have all of 8 bits
         check_processor(model.facts.get('processor', VNNI), path)

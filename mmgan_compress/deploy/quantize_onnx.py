@@ -169,8 +169,8 @@ def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
             near = difflib.get_close_matches(word, layers.values(), cutoff=0.)
             raise ValueError(
                 f'skip: no layer {word!r} to quantize; nearest: '
-                f'{", ".join(map(repr, near))}, or a node of '
-                f'{[node.name for node in nodes]}')
+                f'{", ".join(map(repr, near))}, or one of {len(nodes)} '
+                f'nodes, such as {nodes[0].name!r}')
         stays.update(node.name for node in found)
     chosen = [node for node in nodes if node.name not in stays]
     if not chosen:

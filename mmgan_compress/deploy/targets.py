@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine import Config
 
-from ..core.configs import find_config
+from ..core.configs import find_config, read_config
 from ..core.processors import ANY
 from .onnx import OPSET
 
@@ -60,7 +60,7 @@ def read_target(config: str | Path | dict | Config) -> Target:
     """
     name = 'the deploy config'
     if isinstance(config, (str, Path)):
-        name, config = str(config), Config.fromfile(find_config(str(config)))
+        name, config = str(config), read_config(find_config(str(config)))
     codebase = config.get('codebase_config', {})
     backend = dict(config.get('backend_config', {}))
     ir = config.get('ir_config', config.get('onnx_config', {}))
@@ -76,6 +76,11 @@ def read_target(config: str | Path | dict | Config) -> Target:
             f'{name} asks for input_shape {list(shape)}'
             f'{" and dynamic_axes" if dynamic else ""}: expected one side '
             'twice, or no input_shape and dynamic_axes')
+    sides = (*(shape or ()), ir.get('opset_version', OPSET))
+    if any(type(number) is not int or number < 1 for number in sides):
+        raise ValueError(
+            f'{name} asks for input_shape {shape} and opset_version '
+            f'{sides[-1]!r}: expected whole numbers above 0')
     uint8 = bool(ir.get('uint8'))
     return Target(
         backend=backend['type'], precision=_precision(backend),

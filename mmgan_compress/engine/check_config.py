@@ -5,6 +5,7 @@ number of at least 1``. What a registered class takes is read from its
 signature; for values that a signature cannot tell there is a table by name.
 """
 import inspect
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,6 +72,11 @@ _OF_RUNNER = {*inspect.signature(Runner).parameters, 'custom_imports',
               'activation_checkpointing', 'efficient_conv_bn_eval', 'compile'}
 
 
+# what the command line sets after --cfg-options
+_BY_OPTIONS = dict(work_dir='--work-dir', launcher='--launcher',
+                   resume='--resume', custom_imports='--import')
+
+
 # --- values by name ---------------------------------------------------------
 class _Bound(NamedTuple):
     """What a value must be, in code and in words."""
@@ -98,6 +104,9 @@ _DICTS = ('model', 'generator', 'distiller', 'schedule', 'perceptual',
           'dataset', 'sampler', 'optimizer', 'optim_wrapper', 'reference',
           'train_cfg', 'val_cfg', 'test_cfg', 'default_hooks', 'randomness',
           'env_cfg', 'model_wrapper_cfg', 'log_processor', *LOADERS)
+# values at the top that are no dicts of parts
+_TOP = ('custom_hooks', 'log_level', 'default_scope', 'val_evaluator',
+        'test_evaluator')
 # dicts that say by their type what is built
 _TYPED = ('model', 'distiller', 'dataset', 'sampler', 'optimizer',
           'train_cfg', 'val_cfg', 'test_cfg')
@@ -123,10 +132,35 @@ _BOUNDS = {
     **dict.fromkeys(_DICTS, _Bound(
         lambda v: v is None or isinstance(v, Mapping), 'a dict')),
     'domains': _Bound(are_names, 'a list of names'),
+    **dict.fromkeys(('val_evaluator', 'test_evaluator'), _Bound(
+        lambda v: v is None or isinstance(v, (list, Mapping)),
+        'a dict or a list of dicts')),
+    **dict.fromkeys(('custom_hooks', 'losses', 'metrics'), _Bound(
+        lambda v: v is None or isinstance(v, (list, tuple, Mapping)) and
+        all(isinstance(each, (Mapping, list)) for each in (
+            v.values() if isinstance(v, Mapping) else v)),
+        'a list of dicts')),
+    'log_level': _Bound(
+        lambda v: v in logging.getLevelNamesMapping(),
+        "the name of a level, such as 'INFO'"),
+    'default_scope': _Bound(
+        lambda v: v is None or v in _scopes(), 'the scope of a registry, '
+        "such as 'mmagic'"),
     'betas': _Bound(lambda v: isinstance(v, (list, tuple)) and len(v) == 2
                     and all(map(_SHARE.holds, v)),
                     'two numbers from 0 to below 1')
 }
+
+
+def _scopes() -> set[str]:
+    """Return the scopes that types may be looked for in."""
+    found, scopes = registry.MODELS, set()
+    while found is not None:
+        scopes.add(found.scope)
+        found = found.parent
+    return scopes | {child for child in registry.MODELS.root.children}
+
+
 _WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False',
           str: 'text', dict: 'a dict', list: 'a list'}
 
@@ -325,7 +359,7 @@ def value_faults(cfg: Mapping) -> list[str]:
     be.
     """
     faults, scope = [], cfg.get('default_scope') or 'mmengine'
-    values = [(key, cfg[key]) for key in cfg if key in _DICTS]
+    values = [(key, cfg[key]) for key in cfg if key in (*_DICTS, *_TOP)]
     for node in _all_nodes(cfg):
         faults += _type_faults(node, scope)
         values += [(f'{node.path}.{key}', value)
@@ -334,7 +368,13 @@ def value_faults(cfg: Mapping) -> list[str]:
         bound = _bound_of(path)
         if bound and not bound.holds(value):
             faults.append(_fault(path, value, bound.words))
-    constructor = _part(cfg, 'optim_wrapper').get('constructor')
+    wrappers = _part(cfg, 'optim_wrapper')
+    constructor = wrappers.get('constructor')
+    if str(constructor).endswith('MultiOptimWrapperConstructor'):
+        faults += [_fault(f'optim_wrapper.{name}', value, 'a dict')
+                   for name, value in wrappers.items()
+                   if name != 'constructor' and
+                   not isinstance(value, Mapping)]
     known = mmagic_registry.OPTIM_WRAPPER_CONSTRUCTORS
     if isinstance(constructor, str) and not _find(known, constructor, scope):
         faults.append(
@@ -361,6 +401,8 @@ def option_faults(cfg: Config, options: Mapping[str, Any]) -> dict[str, str]:
 def _key_fault(cfg: Mapping, dotted: str) -> str:
     """Say why a key cannot be set; empty if it can."""
     first, *rest = dotted.split('.')
+    if first in _BY_OPTIONS:
+        return f'use {_BY_OPTIONS[first]}'
     if first not in _OF_RUNNER or rest and first not in cfg:
         return _variable_fault(cfg, first)
     node, path = cfg, ''
@@ -418,12 +460,19 @@ def missing_parts(cfg: Mapping, needed: Sequence[str]) -> list[str]:
             faults.append(_fault(key, cfg[key], 'a dict'))
         elif key in LOADERS and cfg.get(key) and not isinstance(
                 cfg[key].get('dataset'), Mapping):
-            faults.append(f'{key}.dataset: missing')
+            faults.append(_lacks(cfg[key], f'{key}.dataset'))
     if 'train_cfg' in needed and isinstance(cfg.get('model'), Mapping) and \
             not isinstance(cfg['model'].get('distiller'), Mapping):
-        faults.append('model.distiller: missing; it says how the model '
-                      'trains')
-    return faults
+        faults.append(_lacks(cfg['model'], 'model.distiller',
+                             '; it says how the model trains'))
+    return list(dict.fromkeys(faults))
+
+
+def _lacks(node: Mapping, path: str, why: str = '') -> str:
+    """Say that an entry is missing, or is no dict."""
+    value = node.get(path.rpartition('.')[2])
+    return f'{path}: missing{why}' if value is None else \
+        _fault(path, value, 'a dict')
 
 
 def domain_faults(cfg: Mapping) -> list[str]:
@@ -526,6 +575,7 @@ def network_faults(cfg: Mapping) -> list[str]:
     """
     loader = next(filter(cfg.get, LOADERS), LOADERS[0])
     size = _part(cfg, f'{loader}.dataset').get('size')
+    size = size if _is_number(size, int) and size > 0 else None
     faults = []
     try:
         for path, config in generators_of(cfg['model']):
@@ -622,4 +672,7 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = LOADERS,
     if len(faults) == 1 and isinstance(faults[0], Exception):
         raise faults[0]
     if faults:
-        raise ValueError('\n'.join(map(str, faults)))
+        lines = '\n'.join(map(str, faults)).splitlines()
+        raise ValueError('\n'.join(
+            line for i, line in enumerate(lines)  # advice once, at the end
+            if not line.startswith('  ') or line not in lines[i + 1:]))

@@ -1,5 +1,7 @@
 """A Runner that keeps the console short; its log file has everything."""
 import logging
+import os
+from collections.abc import Callable
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -15,6 +17,9 @@ class ConsoleRunner(Runner):
     reports in their place, keep mmengine's console.
     """
 
+    undo: Callable[[], None] = staticmethod(lambda: None)
+    """Removes what the run has written, where it cannot begin."""
+
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build mmengine's logger with a console handler of ours."""
         logger = super().build_logger(*args, **kwargs)
@@ -24,6 +29,17 @@ class ConsoleRunner(Runner):
                     logger.removeHandler(handler)
                     logger.addHandler(_replaced(handler))
         return logger
+
+    def dump_config(self):
+        """Write the config, unless its own file is in the folder: that one
+        is the user's.
+        """
+        source = self.cfg.filename
+        copy = source and os.path.join(self.work_dir,
+                                       os.path.basename(source))
+        if not (copy and os.path.exists(copy)
+                and os.path.samefile(copy, source)):
+            super().dump_config()
 
 
 def _replaced(handler: logging.Handler) -> ConsoleHandler:

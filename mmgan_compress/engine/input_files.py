@@ -89,7 +89,21 @@ def file_faults(cfg: Config) -> list[Fault]:
         faults.append(FileNotFoundError(
             f'no weights {", ".join(map(repr, dict.fromkeys(missing)))}, '
             'which the student or a teacher starts from'))
+    faults += [FileNotFoundError(f'{key}: no file {value!r}')
+               for key, value in _other_files(cfg) if not
+               os.path.isfile(value)]
     return faults
+
+
+def _other_files(cfg: Config) -> Iterator[tuple[str, str]]:
+    """Yield further files that a config names, by key."""
+    if cfg.get('load_from') and '://' not in str(cfg.load_from):
+        yield 'load_from', str(cfg.load_from)
+    perceptual = (cfg.model.get('distiller') or {}).get('perceptual')
+    weights = perceptual.get('weights') if isinstance(
+        perceptual, dict) else None
+    if isinstance(weights, str) and weights not in ('imagenet', 'random'):
+        yield 'model.distiller.perceptual.weights', weights
 
 
 def starting_files(cfg: Config) -> list[str]:

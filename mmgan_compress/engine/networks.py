@@ -3,11 +3,10 @@ import dataclasses
 from pathlib import Path
 
 import torch.nn as nn
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ..core.complexity import count_macs, count_params
-from ..core.configs import find_config
+from ..core.configs import find_config, read_config
 from ..core.domains import per_domain
 from ..models.from_student import resolve_students
 from ..models.student import load_student
@@ -35,7 +34,7 @@ def generator_configs(source: str) -> tuple[dict[str, dict], int]:
         FileNotFoundError: If there is no such file.
         ValueError: If the config is not that of a model.
     """
-    cfg = Config.fromfile(find_config(source))
+    cfg = read_config(find_config(source))
     resolve_students(cfg)
     fit_channels(cfg)
     init_default_scope(cfg.get('default_scope', 'mmagic'))

@@ -3,13 +3,16 @@ import contextlib
 import ctypes
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+
+from ..core.files import naming
 
 LOCK = 'in_use.lock'
 # Seconds. Workers of data loaders look every 5 s whether their parent lives
@@ -33,13 +36,39 @@ def locked(folder: Path, instead: str = 'name another --work-dir'
     Raises:
         ValueError: If another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, 'a+') as lock:
         _take(lock, folder, instead)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield lock
+
+
+def undoing(folder: Path) -> Callable[[], None]:
+    """Return what removes all that is put into a folder from now on.
+
+    Args:
+        folder (Path): Folder that the caller is going to hold by
+            :func:`locked`; parents that are made for it go, too.
+    """
+    before = set(os.listdir(folder)) if folder.is_dir() else set()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+
+    def undo():
+        for path in folder.iterdir():
+            if path.name in before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else may use it
+            for path in made:
+                path.rmdir()
+
+    return undo
 
 
 def is_locked(folder: Path) -> bool:

@@ -3,7 +3,7 @@ import contextlib
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from .check_config import (
 )
 from .console import ConsoleRunner
 from .input_files import needed_weights, starting_files  # noqa: F401
-from .processes import LOCK, locked
+from .processes import LOCK, locked, undoing
 from .quick import make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
 
@@ -103,8 +103,9 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
 def _set_data_root(cfg: Config, root: str):
     """Read one's own images; without test images there is no report."""
     set_everywhere(cfg._cfg_dict, 'data_root', root)
-    if not any(os.path.isdir(os.path.join(root, name))
-               for name in ('test', 'testA')):
+    if os.path.isdir(root) and not any(
+            os.path.isdir(os.path.join(root, name))
+            for name in ('test', 'testA')):
         print('no test images in --data-root: there will be no report; '
               'see comparison_val.png and the log', file=sys.stderr)
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
@@ -243,6 +244,21 @@ def use_amp(cfg: Config):
             value.type = 'AmpOptimWrapper'
 
 
+def check_launcher(launcher: str):
+    """Refuse a launcher that did not start this process.
+
+    Raises:
+        ValueError: Names the variable that it would have set.
+    """
+    variable = dict(pytorch='RANK', slurm='SLURM_PROCID',
+                    mpi='OMPI_COMM_WORLD_LOCAL_RANK').get(launcher)
+    if variable and variable not in os.environ:
+        raise ValueError(
+            f'--launcher {launcher}: it did not start this process, for '
+            f'{variable} is not set. Start it by that launcher (torchrun, '
+            'srun, mpirun), or leave --launcher out')
+
+
 def start_distributed(args: Namespace):
     """Start the process group on CPUs, where mmengine would ask for CUDA."""
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
@@ -251,11 +267,17 @@ def start_distributed(args: Namespace):
 
 @contextlib.contextmanager
 def resumable(runner: Runner) -> Iterator[None]:
-    """Say how to go on after an error of the disk, or Ctrl-C, inside."""
+    """Say how to go on after an error of the disk, or Ctrl-C, inside.
+    A run that fails before its first iteration leaves nothing behind.
+    """
     folder = runner.work_dir
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        if not runner.iter and not has_run(folder):
+            runner.undo()
+        if not isinstance(error, OSError):
+            raise
         how = f'Continue with --resume --work-dir {folder}' if \
             has_run(folder) else f'Start again; {folder} holds no checkpoint'
         raise OSError(f'{message_of(error)}. The run has stopped. {how}'
@@ -303,13 +325,27 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
     return _build(cfg, args, held)
 
 
-def _build(cfg: Config, args: Namespace, held: ExitStack) -> Runner:
-    """Lock the work dir, then build what writes into it."""
+def _build(cfg: Config, args: Namespace, held: ExitStack,
+           load: Callable[[Runner], None] = lambda runner: None) -> Runner:
+    """Lock the work dir, then build what writes into it, and load weights.
+    After an error the folder is as it was.
+    """
+    check_launcher(args.launcher)
+    folder = Path(cfg.work_dir)
+    undo = undoing(folder)
     if is_first_process():
-        held.enter_context(locked(Path(cfg.work_dir)))
-    start_distributed(args)
-    runner = ConsoleRunner.from_cfg(cfg)
-    check_weights(runner)
+        held.enter_context(locked(folder))
+    try:
+        start_distributed(args)
+        runner = ConsoleRunner.from_cfg(cfg)
+        check_weights(runner)
+        load(runner)
+    except BaseException:
+        if is_first_process():
+            undo()
+        raise
+    if is_first_process():
+        runner.undo = undo
     return runner
 
 
@@ -335,15 +371,17 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
         cfg.model.distiller = None
     check_inputs(cfg, ['test_dataloader'], TESTS, [
         *faults, *work_dir_faults(cfg.work_dir)])
-    runner = _build(cfg, args, held)
-    model = unwrap(runner.model)
-    state = weights_in(checkpoint)
-    differs = mismatch(model.state_dict(), state)
-    if differs:
-        raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
-                         f'{differs}')
-    model.load_state_dict(state, strict=False)
-    if is_run:
-        model.distiller.load_training_state(
-            checkpoint['mmgan_compress']['distiller'])
-    return runner
+
+    def load(runner: Runner):
+        model = unwrap(runner.model)
+        state = weights_in(checkpoint)
+        differs = mismatch(model.state_dict(), state)
+        if differs:
+            raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
+                             f'{differs}')
+        model.load_state_dict(state, strict=False)
+        if is_run:
+            model.distiller.load_training_state(
+                checkpoint['mmgan_compress']['distiller'])
+
+    return _build(cfg, args, held, load)

@@ -162,8 +162,18 @@ def serve(page: TryPage, host: str, port: int) -> None:
         page (TryPage): What to serve.
         host (str): Address to listen on; 127.0.0.1 is this machine alone.
         port (int): Port to listen on.
+
+    Raises:
+        OSError: If nothing can listen there, as the port is taken.
     """
     serving = require('werkzeug.serving', 'The page')
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try:  # Werkzeug would print the error and exit
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise OSError(f'cannot listen on {host}, port {port}: '
+                      f'{error.strerror}. Choose another --host or --port'
+                      ) from error
     # browsers open connections in advance: one at a time would wait for them
     serving.run_simple(host, port, page, threaded=True,
                        request_handler=bounded_handler())

@@ -227,7 +227,13 @@ class CallableTeacher(ImageTeacher):
         return found if self.arguments is None else found(**self.arguments)
 
     def translate(self, x):
-        return self.engine(x)
+        try:
+            return self.engine(x)
+        except Exception as error:  # of any code
+            raise ValueError(
+                f'the teacher {self.function!r} failed on images of shape '
+                f'{tuple(x.shape)}: {type(error).__name__}: {error}'
+            ) from error
 
 
 def _imported(function: str) -> Callable:

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch.nn as nn
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ..core.checkpoints import read_checkpoint, weights_in
-from ..core.configs import find_config
+from ..core.configs import find_config, read_config
 from ..core.files import refuse_taken, write_tensors
 from ..registry import MODELS
 from .discriminators import MultiHeadPatchDiscriminator
@@ -239,7 +238,7 @@ def convert_original(source: str, target: str, config: str,
         ValueError: If the weights do not fit it.
     """
     refuse_taken([target], [source, config], overwrite)
-    cfg = Config.fromfile(find_config(config))
+    cfg = read_config(find_config(config))
     init_default_scope(cfg.get('default_scope', 'mmagic'))
     node = cfg.get('model') or {}
     for key in path.split('.'):

@@ -12,8 +12,7 @@ from mmgan_compress.cli import errors, main
 from mmgan_compress.core.commands import EndRequest
 from mmgan_compress.core.messages import message_of
 from mmgan_compress.registry import MODELS
-from students import REPO, refused_by_tool, run_tool
-from toy import toy_config
+from students import REPO, run_tool
 
 
 def caught(function):
@@ -153,29 +152,6 @@ def test_imports_that_fail_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run_tool('flops', 'none.py', '--import', 'no_such_module')
     assert done.returncode == 1
-    assert done.stderr == "error: No module named 'no_such_module'\n"
-
-
-@pytest.fixture(scope='module')
-def recipe(tmp_path_factory, vgg_file):
-    folder = tmp_path_factory.mktemp('recipe')
-    toy_config('cyclegan', folder / 'data', vgg_file).dump(
-        folder / 'recipe.py')
-    return folder / 'recipe.py'
-
-
-@pytest.mark.parametrize('option, message', [
-    ('train_dataloader.batch_size=0', 'batch_size'),
-    ('optim_wrapper.student.optimizer.type=Adm', "did you mean 'Adam'"),
-    ('optim_wrapper.student.optimizer.lr=-1', 'lr'),
-    ('optim_wrapper.student.optimizer.rate=1', 'rate'),
-    ('model.default_domain=cow', 'cow'),
-    ('model.generator.base_channels=x', 'base_channels'),
-    ('model.generator.type=ResnetGeneratr', "'ResnetGenerator'"),
-    ('custom_hooks.0.type=NoHook', 'NoHook'),
-    ('model.distiller.losses.0.type=SSIMLos', 'SSIMLoss'),
-    ('train_cfg.type=NoLoop', 'NoLoop')])
-def test_errors_of_a_training_are_one_line(recipe, option, message, tmp_path):
-    line = refused_by_tool('train', recipe, '--work-dir', tmp_path / 'run',
-                           '--cfg-options', option)
-    assert message in line and '\n' not in line
+    assert done.stderr.startswith(
+        "error: cannot import 'no_such_module': ModuleNotFoundError: No module "
+        "named 'no_such_module'; expected the dotted name of a module")
