@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
 from mmgan_compress import compat
-from mmgan_compress.cli import COMMANDS
+from mmgan_compress.cli import COMMANDS, doctor
 from toy import REPO
 
 
@@ -145,6 +145,8 @@ def test_doctor():
     out = python('from mmgan_compress.cli import main; main(["doctor"])')
     assert 'training and scoring: ready' in out
     assert 'shims at work:' in out and 'prepared weights:' in out
+    told = {name for names in doctor.FEATURES.values() for name in names}
+    assert set(compat.EXTRAS) - told == {'onnx_ir'}  # comes with onnxscript
 
 
 def test_every_extra_that_is_named_exists():

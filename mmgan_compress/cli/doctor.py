@@ -9,13 +9,22 @@ FEATURES = {
     'training and scoring': ['torch', 'torchvision', 'mmengine', 'mmcv',
                              'mmagic', 'torchmetrics', 'cv2'],
     'export to ONNX': ['onnx', 'onnxscript', 'onnxruntime'],
-    'pruning by dependencies': ['torch_pruning'],
+    'export to OpenVINO': ['openvino'],
+    'export to ncnn': ['ncnn', 'pnnx'],
+    'pruning by Torch-Pruning': ['torch_pruning'],
+    'pruning and quantization by NNI': ['nni'],
+    'quantization by neural-compressor': ['neural_compressor'],
+    'search': ['optuna'],
+    'search on several machines': ['psycopg'],
+    'page in the browser': ['werkzeug'],
     'data sets drawn from SVG': ['resvg_py'],
     'TensorBoard': ['tensorboard']
 }
 # names to import and names to install differ
 PACKAGES = {'cv2': ('opencv-python-headless', 'opencv-python'),
-            'mmcv': ('mmcv', 'mmcv-lite')}
+            'mmcv': ('mmcv', 'mmcv-lite'),
+            'neural_compressor': ('neural_compressor',
+                                  'neural_compressor_pt')}
 
 
 def version(module: str) -> str:
