@@ -1,5 +1,5 @@
 """``--size`` and ``--quick``: a recipe at another size, or for a first try."""
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch.nn as nn
@@ -33,6 +33,27 @@ class _Changes(list):
             node[key] = value
             shown = 'default' if before is None else before
             self.append(f'{path}.{key}: {shown} -> {value}')
+
+
+def by_part(changes: Sequence[str]) -> list[str]:
+    """Put the changes of a part of a recipe into one line.
+
+    Parts that change alike, such as the data loaders, share it.
+
+    Args:
+        changes (Sequence[str]): ``part.path: old -> new`` each.
+
+    Returns:
+        list[str]: ``part, part: path old -> new, path old -> new``.
+    """
+    parts: dict[str, list[str]] = {}
+    for change in changes:
+        part, _, rest = change.partition('.')
+        parts.setdefault(rest.replace(': ', ' ', 1), []).append(part)
+    lines: dict[str, list[str]] = {}
+    for change, names in parts.items():
+        lines.setdefault(', '.join(names), []).append(change)
+    return [f'{names}: {", ".join(found)}' for names, found in lines.items()]
 
 
 def _dicts(node: Any, path: str) -> Iterator[tuple[str, ConfigDict]]:
@@ -172,12 +193,12 @@ def _shorten(cfg: Config, changes: _Changes):
     rounds = schedule.get('student_epochs', 0)
     block = steps // 2 * schedule.block // (schedule.block + rounds)
     share = schedule.constant / schedule.epochs
+    changes.set(schedule, 'iters_per_epoch', 1, path)
     changes.set(schedule, 'epochs', 2 * block, path)
     changes.set(schedule, 'constant', round(share * 2 * block), path)
     changes.set(schedule, 'block', block, path)
     if rounds:
         changes.set(schedule, 'student_epochs', steps // 2 - block, path)
-    changes.set(schedule, 'iters_per_epoch', 1, path)
     hooks = cfg.default_hooks
     changes.set(hooks.logger, 'interval', max(1, steps // 20),
                 'default_hooks.logger')

@@ -33,7 +33,7 @@ from .check_config import (
 from .console import ConsoleRunner
 from .input_files import needed_weights, starting_files  # noqa: F401
 from .processes import LOCK, locked, undoing
-from .quick import make_quick, set_size
+from .quick import by_part, make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
 
 
@@ -56,7 +56,8 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
             then left out.
 
     Raises:
-        FileNotFoundError: If there is no such config.
+        FileNotFoundError: If there is no such config, or no folder
+            ``data_root``.
         ValueError: If the file is no config or lacks a part, if options
             contradict each other or the machine, or the generator is for
             images that are neither grey, RGB nor RGBA.
@@ -77,10 +78,10 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
     if getattr(args, 'quick', False) or getattr(args, 'size', None):
         resolve_students(cfg)  # whose size matters
     if getattr(args, 'quick', False):
-        for line in make_quick(cfg, getattr(args, 'size', None)):
+        for line in by_part(make_quick(cfg, getattr(args, 'size', None))):
             print(f'--quick: {line}')
     elif getattr(args, 'size', None):
-        for line in set_size(cfg, args.size):
+        for line in by_part(set_size(cfg, args.size)):
             print(f'--size: {line}')
     options = read_options(args.cfg_options or ())
     wrong = option_faults(cfg, options)
@@ -101,11 +102,16 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
 
 
 def _set_data_root(cfg: Config, root: str):
-    """Read one's own images; without test images there is no report."""
+    """Read one's own images; without test images there is no report.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f'--data-root {root}: there is no such folder')
     set_everywhere(cfg._cfg_dict, 'data_root', root)
-    if os.path.isdir(root) and not any(
-            os.path.isdir(os.path.join(root, name))
-            for name in ('test', 'testA')):
+    if not any(os.path.isdir(os.path.join(root, name))
+               for name in ('test', 'testA')):
         print('no test images in --data-root: there will be no report; '
               'see comparison_val.png and the log', file=sys.stderr)
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None

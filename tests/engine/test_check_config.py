@@ -20,7 +20,7 @@ from mmgan_compress.engine.check_config import (
     missing_parts,
     network_faults,
 )
-from mmgan_compress.engine.quick import make_quick, set_size
+from mmgan_compress.engine.quick import by_part, make_quick, set_size
 from students import message_of_error
 from test_runner_builder import arguments
 from toy import REPO, recipe_of, toy_config
@@ -234,6 +234,7 @@ def test_shipped_recipes_have_no_faults(name):
     assert 90 <= steps <= 1200 and cfg.train_dataloader.dataset.size == 64
     assert any(line.startswith('model.distiller.schedule.epochs: ')
                for line in lines)
+    assert len(by_part(lines)) <= 10
 
 
 def check_static(cfg, *others):

@@ -59,6 +59,12 @@ def test_demo_brings_its_own_data(recipe):
                                               data_root='x')
 
 
+def test_a_wrong_data_root_is_told_first(recipe, capsys):
+    assert 'nowhere: there is no such folder' in refused(
+        recipe, data_root='nowhere')
+    assert capsys.readouterr() == ('', '')
+
+
 def test_amp_without_cuda(recipe, monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     assert '--amp needs a CUDA device' in refused(recipe, amp=True)
