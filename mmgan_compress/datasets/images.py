@@ -193,15 +193,14 @@ def list_images(folder: StrPath) -> list[str]:
 
 def no_images(folder: StrPath) -> str:
     """Say that a folder has no images, and what it has."""
-    found = 'there is no such folder'
-    if os.path.isdir(folder):
-        kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed'
-                        for file in _walk(folder))
-        found = 'found ' + (', '.join(
-            f'{count} {kind} files' for kind, count in
-            kinds.most_common(5)) or 'no files')
-    return (f'no images in {os.path.abspath(folder)}: {found}, expected '
-            f'{", ".join(EXTENSIONS)}')
+    said = f'no images in {os.path.abspath(folder)}'
+    if not os.path.isdir(folder):
+        return f'{said}: there is no such folder'
+    kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed'
+                    for file in _walk(folder))
+    found = ', '.join(f'{count} {kind} files' for kind, count in
+                      kinds.most_common(5)) or 'no files'
+    return f'{said}: found {found}, expected {", ".join(EXTENSIONS)}'
 
 
 def side_folder(root: StrPath, split: str, side: str = '') -> str:
@@ -349,6 +348,13 @@ def extra_images(folder: str, channels: int = 3) -> list[str]:
     return files
 
 
+_TRANSPARENT = 'is transparent'
+_KEEP_TRANSPARENCY = (
+    '\n  Lay transparent images onto a background, or give the generator 4 '
+    'channels: --cfg-options model.generator.in_channels=4 '
+    'model.generator.out_channels=4')
+
+
 def _problem(path: str, paired: bool, trains: bool,
              alpha: bool) -> str | None:
     try:
@@ -360,8 +366,7 @@ def _problem(path: str, paired: bool, trains: bool,
                 width, height = height, width
             if trains and not alpha and image.has_transparency_data and \
                     image.convert('RGBA').getextrema()[3][0] < 255:
-                return ('is transparent: lay it onto a background first, or '
-                        'let the generator take 4 channels')
+                return _TRANSPARENT
     except UnusableImage as error:
         return str(error)
     except Exception as error:
@@ -397,6 +402,8 @@ def check_images(paths: Sequence[str], paired: bool = False,
            if problem]
     if bad:
         more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
+        if any(line.endswith(_TRANSPARENT) for line in bad):
+            more += _KEEP_TRANSPARENCY
         raise ValueError('unusable images, mend or remove them:\n  '
                          + '\n  '.join(bad[:5]) + more)
     _CHECKED.update((path, *kind) for path in paths)

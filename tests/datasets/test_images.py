@@ -183,7 +183,7 @@ def test_transparent_images_are_learnt_with_four_channels(tmp_path):
         image.save(tmp_path / f'train{side}/a.png')
     args = [str(tmp_path), ['a', 'b']]
     for channels in (None, dict(a=4, b=3)):
-        with pytest.raises(ValueError, match='is transparent: lay it'):
+        with pytest.raises(ValueError, match='4 channels: --cfg-options'):
             UnpairedImages(*args, size=SIDE, channels=channels)
     data = UnpairedImages(*args, size=SIDE, flip=False,
                           channels=dict(a=4, b=4))
