@@ -80,6 +80,10 @@ def print_summary(report: dict, target, out: str) -> None:
               'loses precision on large or flat images')
     if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
+    if not report['dynamic']:
+        print('translate resizes pictures to {0}x{0} for this model and back '
+              'again; the dynamic configs keep their size'.format(
+                  report['size']))
     print_size(report)
     if report['replaced']:
         print('replaced the export of another student '

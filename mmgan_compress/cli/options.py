@@ -1,6 +1,7 @@
 """Options that several commands share: one name, one meaning, one default."""
 import argparse
 import contextlib
+import os
 import sys
 
 
@@ -76,8 +77,9 @@ def add_threads(parser: argparse.ArgumentParser):
 
 
 def add_out(parser: argparse.ArgumentParser):
-    """Add ``--out``, which must be given."""
+    """Add ``--out``, which must be given; printed without a last slash."""
     parser.add_argument('--out', required=True, metavar='FOLDER',
+                        type=os.path.normpath,
                         help='folder to write into')
 
 
