@@ -56,9 +56,27 @@ def run(args: argparse.Namespace):
         args.out = f'work_dirs/{Path(args.source).stem}-{args.pruner}'
     with options.stdout_for_result():
         table = prune(args)
-    print(table)
+    print(_totals(table))
+    print(f'each layer: {args.out}/compress.md')
     recipe = Path(args.out, 'finetune.py')
     if recipe.exists():
         print('Fine-tune it before you use it: mmgan-compress train '
-              f'{recipe}')
+              f'{recipe}' + _missing_images(recipe))
     print(f'{args.out}/student.pth')
+
+
+def _totals(table: str) -> str:
+    """Leave the rows of single layers out of compress.md."""
+    kept = ('| layer |', '| --- |', '| total')
+    return '\n'.join(line for line in table.rstrip().splitlines()
+                     if not line.startswith('|') or line.startswith(kept))
+
+
+def _missing_images(recipe: Path) -> str:
+    """Name the options for one's own images if the recipe's are not here."""
+    from ..core.configs import read_config
+    root = read_config(str(recipe)).train_dataloader.dataset.get('data_root')
+    if not root or Path(root).is_dir():
+        return ''
+    return (f' --data-root FOLDER\n  FOLDER holds your own images; {root} is '
+            'not here. --quick shortens a first try')

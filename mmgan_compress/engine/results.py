@@ -223,6 +223,8 @@ def report_run(runner, pictures: int = 6):
             for metric in evaluator.metrics)))
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
+    if best.is_file():
+        print(f'student: {best}')
 
 
 def comparison(model, dataset: Dataset, count: int,
