@@ -475,8 +475,9 @@ def check_halves(files: Sequence[str]):
             f'the first is {file} ({width}x{height}): expected images about '
             'twice as wide as high, or wider, but not 3 times, as single '
             'images, A above B or triptychs are\n'
-            '  if they are pairs:  side_by_side=True in the train, val and '
-            'test data sets says so\n'
+            '  if they are pairs:  --cfg-options ' + ' '.join(
+                f'{split}_dataloader.dataset.side_by_side=True'
+                for split in ('train', 'val', 'test')) + '\n'
             f'  if they are not:    give the folder {LAYOUTS}')
 
 
