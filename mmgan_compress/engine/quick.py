@@ -202,7 +202,7 @@ def _shorten(cfg: Config, changes: _Changes):
     hooks = cfg.default_hooks
     changes.set(hooks.logger, 'interval', max(1, steps // 20),
                 'default_hooks.logger')
-    changes.set(hooks.checkpoint, 'interval', max(1, steps // 2),
+    changes.set(hooks.checkpoint, 'interval', max(1, steps // 10),
                 'default_hooks.checkpoint')
     if 'since' in (hooks.get('student') or {}):
         changes.set(hooks.student, 'since', 1, 'default_hooks.student')

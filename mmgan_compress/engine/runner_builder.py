@@ -291,7 +291,8 @@ def resumable(runner: Runner) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         last = run_file(Path(folder, 'last_checkpoint'))
         stop.args = (
-            f'{last} is kept: continue with --resume --work-dir {folder}'
+            f'{last} is kept: continue with the same command and --resume '
+            f'--work-dir {folder}'
             if last.is_file() else f'{folder} holds no checkpoint yet: start '
             'again with the same command', )
         raise
@@ -383,8 +384,11 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
         state = weights_in(checkpoint)
         differs = mismatch(model.state_dict(), state)
         if differs:
+            trained = Path(args.checkpoint).with_name(Path(args.config).name)
+            hint = f'. Its run wrote its own recipe, try {trained}' if \
+                trained.is_file() and not trained.samefile(args.config) else ''
             raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
-                             f'{differs}')
+                             f'{differs}{hint}')
         model.load_state_dict(state, strict=False)
         if is_run:
             model.distiller.load_training_state(

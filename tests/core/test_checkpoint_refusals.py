@@ -224,11 +224,13 @@ def test_score_of_another(run, vgg_file, tmp_path, file, options, words):
     cut = (run / 'run/iter_1.pth').read_bytes()[:-100]
     (run / 'run/cut.pth').write_bytes(cut)
     torch.save(dict(epoch=3), run / 'run/bare.pth')
+    (run / 'run/scored.py').touch()  # as a run writes it
     message = message_of_error(launch.make_tester, Namespace(
         **vars(arguments(recipe, work_dir=str(tmp_path),
                          cfg_options=options or None)),
         checkpoint=str(run / 'run' / file), overwrite=False), ExitStack())
     assert words in message and file in message
+    assert ('run/scored.py' in message) == ('tensor' in words)
     assert '\n' not in message
 
 

@@ -295,8 +295,8 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path):
     last = tmp_path / 'iter_3.pth'
     last.touch()
     (tmp_path / 'last_checkpoint').write_text(str(last))
-    assert message() == (f'{last} is kept: continue with --resume --work-dir '
-                         f'{tmp_path}')
+    assert message() == (f'{last} is kept: continue with the same command and '
+                         f'--resume --work-dir {tmp_path}')
 
 
 def test_a_run_goes_on_when_there_is_room(tmp_path, vgg_file, monkeypatch):

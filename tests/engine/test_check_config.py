@@ -235,6 +235,7 @@ def test_shipped_recipes_have_no_faults(name):
     assert any(line.startswith('model.distiller.schedule.epochs: ')
                for line in lines)
     assert len(by_part(lines)) <= 10
+    assert cfg.default_hooks.checkpoint.interval * 8 < steps  # Ctrl-C is cheap
 
 
 def check_static(cfg, *others):
