@@ -1,4 +1,5 @@
 """Distillers: one file a training procedure."""
+from .. import registry  # noqa: F401  applies the shims before mmagic
 from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
 from .base import BaseDistiller
 from .gan_compression import GANCompressionCycleGAN, GANCompressionPix2Pix
