@@ -34,6 +34,12 @@ def test_import_is_light():
     assert float(seconds) < 0.3
 
 
+@pytest.mark.parametrize('package', ['distillers', 'evaluation', 'pruning'])
+def test_packages_work_as_first_import(package):
+    """The shims come before what needs them, as in `teachers`."""
+    assert python(f'import mmgan_compress.{package}\nprint(1)') == '1'
+
+
 def test_help_imports_nothing_heavy():
     """All commands in one process: each within a second, all within five."""
     code = ('import sys\nfrom mmgan_compress.cli import COMMANDS, main\n'

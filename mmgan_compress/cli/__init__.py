@@ -111,6 +111,9 @@ def _explain(words: list[str]):
                         version=f'{PROGRAM} {__version__}')
     _add_debug(parser)
     parser.add_argument('command', help=argparse.SUPPRESS)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     name = parser.parse_args(words).command
     near = difflib.get_close_matches(name, COMMANDS, 1)
     parser.error(f'no command {name!r}; ' + (

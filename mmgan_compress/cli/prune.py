@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add('--pruner', metavar='NAME', required=True,
         help='name in the registry PRUNERS, e.g. GCCWidths')
     add('--budget', nargs='+', default=[], metavar='BUDGET', help='what a '
-        'generator may cost (a pruner that the network itself tells what '
-        'goes takes none)')
+        'generator may cost; some pruners, such as SlimExtraction, take no '
+        'budget')
     add('--tolerance', type=options.share, metavar='SHARE', default=0.02,
         help='how far from the budget the result may be (default: '
         '%(default)s)')

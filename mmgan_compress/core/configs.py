@@ -105,7 +105,7 @@ def check_file(path: str, above: Sequence[Path] = ()):
             near = get_close_matches(base.name, [
                 other.name for other in base.parent.glob('*.py')])
             raise FileNotFoundError(
-                f'{path}: its _base_ {name!r} is not there '
+                f'{path}: its _base_ {name!r} does not exist '
                 f'({base.absolute()}){did_you_mean(near)}')
         if base.resolve() in (own := [*above, file.resolve()]):
             raise ValueError(f'{path}: its _base_ {name!r} leads back to '
@@ -150,6 +150,10 @@ def read_options(pairs: Sequence[str]) -> dict[str, Any]:
                              'such as train_dataloader.batch_size=4')
     try:
         DictAction([], 'read')(None, options, pairs)
+    except RecursionError as error:  # mmengine's answer to dict(a=1, b=2)
+        raise ValueError('--cfg-options: write the entries of a dict one by '
+                         'one, such as model.generator.base_channels=8 '
+                         'model.generator.num_blocks=6') from error
     except (AssertionError, ValueError) as error:
         raise ValueError(f'--cfg-options: {error}') from error
     return options.read

@@ -64,6 +64,10 @@ _GIVEN = {'self', 'runner', 'dataloader', 'evaluator', 'params', 'module',
 # what else the builder reads
 _ALSO = dict(optim_wrapper={'modules', 'paramwise_cfg', 'constructor'},
              dataloader={'num_batch_per_epoch'})
+# what other loops take for the length of the training
+_LENGTHS = {'max_iters', 'max_epochs', 'val_interval'}
+_LENGTH = ('; model.distiller.schedule sets the length of the training and '
+           'the moments of validation')
 _WHOLE_OF = ('sampler', *LOADERS)  # the data set is another part of it
 _OF_BUILDERS = {'type', '_scope_', 'priority', '_delete_'}
 # keys at the top that Runner reads beside its arguments
@@ -344,7 +348,8 @@ def _type_faults(node: _Node, scope: str) -> list[str]:
         elif not more:
             faults.append(
                 f'{path}: {kind.__name__} takes no such argument'
-                + did_you_mean(get_close_matches(str(key), taken)))
+                + (_LENGTH if key in _LENGTHS else
+                   did_you_mean(get_close_matches(str(key), taken))))
     if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         faults += [f'{node.path}.{name}: missing, {kind.__name__} needs it'
                    for name, p in taken.items()

@@ -55,6 +55,7 @@ from .frozen_teacher import brings_weights
 from .quantization import KEY
 from .student_config import (
     LARGEST_SIDE,
+    UnknownTypeError,
     build_generator,
     channels_by_domain,
     check_generator,
@@ -419,6 +420,8 @@ def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
         for domain in reachable:
             check_twin(domain_config(info, domain), _weights(state, domain),
                        domain)
+    except UnknownTypeError as error:
+        raise ValueError(f'{path} cannot be read: {error}') from error
     except ValueError as error:
         raise ValueError(f'{path} {_CHANGED}: {error}') from error
     return dict(info, reachable=reachable), state

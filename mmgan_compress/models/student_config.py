@@ -183,6 +183,10 @@ def check_generator(config: Any, largest: int, note: str = '') -> None:
                 'holds no weights of that size')
 
 
+class UnknownTypeError(ValueError):
+    """A student file names a type that no imported module registers."""
+
+
 def _check_type(name: Any, place: str, note: str) -> None:
     """Refuse a type that is not known, or would not make a module."""
     if 'init_cfg' in place.split('.'):
@@ -193,7 +197,7 @@ def _check_type(name: Any, place: str, note: str) -> None:
         return
     kind = MODELS.get(name) if _fits(_NAME, name) else None
     if kind is None:
-        raise ValueError(
+        raise UnknownTypeError(
             f'{place} is {_short(name)}, which is not registered here. '
             f'Import the module {note}that registers it, if you trust it: '
             '--import MODULE, or load_student(..., imports=[MODULE])')

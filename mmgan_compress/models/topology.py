@@ -102,9 +102,9 @@ def feature_layers(net: nn.Module) -> list[str]:
         return [convs[index].removesuffix('.conv') + '.activate'
                 for index in (2, 4, -4, -2)]
     if not has_trunk(net):
-        raise ValueError(f"{type(net).__name__} has no layers 'auto', which "
-                         'only ResNet generators and U-Nets have: name the '
-                         'layers of the loss')
+        raise ValueError(f"layers='auto' does not work for "
+                         f'{type(net).__name__}, only for ResNet generators '
+                         'and U-Nets: name the layers of the loss')
     names = [name for name, _ in net.model.named_children()]
     blocks = [name for name, block in net.model.named_children()
               if isinstance(block, _RESIDUAL)]

@@ -103,7 +103,7 @@ def test_one_of_several_processes_reports(rank, error, printed, monkeypatch,
 
 
 @pytest.mark.parametrize('words, message', [
-    ([], 'arguments are required: command'),
+    ([], 'commands:\n  train'),
     (['compres'], "no command 'compres'"),
     (['trian'], "did you mean 'train'?"),
     (['train'], 'arguments are required: config'),

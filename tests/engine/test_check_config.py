@@ -100,6 +100,7 @@ def test_all_faults_come_together(faults):
     ('train_dataloader.dataset.domains=[a,b]', "expected ['horse', 'zebra']"),
     ('model.distiller.type=mmgan_compress.OMGDCycleGANs',
      'no distiller is called'),
+    ('train_cfg.max_iters=10', 'model.distiller.schedule sets the length'),
     ('model.distiller.schedule.epochs=0', 'got 0, expected a whole number'),
     ('model.distiller.schedule.epoch=3', "no such argument; did you mean"),
     ('model.distiller.schedule.student_epochs=-1', 'got -1, expected a whol'),
@@ -119,7 +120,8 @@ def test_all_faults_come_together(faults):
     ('model=5', "model: got 5, expected a dict"),
     ('train_dataloader=None', 'train_dataloader: missing'),
     ('batch', 'expected KEY=VALUE'),
-    ('a.b=(1', '--cfg-options')])
+    ('a.b=(1', '--cfg-options'),
+    ('a.b=dict(c=1, d=2)', 'the entries of a dict one by one')])
 def test_one_fault_is_one_line(faults, option, words):
     lines = faults(option)
     assert words in lines[0] and len(lines) <= 2
@@ -135,7 +137,7 @@ def test_image_size_names_its_option(faults):
     ('', 'is empty'),
     ('{"model": {}}', 'model: missing'),
     ('model = dict(', "line 1: this is no Python: '(' was never closed"),
-    ("_base_ = 'cyclegn.py'\n", "its _base_ 'cyclegn.py' is not there"),
+    ("_base_ = 'cyclegn.py'\n", "its _base_ 'cyclegn.py' does not exist"),
     ('x = 1\n', 'model: missing; a config needs it'),
     ('model = dict(type=None)\n1 / 0\n', 'ZeroDivisionError')])
 def test_what_is_no_config(faults, text, words, folder):

@@ -275,7 +275,8 @@ def test_layers_that_no_network_has(monkeypatch):
     net = Quantized(quantized=False), dict(type='Quantized')
     cfg = finetune.read_recipe('omgd_cyclegan.py', BOTH, BOTH[1:], 64)
     note, = finetune._fit_losses(cfg, net[0])
-    assert note.startswith('ChannelLoss is removed: Quantized has no layers')
+    assert note.startswith("ChannelLoss is removed: layers='auto' does not "
+                           'work for Quantized')
     assert len(cfg.model.distiller.losses) == 4
 
 

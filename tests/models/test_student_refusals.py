@@ -97,6 +97,7 @@ def test_unknown_domain_and_generator(student):
     with pytest.raises(ValueError, match=r"no generator for 'cat'.*zebra"):
         load_student(student, 'cat')
     change(student, generator=dict(type='MyGenerator'), module='my.package')
-    with pytest.raises(ValueError, match='not registered here. Import the '
+    with pytest.raises(ValueError, match='cannot be read: .*not registered '
+                       'here. Import the '
                        "module .defined in 'my.package'"):
         load_student(student)

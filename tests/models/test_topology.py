@@ -20,5 +20,5 @@ def test_layers_to_compare_are_the_papers(config, layers):
 
 
 def test_layers_of_other_networks_are_not_known():
-    with pytest.raises(ValueError, match="Conv2d has no layers 'auto'"):
+    with pytest.raises(ValueError, match="'auto' does not work for Conv2d"):
         feature_layers(torch.nn.Conv2d(3, 3, 1))

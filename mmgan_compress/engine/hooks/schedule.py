@@ -123,6 +123,6 @@ def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
             teacher, domain, model.network(latest, domain),
             [scores[name] for name in names], hook.lower_is_better)
         runner.logger.info(
-            'Teacher %s of %s on the val split: %s%s', teacher, domain,
+            'Scores of %s for %s on the val split: %s%s', teacher, domain,
             ', '.join(f'{name} {scores[name]:.4g}' for name in names),
             ' (best so far, teaches from now on)' if kept else '')
