@@ -13,7 +13,9 @@ MEANINGLESS = (
     ('Unnecessary conv bias', 'mmcv'),
     # mmengine's CheckpointHook uses its own deprecated classes
     ('"FileClient" will be deprecated', 'mmengine'),
-    ('"HardDiskBackend" is the alias', 'mmengine'))
+    ('"HardDiskBackend" is the alias', 'mmengine'),
+    # on --resume: the distiller's schedule sets the rates
+    ('`resume_param_scheduler` is True but', 'mmengine'))
 
 
 def silence_meaningless():
