@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add('--calibration', metavar='PATH', help='folder of training images, or '
         'a recipe for its own, for int8; not needed by a student that learnt '
         'in 8 bits')
-    add('--tolerance', type=options.positive_float, help='largest difference allowed in '
-        '[-1, 1] (default: fp32 1e-4, fp16 5e-2, int8 any, which is stated)')
+    add('--tolerance', type=options.positive_float,
+        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, fp16 5e-2, int8 any, which is stated)')
     options.add_processor(parser)
     options.add_size(parser)
     options.add_domain(parser)

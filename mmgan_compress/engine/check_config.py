@@ -145,11 +145,11 @@ _BOUNDS = {
             v.values() if isinstance(v, Mapping) else v)),
         'a list of dicts')),
     'log_level': _Bound(
-        lambda v: v in logging.getLevelNamesMapping(),
+        lambda v: isinstance(v, str) and v in logging.getLevelNamesMapping(),
         "the name of a level, such as 'INFO'"),
     'default_scope': _Bound(
-        lambda v: v is None or v in _scopes(), 'the scope of a registry, '
-        "such as 'mmagic'"),
+        lambda v: v is None or v in list(_scopes()),
+        "the scope of a registry, such as 'mmagic'"),
     'betas': _Bound(lambda v: isinstance(v, (list, tuple)) and len(v) == 2
                     and all(map(_SHARE.holds, v)),
                     'two numbers from 0 to below 1')

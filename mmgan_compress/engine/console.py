@@ -17,8 +17,14 @@ class ConsoleRunner(Runner):
     reports in their place, keep mmengine's console.
     """
 
-    undo: Callable[[], None] = staticmethod(lambda: None)
-    """Removes what the run has written, where it cannot begin."""
+    started: Callable[[], None] | None = None
+
+    def undo(self):
+        """Remove what the run has written, where it cannot begin; by
+        ``started``, which :func:`.processes.undoing` made.
+        """
+        if self.started is not None:
+            self.started()
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build mmengine's logger with a console handler of ours."""

@@ -352,7 +352,7 @@ def _build(cfg: Config, args: Namespace, held: ExitStack,
             undo()
         raise
     if is_first_process():
-        runner.undo = undo
+        runner.started = undo
     return runner
 
 

@@ -153,5 +153,5 @@ def test_imports_that_fail_are_named(tmp_path, monkeypatch):
     done = run_tool('flops', 'none.py', '--import', 'no_such_module')
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: cannot import 'no_such_module': ModuleNotFoundError: No module "
-        "named 'no_such_module'; expected the dotted name of a module")
+        "error: cannot import 'no_such_module': ModuleNotFoundError: No "
+        "module named 'no_such_module'; expected the dotted name of a module")
