@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         'a recipe for its own, for int8; not needed by a student that learnt '
         'in 8 bits')
     add('--tolerance', type=options.positive_float,
-        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, fp16 5e-2, int8 any, which is stated)')
+        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
+        'fp16 5e-2, int8 any, which is stated)')
     options.add_processor(parser)
     options.add_size(parser)
     options.add_domain(parser)
