@@ -11,7 +11,9 @@ model = dict(
         teacher_checkpoints=[],
         losses=_base_.crd_losses,
         # 20 blocks of 10 teacher and n_dis 4 x 10 student epochs
-        schedule=dict(epochs=200, constant=100, block=10, student_epochs=40)))
+        schedule=dict(epochs=200, constant=100, block=10, student_epochs=40),
+    )
+)
 
 # 64 patches, as in an image of 256 pixels
 demo = {'model.distiller.losses.0.patch_size': 8}

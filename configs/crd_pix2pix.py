@@ -13,9 +13,11 @@ model = dict(
         discriminator=_base_.patch,
         losses=_base_.crd_losses,
         gan_type='hinge',
-        pixel_loss_weight=100.,
+        pixel_loss_weight=100.0,
         teacher_interval=1,  # n_dis
-        schedule=dict(epochs=200, constant=100, block=5)))
+        schedule=dict(epochs=200, constant=100, block=5),
+    )
+)
 
 # 64 patches, as in an image of 256 pixels
 demo = {'model.distiller.losses.0.patch_size': 8}

@@ -4,11 +4,9 @@
 _base_ = '_base_/cyclegan_compression.py'
 
 model = dict(
-    generator=dict(
-        type='mmgan_compress.SuperNet',
-        arch=_base_.arch,
-        space='channels-32'),
-    distiller=dict(schedule=dict(epochs=400, constant=200, block=20)))
+    generator=dict(type='mmgan_compress.SuperNet', arch=_base_.arch, space='channels-32'),
+    distiller=dict(schedule=dict(epochs=400, constant=200, block=20)),
+)
 default_hooks = _base_.supernet_hooks
 train_dataloader = dict(dataset=_base_.held_out.horse2zebra)
 val_dataloader = dict(dataset=_base_.held_out.horse2zebra)

@@ -4,11 +4,9 @@
 _base_ = '_base_/pix2pix_compression.py'
 
 model = dict(
-    generator=dict(
-        type='mmgan_compress.SuperNet',
-        arch=_base_.arch,
-        space='channels-48'),
-    distiller=dict(schedule=dict(epochs=40, constant=10, block=5)))
+    generator=dict(type='mmgan_compress.SuperNet', arch=_base_.arch, space='channels-48'),
+    distiller=dict(schedule=dict(epochs=40, constant=10, block=5)),
+)
 default_hooks = _base_.supernet_hooks
 train_dataloader = dict(dataset=_base_.held_out.edges2shoes)
 val_dataloader = dict(dataset=_base_.held_out.edges2shoes)

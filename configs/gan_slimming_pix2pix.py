@@ -14,12 +14,13 @@ model = dict(
     related_domains=[domain_a, domain_b],
     distiller=dict(
         type='mmgan_compress.GANSlimmingPix2Pix',
-        teachers=dict(
-            wide=dict(**_base_.dense, norm_cfg=dict(type='IN'))),
+        teachers=dict(wide=dict(**_base_.dense, norm_cfg=dict(type='IN'))),
         discriminator=discriminator,
         teacher_checkpoints=['teachers/pix2pix-dense_edges2shoes.pth'],
         student_discriminator=discriminator,
-        **_base_.learning))
+        **_base_.learning,
+    ),
+)
 
 optim_wrapper = _base_.slimming
 default_hooks = dict(rate=_base_.cosine, slimming=_base_.soft_threshold)
@@ -28,9 +29,8 @@ train_dataloader = dict(batch_size=8, drop_last=True)
 demo = {
     **_base_.demo_slimming,
     'model.generator': dict(_base_.demo_teacher, **_base_.affine),
-    'model.distiller.teacher_checkpoints?':
-    ['{data}/teacher_edges2emoji_wide.pth'],
+    'model.distiller.teacher_checkpoints?': ['{data}/teacher_edges2emoji_wide.pth'],
     # the teacher's has two heads; the student's starts anew
     'model.distiller.discriminator?': None,
-    'train_dataloader.batch_size': 1  # 4 would take ten minutes
+    'train_dataloader.batch_size': 1,  # 4 would take ten minutes
 }

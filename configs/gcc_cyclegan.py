@@ -10,21 +10,64 @@ arch = dict(**_base_.generator, base_channels=24)
 # stem, two down-samplings, inside and behind each of nine blocks, two
 # up-samplings; 2.4 and 2.7 G papers' MACs
 widths = {
-    domain_b: [24, 48, 86, 72, 86, 47, 86, 44, 86, 43, 86, 43, 86, 29, 86, 30,
-               86, 37, 86, 36, 86, 48, 24],
-    domain_a: [24, 48, 96, 91, 96, 73, 96, 62, 96, 61, 96, 74, 96, 54, 96, 51,
-               96, 58, 96, 81, 96, 48, 24]
+    domain_b: [
+        24,
+        48,
+        86,
+        72,
+        86,
+        47,
+        86,
+        44,
+        86,
+        43,
+        86,
+        43,
+        86,
+        29,
+        86,
+        30,
+        86,
+        37,
+        86,
+        36,
+        86,
+        48,
+        24,
+    ],
+    domain_a: [
+        24,
+        48,
+        96,
+        91,
+        96,
+        73,
+        96,
+        62,
+        96,
+        61,
+        96,
+        74,
+        96,
+        54,
+        96,
+        51,
+        96,
+        58,
+        96,
+        81,
+        96,
+        48,
+        24,
+    ],
 }
 patch = dict(_base_.teacher.discriminator)
-cooperative_loss = dict(
-    **_base_.cooperative_loss, layers=_base_.separable_layers)
+cooperative_loss = dict(**_base_.cooperative_loss, layers=_base_.separable_layers)
 model = dict(
     type='mmgan_compress.DistillationModel',
     generator={
-        domain_b: dict(type='mmgan_compress.SlimNetwork', arch=arch,
-                       widths=widths[domain_b]),
-        domain_a: dict(type='mmgan_compress.SlimNetwork', arch=arch,
-                       widths=widths[domain_a])
+        domain_b: dict(type='mmgan_compress.SlimNetwork', arch=arch, widths=widths[domain_b]),
+        domain_a: dict(type='mmgan_compress.SlimNetwork', arch=arch, widths=widths[domain_a]),
     },
     default_domain=domain_b,
     reachable_domains=[domain_a, domain_b],
@@ -38,14 +81,15 @@ model = dict(
         student_discriminator=dict(
             type='mmgan_compress.GatedPatchDiscriminator',
             discriminator=dict(patch, norm_cfg=dict(type='BN')),
-            threshold=0.5),
+            threshold=0.5,
+        ),
         losses=[cooperative_loss],
-        schedule=dict(epochs=200, constant=100, block=1)))
+        schedule=dict(epochs=200, constant=100, block=1),
+    ),
+)
 
 optim_wrapper = dict(**_base_.teaching, **_base_.gated)
 # published: the teacher's rate never decays, the gates' falls by steps
-default_hooks = dict(
-    rate=dict(
-        constant=['teachers', 'discriminators'], steps=dict(gates=0.1)))
+default_hooks = dict(rate=dict(constant=['teachers', 'discriminators'], steps=dict(gates=0.1)))
 
 demo = {'model.generator': _base_.demo_student}

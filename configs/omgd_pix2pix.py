@@ -6,10 +6,8 @@ _base_ = ['_base_/pix2pix.py', '_base_/losses/omgd_losses.py']
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 wide_width, deep_width, student_width = 64, 16, 16
 channel_loss = dict(
-    type='mmgan_compress.ChannelLoss',
-    weight=10.,
-    layers=_base_.unet_layers,
-    teachers=['wide'])
+    type='mmgan_compress.ChannelLoss', weight=10.0, layers=_base_.unet_layers, teachers=['wide']
+)
 
 model = dict(
     type='mmgan_compress.DistillationModel',
@@ -22,9 +20,9 @@ model = dict(
         teachers=dict(
             wide=dict(**_base_.generator, base_channels=wide_width),
             deep=dict(
-                type='mmgan_compress.DeepUnetGenerator',
-                **_base_.unet,
-                base_channels=deep_width)),
+                type='mmgan_compress.DeepUnetGenerator', **_base_.unet, base_channels=deep_width
+            ),
+        ),
         teacher_checkpoints=[],  # they learn beside the student
         discriminator=dict(
             type='mmgan_compress.MultiHeadPatchDiscriminator',
@@ -32,18 +30,20 @@ model = dict(
             base_channels=128,
             norm_cfg=dict(type='BN'),
             num_heads=2,
-            shared=5),
+            shared=5,
+        ),
         losses=[*_base_.omgd_losses, channel_loss],
         gan_type='hinge',
-        pixel_loss_weight=100.,
+        pixel_loss_weight=100.0,
         teacher_interval=1,  # n_dis
-        schedule=dict(epochs=200, constant=100, block=5)))
+        schedule=dict(epochs=200, constant=100, block=5),
+    ),
+)
 
 optimizer = _base_.optimizer
 optim_wrapper = dict(
     constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=['generators', 'distiller.losses'], optimizer=optimizer),
+    student=dict(modules=['generators', 'distiller.losses'], optimizer=optimizer),
     teachers=dict(modules=['distiller.teachers'], optimizer=optimizer),
-    discriminators=dict(
-        modules=['distiller.discriminator'], optimizer=optimizer))
+    discriminators=dict(modules=['distiller.discriminator'], optimizer=optimizer),
+)

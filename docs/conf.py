@@ -4,6 +4,7 @@ The source folder is the root of the repository (``sphinx-build -c docs .``):
 the README beside each group of recipes is a page as it stands, and a link
 between two files is the same on the web, in an editor and here.
 """
+
 import mmgan_compress
 from mmgan_compress import registry  # noqa: F401  applies the shims first
 
@@ -15,24 +16,32 @@ root_doc = 'docs/index'
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
 source_suffix = {'.md': 'markdown'}
 include_patterns = [
-    'docs/**.md', 'configs/**README.md', 'projects/**README.md',
-    'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md',
-    'mmgan_compress/datasets/demo/LICENSE.md'
+    'docs/**.md',
+    'configs/**README.md',
+    'projects/**README.md',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'mmgan_compress/datasets/demo/LICENSE.md',
 ]
 exclude_patterns = [
-    '.*', 'build', 'data', 'dist', 'docs/_build', 'mmgan_compress/.mim',
-    'teachers', 'tests', 'tools', 'work_dirs'
+    '.*',
+    'build',
+    'data',
+    'dist',
+    'docs/_build',
+    'mmgan_compress/.mim',
+    'teachers',
+    'tests',
+    'tools',
+    'work_dirs',
 ]
 
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
 suppress_warnings = ['myst.header']  # a README may begin with a lower title
 
-autodoc_default_options = {
-    'members': True,
-    'show-inheritance': True,
-    'member-order': 'bysource'
-}
+autodoc_default_options = {'members': True, 'show-inheritance': True, 'member-order': 'bysource'}
 autodoc_typehints = 'none'  # the docstrings have types, shapes and units
 autodoc_mock_imports = []
 napoleon_numpy_docstring = False

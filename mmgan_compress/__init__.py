@@ -5,6 +5,7 @@
 The names below load on first use: ``import mmgan_compress`` imports neither
 torch nor mmagic.
 """
+
 import importlib
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,16 @@ if TYPE_CHECKING:  # for editors and type checkers
 
 __version__ = '0.1.0'
 __all__ = [
-    'Student', 'Translator', 'export', 'load_student', 'prune', 'quantize',
-    'read_test_config', 'save_student', 'student_info', 'translate'
+    'Student',
+    'Translator',
+    'export',
+    'load_student',
+    'prune',
+    'quantize',
+    'read_test_config',
+    'save_student',
+    'student_info',
+    'translate',
 ]
 _PLACES = {
     'Student': 'models.student:Student',
@@ -30,7 +39,7 @@ _PLACES = {
     'read_test_config': 'models.student:read_test_config',
     'save_student': 'models.student:save_student',
     'student_info': 'models.student:student_info',
-    'translate': 'inference.translator:translate'
+    'translate': 'inference.translator:translate',
 }
 
 

@@ -1,4 +1,5 @@
 """``python -m mmgan_compress`` and ``python mmgan_compress/__main__.py``."""
+
 import sys
 from pathlib import Path
 
@@ -7,4 +8,5 @@ if not __package__:  # started by its path: import the package, not its parts
 
 if __name__ == '__main__':
     from mmgan_compress.cli import main
+
     sys.exit(main())

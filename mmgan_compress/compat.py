@@ -6,6 +6,7 @@ recorded in :data:`ACTIVE` (name -> reason), which ``python -m
 mmgan_compress doctor`` prints. ``tests/test_compat.py`` tells when one is no
 longer needed.
 """
+
 import contextlib
 import functools
 import importlib
@@ -21,21 +22,33 @@ import types
 ACTIVE: dict[str, str] = {}
 
 # What mmagic 1.2.0 imports at module level for models other than translation.
-OTHER_MODELS = ('diffusers transformers mediapipe face_alignment facexlib '
-                'controlnet_aux albumentations lpips resize_right open_clip '
-                'clip av lmdb timm pandas click einops huggingface_hub '
-                'safetensors imageio scipy tensorboard').split()
+OTHER_MODELS = (
+    'diffusers transformers mediapipe face_alignment facexlib '
+    'controlnet_aux albumentations lpips resize_right open_clip '
+    'clip av lmdb timm pandas click einops huggingface_hub '
+    'safetensors imageio scipy tensorboard'
+).split()
 MMAGIC_PARTS = ('models', 'datasets', 'engine', 'evaluation', 'visualization')
 
 
 # Optional packages, and which extra of ours (setup.cfg) installs them.
 EXTRAS = {
-    'resvg_py': 'data', 'onnx': 'export', 'onnx_ir': 'export',
-    'onnxscript': 'export', 'onnxruntime': 'export', 'openvino': 'openvino',
-    'ncnn': 'ncnn', 'pnnx': 'ncnn', 'nni': 'nni', 'torch_pruning': 'pruning',
-    'neural_compressor': 'quant', 'optuna': 'search',
-    'psycopg': 'postgresql', 'tensorboard': 'tensorboard',
-    'werkzeug': 'page'}
+    'resvg_py': 'data',
+    'onnx': 'export',
+    'onnx_ir': 'export',
+    'onnxscript': 'export',
+    'onnxruntime': 'export',
+    'openvino': 'openvino',
+    'ncnn': 'ncnn',
+    'pnnx': 'ncnn',
+    'nni': 'nni',
+    'torch_pruning': 'pruning',
+    'neural_compressor': 'quant',
+    'optuna': 'search',
+    'psycopg': 'postgresql',
+    'tensorboard': 'tensorboard',
+    'werkzeug': 'page',
+}
 
 
 def require(module: str, feature: str):
@@ -68,8 +81,7 @@ def how_to_install(module: str) -> str:
     """
     package = module.split('.')[0]
     extra = EXTRAS.get(package)
-    return 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra
-                             else package)
+    return 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra else package)
 
 
 class _PlaceholderType(type):
@@ -79,8 +91,10 @@ class _PlaceholderType(type):
         # `@placeholder` above a function of mmagic must leave it usable.
         if len(args) == 1 and not kwargs and callable(args[0]):
             return args[0]
-        raise ImportError(f'{cls.__module__}.{cls.__name__} is a stand-in: '
-                          'install the package for the model that needs it')
+        raise ImportError(
+            f'{cls.__module__}.{cls.__name__} is a stand-in: '
+            'install the package for the model that needs it'
+        )
 
     def __getattr__(cls, name):
         if name.startswith('__'):
@@ -95,7 +109,6 @@ def _placeholder(module: str, name: str):
 
 
 class _PlaceholderModule(types.ModuleType):
-
     def __getattr__(self, name):
         if name.startswith('__'):
             raise AttributeError(name)
@@ -109,8 +122,7 @@ class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.packages = set(packages)
 
     def handles(self, name: str) -> bool:
-        return name.split('.')[0] in self.packages or name == 'mmcv._ext' \
-            and name in self.packages
+        return name.split('.')[0] in self.packages or name == 'mmcv._ext' and name in self.packages
 
     def find_spec(self, name, path=None, target=None):
         if self.handles(name):
@@ -132,6 +144,7 @@ def placeholders(packages):
     takes a ``mmcv._ext`` in ``sys.modules`` for a compiled mmcv.
     """
     import numpy
+
     finder = _PlaceholderFinder(packages)
     lacks_bool8 = not hasattr(numpy, 'bool8')
     hidden = {n: m for n, m in sys.modules.items() if finder.handles(n)}
@@ -206,6 +219,7 @@ def stub_torchvision_ops():
     the two schemas are all that its import reads of them.
     """
     import torch
+
     try:
         import torchvision  # noqa: F401
     except RuntimeError as error:
@@ -215,8 +229,8 @@ def stub_torchvision_ops():
             del sys.modules[name]
         for op in ('nms', 'qnms'):
             torch.library.define(
-                f'torchvision::{op}',
-                '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+                f'torchvision::{op}', '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+            )
         importlib.import_module('torchvision')
         ACTIVE['stub_torchvision_ops'] = str(error)
 
@@ -224,6 +238,7 @@ def stub_torchvision_ops():
 def generation_init_weights_is_broken(function) -> bool:
     """Tell whether mmagic's weight initialisation raises for a generator."""
     import torch.nn as nn
+
     probe = nn.Sequential()
     probe._params_init_info = {}
     try:
@@ -240,6 +255,7 @@ def fix_generation_init_weights():
     initialised in it; hiding the log table from it for the call avoids that.
     """
     from mmagic.models.utils import model_utils
+
     broken = model_utils.generation_init_weights
     if not generation_init_weights_is_broken(broken):
         return
@@ -254,8 +270,7 @@ def fix_generation_init_weights():
     for module in list(sys.modules.values()):  # it is imported by name
         if getattr(module, 'generation_init_weights', None) is broken:
             module.generation_init_weights = mended
-    ACTIVE['fix_generation_init_weights'] = \
-        'init_info is read before it is set'
+    ACTIVE['fix_generation_init_weights'] = 'init_info is read before it is set'
 
 
 def runner_checkpoints_are_refused() -> bool:
@@ -263,9 +278,10 @@ def runner_checkpoints_are_refused() -> bool:
     import torch
     from mmengine.logging import HistoryBuffer
     from mmengine.runner.checkpoint import load_from_local
+
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'probe.pth')
-        torch.save(HistoryBuffer([1.], [1]), path)
+        torch.save(HistoryBuffer([1.0], [1]), path)
         try:
             load_from_local(path, 'cpu')
         except pickle.UnpicklingError:
@@ -286,9 +302,9 @@ def allow_runner_checkpoints():
     import torch
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import Runner
+
     original = Runner.load_checkpoint
-    if hasattr(original, '__wrapped__') or \
-            not runner_checkpoints_are_refused():
+    if hasattr(original, '__wrapped__') or not runner_checkpoints_are_refused():
         return
 
     def method(owner, name):
@@ -299,8 +315,13 @@ def allow_runner_checkpoints():
     core = np._core if hasattr(np, '_core') else np.core
     dtypes = {type(np.dtype(c)) for c in '?bBhHiIlLqQefdg'}
     allowed = [
-        HistoryBuffer, core.multiarray._reconstruct, np.ndarray, np.dtype,
-        core.multiarray.scalar, (method, 'builtins.getattr'), *dtypes
+        HistoryBuffer,
+        core.multiarray._reconstruct,
+        np.ndarray,
+        np.dtype,
+        core.multiarray.scalar,
+        (method, 'builtins.getattr'),
+        *dtypes,
     ]
 
     @functools.wraps(original)

@@ -5,6 +5,7 @@ new values by dotted key, which it inherits through ``_base_`` from
 ``configs/_base_/demo_*.py`` and adds to. Data, teachers, the student's width,
 the schedule and the scoring are swapped; method, losses and hooks stay.
 """
+
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,25 +44,23 @@ def apply_demo(cfg: Config):
         raise ValueError(
             'this recipe has no demo. Inherit from configs/_base_/'
             "demo_paired.py or demo_unpaired.py, or write demo = {'KEY.KEY': "
-            'VALUE}. For a pruned student: prune with --demo')
+            'VALUE}. For a pruned student: prune with --demo'
+        )
     for node in walk(changes):
         node.pop('_delete_', None)  # it found nothing to replace
-    changes = ConfigDict(map_texts(
-        lambda text: text.replace('{data}', str(DATA)), changes))
+    changes = ConfigDict(map_texts(lambda text: text.replace('{data}', str(DATA)), changes))
     for key, value in changes.items():
         *path, last = key.removesuffix('?').split('.')
         places = list(_places(cfg, path))
         if key.endswith('?'):
             places = [place for place in places if last in place]
         elif not places:
-            raise ValueError(f'demo of {cfg.filename}: {key!r} is no place '
-                             'of this recipe')
+            raise ValueError(f'demo of {cfg.filename}: {key!r} is no place of this recipe')
         for place in places:
             if value is not None:
                 place[last] = value
             elif place.pop(last, None) is not None:
-                print(f'--demo leaves out {key.removesuffix("?")}',
-                      file=sys.stderr)
+                print(f'--demo leaves out {key.removesuffix("?")}', file=sys.stderr)
 
 
 def _places(node, path: list[str]) -> Iterator[dict]:

@@ -10,6 +10,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
     class MyDistiller(BaseDistiller):
         ...
 """
+
 from typing import Any
 
 from . import compat
@@ -50,13 +51,13 @@ class ClosedRegistry(Registry):
         return None
 
 
-def _child(parent: Registry, *locations: str,
-           kind: type = ClosedRegistry) -> Registry:
+def _child(parent: Registry, *locations: str, kind: type = ClosedRegistry) -> Registry:
     return kind(
         parent.name,
         parent=parent,
         scope='mmgan_compress',
-        locations=[f'mmgan_compress.{name}' for name in locations])
+        locations=[f'mmgan_compress.{name}' for name in locations],
+    )
 
 
 class OwnRegistry(ClosedRegistry):
@@ -79,22 +80,21 @@ class OwnRegistry(ClosedRegistry):
         """
         kind = self.get(cfg['type'])
         if kind is None:
-            raise KeyError(f'no {self.name} {cfg["type"]!r}; registered are '
-                           f'{sorted(self.module_dict)}')
+            raise KeyError(
+                f'no {self.name} {cfg["type"]!r}; registered are {sorted(self.module_dict)}'
+            )
         return super().build(dict(cfg, type=kind), *args, **kwargs)
 
 
 def _own(name: str, *locations: str) -> Registry:
-    parent = Registry(name, parent=Registry(name, scope='mmengine'),
-                      scope='mmagic')
+    parent = Registry(name, parent=Registry(name, scope='mmengine'), scope='mmagic')
     return _child(parent, *locations, kind=OwnRegistry)
 
 
 MODELS = _child(mmagic_registry.MODELS, 'models', 'losses')
 MODEL_WRAPPERS = _child(MMENGINE_WRAPPERS, 'engine')
 DATASETS = _child(mmagic_registry.DATASETS, 'datasets.translation')
-DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS,
-                       'datasets.translation')
+DATA_SAMPLERS = _child(mmagic_registry.DATA_SAMPLERS, 'datasets.translation')
 TRANSFORMS = _child(mmagic_registry.TRANSFORMS, 'datasets.transforms')
 HOOKS = _child(mmagic_registry.HOOKS, 'engine')
 LOOPS = _child(mmagic_registry.LOOPS, 'engine')
@@ -124,12 +124,12 @@ def find_pruner(name: str, budget: bool) -> type:
     """
     kind = PRUNERS.get(name)
     if kind is None:
-        raise ValueError(f'no pruner {name!r}; registered are '
-                         f'{sorted(PRUNERS.module_dict)}')
+        raise ValueError(f'no pruner {name!r}; registered are {sorted(PRUNERS.module_dict)}')
     use = getattr(kind, 'takes_budget', 'optional')
     if budget and use == 'none':
-        raise ValueError(f'{name} takes no budget: the network itself tells '
-                         'what goes. Leave the budget out')
+        raise ValueError(
+            f'{name} takes no budget: the network itself tells what goes. Leave the budget out'
+        )
     if not budget and use == 'needed':
         raise ValueError(f'{name} needs a budget, such as macs=0.25')
     return kind

@@ -5,26 +5,40 @@ when it is read (``core/configs.py``), a checkpoint too
 (``core/checkpoints.py``, ``engine/resume.py``), and a registry knows its
 types by both names (``registry.py``), which student files need.
 """
+
 import copy
 import re
 from typing import Any
 
 _LOSSES = (
-    'Adversarial', 'Channel', 'Cooperative', 'DiscriminatorFeature',
-    'FeatureMap', 'KernelAlignment', 'Perceptual', 'Relation', 'SSIM',
-    'Similarity', 'SlimmingPerceptual', 'SlimmingPixel', 'Sparsity', 'Style',
-    'TotalVariation', 'Wavelet')
+    'Adversarial',
+    'Channel',
+    'Cooperative',
+    'DiscriminatorFeature',
+    'FeatureMap',
+    'KernelAlignment',
+    'Perceptual',
+    'Relation',
+    'SSIM',
+    'Similarity',
+    'SlimmingPerceptual',
+    'SlimmingPixel',
+    'Sparsity',
+    'Style',
+    'TotalVariation',
+    'Wavelet',
+)
 TYPES = {
     'DistilledTranslator': 'DistillationModel',
     'TermWeightHook': 'LossWeightHook',
-    **{f'{name}Term': f'{name}Loss' for name in _LOSSES}
+    **{f'{name}Term': f'{name}Loss' for name in _LOSSES},
 }
 # arguments of a distiller; names of its modules and entries of its state too
 _PARTS = {'terms': 'losses', 'stand_ins': 'teacher_snapshots'}
 _ARGUMENTS = {
     'LossWeightHook': {'term': 'loss'},
     'PerceptualLoss': {'tap': 'feature'},
-    'CooperativeLoss': {'detach_judged': 'detach_discriminator'}
+    'CooperativeLoss': {'detach_judged': 'detach_discriminator'},
 }
 # Where the losses stand of methods that had them in Python: file in
 # configs/_base_/losses and name of the list.
@@ -32,7 +46,7 @@ _PUBLISHED = {
     'OMGDPix2Pix': ('omgd', 'omgd_losses'),
     'OMGDCycleGAN': ('omgd', 'omgd_losses'),
     'CRDPix2Pix': ('crd_pix2pix', 'crd_losses'),
-    'CRDCycleGAN': ('crd_cyclegan', 'crd_losses')
+    'CRDCycleGAN': ('crd_cyclegan', 'crd_losses'),
 }
 _MODULE = re.compile(rf'^(distiller\.)({"|".join(_PARTS)})(?=\.|$)')
 
@@ -54,8 +68,7 @@ def update_config(node: Any) -> None:
         if isinstance(value, (dict, list)):
             update_config(value)
         elif isinstance(value, str):
-            node[key] = current_type(value) if key == 'type' else \
-                _current_module(value)
+            node[key] = current_type(value) if key == 'type' else _current_module(value)
     if not isinstance(node, dict):
         return
     if isinstance(node.get('distiller'), dict):
@@ -75,8 +88,7 @@ def update_checkpoint(content: Any) -> None:
         return
     for state in (content.get('state_dict'), content):
         if isinstance(state, dict):
-            _rename(state, {key: new for key in state if (
-                new := _current_module(key)) != key})
+            _rename(state, {key: new for key in state if (new := _current_module(key)) != key})
     own = content.get('mmgan_compress')
     if isinstance(own, dict) and isinstance(own.get('distiller'), dict):
         _rename(own['distiller'], _PARTS)
@@ -84,8 +96,11 @@ def update_checkpoint(content: Any) -> None:
 
 def _current_module(name: Any) -> Any:
     """Return the dotted name of a module or parameter of today."""
-    return name if not isinstance(name, str) else _MODULE.sub(
-        lambda found: found[1] + _PARTS[found[2]], name)
+    return (
+        name
+        if not isinstance(name, str)
+        else _MODULE.sub(lambda found: found[1] + _PARTS[found[2]], name)
+    )
 
 
 def _rename(node: dict, names: dict[str, str]) -> None:
@@ -105,8 +120,7 @@ def _list_losses(distiller: dict) -> None:
     its losses that are meant.
     """
     kind = str(distiller.get('type')).rpartition('.')[2]
-    if kind not in _PUBLISHED or not isinstance(
-            distiller.get('losses') or [], (list, tuple)):
+    if kind not in _PUBLISHED or not isinstance(distiller.get('losses') or [], (list, tuple)):
         return  # what is no list is refused later
     edits = {}
     if 'channel' in distiller:
@@ -115,22 +129,20 @@ def _list_losses(distiller: dict) -> None:
         edits['RelationLoss'] = distiller.pop('relation') or {}
     if 'adversarial_weight' in distiller:
         weight = distiller.pop('adversarial_weight')
-        edits['AdversarialLoss'] = dict(
-            weight=weight, gan_type=distiller.get('gan_type', 'hinge')
-        ) if weight else None
+        edits['AdversarialLoss'] = (
+            dict(weight=weight, gan_type=distiller.get('gan_type', 'hinge')) if weight else None
+        )
     published = not distiller.get('losses')
     losses = _published(kind) if published else list(distiller['losses'])
     for name, arguments in edits.items():
-        found = [loss for loss in losses
-                 if loss['type'].rpartition('.')[2] == name]
+        found = [loss for loss in losses if loss['type'].rpartition('.')[2] == name]
         for loss in found:
             if arguments is None:
                 losses.remove(loss)
             else:
                 loss.update(arguments)
         if published and not found and arguments is not None:
-            losses.append(dict(
-                type=f'mmgan_compress.{name}', **arguments))
+            losses.append(dict(type=f'mmgan_compress.{name}', **arguments))
     distiller['losses'] = losses
 
 
@@ -139,6 +151,7 @@ def _published(kind: str) -> list[dict]:
     from mmengine.config import Config
 
     from .core.configs import CONFIGS
+
     file, name = _PUBLISHED[kind]
     base = Config.fromfile(CONFIGS / f'_base_/losses/{file}_losses.py')
     return copy.deepcopy(base.to_dict()[name])

@@ -1,4 +1,5 @@
 """Small archives and images that the tests of the data code share."""
+
 import io
 import tarfile
 import zipfile

@@ -1,4 +1,5 @@
 """Small networks gain nothing from threads; barriers cost them much."""
+
 import os
 
 import pytest
@@ -21,6 +22,7 @@ def default_scope():
 def vgg_file(tmp_path_factory):
     """Return VGG-16 weights by the recipe of the golden fixtures."""
     from toy import seeded_vgg
+
     path = tmp_path_factory.mktemp('weights') / 'vgg16.pth'
     torch.save(seeded_vgg(), path)
     return str(path)
@@ -35,11 +37,9 @@ def recipe(tmp_path, vgg_file):
     from toy import toy_config, without_report
 
     def make(method, model, hooks=(), **distiller):
-        cfg = toy_config(model, tmp_path / f'data_{model}', vgg_file,
-                         method=method)
+        cfg = toy_config(model, tmp_path / f'data_{model}', vgg_file, method=method)
         cfg.model.distiller.update(distiller)
-        cfg.custom_hooks = [dict(hook, type=f'mmgan_compress.{hook["type"]}')
-                            for hook in hooks]
+        cfg.custom_hooks = [dict(hook, type=f'mmgan_compress.{hook["type"]}') for hook in hooks]
         return without_report(cfg)
 
     return make

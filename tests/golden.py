@@ -1,4 +1,5 @@
 """Golden fixtures: outputs of the papers' own code (see README there)."""
+
 import json
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def load_npz(name: str, prefix: str = '') -> dict:
     with np.load(DATA / f'{name}.npz') as arrays:
         return {
             key.removeprefix(prefix): torch.from_numpy(arrays[key])
-            for key in arrays.files if key.startswith(prefix)
+            for key in arrays.files
+            if key.startswith(prefix)
         }
 
 
@@ -54,8 +56,62 @@ def build(type: str, **kwargs) -> torch.nn.Module:
 # hard-coded behind its search (utils/prune_util.py). Parameters and the
 # papers' MACs at 256 pixels.
 GCC_WIDTHS = {
-    'zebra': ((24, 48, 86, 72, 86, 47, 86, 44, 86, 43, 86, 43, 86, 29, 86, 30,
-               86, 37, 86, 36, 86, 48, 24), 180566, 2383638528),
-    'horse': ((24, 48, 96, 91, 96, 73, 96, 62, 96, 61, 96, 74, 96, 54, 96, 51,
-               96, 58, 96, 81, 96, 48, 24), 243298, 2691059712)
+    'zebra': (
+        (
+            24,
+            48,
+            86,
+            72,
+            86,
+            47,
+            86,
+            44,
+            86,
+            43,
+            86,
+            43,
+            86,
+            29,
+            86,
+            30,
+            86,
+            37,
+            86,
+            36,
+            86,
+            48,
+            24,
+        ),
+        180566,
+        2383638528,
+    ),
+    'horse': (
+        (
+            24,
+            48,
+            96,
+            91,
+            96,
+            73,
+            96,
+            62,
+            96,
+            61,
+            96,
+            74,
+            96,
+            54,
+            96,
+            51,
+            96,
+            58,
+            96,
+            81,
+            96,
+            48,
+            24,
+        ),
+        243298,
+        2691059712,
+    ),
 }

@@ -1,4 +1,5 @@
 """Pipelines of a few lines of Python in place of the real commands."""
+
 import json
 import runpy
 import sys
@@ -16,7 +17,7 @@ from students import message_of_error
 
 # A command that writes a text behind that of a source.
 # 'need FILE' fails without it, 'hang FILE' waits for it.
-CODE = '''
+CODE = """
 import argparse, os, pathlib, sys, time
 
 def parse_args(argv=None):
@@ -48,10 +49,10 @@ def main(args):
 
 if __name__ == '__main__':
     main(parse_args())
-'''
-WRITE = pipeline.Command(words=('text', ), passes=True)
+"""
+WRITE = pipeline.Command(words=('text',), passes=True)
 # the same by a command that resumes
-COUNT = replace(WRITE, resume=('--resume', ))
+COUNT = replace(WRITE, resume=('--resume',))
 TOYS = dict(write=WRITE, count=COUNT)
 
 
@@ -64,9 +65,15 @@ def toy_folder(tmp_path, monkeypatch):
     for name, command in TOYS.items():
         (tools / f'{name}.py').write_text(CODE)
         monkeypatch.setitem(pipeline.COMMANDS, name, command)
-    monkeypatch.setattr(pipeline, 'command_line', lambda *words: (
-        [sys.executable, f'tools/{words[0]}.py', *words[1:]]
-        if words[0] in TOYS else command_line(*words)))
+    monkeypatch.setattr(
+        pipeline,
+        'command_line',
+        lambda *words: (
+            [sys.executable, f'tools/{words[0]}.py', *words[1:]]
+            if words[0] in TOYS
+            else command_line(*words)
+        ),
+    )
     return tmp_path
 
 
@@ -80,12 +87,12 @@ def parse(words):
 
 def stage(name, text=None, source=None, run='write', **keys):
     """Return an entry of a pipeline that writes its own name."""
-    return dict(name=name, run=run, text=text or name, **keys,
-                **(dict(source=source) if source else {}))
+    return dict(
+        name=name, run=run, text=text or name, **keys, **(dict(source=source) if source else {})
+    )
 
 
-CHAIN = [stage('a'), stage('b', source='{a}/student.pth'),
-         stage('c', source='{b}/student.pth')]
+CHAIN = [stage('a'), stage('b', source='{a}/student.pth'), stage('c', source='{b}/student.pth')]
 
 
 def write_config(entries):
@@ -100,15 +107,25 @@ def run(entries=None, **changes):
 
 
 def arguments(**changes):
-    return Namespace(**{**dict(
-        config='p.py', demo=False, data_root=None, work_dir='work',
-        from_stage=None, skip=None, status=False), **changes})
+    return Namespace(
+        **{
+            **dict(
+                config='p.py',
+                demo=False,
+                data_root=None,
+                work_dir='work',
+                from_stage=None,
+                skip=None,
+                status=False,
+            ),
+            **changes,
+        }
+    )
 
 
 def read(config, work, **changes):
     """Return the stages of a pipeline by name."""
-    steps = read_pipeline(arguments(config=str(config), **changes), work,
-                          parse)
+    steps = read_pipeline(arguments(config=str(config), **changes), work, parse)
     return {step.name: step for step in steps}
 
 

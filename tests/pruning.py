@@ -1,4 +1,5 @@
 """Networks and proofs that the tests of pruners share."""
+
 import os
 import subprocess
 import sys
@@ -16,8 +17,7 @@ from mmgan_compress.pruning.workflow import compress_source, write_results
 RGB = dict(in_channels=3, out_channels=3)
 AFFINE = dict(type='IN', affine=True)
 RESNET = dict(RGB, type='ResnetGenerator', base_channels=4, num_blocks=2)
-MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator',
-              base_channels=4, num_blocks=2)
+MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4, num_blocks=2)
 UNET = dict(RGB, type='UnetGenerator', base_channels=4, num_down=6)
 CONFIGS = {
     'resnet': RESNET,
@@ -25,7 +25,7 @@ CONFIGS = {
     'unet-bn': UNET,
     'unet-in': dict(UNET, norm_cfg=dict(type='IN')),
     'affine': dict(RESNET, norm_cfg=AFFINE),
-    'mobile-affine': dict(MOBILE, norm_cfg=AFFINE)
+    'mobile-affine': dict(MOBILE, norm_cfg=AFFINE),
 }
 SCALED = ('unet-bn', 'affine', 'mobile-affine')  # norms with weights
 SIZE = 64
@@ -90,12 +90,12 @@ def check_elsewhere(folder, pruner, hidden, name='unet-bn', **options):
         options: Of the pruner.
     """
     net, _ = network(name)
-    source = Student(dict(zebra=net), dict(zebra=CONFIGS[name]),
-                     ['horse', 'zebra'], 'zebra', SIZE, 'Test')
-    results = compress_source(source, pruner, dict(zebra=budget(0.5)),
-                              options)
+    source = Student(
+        dict(zebra=net), dict(zebra=CONFIGS[name]), ['horse', 'zebra'], 'zebra', SIZE, 'Test'
+    )
+    results = compress_source(source, pruner, dict(zebra=budget(0.5)), options)
     write_results(folder, source, results, pruner, SIZE)
-    code = f'''
+    code = f"""
 import sys, torch
 for name in {list(hidden)}:
     sys.modules[name] = None  # an import of it would fail
@@ -105,11 +105,16 @@ image = torch.load('image.pth', weights_only=True)
 with torch.no_grad():
     torch.save(load_student('student.pth')(image), 'output.pth')
 export_student('student.pth', 'onnx', tolerance=1e-5)
-'''
+"""
     torch.save(image(), folder / 'image.pth')
     path = os.pathsep.join(sys.path)
-    subprocess.run([sys.executable, '-c', code], cwd=folder, check=True,
-                   env=dict(os.environ, PYTHONPATH=path), timeout=300)
+    subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=folder,
+        check=True,
+        env=dict(os.environ, PYTHONPATH=path),
+        timeout=300,
+    )
     output = torch.load(folder / 'output.pth', weights_only=True)
     with torch.no_grad():
         expected = results['zebra'].network.eval()(image())

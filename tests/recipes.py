@@ -1,4 +1,5 @@
 """The recipes of configs/, and how their tests build one."""
+
 import copy
 import functools
 from pathlib import Path
@@ -16,8 +17,7 @@ CONFIGS = ROOT / 'configs'
 RECIPES = {
     path.stem: path
     for path in sorted(CONFIGS.rglob('*.py'))
-    if not {'_base_', 'demo', 'deploy', 'pipelines'} & set(
-        path.relative_to(CONFIGS).parts)
+    if not {'_base_', 'demo', 'deploy', 'pipelines'} & set(path.relative_to(CONFIGS).parts)
     and not path.stem.endswith('-pipeline')
 }
 MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
@@ -25,7 +25,7 @@ UNET_TAPS = [
     'model.model.1.model.1.model.0.activate',
     'model.model.1.model.1.model.1.model.1.model.0.activate',
     'model.model.1.model.1.model.1.model.2.activate',
-    'model.model.1.model.2.activate'
+    'model.model.1.model.2.activate',
 ]
 MOBILE, UNET = 'mmgan_compress.SeparableResnetGenerator', 'UnetGenerator'
 
@@ -43,8 +43,7 @@ def recipes_of(folder):
 def load(name):
     """Load a recipe; the perceptual network needs no weights then."""
     cfg = Config.fromfile(RECIPES[name])
-    cfg.model.distiller.perceptual = dict(
-        type='mmgan_compress.VGG16Features', weights='random')
+    cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
     return cfg
 
 
@@ -68,12 +67,18 @@ def build_optimizers(cfg, model):
 def check_optimizers(cfg, model):
     """Everything that can learn is in exactly one optimizer."""
     wrappers = build_optimizers(cfg, model)
-    held = [id(p) for wrapper in wrappers.values()
-            for group in wrapper.param_groups for p in group['params']]
+    held = [
+        id(p)
+        for wrapper in wrappers.values()
+        for group in wrapper.param_groups
+        for p in group['params']
+    ]
     free = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(held) == sorted(free)
     if model.distiller.offline:
         assert not {'teachers', 'discriminators'} & set(wrappers.keys())
-        assert not any(p.requires_grad for network in
-                       model.distiller.teacher_side()
-                       for p in network.parameters())
+        assert not any(
+            p.requires_grad
+            for network in model.distiller.teacher_side()
+            for p in network.parameters()
+        )

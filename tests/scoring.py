@@ -1,4 +1,5 @@
 """Pictures, samples and a tiny network for the tests of metrics."""
+
 import numpy as np
 import torch
 import torch.nn as nn
@@ -10,6 +11,7 @@ from mmgan_compress.registry import METRICS
 
 class TinyFeatures(nn.Module):
     """A random network of 8 features that counts the images it sees."""
+
     name = 'tiny'
     num_features = 8
     protocol = 'random network'
@@ -17,8 +19,7 @@ class TinyFeatures(nn.Module):
     def __init__(self):
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.register_buffer('weight',
-                             torch.randn(8, 3 * 16, generator=generator))
+        self.register_buffer('weight', torch.randn(8, 3 * 16, generator=generator))
         self.images = 0
 
     def forward(self, images):
@@ -44,14 +45,17 @@ def reference(root, **kwargs):
 
 def frechet(root, network=None, **kwargs):
     return METRICS.build(
-        dict(type='mmgan_compress.FrechetDistance', domain='zebra',
-             reference=reference(root, **kwargs),
-             network=network or TinyFeatures()))
+        dict(
+            type='mmgan_compress.FrechetDistance',
+            domain='zebra',
+            reference=reference(root, **kwargs),
+            network=network or TinyFeatures(),
+        )
+    )
 
 
 def quality(**kwargs):
-    return METRICS.build(
-        dict(type='mmgan_compress.PairedQuality', domain='zebra', **kwargs))
+    return METRICS.build(dict(type='mmgan_compress.PairedQuality', domain='zebra', **kwargs))
 
 
 def tensor(image):
@@ -61,8 +65,7 @@ def tensor(image):
 def samples(images, paths=None, **extra):
     paths = paths or [f'horse{i}.png' for i in range(len(images))]
     return [
-        dict(fake_zebra=tensor(image), img_horse_path=path,
-             img_zebra_path='zebra.png', **extra)
+        dict(fake_zebra=tensor(image), img_horse_path=path, img_zebra_path='zebra.png', **extra)
         for image, path in zip(images, paths)
     ]
 
@@ -70,7 +73,7 @@ def samples(images, paths=None, **extra):
 def score(metric, data_samples, batch=5):
     evaluator = Evaluator([metric])
     for start in range(0, len(data_samples), batch):
-        evaluator.process(data_samples[start:start + batch])
+        evaluator.process(data_samples[start : start + batch])
     return evaluator.evaluate(len(data_samples))
 
 
@@ -78,11 +81,24 @@ def random_vgg16():
     """State dict of VGG-16's convolutions, random, torchvision's names."""
     generator = torch.Generator().manual_seed(1)
     state, channels = {}, 3
-    plan = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256,
-            17: 512, 19: 512, 21: 512, 24: 512, 26: 512, 28: 512}
+    plan = {
+        0: 64,
+        2: 64,
+        5: 128,
+        7: 128,
+        10: 256,
+        12: 256,
+        14: 256,
+        17: 512,
+        19: 512,
+        21: 512,
+        24: 512,
+        26: 512,
+        28: 512,
+    }
     for index, width in plan.items():
         weight = torch.randn(width, channels, 3, 3, generator=generator)
-        state[f'features.{index}.weight'] = weight * (2 / channels / 9)**.5
+        state[f'features.{index}.weight'] = weight * (2 / channels / 9) ** 0.5
         state[f'features.{index}.bias'] = torch.zeros(width)
         channels = width
     return state

@@ -1,4 +1,5 @@
 """Searches of a toy super-net with a metric that costs nothing."""
+
 import itertools
 import time
 from pathlib import Path
@@ -16,8 +17,7 @@ BEST = (6, 8, 4, 8, 8, 8, 8, 8)
 
 
 def toy_supernet(space=SPACE):
-    return build('mmgan_compress.SuperNet', arch=SMALL['separable'],
-                 space=space)
+    return build('mmgan_compress.SuperNet', arch=SMALL['separable'], space=space)
 
 
 def distance(configuration):
@@ -30,8 +30,7 @@ def problem(score=distance, limit=None, net=None, marked=None, **kwargs):
     costs = Costs(net, 16)
     if isinstance(limit, str):
         limit = Limit.of(limit, costs.of([net.space.largest]), 16)
-    return Problem(Candidates(net.space, costs, limit, 0, marked), score,
-                   'toy/FID', **kwargs)
+    return Problem(Candidates(net.space, costs, limit, 0, marked), score, 'toy/FID', **kwargs)
 
 
 class Logged:
@@ -43,7 +42,7 @@ class Logged:
         seconds (float): Of each call.
     """
 
-    def __init__(self, folder, hang=False, seconds=0.):
+    def __init__(self, folder, hang=False, seconds=0.0):
         self.folder, self.hang, self.seconds = Path(folder), hang, seconds
         self.count = 0
 
@@ -61,13 +60,11 @@ class Logged:
         return (self.folder / 'calls').read_text().split()
 
 
-def search(storage, sampler='exhaustive', trials=None, of=None, settings=None,
-           options=None):
+def search(storage, sampler='exhaustive', trials=None, of=None, settings=None, options=None):
     """Work on a study; return it with its searcher."""
     of = of or problem()
     searcher = build_searcher(sampler, options or {})
-    study = open_study(storage, 'toy', searcher, of.higher,
-                       settings or dict(seed=0))
+    study = open_study(storage, 'toy', searcher, of.higher, settings or dict(seed=0))
     work(study, searcher, of, trials or searcher.trials(of.candidates))
     return study
 
@@ -75,8 +72,10 @@ def search(storage, sampler='exhaustive', trials=None, of=None, settings=None,
 def in_memory(sampler, of, trials, **options):
     """Return what a search in this process alone finds: quick."""
     import optuna
+
     searcher = build_searcher(sampler, options)
-    study = optuna.create_study(directions=['minimize'] * searcher.front + [
-        'maximize' if of.higher else 'minimize'])
+    study = optuna.create_study(
+        directions=['minimize'] * searcher.front + ['maximize' if of.higher else 'minimize']
+    )
     work(study, searcher, of, trials)
     return results(study, of)

@@ -1,4 +1,5 @@
 """Tiny students for the tests."""
+
 import contextlib
 import io
 import os
@@ -17,33 +18,56 @@ from mmgan_compress.registry import MODELS
 
 REPO = Path(__file__).resolve().parents[1]
 GENERATORS = {
-    'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
-                   base_channels=4, num_blocks=2, use_dropout=True),
+    'resnet': dict(
+        type='ResnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=4,
+        num_blocks=2,
+        use_dropout=True,
+    ),
     # mmagic's has dropout from six levels on
-    'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
-                 base_channels=4, num_down=6, use_dropout=True),
-    'separable': dict(type='mmgan_compress.SeparableResnetGenerator',
-                      base_channels=4, num_blocks=2),
-    'cartoon': dict(type='mmgan_compress.CartoonGenerator',
-                    base_channels=4, num_blocks=2)
+    'unet': dict(
+        type='UnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=4,
+        num_down=6,
+        use_dropout=True,
+    ),
+    'separable': dict(
+        type='mmgan_compress.SeparableResnetGenerator', base_channels=4, num_blocks=2
+    ),
+    'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
 }
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(
-    compress='prune', prepare_data='data', prepare_weights='weights',
-    convert_original='convert', save_teachers='teachers',
-    make_teacher_images='images', get_flops='flops', demo_page='page')
+    compress='prune',
+    prepare_data='data',
+    prepare_weights='weights',
+    convert_original='convert',
+    save_teachers='teachers',
+    make_teacher_images='images',
+    get_flops='flops',
+    demo_page='page',
+)
 MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4)
 
 
-def make_model(kind='resnet', seed=0, reachable=('zebra', ), **overrides):
+def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
     """Build a model with weights, and batch norms that have seen images."""
     torch.manual_seed(seed)
     config = dict(GENERATORS[kind], **overrides)
     with DefaultScope.overwrite_default_scope('mmagic'):
-        model = MODELS.build(dict(
-            type='mmgan_compress.DistillationModel', generator=config,
-            default_domain='zebra', reachable_domains=list(reachable),
-            related_domains=['horse', 'zebra']))
+        model = MODELS.build(
+            dict(
+                type='mmgan_compress.DistillationModel',
+                generator=config,
+                default_domain='zebra',
+                reachable_domains=list(reachable),
+                related_domains=['horse', 'zebra'],
+            )
+        )
     model.init_weights()
     for module in model.modules():
         if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
@@ -73,7 +97,7 @@ def run_python(code, *args, cwd):
 
     Packages that running a student does not need are hidden from it.
     """
-    hide = '''
+    hide = """
 import sys
 from importlib.machinery import PathFinder
 class Hide:
@@ -85,18 +109,22 @@ class Hide:
         if name.split('.')[0] not in cls.names:
             return PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hide
-'''
+"""
     environment = dict(os.environ, PYTHONPATH=str(REPO))
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', hide + code, *map(str, args)],
-        cwd=cwd, env=environment, capture_output=True, text=True)
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 def study(name):
     """Return the file of a study."""
-    path, = REPO.glob(f'projects/*/{name}.py')
+    (path,) = REPO.glob(f'projects/*/{name}.py')
     return path
 
 
@@ -108,25 +136,23 @@ def run_tool(name, *words):
     """
     name, words = TOOLS.get(name, name), [str(word) for word in words]
     if name not in COMMANDS:
-        return subprocess.run([sys.executable, study(name), *words],
-                              capture_output=True, text=True)
-    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True)
-                for _ in range(2))
+        return subprocess.run([sys.executable, study(name), *words], capture_output=True, text=True)
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             status = main([name, *words])
         except SystemExit as error:  # wrong usage
             status = error.code
     return subprocess.CompletedProcess(
-        [name, *words], status, *(stream.buffer.getvalue().decode()
-                                  for stream in (out, err)))
+        [name, *words], status, *(stream.buffer.getvalue().decode() for stream in (out, err))
+    )
 
 
 def refused_by_tool(name, *words, monkeypatch=None):
     """Run a command that ends with an error; return its message."""
     done = run_tool(name, *words)
     assert done.returncode == 1 and 'Traceback' not in done.stderr, done
-    return done.stderr[done.stderr.rindex('error: '):].strip()
+    return done.stderr[done.stderr.rindex('error: ') :].strip()
 
 
 def message_of_error(function, *args, **keys):

@@ -1,4 +1,5 @@
 """Small super-nets of all kinds, with weights that are not of noise's size."""
+
 import torch
 import torch.nn as nn
 
@@ -7,25 +8,33 @@ from golden import build
 IMAGES = dict(in_channels=3, out_channels=3)
 # three blocks and five levels: 8 and 5 numbers
 SMALL = dict(
-    separable=dict(type='mmgan_compress.SeparableResnetGenerator',
-                   base_channels=8, num_blocks=3),
-    resnet=dict(type='ResnetGenerator', base_channels=8, num_blocks=3,
-                norm_cfg=dict(type='IN', affine=True), **IMAGES),
-    unet=dict(type='UnetGenerator', base_channels=8, num_down=5,
-              norm_cfg=dict(type='BN'), **IMAGES))
-CASES = [('separable', '6_8_4_6_8_4_6_4'), ('separable', '4_6_8_2_6_8'),
-         ('resnet', '6_8_4_6_8_4_6_4'), ('unet', '6_8_4_2_6'),
-         ('unet', '6_8_4_2_6_4_2_8_6')]
+    separable=dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=8, num_blocks=3),
+    resnet=dict(
+        type='ResnetGenerator',
+        base_channels=8,
+        num_blocks=3,
+        norm_cfg=dict(type='IN', affine=True),
+        **IMAGES,
+    ),
+    unet=dict(
+        type='UnetGenerator', base_channels=8, num_down=5, norm_cfg=dict(type='BN'), **IMAGES
+    ),
+)
+CASES = [
+    ('separable', '6_8_4_6_8_4_6_4'),
+    ('separable', '4_6_8_2_6_8'),
+    ('resnet', '6_8_4_6_8_4_6_4'),
+    ('unet', '6_8_4_2_6'),
+    ('unet', '6_8_4_2_6_4_2_8_6'),
+]
 
 
 def separable(width, **kwargs):
-    return dict(type='mmgan_compress.SeparableResnetGenerator',
-                base_channels=width, **kwargs)
+    return dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=width, **kwargs)
 
 
 def supernet(arch, parts=8, **kwargs):
-    return build('mmgan_compress.SuperNet', arch=arch,
-                 space=[[8, 6, 4]] * parts, **kwargs)
+    return build('mmgan_compress.SuperNet', arch=arch, space=[[8, 6, 4]] * parts, **kwargs)
 
 
 def filled(net):

@@ -1,4 +1,5 @@
 """Each shim acts where its defect is, and only there."""
+
 import configparser
 import importlib
 import re
@@ -20,15 +21,17 @@ from toy import REPO
 
 def python(code):
     """Run code in a new interpreter and return what it prints."""
-    return subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
-                          check=True, capture_output=True,
-                          text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_import_is_light():
-    code = ('import sys, time\nt = time.time()\nimport mmgan_compress\n'
-            'print(time.time() - t, "torch" in sys.modules, '
-            '"mmagic" in sys.modules, "mmengine" in sys.modules)')
+    code = (
+        'import sys, time\nt = time.time()\nimport mmgan_compress\n'
+        'print(time.time() - t, "torch" in sys.modules, '
+        '"mmagic" in sys.modules, "mmengine" in sys.modules)'
+    )
     seconds, *heavy = python(code).split()
     assert heavy == ['False'] * 3
     assert float(seconds) < 0.3
@@ -42,12 +45,14 @@ def test_packages_work_as_first_import(package):
 
 def test_help_imports_nothing_heavy():
     """All commands in one process: each within a second, all within five."""
-    code = ('import sys\nfrom mmgan_compress.cli import COMMANDS, main\n'
-            'for name in [[], *([c] for c in COMMANDS)]:\n'
-            '  try:\n    main([*name, "-h"])\n  except SystemExit as e:\n    '
-            'assert not e.code\n'
-            'print("heavy:", *sorted({"torch", "mmengine", "cv2", "numpy"} '
-            '& set(sys.modules)))')
+    code = (
+        'import sys\nfrom mmgan_compress.cli import COMMANDS, main\n'
+        'for name in [[], *([c] for c in COMMANDS)]:\n'
+        '  try:\n    main([*name, "-h"])\n  except SystemExit as e:\n    '
+        'assert not e.code\n'
+        'print("heavy:", *sorted({"torch", "mmengine", "cv2", "numpy"} '
+        '& set(sys.modules)))'
+    )
     start = time.time()
     out = python(code)
     assert all(f'usage: mmgan-compress {name} ' in out for name in COMMANDS)
@@ -59,6 +64,7 @@ def test_placeholders_leave_no_trace():
     before, had_bool8 = set(sys.modules), hasattr(np, 'bool8')
     with compat.placeholders(['no_such_package']):
         import no_such_package.deep.er as module
+
         decorated = module.register(lambda: 7)
         assert decorated() == 7
         assert not module.is_available()
@@ -67,6 +73,7 @@ def test_placeholders_leave_no_trace():
 
         class Child(module.Base):
             pass
+
     assert set(sys.modules) == before
     assert hasattr(np, 'bool8') == had_bool8
     with pytest.raises(ImportError):
@@ -74,15 +81,18 @@ def test_placeholders_leave_no_trace():
 
 
 def test_placeholders_hide_no_working_package():
-    code = ('from mmgan_compress import registry\nimport scipy, mmcv\n'
-            'import scipy.linalg\nfrom mmengine.utils.dl_utils.misc import '
-            'mmcv_full_available\nprint(scipy.linalg.det([[4.]]), '
-            'mmcv_full_available())')
+    code = (
+        'from mmgan_compress import registry\nimport scipy, mmcv\n'
+        'import scipy.linalg\nfrom mmengine.utils.dl_utils.misc import '
+        'mmcv_full_available\nprint(scipy.linalg.det([[4.]]), '
+        'mmcv_full_available())'
+    )
     assert python(code).endswith('False')
 
 
 def test_weight_initialisation_of_mmagic_is_mended():
     from mmagic.models.utils import model_utils
+
     mended = model_utils.generation_init_weights
     assert not compat.generation_init_weights_is_broken(mended)
     net = nn.Sequential(nn.Conv2d(3, 64, 3))
@@ -95,6 +105,7 @@ def test_weight_initialisation_of_mmagic_is_mended():
 def test_shims_that_act_are_still_needed():
     """Fails when upstream is mended: then delete the shim."""
     from mmagic.models.utils import model_utils
+
     broken = getattr(model_utils.generation_init_weights, '__wrapped__', None)
     active = 'fix_generation_init_weights' in compat.ACTIVE
     assert active == (broken is not None)
@@ -103,19 +114,23 @@ def test_shims_that_act_are_still_needed():
     if 'allow_runner_checkpoints' in compat.ACTIVE:
         assert compat.runner_checkpoints_are_refused()
     if 'stub_torchvision_ops' in compat.ACTIVE:
-        code = ('try:\n    import torchvision\nexcept RuntimeError as e:\n'
-                '    print("torchvision::" in str(e))')
+        code = (
+            'try:\n    import torchvision\nexcept RuntimeError as e:\n'
+            '    print("torchvision::" in str(e))'
+        )
         assert python(code) == 'True'
     if 'placeholders' in compat.ACTIVE:
-        code = ('from mmgan_compress.compat import stub_torchvision_ops as s\n'
-                's()\ntry:\n    import mmagic.models\n'
-                'except Exception as e:\n    print("broken")')
+        code = (
+            'from mmgan_compress.compat import stub_torchvision_ops as s\n'
+            's()\ntry:\n    import mmagic.models\n'
+            'except Exception as e:\n    print("broken")'
+        )
         assert python(code).endswith('broken')
 
 
 def test_plain_runner_checkpoints_load_inside_runner_only(tmp_path):
     path = tmp_path / 'plain.pth'
-    torch.save(dict(message_hub=HistoryBuffer([1.], [1])), path)
+    torch.save(dict(message_hub=HistoryBuffer([1.0], [1])), path)
     with pytest.raises(Exception, match='[Ww]eights.only'):
         torch.load(path, weights_only=True)
     runner = Runner.__new__(Runner)
@@ -136,14 +151,17 @@ def test_plain_runner_checkpoints_load_inside_runner_only(tmp_path):
         Runner.load_checkpoint(runner)
     finally:
         Runner.load_checkpoint = original
-    assert seen['hub'].current() == 1.
+    assert seen['hub'].current() == 1.0
     with pytest.raises(Exception, match='[Ww]eights.only'):
         torch.load(path, weights_only=True)
 
 
 def test_missing_package_names_its_extra():
-    with pytest.raises(ImportError, match=r'NNIPruner needs .nni.nowhere.*'
-                                          r'mmgan_compress\[nni\]'):
+    with pytest.raises(
+        ImportError,
+        match=r'NNIPruner needs .nni.nowhere.*'
+        r'mmgan_compress\[nni\]',
+    ):
         compat.require('nni.nowhere', 'NNIPruner')
 
 
@@ -161,24 +179,33 @@ def test_every_extra_that_is_named_exists():
     setup.read(REPO / 'setup.cfg')
     extras = setup['options.extras_require']
     assert set(compat.EXTRAS.values()) <= set(extras)
-    optional = {match for path in (REPO / 'mmgan_compress').rglob('*.py')
-                for match in re.findall(r"require\(\s*'(\w+)",
-                                        path.read_text())}
+    optional = {
+        match
+        for path in (REPO / 'mmgan_compress').rglob('*.py')
+        for match in re.findall(r"require\(\s*'(\w+)", path.read_text())
+    }
     assert len(optional) > 10
     assert optional - set(compat.EXTRAS) == {'matplotlib'}  # mmengine's own
     for package, extra in compat.EXTRAS.items():
         if package != 'onnx_ir':  # comes with onnxscript
-            assert package.replace('_', '-') in \
-                extras[extra].replace('_', '-')
+            assert package.replace('_', '-') in extras[extra].replace('_', '-')
 
 
-@pytest.mark.parametrize('package,quantizer,extra', [
-    ('onnx', 'ORTStatic', 'export'), ('nni', 'NNIPTQ', 'nni'),
-    ('neural_compressor', 'INCStatic', 'quant')])
-def test_a_missing_extra_is_named_before_the_work(package, quantizer, extra,
-                                                  monkeypatch):
+@pytest.mark.parametrize(
+    'package,quantizer,extra',
+    [
+        ('onnx', 'ORTStatic', 'export'),
+        ('nni', 'NNIPTQ', 'nni'),
+        ('neural_compressor', 'INCStatic', 'quant'),
+    ],
+)
+def test_a_missing_extra_is_named_before_the_work(package, quantizer, extra, monkeypatch):
     from mmgan_compress.quantization.workflow import build_quantizer
+
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf'{quantizer} needs .*'
-                                          rf'mmgan_compress\[{extra}\]'):
+    with pytest.raises(
+        ImportError,
+        match=rf'{quantizer} needs .*'
+        rf'mmgan_compress\[{extra}\]',
+    ):
         build_quantizer(dict(type=quantizer))

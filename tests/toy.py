@@ -1,4 +1,5 @@
 """Tiny recipes and data for the tests of training."""
+
 import math
 import uuid
 from pathlib import Path
@@ -30,11 +31,9 @@ def seeded_vgg() -> dict:
     layers = {**_WIDTHS, 24: 512, 26: 512, 28: 512}
     for k, (index, width) in enumerate(layers.items()):
         rs = np.random.RandomState(1000 + k)
-        weight = rs.standard_normal(
-            (width, channels, 3, 3)) * math.sqrt(2 / (9 * channels))
+        weight = rs.standard_normal((width, channels, 3, 3)) * math.sqrt(2 / (9 * channels))
         bias = rs.standard_normal(width) * 0.01
-        state[f'features.{index}.weight'] = torch.tensor(
-            weight.astype('float32'))
+        state[f'features.{index}.weight'] = torch.tensor(weight.astype('float32'))
         state[f'features.{index}.bias'] = torch.tensor(bias.astype('float32'))
         channels = width
     return state
@@ -61,15 +60,14 @@ def recipe_of(method: str, model: str) -> Path:
     """
     if method != 'plain':
         return REPO / f'configs/{method}_{model}.py'
-    size = '1xb1-200e_horse2zebra' if model == 'cyclegan' else \
-        '1xb4-200e_edges2shoes'
+    size = '1xb1-200e_horse2zebra' if model == 'cyclegan' else '1xb4-200e_edges2shoes'
     student = 'mobile16' if model == 'cyclegan' else 'unet16'
     return REPO / f'configs/plain/plain_{model}-{student}_{size}.py'
 
 
-def toy_config(model: str, root, vgg: str, work_dir='unused',
-               method: str = 'omgd',
-               recipe: Path | None = None) -> Config:
+def toy_config(
+    model: str, root, vgg: str, work_dir='unused', method: str = 'omgd', recipe: Path | None = None
+) -> Config:
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
@@ -84,19 +82,23 @@ def toy_config(model: str, root, vgg: str, work_dir='unused',
     paired = model == 'pix2pix'
     if not Path(root).exists():
         sides = [''] if paired else ['A', 'B']
-        write_images(root, {f'{split}{side}': count for side in sides
-                            for split, count in (('train', 5), ('val', 2),
-                                                 ('test', 2))}, paired)
+        write_images(
+            root,
+            {
+                f'{split}{side}': count
+                for side in sides
+                for split, count in (('train', 5), ('val', 2), ('test', 2))
+            },
+            paired,
+        )
     data = cfg._cfg_dict
     set_everywhere(data, 'data_root', str(root))
     set_everywhere(data, 'size', SIZE)
     set_everywhere(data, 'load_size', SIZE + 4)
     _shrink(cfg, method, paired)
-    cfg.model.distiller.perceptual = dict(
-        type='mmgan_compress.VGG16Features', weights=vgg)
+    cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights=vgg)
     cfg.work_dir = str(work_dir)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader,
-                   cfg.test_dataloader):
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
     _score_by_ssim(cfg)
     cfg.default_hooks.student.pop('since', None)  # of the recipe's epochs
@@ -109,16 +111,15 @@ def toy_config(model: str, root, vgg: str, work_dir='unused',
 def _shrink(cfg: Config, method: str, paired: bool):
     """Make the networks of a recipe tiny and its schedule a few steps."""
     distiller = cfg.model.distiller
-    distiller.schedule = dict(
-        epochs=4, constant=2, block=2, iters_per_epoch=1)
+    distiller.schedule = dict(epochs=4, constant=2, block=2, iters_per_epoch=1)
     if method in ('omgd', 'crd') and not paired:
         distiller.schedule.student_epochs = 2
     if method == 'gcc' and not paired:  # published: widths layer by layer
-        small = dict(type='mmgan_compress.SeparableResnetGenerator',
-                     norm_cfg=dict(type='IN'))
+        small = dict(type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))
         cfg.model.generator = {
             name: dict(small, base_channels=width)
-            for name, width in zip(cfg.model.reachable_domains, (2, 3))}
+            for name, width in zip(cfg.model.reachable_domains, (2, 3))
+        }
     else:
         set_everywhere(cfg.model.generator, 'base_channels', 4)
     set_everywhere(distiller, 'base_channels', 4)
@@ -134,14 +135,12 @@ def _shrink(cfg: Config, method: str, paired: bool):
     if method == 'crd':  # 32 pixels are one patch of the recipe's
         loss_of(cfg, 'RelationLoss').patch_size = SIZE // 2
         if paired:
-            distiller.losses.append(dict(
-                type='mmgan_compress.AdversarialLoss', gan_type='hinge'))
+            distiller.losses.append(dict(type='mmgan_compress.AdversarialLoss', gan_type='hinge'))
 
 
 def loss_of(cfg: Config, name: str) -> ConfigDict:
     """Return the config of a loss of a recipe, to be changed in place."""
-    loss, = [loss for loss in cfg.model.distiller.losses
-             if loss.type.endswith(name)]
+    (loss,) = [loss for loss in cfg.model.distiller.losses if loss.type.endswith(name)]
     return loss
 
 
@@ -153,15 +152,12 @@ def leave_out(cfg: Config, name: str):
 def _score_by_ssim(cfg: Config):
     """Score without a feature network."""
     domain = cfg.model.default_domain
-    metric = dict(type='mmgan_compress.PairedQuality', domain=domain,
-                  lpips=False)
+    metric = dict(type='mmgan_compress.PairedQuality', domain=domain, lpips=False)
     for name in ('val_evaluator', 'test_evaluator'):
         cfg[name].metrics = [metric]
-    cfg.default_hooks.student.update(
-        metric=f'{domain}/SSIM', lower_is_better=False)
+    cfg.default_hooks.student.update(metric=f'{domain}/SSIM', lower_is_better=False)
     for hook in cfg.get('custom_hooks') or []:
-        hook.update(metrics={domain: [f'{domain}/SSIM']},
-                    lower_is_better=False)
+        hook.update(metrics={domain: [f'{domain}/SSIM']}, lower_is_better=False)
 
 
 def train(cfg: Config, work_dir, resume_from=None) -> Runner:
@@ -178,8 +174,7 @@ def train(cfg: Config, work_dir, resume_from=None) -> Runner:
     if resume_from is not None:
         cfg.resume, cfg.load_from = True, str(resume_from)
     # the layout of the config's text takes half of the time
-    with mock.patch('mmengine.config.config.FormatCode',
-                    lambda text, **_: (text, True)):
+    with mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)):
         runner = Runner.from_cfg(cfg)
         runner.train()
     return runner
@@ -194,16 +189,14 @@ def without_report(cfg: Config) -> Config:
 
 def last_checkpoint(runner: Runner) -> dict:
     """Return what a run wrote last."""
-    return torch.load(Path(runner.work_dir) / f'iter_{runner.iter}.pth',
-                      weights_only=True)
+    return torch.load(Path(runner.work_dir) / f'iter_{runner.iter}.pth', weights_only=True)
 
 
 def batch(model, seed: int = 1) -> dict:
     """Return inputs of a step, and of the distiller's further streams."""
     torch.manual_seed(seed)
     streams = {
-        name: {f'img_{d}': torch.rand(2, 3, SIZE, SIZE) * 2 - 1
-               for d in model._related_domains}
+        name: {f'img_{d}': torch.rand(2, 3, SIZE, SIZE) * 2 - 1 for d in model._related_domains}
         for name in ('main', *model.distiller.streams)
     }
     return {**streams.pop('main'), **streams}
@@ -221,8 +214,8 @@ def build_model(cfg: Config, seed: int = 0):
 def optimizers(model, cfg: Config, lr: float | None = 1e-3):
     """Build the config's optimizers for a model, at one rate or its own."""
     from mmagic.engine.optimizers import MultiOptimWrapperConstructor
-    wanted = {k: v for k, v in cfg.optim_wrapper.to_dict().items()
-              if isinstance(v, dict)}
+
+    wanted = {k: v for k, v in cfg.optim_wrapper.to_dict().items() if isinstance(v, dict)}
     for wrapper in wanted.values():
         wrapper['optimizer']['lr'] = lr or wrapper['optimizer']['lr']
     return MultiOptimWrapperConstructor(wanted)(model)
@@ -235,8 +228,7 @@ def snapshot(module) -> dict:
 
 def moved(module, before: dict) -> bool:
     """Tell whether any parameter differs from a snapshot."""
-    return any(not torch.equal(v, before[k])
-               for k, v in module.named_parameters())
+    return any(not torch.equal(v, before[k]) for k, v in module.named_parameters())
 
 
 class Trainer:
@@ -257,8 +249,7 @@ class Trainer:
         self.model.train()
         for hook in self.hooks:
             hook.before_train_iter(self, self.iter)
-        log = self.distiller.train_step(batch(self.model, self.iter),
-                                        self.optim_wrapper)
+        log = self.distiller.train_step(batch(self.model, self.iter), self.optim_wrapper)
         for hook in self.hooks:
             hook.after_train_iter(self, self.iter)
         self.iter += 1

@@ -3,6 +3,7 @@
 torchrun tests/train_recipes.py RECIPE...   each into a folder of its name
 One start of the processes serves them all.
 """
+
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
@@ -19,13 +20,14 @@ def keeper_of_scored():
     from mmengine.hooks import Hook
 
     class Keeper(Hook):
-
         def before_val_epoch(self, runner):
             net = next(iter(runner.model.module.generators.values())).eval()
             with torch.no_grad():
                 image = net(torch.linspace(-1, 1, 3072).view(1, 3, 32, 32))
-            torch.save(dict(state=net.state_dict(), image=image),
-                       Path(runner.work_dir) / f'scored_{get_rank()}.pth')
+            torch.save(
+                dict(state=net.state_dict(), image=image),
+                Path(runner.work_dir) / f'scored_{get_rank()}.pth',
+            )
 
     return Keeper()
 
@@ -35,17 +37,29 @@ def main():
     import torch
 
     from mmgan_compress.engine import runner_builder as launch
+
     torch.set_num_threads(1)
     launch.start_distributed(Namespace(launcher='pytorch'))
     # as in toy.train, the layout of a config's text takes half of the time
-    with mock.patch.object(launch, 'start_distributed'), \
-            mock.patch('mmengine.config.config.FormatCode',
-                       lambda text, **_: (text, True)):
+    with (
+        mock.patch.object(launch, 'start_distributed'),
+        mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)),
+    ):
         for config in sys.argv[1:]:
-            runner = launch.make_runner(Namespace(
-                config=config, work_dir=str(Path(config).with_suffix('')),
-                launcher='pytorch', demo=False, data_root=None, resume=None,
-                amp=False, seed=None, cfg_options=None), ExitStack())
+            runner = launch.make_runner(
+                Namespace(
+                    config=config,
+                    work_dir=str(Path(config).with_suffix('')),
+                    launcher='pytorch',
+                    demo=False,
+                    data_root=None,
+                    resume=None,
+                    amp=False,
+                    seed=None,
+                    cfg_options=None,
+                ),
+                ExitStack(),
+            )
             runner.register_hook(keeper_of_scored())
             runner.train()
     launch.finish_distributed()

@@ -2,6 +2,7 @@
 
 torchrun --nproc_per_node 2 tests/two_processes.py
 """
+
 import copy
 import sys
 from pathlib import Path
@@ -59,8 +60,10 @@ def buckets_leave_during_the_backward_pass():
 
     loss_of(alone, x).backward()
     wrapper = sgd(net)
-    with mock.patch.object(training, '_BUCKET', 8 * 8 * 8), \
-            mock.patch.object(dist, 'all_reduce', spy):
+    with (
+        mock.patch.object(training, '_BUCKET', 8 * 8 * 8),
+        mock.patch.object(dist, 'all_reduce', spy),
+    ):
         net[5].requires_grad_(False)
         training.backward(wrapper, loss_of(net, x))
         assert early == [True, True, True, False]
@@ -68,8 +71,7 @@ def buckets_leave_during_the_backward_pass():
         wrapper.zero_grad()
         training._group_of(wrapper).passes = 0
         training.backward(wrapper, loss_of(net, x))
-    with mock.patch.object(wrapper, 'step'), \
-            mock.patch.object(wrapper, 'zero_grad'):
+    with mock.patch.object(wrapper, 'step'), mock.patch.object(wrapper, 'zero_grad'):
         training.step(wrapper)
     for p, q in zip(net.parameters(), alone.parameters()):
         assert (p.grad is None) == (q.grad is None)
@@ -84,11 +86,9 @@ def only_the_last_pass_of_a_group_is_sent():
     optimizer = torch.optim.SGD(alone.parameters(), lr=0.1)
     for _ in range(2):
         for part in own(x).chunk(2):
-            with mock.patch.object(dist, 'all_reduce',
-                                   wraps=dist.all_reduce) as send:
+            with mock.patch.object(dist, 'all_reduce', wraps=dist.all_reduce) as send:
                 training.update(wrapper, loss_of(net, part))
-            asynchronous = [call for call in send.call_args_list
-                            if call.kwargs.get('async_op')]
+            asynchronous = [call for call in send.call_args_list if call.kwargs.get('async_op')]
             assert bool(asynchronous) == (not training.passes_held(wrapper))
         optimizer.zero_grad()
         loss_of(alone, x).backward()
@@ -137,14 +137,16 @@ class Uneven(nn.Module):
         loss = loss_of(net, x)
         if self.kind == 'unused' and odd:
             loss = loss + net[5](x).mean()
-        training.update(wrapper, 0 if self.kind == 'no loss' and odd
-                        else loss)
+        training.update(wrapper, 0 if self.kind == 'no loss' and odd else loss)
 
 
 def disagreement_is_an_error():
     """On all processes, which can go on speaking to each other."""
-    for kind, name in (('unused', "'net.5.weight'"), ('no loss', "'net.0."),
-                       ('frozen', "'net.2.weight'")):
+    for kind, name in (
+        ('unused', "'net.5.weight'"),
+        ('no loss', "'net.0."),
+        ('frozen', "'net.2.weight'"),
+    ):
         model = DistributedTranslator(Uneven(kind))
         try:
             model.train_step(own(data(4, 8)), sgd(model.module.net))
@@ -171,8 +173,7 @@ def batch_norm_is_that_of_the_whole_batch():
         optimizer.zero_grad()
         alone(x).square().mean().backward()
         optimizer.step()
-    for (key, a), b in zip(net.state_dict().items(),
-                           alone.state_dict().values()):
+    for (key, a), b in zip(net.state_dict().items(), alone.state_dict().values()):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9, msg=key)
 
 
@@ -183,8 +184,7 @@ def buffers_are_those_of_rank_0():
         def train_step(self, x):
             return self(x)
 
-    model = DistributedTranslator(Model(
-        nn.InstanceNorm2d(3, track_running_stats=True)).double())
+    model = DistributedTranslator(Model(nn.InstanceNorm2d(3, track_running_stats=True)).double())
     model.train_step(own(data(4, 3, 8, 8)))
     a, b = all_gather(model.module[0].running_mean)
     assert torch.equal(a, b) and a.any()
@@ -193,11 +193,14 @@ def buffers_are_those_of_rank_0():
 if __name__ == '__main__':
     torch.set_num_threads(1)
     dist.init_process_group('gloo')
-    for check in (buckets_leave_during_the_backward_pass,
-                  only_the_last_pass_of_a_group_is_sent,
-                  optimizers_are_apart, disagreement_is_an_error,
-                  batch_norm_is_that_of_the_whole_batch,
-                  buffers_are_those_of_rank_0):
+    for check in (
+        buckets_leave_during_the_backward_pass,
+        only_the_last_pass_of_a_group_is_sent,
+        optimizers_are_apart,
+        disagreement_is_an_error,
+        batch_norm_is_that_of_the_whole_batch,
+        buffers_are_those_of_rank_0,
+    ):
         check()
     dist.barrier()
     dist.destroy_process_group()

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress benchmark``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress prune``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress convert``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress demo``."""
+
 import sys
 from pathlib import Path
 

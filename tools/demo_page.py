@@ -1,4 +1,5 @@
 """The command ``mmgan-compress page``."""
+
 import sys
 from pathlib import Path
 

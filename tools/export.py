@@ -1,4 +1,5 @@
 """The command ``mmgan-compress export``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress flops``."""
+
 import sys
 from pathlib import Path
 

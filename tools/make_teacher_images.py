@@ -1,4 +1,5 @@
 """The command ``mmgan-compress images``."""
+
 import sys
 from pathlib import Path
 

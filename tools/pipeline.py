@@ -1,4 +1,5 @@
 """The command ``mmgan-compress pipeline``."""
+
 import sys
 from pathlib import Path
 

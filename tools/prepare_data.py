@@ -1,4 +1,5 @@
 """The command ``mmgan-compress data``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress weights``."""
+
 import sys
 from pathlib import Path
 

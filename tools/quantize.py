@@ -1,4 +1,5 @@
 """The command ``mmgan-compress quantize``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress report``."""
+
 import sys
 from pathlib import Path
 

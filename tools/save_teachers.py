@@ -1,4 +1,5 @@
 """The command ``mmgan-compress teachers``."""
+
 import sys
 from pathlib import Path
 

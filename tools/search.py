@@ -1,4 +1,5 @@
 """The command ``mmgan-compress search``."""
+
 import sys
 from pathlib import Path
 

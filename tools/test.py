@@ -1,4 +1,5 @@
 """The command ``mmgan-compress test``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress train``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The command ``mmgan-compress translate``."""
+
 import sys
 from pathlib import Path
 

@@ -17,15 +17,19 @@ model = dict(
             _delete_=True,
             type='mmgan_compress.FrozenTeacher',
             generators={
-                domain_b:
-                dict(
+                domain_b: dict(
                     **cartoon,
                     init_cfg=dict(
                         type='Pretrained',
                         checkpoint='teachers/cartoongan-hayao.pth',
-                        prefix=f'generators.{domain_b}'))
-            }),
-        teacher_checkpoints=[]))
+                        prefix=f'generators.{domain_b}',
+                    ),
+                )
+            },
+        ),
+        teacher_checkpoints=[],
+    ),
+)
 
 dataset = dict(data_root=data_root, domains=[domain_a, domain_b])
 train_dataloader = dict(dataset=dataset)
@@ -35,25 +39,27 @@ test_dataloader = dict(dataset=dataset)
 metric = f'{domain_b}/FID'
 fid = dict(type='mmgan_compress.FrechetDistance', domain=domain_b)
 reference = dict(data_root=data_root, layout='unpaired', side='B', size=256)
-val_evaluator = dict(
-    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
+val_evaluator = dict(metrics=[dict(**fid, reference=dict(**reference, split='train'))])
 # testB is what the teacher makes of testA, so the student can be compared
 # image by image
-test_evaluator = dict(metrics=[
-    dict(**fid, reference=dict(**reference, split='train')),
-    dict(type='mmgan_compress.PairedQuality', domain=domain_b)
-])
+test_evaluator = dict(
+    metrics=[
+        dict(**fid, reference=dict(**reference, split='train')),
+        dict(type='mmgan_compress.PairedQuality', domain=domain_b),
+    ]
+)
 default_hooks = dict(student=dict(metric=metric))
 
 demo = {
     'model.distiller.teacher.generators?': {
-        'emoji':
-        dict(
+        'emoji': dict(
             **_base_.demo_teacher,
             init_cfg=dict(
                 type='Pretrained',
                 checkpoint='{data}/teacher_flat2emoji.pth',
-                prefix='teacher.generators.emoji'))
+                prefix='teacher.generators.emoji',
+            ),
+        )
     },
-    'model.distiller.teacher_checkpoints?': []
+    'model.distiller.teacher_checkpoints?': [],
 }

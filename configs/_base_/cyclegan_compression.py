@@ -3,8 +3,7 @@ _base_ = ['cyclegan.py', 'gan_compression.py']
 
 domain_a, domain_b = _base_.domain_a, _base_.domain_b
 arch = dict(**_base_.mobile, base_channels=32)
-loss = dict(
-    _base_.feature_map_loss, weight=0.01, layers=_base_.separable_layers)
+loss = dict(_base_.feature_map_loss, weight=0.01, layers=_base_.separable_layers)
 model = dict(
     type='mmgan_compress.DistillationModel',
     default_domain=domain_b,
@@ -17,6 +16,8 @@ model = dict(
         teacher_checkpoints=['teachers/cyclegan-mobile64_horse2zebra.pth'],
         student_discriminator=_base_.teacher.discriminator,
         gan_type='lsgan',
-        pixel_loss_weight=10.,
-        losses=[loss]))
+        pixel_loss_weight=10.0,
+        losses=[loss],
+    ),
+)
 optim_wrapper = _base_.playing

@@ -9,14 +9,11 @@
 # some 4 minutes.
 _base_ = 'runtime.py'
 
-demo_resnet = dict(
-    type='ResnetGenerator', in_channels=3, out_channels=3, num_blocks=6)
+demo_resnet = dict(type='ResnetGenerator', in_channels=3, out_channels=3, num_blocks=6)
 demo_norm = dict(norm_cfg=dict(type='IN'))
 demo_student = dict(
-    _delete_=True,
-    type='mmgan_compress.SeparableResnetGenerator',
-    **demo_norm,
-    base_channels=8)
+    _delete_=True, type='mmgan_compress.SeparableResnetGenerator', **demo_norm, base_channels=8
+)
 # the FID Inception would take half of the time
 demo_distance = dict(type='mmgan_compress.FrechetDistance', network='vgg16')
 
@@ -48,7 +45,5 @@ demo = {
     'default_hooks.logger.interval': 100,
     'default_hooks.checkpoint.interval': 500,
     'default_hooks.student.metric': 'emoji/FD-VGG16',
-    'custom_hooks.*.metrics?': {
-        'emoji': ['emoji/FD-VGG16']
-    }
+    'custom_hooks.*.metrics?': {'emoji': ['emoji/FD-VGG16']},
 }

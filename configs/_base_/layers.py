@@ -8,5 +8,5 @@ unet_layers = [
     'model.model.1.model.1.model.0.activate',
     'model.model.1.model.1.model.1.model.1.model.0.activate',
     'model.model.1.model.1.model.1.model.2.activate',
-    'model.model.1.model.2.activate'
+    'model.model.1.model.2.activate',
 ]

@@ -14,10 +14,12 @@ model = dict(
     distiller=dict(
         teachers=dict(wide=dict(base_channels=96)),
         teacher_checkpoints=['teachers/pix2pix-mobile96_maps.pth'],
-        pixel_loss_weight=10.,
-        losses=[loss]))
+        pixel_loss_weight=10.0,
+        losses=[loss],
+    ),
+)
 
-alone = dict(pixel_loss_weight=10.)
+alone = dict(pixel_loss_weight=10.0)
 
 dataset = dict(data_root=data_root, domains=[domain_a, domain_b])
 train_dataloader = dict(batch_size=1, dataset=dataset)
@@ -27,10 +29,11 @@ test_dataloader = dict(dataset=dataset)
 metric = f'{target}/FID'
 fid = dict(type='mmgan_compress.FrechetDistance', domain=target)
 reference = dict(data_root=data_root, layout='paired', side='A', size=256)
-val_evaluator = dict(
-    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
-test_evaluator = dict(metrics=[
-    dict(**fid, reference=dict(**reference, split='test')),
-    dict(type='mmgan_compress.PairedQuality', domain=target)
-])
+val_evaluator = dict(metrics=[dict(**fid, reference=dict(**reference, split='train'))])
+test_evaluator = dict(
+    metrics=[
+        dict(**fid, reference=dict(**reference, split='test')),
+        dict(type='mmgan_compress.PairedQuality', domain=target),
+    ]
+)
 default_hooks = dict(student=dict(metric=metric))

@@ -9,4 +9,5 @@ patch = dict(
     base_channels=128,
     num_conv=3,
     norm_cfg=dict(type='BN'),
-    init_cfg=dict(type='normal', gain=0.02))
+    init_cfg=dict(type='normal', gain=0.02),
+)

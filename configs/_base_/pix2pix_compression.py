@@ -17,15 +17,18 @@ model = dict(
         teacher_checkpoints=['teachers/pix2pix-mobile64_edges2shoes.pth'],
         student_discriminator=discriminator,
         gan_type='hinge',
-        pixel_loss_weight=100.,
-        losses=[loss]))
+        pixel_loss_weight=100.0,
+        losses=[loss],
+    ),
+)
 optim_wrapper = _base_.playing
 # the distiller of a teacher, which trains alone
 alone = dict(
     type='mmgan_compress.AdversarialPix2Pix',
     student_discriminator=discriminator,
     gan_type='hinge',
-    pixel_loss_weight=100.)
+    pixel_loss_weight=100.0,
+)
 
 # the shipped one has two heads
 demo = {'model.distiller.discriminator?': None}

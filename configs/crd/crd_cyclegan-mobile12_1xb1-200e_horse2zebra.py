@@ -3,5 +3,5 @@
 _base_ = '../crd_cyclegan.py'
 
 model = dict(
-    generator=dict(base_channels=12),
-    distiller=dict(teacher=dict(generator=dict(base_channels=48))))
+    generator=dict(base_channels=12), distiller=dict(teacher=dict(generator=dict(base_channels=48)))
+)

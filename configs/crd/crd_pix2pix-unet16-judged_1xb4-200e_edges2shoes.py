@@ -3,8 +3,10 @@
 _base_ = '../crd_pix2pix.py'
 
 model = dict(
-    distiller=dict(losses=[
-        *_base_.crd_losses,
-        dict(
-            type='mmgan_compress.AdversarialLoss', weight=1., gan_type='hinge')
-    ]))
+    distiller=dict(
+        losses=[
+            *_base_.crd_losses,
+            dict(type='mmgan_compress.AdversarialLoss', weight=1.0, gan_type='hinge'),
+        ]
+    )
+)

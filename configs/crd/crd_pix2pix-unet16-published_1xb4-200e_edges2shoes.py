@@ -3,6 +3,4 @@
 _base_ = '../crd_pix2pix.py'
 
 relation_loss, *others = _base_.crd_losses
-model = dict(
-    distiller=dict(
-        losses=[dict(relation_loss, patches='published'), *others]))
+model = dict(distiller=dict(losses=[dict(relation_loss, patches='published'), *others]))

@@ -7,17 +7,14 @@ _base_ = '../omgd_pix2pix.py'
 
 norm_cfg = dict(type='IN')
 domain_a, domain_b = 'edges', 'emoji'
-dataset = dict(
-    data_root='data/edges2emoji64',
-    domains=[domain_a, domain_b],
-    size=64,
-    load_size=72)
+dataset = dict(data_root='data/edges2emoji64', domains=[domain_a, domain_b], size=64, load_size=72)
 model = dict(
     generator=dict(
         _delete_=True,
         type='mmgan_compress.SeparableResnetGenerator',
         norm_cfg=norm_cfg,
-        base_channels=4),
+        base_channels=4,
+    ),
     default_domain=domain_b,
     reachable_domains=[domain_b],
     related_domains=[domain_a, domain_b],
@@ -30,16 +27,21 @@ model = dict(
                 out_channels=3,
                 base_channels=20,
                 num_blocks=6,
-                norm_cfg=norm_cfg),
+                norm_cfg=norm_cfg,
+            ),
             deep=dict(
                 _delete_=True,
                 type='mmgan_compress.DeepSeparableResnetGenerator',
                 norm_cfg=norm_cfg,
-                base_channels=6)),
+                base_channels=6,
+            ),
+        ),
         discriminator=dict(base_channels=16, norm_cfg=norm_cfg, shared=3),
         # the student is not what is wanted here: one cheap loss, no VGG
         losses=[dict(type='mmgan_compress.SSIMLoss')],
-        schedule=dict(epochs=5, constant=2, block=5)))
+        schedule=dict(epochs=5, constant=2, block=5),
+    ),
+)
 train_dataloader = dict(num_workers=1, batch_size=1, dataset=dataset)
 # nothing is selected: what training ends with are the teachers
 val_dataloader = val_cfg = val_evaluator = None

@@ -5,11 +5,7 @@
 _base_ = '../omgd_cyclegan.py'
 
 domain_a, domain_b = 'flat', 'emoji'
-dataset = dict(
-    data_root='data/flat2emoji64',
-    domains=[domain_a, domain_b],
-    size=64,
-    load_size=72)
+dataset = dict(data_root='data/flat2emoji64', domains=[domain_a, domain_b], size=64, load_size=72)
 teacher = dict(
     generator=dict(
         _delete_=True,
@@ -18,11 +14,13 @@ teacher = dict(
         out_channels=3,
         base_channels=12,
         num_blocks=6,
-        norm_cfg=dict(type='IN')),
+        norm_cfg=dict(type='IN'),
+    ),
     discriminator=dict(base_channels=12),
     default_domain=domain_b,
     reachable_domains=[domain_a, domain_b],
-    related_domains=[domain_a, domain_b])
+    related_domains=[domain_a, domain_b],
+)
 model = dict(
     generator=dict(base_channels=8),
     default_domain=domain_b,
@@ -32,7 +30,9 @@ model = dict(
         teacher=teacher,
         # the student is not what is wanted here: one epoch, no VGG
         losses=[dict(type='mmgan_compress.SSIMLoss')],
-        schedule=dict(epochs=6, constant=3, block=6, student_epochs=1)))
+        schedule=dict(epochs=6, constant=3, block=6, student_epochs=1),
+    ),
+)
 train_dataloader = dict(num_workers=1, dataset=dataset)
 # nothing is selected: what training ends with is the teacher
 val_dataloader = val_cfg = val_evaluator = None

@@ -1,4 +1,1 @@
-_base_ = [
-    '_base_/task.py', '_base_/onnx_dynamic.py',
-    '_base_/backends/inductor-int8.py'
-]
+_base_ = ['_base_/task.py', '_base_/onnx_dynamic.py', '_base_/backends/inductor-int8.py']

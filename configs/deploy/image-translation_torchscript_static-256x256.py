@@ -1,4 +1,1 @@
-_base_ = [
-    '_base_/task.py', '_base_/traced_static-256x256.py',
-    '_base_/backends/torchscript.py'
-]
+_base_ = ['_base_/task.py', '_base_/traced_static-256x256.py', '_base_/backends/torchscript.py']

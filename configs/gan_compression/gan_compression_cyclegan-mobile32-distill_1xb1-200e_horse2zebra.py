@@ -4,8 +4,7 @@ _base_ = '../_base_/cyclegan_compression.py'
 
 model = dict(
     generator=_base_.arch,
-    distiller=dict(
-        start_from_teacher=True,
-        schedule=dict(epochs=200, constant=100, block=20)))
+    distiller=dict(start_from_teacher=True, schedule=dict(epochs=200, constant=100, block=20)),
+)
 
 demo = {'model.generator': _base_.demo_arch}

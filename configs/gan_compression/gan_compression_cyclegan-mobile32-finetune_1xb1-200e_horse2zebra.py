@@ -7,7 +7,9 @@ model = dict(
     generator=dict(
         type='mmgan_compress.SlimNetwork',
         arch=_base_.arch,
-        configuration=_base_.published.horse2zebra.retrained),
-    distiller=dict(schedule=dict(epochs=200, constant=100, block=20)))
+        configuration=_base_.published.horse2zebra.retrained,
+    ),
+    distiller=dict(schedule=dict(epochs=200, constant=100, block=20)),
+)
 
 demo = {'model.generator': _base_.demo_subnet}

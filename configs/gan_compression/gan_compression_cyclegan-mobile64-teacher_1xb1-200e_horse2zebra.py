@@ -12,5 +12,7 @@ model = dict(
     distiller=dict(
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.teacher.discriminator,
-        schedule=dict(epochs=200, constant=100, block=20)))
+        schedule=dict(epochs=200, constant=100, block=20),
+    ),
+)
 optim_wrapper = _base_.playing

@@ -8,6 +8,8 @@ model = dict(
         start_from_teacher=True,
         # the teacher's, which the student's starts from
         discriminator=_base_.discriminator,
-        schedule=dict(epochs=250, constant=100, block=25)))
+        schedule=dict(epochs=250, constant=100, block=25),
+    ),
+)
 
 demo = {'model.generator': _base_.demo_arch}

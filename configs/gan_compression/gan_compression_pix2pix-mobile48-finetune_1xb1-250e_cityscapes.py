@@ -7,7 +7,9 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.SlimNetwork',
         arch=_base_.arch,
-        configuration=_base_.published.cityscapes.retrained),
-    distiller=dict(schedule=dict(epochs=250, constant=100, block=25)))
+        configuration=_base_.published.cityscapes.retrained,
+    ),
+    distiller=dict(schedule=dict(epochs=250, constant=100, block=25)),
+)
 
 demo = {'model.generator': _base_.demo_subnet}

@@ -6,7 +6,9 @@ model = dict(
     generator=dict(
         type='mmgan_compress.SlimNetwork',
         arch=_base_.arch,
-        configuration=_base_.published.maps.retrained),
-    distiller=dict(schedule=dict(epochs=300, constant=100, block=25)))
+        configuration=_base_.published.maps.retrained,
+    ),
+    distiller=dict(schedule=dict(epochs=300, constant=100, block=25)),
+)
 
 demo = {'model.generator': _base_.demo_subnet}

@@ -6,7 +6,9 @@ model = dict(
     generator=dict(
         type='mmgan_compress.SlimNetwork',
         arch=_base_.arch,
-        configuration=_base_.published.edges2shoes.retrained),
-    distiller=dict(schedule=dict(epochs=20, constant=5, block=5)))
+        configuration=_base_.published.edges2shoes.retrained,
+    ),
+    distiller=dict(schedule=dict(epochs=20, constant=5, block=5)),
+)
 
 demo = {'model.generator': _base_.demo_subnet}

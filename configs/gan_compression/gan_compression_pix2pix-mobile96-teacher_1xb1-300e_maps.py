@@ -5,6 +5,6 @@ _base_ = '../_base_/maps_compression.py'
 model = dict(
     generator=dict(**_base_.model.distiller.teachers.wide),
     distiller=dict(
-        _delete_=True,
-        **_base_.alone,
-        schedule=dict(epochs=300, constant=100, block=25)))
+        _delete_=True, **_base_.alone, schedule=dict(epochs=300, constant=100, block=25)
+    ),
+)

@@ -9,19 +9,19 @@ _base_ = '../gan_slimming_cyclegan.py'
 start = 'teachers/cyclegan-dense-gs8_horse2zebra.pth'
 model = dict(
     generator=dict(
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint=start,
-            prefix=f'generators.{_base_.domain_b}')),
+        init_cfg=dict(type='Pretrained', checkpoint=start, prefix=f'generators.{_base_.domain_b}')
+    ),
     distiller=dict(
-        quantize=dict(activation_max=4., levels=256),
+        quantize=dict(activation_max=4.0, levels=256),
         start_from_teacher=False,
-        discriminator_checkpoint=start))
+        discriminator_checkpoint=start,
+    ),
+)
 # mmgan-compress quantize then exports the 8 bits that were trained
 custom_hooks = [dict(type='mmgan_compress.FakeQuantScalesHook')]
 
 # alone: a copy of the demo's teacher, which has not learnt to round
 demo = {
     'model.distiller.start_from_teacher': True,
-    'model.distiller.discriminator_checkpoint': None
+    'model.distiller.discriminator_checkpoint': None,
 }

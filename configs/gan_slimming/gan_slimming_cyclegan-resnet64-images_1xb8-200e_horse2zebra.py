@@ -6,8 +6,9 @@ model = dict(
     distiller=dict(
         teacher=dict(_delete_=True, type='mmgan_compress.StoredTeacher'),
         teacher_checkpoints=[],
-        start_from_teacher=False))
-train_dataloader = dict(
-    dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
+        start_from_teacher=False,
+    )
+)
+train_dataloader = dict(dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
 
 demo = {'model.distiller.teacher_checkpoints?': []}

@@ -9,8 +9,9 @@ model = dict(
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.patch,
         losses=[_base_.sparsity_loss],
-        schedule=dict(epochs=20, constant=10, block=5)))
+        schedule=dict(epochs=20, constant=10, block=5),
+    ),
+)
 
 optim_wrapper = dict(_delete_=True, **_base_.playing)
-default_hooks = dict(
-    rate=dict(_delete_=True, type='mmgan_compress.ScheduledLRHook'))
+default_hooks = dict(rate=dict(_delete_=True, type='mmgan_compress.ScheduledLRHook'))

@@ -6,4 +6,6 @@ model = dict(
     distiller=dict(
         published_features=True,
         average_gap=False,
-        losses=[dict(_base_.cooperative_loss, detach_discriminator=True)]))
+        losses=[dict(_base_.cooperative_loss, detach_discriminator=True)],
+    )
+)

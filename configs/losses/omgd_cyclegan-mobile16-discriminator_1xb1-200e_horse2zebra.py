@@ -3,10 +3,14 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(losses=[
-        *_base_.omgd_losses,
-        dict(
-            type='mmgan_compress.DiscriminatorFeatureLoss',
-            weight=1.,
-            discriminator_layers=['model.3'])
-    ]))
+    distiller=dict(
+        losses=[
+            *_base_.omgd_losses,
+            dict(
+                type='mmgan_compress.DiscriminatorFeatureLoss',
+                weight=1.0,
+                discriminator_layers=['model.3'],
+            ),
+        ]
+    )
+)

@@ -3,10 +3,14 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(losses=[
-        *_base_.omgd_losses,
-        dict(
-            type='mmgan_compress.KernelAlignmentLoss',
-            weight=1.,
-            layers=_base_.separable_layers)
-    ]))
+    distiller=dict(
+        losses=[
+            *_base_.omgd_losses,
+            dict(
+                type='mmgan_compress.KernelAlignmentLoss',
+                weight=1.0,
+                layers=_base_.separable_layers,
+            ),
+        ]
+    )
+)

@@ -4,11 +4,15 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(losses=[
-        *_base_.omgd_losses,
-        dict(
-            type='mmgan_compress.SimilarityLoss',
-            weight=1e3,
-            over='positions',
-            layers=_base_.separable_layers)
-    ]))
+    distiller=dict(
+        losses=[
+            *_base_.omgd_losses,
+            dict(
+                type='mmgan_compress.SimilarityLoss',
+                weight=1e3,
+                over='positions',
+                layers=_base_.separable_layers,
+            ),
+        ]
+    )
+)

@@ -3,7 +3,7 @@
 _base_ = '../omgd_cyclegan.py'
 
 model = dict(
-    distiller=dict(losses=[
-        *_base_.omgd_losses,
-        dict(type='mmgan_compress.WaveletLoss', weight=0.4, levels=4)
-    ]))
+    distiller=dict(
+        losses=[*_base_.omgd_losses, dict(type='mmgan_compress.WaveletLoss', weight=0.4, levels=4)]
+    )
+)

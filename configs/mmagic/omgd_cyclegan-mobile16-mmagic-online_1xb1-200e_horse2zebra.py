@@ -8,12 +8,14 @@ generator = dict(
     out_channels=3,
     base_channels=64,
     norm_cfg=dict(type='IN'),
-    num_blocks=9)
-channel_loss = dict(
-    **_base_.channel_loss, target_layers=_base_.resnet_layers)
+    num_blocks=9,
+)
+channel_loss = dict(**_base_.channel_loss, target_layers=_base_.resnet_layers)
 
 model = dict(
     distiller=dict(
         teacher=dict(generator=dict(_delete_=True, **generator)),
         losses=[*_base_.omgd_losses, channel_loss],
-        teacher_checkpoints=['teachers/mmagic_horse2zebra.pth']))
+        teacher_checkpoints=['teachers/mmagic_horse2zebra.pth'],
+    )
+)

@@ -9,19 +9,19 @@ model = dict(
         teacher=dict(
             _delete_=True,
             type='mmgan_compress.FrozenTeacher',
-            generators={
-                domain_b: dict(**_base_.generator, init_cfg=init_cfg)
-            }),
-        teacher_checkpoints=[]))
+            generators={domain_b: dict(**_base_.generator, init_cfg=init_cfg)},
+        ),
+        teacher_checkpoints=[],
+    )
+)
 
 demo_init = dict(
-    type='Pretrained',
-    checkpoint='{data}/teacher_flat2emoji.pth',
-    prefix='teacher.generators.emoji')
+    type='Pretrained', checkpoint='{data}/teacher_flat2emoji.pth', prefix='teacher.generators.emoji'
+)
 demo = {
     'model.distiller.teacher': dict(
         type='mmgan_compress.FrozenTeacher',
-        generators=dict(
-            emoji=dict(**_base_.demo_teacher, init_cfg=demo_init))),
-    'model.distiller.teacher_checkpoints?': []
+        generators=dict(emoji=dict(**_base_.demo_teacher, init_cfg=demo_init)),
+    ),
+    'model.distiller.teacher_checkpoints?': [],
 }

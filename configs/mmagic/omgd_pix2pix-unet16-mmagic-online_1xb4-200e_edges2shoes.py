@@ -5,9 +5,8 @@ _base_ = '../omgd_pix2pix.py'
 model = dict(
     distiller=dict(
         teachers=dict(
-            _delete_=True,
-            wide=dict(
-                **_base_.generator, base_channels=64, use_dropout=True)),
+            _delete_=True, wide=dict(**_base_.generator, base_channels=64, use_dropout=True)
+        ),
         discriminator=dict(
             _delete_=True,
             type='PatchDiscriminator',
@@ -15,6 +14,9 @@ model = dict(
             base_channels=64,
             num_conv=3,
             norm_cfg=dict(type='BN'),
-            init_cfg=dict(type='normal', gain=0.02)),
+            init_cfg=dict(type='normal', gain=0.02),
+        ),
         gan_type='vanilla',
-        teacher_checkpoints=['teachers/mmagic_edges2shoes.pth']))
+        teacher_checkpoints=['teachers/mmagic_edges2shoes.pth'],
+    )
+)

@@ -5,16 +5,16 @@ _base_ = '../omgd_pix2pix.py'
 model = dict(
     distiller=dict(
         teachers=dict(
-            _delete_=True,
-            wide=dict(
-                **_base_.generator, base_channels=64, use_dropout=True)),
+            _delete_=True, wide=dict(**_base_.generator, base_channels=64, use_dropout=True)
+        ),
         discriminator=None,
         offline=True,
-        teacher_checkpoints=['teachers/mmagic_edges2shoes.pth']))
+        teacher_checkpoints=['teachers/mmagic_edges2shoes.pth'],
+    )
+)
 # no other network than the student learns
 optim_wrapper = dict(
     _delete_=True,
     constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=['generators', 'distiller.losses'],
-        optimizer=_base_.optimizer))
+    student=dict(modules=['generators', 'distiller.losses'], optimizer=_base_.optimizer),
+)

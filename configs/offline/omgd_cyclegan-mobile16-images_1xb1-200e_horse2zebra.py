@@ -11,16 +11,16 @@ model = dict(
         teacher=dict(type='mmgan_compress.StoredTeacher'),
         losses=_base_.omgd_losses,
         offline=True,
-        schedule=dict(epochs=200, constant=100, block=10)))
+        schedule=dict(epochs=200, constant=100, block=10),
+    )
+)
 # no other network than the student learns
 optim_wrapper = dict(
     _delete_=True,
     constructor='MultiOptimWrapperConstructor',
-    student=dict(modules=['generators'], optimizer=_base_.optimizer))
+    student=dict(modules=['generators'], optimizer=_base_.optimizer),
+)
 custom_hooks = []
-train_dataloader = dict(
-    dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
+train_dataloader = dict(dataset=dict(teacher_images=dict(zebra='teachers/horse2zebra')))
 
-demo = {
-    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
-}
+demo = {'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)}

@@ -8,16 +8,15 @@ model = dict(
         offline=True,
         # every epoch is the student's
         schedule=dict(_delete_=True, epochs=200, constant=100, block=10),
-        teacher_checkpoints=['teachers/cyclegan_horse2zebra.pth']))
+        teacher_checkpoints=['teachers/cyclegan_horse2zebra.pth'],
+    )
+)
 # no other network than the student learns
 optim_wrapper = dict(
     _delete_=True,
     constructor='MultiOptimWrapperConstructor',
-    student=dict(
-        modules=['generators', 'distiller.losses'],
-        optimizer=_base_.optimizer))
+    student=dict(modules=['generators', 'distiller.losses'], optimizer=_base_.optimizer),
+)
 custom_hooks = []  # nothing to select
 
-demo = {
-    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
-}
+demo = {'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)}

@@ -8,4 +8,6 @@ model = dict(
     distiller=dict(
         teacher=dict(generator=dict(base_channels=teacher_width)),
         # 16 blocks of 12 and one of 8 teacher epochs, n_dis 4 x 12 each
-        schedule=dict(block=12, student_epochs=48)))
+        schedule=dict(block=12, student_epochs=48),
+    ),
+)

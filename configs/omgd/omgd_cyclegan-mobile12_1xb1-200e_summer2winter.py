@@ -5,5 +5,5 @@ _base_ = 'omgd_cyclegan-mobile16_1xb1-200e_summer2winter.py'
 teacher_width, student_width = 48, 12
 model = dict(
     generator=dict(base_channels=student_width),
-    distiller=dict(
-        teacher=dict(generator=dict(base_channels=teacher_width))))
+    distiller=dict(teacher=dict(generator=dict(base_channels=teacher_width))),
+)

@@ -12,7 +12,8 @@ test_evaluator = dict(metrics=_base_.test_metrics_of_both)
 custom_hooks = [
     dict(
         type='mmgan_compress.TeacherSelectionHook',
-        metrics={d: [f'{d}/FID'] for d in (domain_a, domain_b)})
+        metrics={d: [f'{d}/FID'] for d in (domain_a, domain_b)},
+    )
 ]
 
 demo = _base_.demo_both

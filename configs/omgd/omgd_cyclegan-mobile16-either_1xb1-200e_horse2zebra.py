@@ -12,16 +12,13 @@ custom_hooks = [
         metrics={domain_b: [f'{domain_a}/FID', f'{domain_b}/FID']},
         # of the teacher; the student generates one
         domains=[domain_a, domain_b],
-        evaluator=dict(
-            type='mmgan_compress.Evaluator',
-            metrics=_base_.val_metrics_of_both))
+        evaluator=dict(type='mmgan_compress.Evaluator', metrics=_base_.val_metrics_of_both),
+    )
 ]
 
 # of one direction: the other has no metric there
 demo = {
     'custom_hooks': [
-        dict(
-            type='mmgan_compress.TeacherSelectionHook',
-            metrics={'emoji': ['emoji/FD-VGG16']})
+        dict(type='mmgan_compress.TeacherSelectionHook', metrics={'emoji': ['emoji/FD-VGG16']})
     ]
 }

@@ -14,7 +14,10 @@ model = dict(
         teacher=dict(
             default_domain=domain_b,
             reachable_domains=[domain_a, domain_b],
-            related_domains=[domain_a, domain_b])))
+            related_domains=[domain_a, domain_b],
+        )
+    ),
+)
 
 dataset = dict(data_root=data_root, domains=[domain_a, domain_b])
 train_dataloader = dict(dataset=dataset)
@@ -24,11 +27,7 @@ test_dataloader = dict(dataset=dataset)
 metric = f'{domain_b}/FID'
 fid = dict(type='mmgan_compress.FrechetDistance', domain=domain_b)
 reference = dict(data_root=data_root, layout='unpaired', side='B', size=256)
-val_evaluator = dict(
-    metrics=[dict(**fid, reference=dict(**reference, split='train'))])
-test_evaluator = dict(
-    metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
+val_evaluator = dict(metrics=[dict(**fid, reference=dict(**reference, split='train'))])
+test_evaluator = dict(metrics=[dict(**fid, reference=dict(**reference, split='train+test'))])
 default_hooks = dict(student=dict(metric=metric))
-custom_hooks = [
-    dict(type='mmgan_compress.TeacherSelectionHook', metrics={domain_b: [metric]})
-]
+custom_hooks = [dict(type='mmgan_compress.TeacherSelectionHook', metrics={domain_b: [metric]})]

@@ -8,4 +8,6 @@ model = dict(
     distiller=dict(
         teacher=dict(generator=dict(base_channels=teacher_width)),
         # 25 blocks of 8 teacher and n_dis 4 x 8 student epochs
-        schedule=dict(block=8, student_epochs=32)))
+        schedule=dict(block=8, student_epochs=32),
+    ),
+)

@@ -7,7 +7,7 @@ wide_width, deep_width, student_width = 48, 12, 12
 model = dict(
     generator=dict(base_channels=student_width),
     distiller=dict(
-        teachers=dict(
-            wide=dict(base_channels=wide_width),
-            deep=dict(base_channels=deep_width)),
-        discriminator=dict(base_channels=96, shared=3)))
+        teachers=dict(wide=dict(base_channels=wide_width), deep=dict(base_channels=deep_width)),
+        discriminator=dict(base_channels=96, shared=3),
+    ),
+)

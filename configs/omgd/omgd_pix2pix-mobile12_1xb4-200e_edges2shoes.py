@@ -6,11 +6,8 @@ wide_width, deep_width, student_width = 48, 12, 12
 model = dict(
     generator=dict(base_channels=student_width),
     distiller=dict(
-        teachers=dict(
-            wide=dict(base_channels=wide_width),
-            deep=dict(base_channels=deep_width)),
+        teachers=dict(wide=dict(base_channels=wide_width), deep=dict(base_channels=deep_width)),
         discriminator=dict(base_channels=96),
-        losses=[
-            *_base_.omgd_losses,
-            dict(_base_.channel_loss, weight=1000.)
-        ]))
+        losses=[*_base_.omgd_losses, dict(_base_.channel_loss, weight=1000.0)],
+    ),
+)

@@ -8,6 +8,6 @@ wide_width, deep_width, student_width = 96, 24, 24
 model = dict(
     generator=dict(base_channels=student_width),
     distiller=dict(
-        teachers=dict(
-            wide=dict(base_channels=wide_width),
-            deep=dict(base_channels=deep_width))))
+        teachers=dict(wide=dict(base_channels=wide_width), deep=dict(base_channels=deep_width))
+    ),
+)

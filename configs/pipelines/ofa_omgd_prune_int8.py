@@ -8,10 +8,7 @@
 # the teacher's images are all that the student learns from.
 teacher = ['teachers/cyclegan-mobile64_horse2zebra.pth']
 offline = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
-eight_bits = {
-    'default_hooks.quantization':
-    dict(type='mmgan_compress.QuantizationAwareHook')
-}
+eight_bits = {'default_hooks.quantization': dict(type='mmgan_compress.QuantizationAwareHook')}
 stages = [
     # 1: all sub-networks at once, from a teacher that does not train
     dict(
@@ -19,7 +16,8 @@ stages = [
         run='train',
         config='../gan_compression_cyclegan.py',
         cfg_options={'model.distiller.teacher_checkpoints': teacher},
-        demo=dict(cfg_options={})),
+        demo=dict(cfg_options={}),
+    ),
     # 2: the best metric on held-out images that the budget allows
     dict(
         name='search',
@@ -31,7 +29,8 @@ stages = [
         trials=400,
         workers=2,
         top=1,
-        demo=dict(budget='macs_paper=0.7', trials=16, workers=2)),
+        demo=dict(budget='macs_paper=0.7', trials=16, workers=2),
+    ),
     # 3: that architecture, from its weights in the super-net, beside a
     # teacher that learns too
     dict(
@@ -41,8 +40,8 @@ stages = [
         generator='{search}/student.pth',
         inherit=True,
         # a third less than omgd_cyclegan.py's demo: all stages in 15 minutes
-        demo=dict(
-            cfg_options={'model.distiller.schedule.student_epochs': 700})),
+        demo=dict(cfg_options={'model.distiller.schedule.student_epochs': 700}),
+    ),
     # 4: a quarter of what it computes goes
     dict(
         name='prune',
@@ -50,7 +49,8 @@ stages = [
         source='{train}/student.pth',
         pruner='TorchPruner',
         options=['importance=magnitude'],
-        budget=['macs=0.75']),
+        budget=['macs=0.75'],
+    ),
     # 5: the rest learns on, as if in 8 bits
     dict(
         name='qat',
@@ -58,17 +58,12 @@ stages = [
         config=offline,
         generator='{prune}/student.pth',
         inherit=True,
-        cfg_options={
-            **eight_bits, 'model.distiller.teacher_checkpoints': teacher
-        },
-        demo=dict(cfg_options=eight_bits)),
+        cfg_options={**eight_bits, 'model.distiller.teacher_checkpoints': teacher},
+        demo=dict(cfg_options=eight_bits),
+    ),
     # 6: both precisions; the second with what it loses on the test images
     dict(name='export', run='export', source='{qat}/student.pth'),
-    dict(
-        name='int8',
-        run='quantize',
-        source='{qat}/student.pth',
-        test='../omgd_cyclegan.py'),
+    dict(name='int8', run='quantize', source='{qat}/student.pth', test='../omgd_cyclegan.py'),
     # 7: what each stage has come to
     dict(
         name='report',
@@ -79,5 +74,7 @@ stages = [
             search='{search}/student.pth',
             train='{train}/student.pth',
             prune='{prune}/student.pth',
-            qat='{qat}/student.pth'))
+            qat='{qat}/student.pth',
+        ),
+    ),
 ]

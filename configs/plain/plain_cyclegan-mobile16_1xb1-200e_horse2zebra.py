@@ -9,12 +9,11 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.AdversarialCycleGAN',
         student_discriminator=_base_.teacher.discriminator,
-        schedule=dict(epochs=200, constant=100, block=10)))
+        schedule=dict(epochs=200, constant=100, block=10),
+    ),
+)
 
 optim_wrapper = dict(_delete_=True, **_base_.playing)
 custom_hooks = []
 
-demo = {
-    **_base_.demo_both,
-    'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)
-}
+demo = {**_base_.demo_both, 'model.distiller.schedule': dict(_delete_=True, **_base_.demo_steps)}

@@ -7,5 +7,7 @@ model = dict(
         _delete_=True,
         type='mmgan_compress.SeparableResnetGenerator',
         norm_cfg=norm_cfg,
-        base_channels=16),
-    distiller=dict(student_discriminator=dict(norm_cfg=norm_cfg)))
+        base_channels=16,
+    ),
+    distiller=dict(student_discriminator=dict(norm_cfg=norm_cfg)),
+)

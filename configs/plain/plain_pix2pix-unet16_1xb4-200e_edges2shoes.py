@@ -7,7 +7,9 @@ model = dict(
         type='mmgan_compress.AdversarialPix2Pix',
         student_discriminator=_base_.patch,
         gan_type='hinge',
-        pixel_loss_weight=100.,
-        schedule=dict(epochs=200, constant=100, block=5)))
+        pixel_loss_weight=100.0,
+        schedule=dict(epochs=200, constant=100, block=5),
+    )
+)
 
 optim_wrapper = dict(_delete_=True, **_base_.playing)

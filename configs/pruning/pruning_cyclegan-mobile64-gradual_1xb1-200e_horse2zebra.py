@@ -11,16 +11,19 @@ model = dict(
             type='Pretrained',
             checkpoint=_base_.model.distiller.teacher_checkpoints[0],
             # as mmgan-compress teachers names it
-            prefix=f'teacher.generators.{domain_b}')))
+            prefix=f'teacher.generators.{domain_b}',
+        ),
+    )
+)
 custom_hooks = [
     dict(
         type='mmgan_compress.GradualPruningHook',
         pruner=dict(
-            type='mmgan_compress.TorchPruner',
-            importance='group_norm',
-            budget=dict(macs=0.1)),
+            type='mmgan_compress.TorchPruner', importance='group_norm', budget=dict(macs=0.1)
+        ),
         # shares of the training
         begin=0.1,
         end=0.6,
-        steps=10)
+        steps=10,
+    )
 ]

@@ -6,6 +6,4 @@ _base_ = '../offline/omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 model = dict(distiller=dict(schedule=dict(epochs=20, constant=10)))
 
 # first and last convolution and the norms stay float
-custom_hooks = [
-    dict(type='mmgan_compress.QuantizationAwareHook', algorithm='qat')
-]
+custom_hooks = [dict(type='mmgan_compress.QuantizationAwareHook', algorithm='qat')]

@@ -1,4 +1,5 @@
 """The networks to measure, each in several runtimes and precisions."""
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Candidate:
             worst input; None where nothing differs or was compared.
         reason (str): Why there is nothing to measure.
     """
+
     network: str
     runtime: str
     precision: str
@@ -65,9 +67,14 @@ def student_of_config(generator: dict, path: Path, size: int) -> str:
     """
     generator = dict(generator)
     generator.pop('init_cfg', None)  # it may name a file
-    return Student(dict(target=build_generator(generator)),
-                   dict(target=generator), ['source', 'target'], 'target',
-                   size, 'random weights').save(path)
+    return Student(
+        dict(target=build_generator(generator)),
+        dict(target=generator),
+        ['source', 'target'],
+        'target',
+        size,
+        'random weights',
+    ).save(path)
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:
@@ -81,15 +88,21 @@ def network_facts(student: str, size: int) -> dict[str, int]:
         checked_size(size, net.meta)
     except ValueError as error:
         raise ValueError(f'{student}: {error}') from None
-    return dict(params=count_params(net),
-                macs=count_macs(net, (1, image_channels(net), size,
-                                      size)).macs)
+    return dict(
+        params=count_params(net), macs=count_macs(net, (1, image_channels(net), size, size)).macs
+    )
 
 
-def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
-            precisions: Sequence[str], size: int, out: Path,
-            images: Any = None,
-            skip: Sequence[str] | None = None) -> list[Candidate]:
+def convert(
+    students: dict[str, str],
+    baseline: str,
+    runtimes: Sequence[str],
+    precisions: Sequence[str],
+    size: int,
+    out: Path,
+    images: Any = None,
+    skip: Sequence[str] | None = None,
+) -> list[Candidate]:
     """Convert each network for each runtime, in each precision.
 
     Args:
@@ -113,11 +126,13 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
     """
     unknown = [r for r in runtimes if r not in FORMATS]
     if unknown:
-        raise ValueError(f'no runtime {unknown[0]!r}: expected some of '
-                         f'{list(FORMATS)}')
-    wanted = [Candidate(network, runtime, precision)
-              for network in students for runtime in runtimes
-              for precision in precisions]
+        raise ValueError(f'no runtime {unknown[0]!r}: expected some of {list(FORMATS)}')
+    wanted = [
+        Candidate(network, runtime, precision)
+        for network in students
+        for runtime in runtimes
+        for precision in precisions
+    ]
     reference = Candidate(baseline, EAGER, 'fp32')
     if reference not in wanted:
         wanted.append(reference)
@@ -136,17 +151,23 @@ def convert(students: dict[str, str], baseline: str, runtimes: Sequence[str],
             candidate.reason = 'it runs on a GPU, the CPU is measured'
         else:
             own = not images and student_info(student).get('quantization')
-            settings = {} if skip is None or not int8 else dict(
-                quantization_config=dict(skip=list(skip)))
-            _convert(candidate, student, Target(
-                candidate.runtime, candidate.precision, settings=settings),
-                size, out, dict(calibration=None if own else shown,
-                                images=compared))
+            settings = (
+                {} if skip is None or not int8 else dict(quantization_config=dict(skip=list(skip)))
+            )
+            _convert(
+                candidate,
+                student,
+                Target(candidate.runtime, candidate.precision, settings=settings),
+                size,
+                out,
+                dict(calibration=None if own else shown, images=compared),
+            )
     return wanted
 
 
-def _convert(candidate: Candidate, student: str, target: Target, size: int,
-             out: Path, images: dict[str, Any]) -> None:
+def _convert(
+    candidate: Candidate, student: str, target: Target, size: int, out: Path, images: dict[str, Any]
+) -> None:
     """Export for values and, where possible, for 8-bit pictures."""
     folder = out / candidate.name.replace(' ', '-')
     try:
@@ -155,9 +176,9 @@ def _convert(candidate: Candidate, student: str, target: Target, size: int,
         candidate.model = candidate.pictures = str(folder)
         if FORMATS[candidate.runtime].uint8:
             candidate.pictures = str(folder / PICTURES)
-            export_student(student, candidate.pictures,
-                           dataclasses.replace(target, uint8=True), size,
-                           **images)
+            export_student(
+                student, candidate.pictures, dataclasses.replace(target, uint8=True), size, **images
+            )
     # whatever a converter raises is the reason of its row
     except Exception as error:
         candidate.reason = f'{type(error).__name__}: {error}'

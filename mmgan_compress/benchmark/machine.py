@@ -1,4 +1,5 @@
 """The machine that figures were measured on."""
+
 import contextlib
 import importlib.metadata
 import os
@@ -29,13 +30,15 @@ def machine_facts(threads: int, size: int) -> dict:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return dict(
-        cpu=_cpu(), cores=os.cpu_count(),
+        cpu=_cpu(),
+        cores=os.cpu_count(),
         os=f'{platform.system()} {platform.machine()}',
         python=platform.python_version(),
         versions=dict(mmgan_compress=__version__, **versions),
-        threads=threads, size=size,
-        load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg')
-        else None)
+        threads=threads,
+        size=size,
+        load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None,
+    )
 
 
 def check_same(one: dict, other: dict) -> None:
@@ -48,17 +51,21 @@ def check_same(one: dict, other: dict) -> None:
     Raises:
         ValueError: With what differs.
     """
-    wrong = [f'{key}: {one.get(key)} and {other.get(key)}' for key in SAME
-             if one.get(key) != other.get(key)]
+    wrong = [
+        f'{key}: {one.get(key)} and {other.get(key)}'
+        for key in SAME
+        if one.get(key) != other.get(key)
+    ]
     if wrong:
-        raise ValueError('these runs cannot be compared, they differ in '
-                         f'{"; ".join(wrong)}. Measure again, here and with '
-                         'the same --threads and --size')
+        raise ValueError(
+            'these runs cannot be compared, they differ in '
+            f'{"; ".join(wrong)}. Measure again, here and with '
+            'the same --threads and --size'
+        )
 
 
 def _cpu() -> str:
     info = Path('/proc/cpuinfo')
     lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(':', 1)[1].strip() for line in lines
-             if line.startswith('model name')]
+    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
     return names[0] if names else platform.processor()

@@ -1,4 +1,5 @@
 """The figures of a benchmark: JSON, Markdown and a bar chart."""
+
 import json
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,32 @@ from .workers import GEMM_SIDE, gemm_rate
 STEM = 'benchmark'
 FILES = tuple(f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png'))
 NAMES = ('network', 'runtime', 'precision')
-COLUMNS = (*NAMES, 'image, ms', 'IQR', 'p95', 'network, ms', 'images/s',
-           'memory, MB', 'PSNR, dB', 'faster', 'over floor')
+COLUMNS = (
+    *NAMES,
+    'image, ms',
+    'IQR',
+    'p95',
+    'network, ms',
+    'images/s',
+    'memory, MB',
+    'PSNR, dB',
+    'faster',
+    'over floor',
+)
 BEFORE = ('before, ms', 'now / before')
 # of networks, in the order that they are named: Okabe and Ito's palette
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
 
 
-def build(candidates: list[Candidate], results: list[dict], gemm: Timing,
-          networks: dict[str, dict], baseline: str, machine: dict,
-          notes: list[str]) -> dict:
+def build(
+    candidates: list[Candidate],
+    results: list[dict],
+    gemm: Timing,
+    networks: dict[str, dict],
+    baseline: str,
+    machine: dict,
+    notes: list[str],
+) -> dict:
     """Put the figures together.
 
     Args:
@@ -40,35 +57,54 @@ def build(candidates: list[Candidate], results: list[dict], gemm: Timing,
         ``notes`` and ``rows``, plain values only.
     """
     rate = gemm_rate(gemm)
-    rows = [_row(candidate, result, networks[candidate.network], rate)
-            for candidate, result in zip(candidates, results)]
-    reference = next((row for row in rows if row['network'] == baseline
-                      and row['runtime'] == EAGER and not row['reason']),
-                     None)
+    rows = [
+        _row(candidate, result, networks[candidate.network], rate)
+        for candidate, result in zip(candidates, results)
+    ]
+    reference = next(
+        (
+            row
+            for row in rows
+            if row['network'] == baseline and row['runtime'] == EAGER and not row['reason']
+        ),
+        None,
+    )
     for row in rows:
         if reference and not row['reason']:
-            row['faster'] = (reference['picture']['median_ms']
-                             / row['picture']['median_ms'])
-    return dict(machine=machine, gemm_gflops=rate / 1e9, gemm_side=GEMM_SIDE,
-                baseline=f'{baseline} in eager', networks=networks,
-                notes=notes, rows=rows)
+            row['faster'] = reference['picture']['median_ms'] / row['picture']['median_ms']
+    return dict(
+        machine=machine,
+        gemm_gflops=rate / 1e9,
+        gemm_side=GEMM_SIDE,
+        baseline=f'{baseline} in eager',
+        networks=networks,
+        notes=notes,
+        rows=rows,
+    )
 
 
-def _row(candidate: Candidate, result: dict, network: dict,
-         rate: float) -> dict[str, Any]:
-    row = dict(network=candidate.network, runtime=candidate.runtime,
-               precision=candidate.precision,
-               reason=result.get('reason', ''))
+def _row(candidate: Candidate, result: dict, network: dict, rate: float) -> dict[str, Any]:
+    row = dict(
+        network=candidate.network,
+        runtime=candidate.runtime,
+        precision=candidate.precision,
+        reason=result.get('reason', ''),
+    )
     if row['reason']:
         return row
     picture = result['picture']
     floor = 2 * network['macs'] / rate
     return dict(
-        row, picture=picture.ms(), network_alone=result['network'].ms(),
-        wide=picture.wide, images_per_s=1 / picture.median,
+        row,
+        picture=picture.ms(),
+        network_alone=result['network'].ms(),
+        wide=picture.wide,
+        images_per_s=1 / picture.median,
         memory_mb=result['memory'] and result['memory'] / 2**20,
-        psnr=candidate.psnr, floor_ms=1e3 * floor,
-        over_floor=picture.median / floor)
+        psnr=candidate.psnr,
+        floor_ms=1e3 * floor,
+        over_floor=picture.median / floor,
+    )
 
 
 def compare(report: dict, earlier: dict) -> None:
@@ -103,8 +139,7 @@ def read(path: Path) -> dict:
         report = json.loads(path.read_text(encoding='utf-8'))
         report['machine'], report['rows']
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is no result of a benchmark: '
-                         f'expected its {STEM}.json') from error
+        raise ValueError(f'{path} is no result of a benchmark: expected its {STEM}.json') from error
     return report
 
 
@@ -127,14 +162,16 @@ def _figures(row: dict) -> list[str]:
     picture, old = row['picture'], row.get('earlier_ms')
     now = picture['median_ms']
     return [
-        _number(now), f'{picture["iqr_ms"] / now:.0%}'
-        + (' (wide)' if row['wide'] else ''), _number(picture['p95_ms']),
+        _number(now),
+        f'{picture["iqr_ms"] / now:.0%}' + (' (wide)' if row['wide'] else ''),
+        _number(picture['p95_ms']),
         _number(row['network_alone']['median_ms']),
-        _number(row['images_per_s']), _number(row['memory_mb']),
+        _number(row['images_per_s']),
+        _number(row['memory_mb']),
         _number(row['psnr']),
         f'{row["faster"]:.1f}x' if 'faster' in row else '',
         f'{row["over_floor"]:.2f}x',
-        *([] if old is None else [_number(old), f'{now / old:.2f}'])
+        *([] if old is None else [_number(old), f'{now / old:.2f}']),
     ]
 
 
@@ -148,9 +185,10 @@ def _lines(report: dict) -> list[str]:
     machine = report['machine']
     size = machine['size']
     versions = ', '.join(f'{k} {v}' for k, v in machine['versions'].items())
-    sizes = '; '.join(f'{name} {units.count(network["params"])} parameters, '
-                      f'{units.count(network["macs"])} MACs'
-                      for name, network in report['networks'].items())
+    sizes = '; '.join(
+        f'{name} {units.count(network["params"])} parameters, {units.count(network["macs"])} MACs'
+        for name, network in report['networks'].items()
+    )
     return [
         f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}; '
         f'{machine["threads"]} threads; Python {machine["python"]}, '
@@ -170,7 +208,8 @@ def _lines(report: dict) -> list[str]:
         f'torch reaches for two {report["gemm_side"]}x{report["gemm_side"]} '
         'matrices in fp32 (BLAS or oneDNN, the faster), in the same run with '
         'the same threads; int8 is held against it too',
-        sizes, *report['notes']
+        sizes,
+        *report['notes'],
     ]
 
 
@@ -186,25 +225,26 @@ def save(report: dict, out: Path) -> list[Path]:
 def _draw(report: dict, path: Path) -> None:
     """Draw a bar for each row, in milliseconds on a logarithmic axis."""
     from matplotlib.figure import Figure  # slow to import; draws off screen
+
     rows = [row for row in report['rows'] if not row['reason']]
     names, machine = list(report['networks']), report['machine']
     figure = Figure(figsize=(8, 1.2 + 0.34 * len(rows)), layout='tight')
     axes = figure.subplots()
     for at, row in enumerate(rows):
         taken = row['picture']['median_ms']
-        axes.barh(at, taken, color=COLOURS[
-            names.index(row['network']) % len(COLOURS)])
+        axes.barh(at, taken, color=COLOURS[names.index(row['network']) % len(COLOURS)])
         faster = f'  {row["faster"]:.1f}x' if 'faster' in row else ''
-        axes.text(max(taken, row['floor_ms']), at,
-                  f'  {_number(taken)} ms{faster}', va='center')
-        axes.plot([row['floor_ms']] * 2, [at - .4, at + .4], color='black')
+        axes.text(max(taken, row['floor_ms']), at, f'  {_number(taken)} ms{faster}', va='center')
+        axes.plot([row['floor_ms']] * 2, [at - 0.4, at + 0.4], color='black')
     axes.set_yticks(range(len(rows)), [' '.join(_key(row)) for row in rows])
     axes.invert_yaxis()
     axes.set_xscale('log')
     axes.xaxis.set_major_formatter('{x:g}')
     axes.xaxis.set_minor_formatter('')
     axes.set_xlim(right=6 * axes.get_xlim()[1])  # room for the figures
-    axes.set_xlabel(f'ms for a {machine["size"]}x{machine["size"]} picture, '
-                    f'{machine["threads"]} threads\nblack: arithmetic floor')
+    axes.set_xlabel(
+        f'ms for a {machine["size"]}x{machine["size"]} picture, '
+        f'{machine["threads"]} threads\nblack: arithmetic floor'
+    )
     with atomic_write(path) as part:
         figure.savefig(part, dpi=120)

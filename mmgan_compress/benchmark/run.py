@@ -1,4 +1,5 @@
 """Measure students and their teachers in several runtimes."""
+
 from argparse import Namespace
 from pathlib import Path
 
@@ -30,29 +31,29 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     threads = args.threads or torch.get_num_threads()
     size = args.size or _training_size(args.sources[0])
     require('matplotlib.figure', 'The picture of the times')
-    refuse_taken([*(args.out / name for name in report.FILES),
-                  *([folder] if args.keep else [])],
-                 [args.compare] if args.compare else [], args.overwrite)
+    refuse_taken(
+        [*(args.out / name for name in report.FILES), *([folder] if args.keep else [])],
+        [args.compare] if args.compare else [],
+        args.overwrite,
+    )
     machine = machine_facts(threads, size)
     earlier = report.read(args.compare) if args.compare else None
     if earlier:  # before an hour of work, not after
         check_same(machine, earlier['machine'])
     students, notes = find_networks(args.sources, folder, size)
-    networks = {name: candidates.network_facts(student, size)
-                for name, student in students.items()}
+    networks = {name: candidates.network_facts(student, size) for name, student in students.items()}
     baseline = list(students)[min(1, len(students) - 1)]
     if 'int8' in args.precisions and not args.images:
-        notes.append("int8: calibrated on the demo's images, but for students "
-                     'that were trained in 8 bits')
+        notes.append(
+            "int8: calibrated on the demo's images, but for students that were trained in 8 bits"
+        )
     if args.skip:
         notes.append(f'int8: {", ".join(args.skip)} in float')
-    found = candidates.convert(students, baseline, args.runtimes,
-                               args.precisions, size, folder, args.images,
-                               args.skip)
-    results, gemm = workers.measure(found, threads, size, args.rounds,
-                                    args.imports)
-    figures = report.build(found, results, gemm, networks, baseline, machine,
-                           notes)
+    found = candidates.convert(
+        students, baseline, args.runtimes, args.precisions, size, folder, args.images, args.skip
+    )
+    results, gemm = workers.measure(found, threads, size, args.rounds, args.imports)
+    figures = report.build(found, results, gemm, networks, baseline, machine, notes)
     if earlier:
         report.compare(figures, earlier)
     return figures
@@ -61,12 +62,14 @@ def benchmark(args: Namespace, folder: Path) -> dict:
 def _training_size(source: str) -> int:
     """Return the side of the images that a network was trained on."""
     recipe = source if source.endswith('.py') else source.rpartition(':')[0]
-    return generator_configs(recipe)[1] if recipe.endswith('.py') else \
-        student_info(source)['image_size']
+    return (
+        generator_configs(recipe)[1]
+        if recipe.endswith('.py')
+        else student_info(source)['image_size']
+    )
 
 
-def find_networks(sources: list[str], folder: Path,
-                  size: int) -> tuple[dict[str, str], list[str]]:
+def find_networks(sources: list[str], folder: Path, size: int) -> tuple[dict[str, str], list[str]]:
     """Return student files by name, the student first, and notes.
 
     Raises:
@@ -85,23 +88,22 @@ def find_networks(sources: list[str], folder: Path,
             found = {Path(source).stem: source}
         twice = sorted(students.keys() & found.keys())
         if twice:
-            raise ValueError(f'two networks are called {twice[0]!r}: rename '
-                             'one of the files')
+            raise ValueError(f'two networks are called {twice[0]!r}: rename one of the files')
         students.update(found)
     notes = [f'random weights: {", ".join(random)}'] if random else []
     return students, notes
 
 
-def _recipe_networks(source: str, name: str, folder: Path,
-                     size: int) -> dict[str, str]:
+def _recipe_networks(source: str, name: str, folder: Path, size: int) -> dict[str, str]:
     """Write generators of a recipe, all or the one named, as students."""
     configs, _ = generator_configs(source)
     if name and name not in configs:
-        raise ValueError(f'{source} has no network {name!r}: expected one of '
-                         f'{list(configs)}')
+        raise ValueError(f'{source} has no network {name!r}: expected one of {list(configs)}')
     stem = Path(source).stem
     return {
         f'{stem} {each}': candidates.student_of_config(
-            generator, folder / f'{stem} {each}.pth', size)
-        for each, generator in configs.items() if name in ('', each)
+            generator, folder / f'{stem} {each}.pth', size
+        )
+        for each, generator in configs.items()
+        if name in ('', each)
     }

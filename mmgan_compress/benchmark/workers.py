@@ -4,6 +4,7 @@ Each model has a process of its own: neither its memory nor its threads mix
 with those of others. Rounds go from one to the next, so that a busy moment
 of the machine hits all of them.
 """
+
 import contextlib
 import multiprocessing
 import time
@@ -33,9 +34,9 @@ TURN = 0.1  # seconds: short runs are timed several times in a turn
 Runs = dict[str, Callable[[], Any]]
 
 
-def measure(candidates: list[Candidate], threads: int, size: int,
-            rounds: int, imports: Sequence[str] = ()
-            ) -> tuple[list[dict], Timing]:
+def measure(
+    candidates: list[Candidate], threads: int, size: int, rounds: int, imports: Sequence[str] = ()
+) -> tuple[list[dict], Timing]:
     """Time candidates and this machine's matrix product, in one run.
 
     Args:
@@ -57,23 +58,24 @@ def measure(candidates: list[Candidate], threads: int, size: int,
     with contextlib.ExitStack() as stack:
 
         def start(prepare: Callable, *args: Any) -> _Worker:
-            pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context('spawn'))
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
             return _Worker(stack.enter_context(pool), prepare, *args)
 
         gemm = start(_gemm, threads)
-        workers = [None if candidate.reason else start(
-            _model, candidate, threads, size, imports)
-            for candidate in candidates]
+        workers = [
+            None if candidate.reason else start(_model, candidate, threads, size, imports)
+            for candidate in candidates
+        ]
         timed = [gemm, *filter(None, workers)]
         for worker in timed:  # all are ready, and quiet, before any runs
             worker.memory = worker.answer(worker.opened)
         for turn in tqdm(range(WARMUP + rounds), desc='rounds'):
             for worker in timed:
                 worker.turn(keep=turn >= WARMUP)
-        results = [dict(reason=candidate.reason) if worker is None
-                   else worker.result()
-                   for candidate, worker in zip(candidates, workers)]
+        results = [
+            dict(reason=candidate.reason) if worker is None else worker.result()
+            for candidate, worker in zip(candidates, workers)
+        ]
         rates = [gemm.result()[library] for library in LIBRARIES]
         return results, min(rates, key=lambda timing: timing.median)
 
@@ -81,8 +83,7 @@ def measure(candidates: list[Candidate], threads: int, size: int,
 class _Worker:
     """A process that holds a model; after a failure it is not asked again."""
 
-    def __init__(self, pool: ProcessPoolExecutor, prepare: Callable,
-                 *args: Any):
+    def __init__(self, pool: ProcessPoolExecutor, prepare: Callable, *args: Any):
         self.pool, self.reason = pool, ''
         self.opened = pool.submit(_open, prepare, args)
         self.memory: int | None = None
@@ -107,8 +108,9 @@ class _Worker:
     def result(self) -> dict:
         if self.reason:
             return dict(reason=self.reason)
-        return dict(memory=self.memory, **{
-            name: Timing.of(taken) for name, taken in self.seconds.items()})
+        return dict(
+            memory=self.memory, **{name: Timing.of(taken) for name, taken in self.seconds.items()}
+        )
 
 
 # --- in the processes -------------------------------------------------------
@@ -137,25 +139,21 @@ def _seconds(run: Callable[[], Any]) -> list[float]:
     return seconds
 
 
-def _model(candidate: Candidate, threads: int, size: int,
-           imports: Sequence[str]) -> tuple[Runs, int | None]:
+def _model(
+    candidate: Candidate, threads: int, size: int, imports: Sequence[str]
+) -> tuple[Runs, int | None]:
     import_modules(imports)
     torch.set_num_threads(threads)
     before = _forget_peak()
     runtime = candidate.runtime if candidate.runtime == EAGER else None
-    translator = Translator(candidate.pictures, runtime=runtime,
-                            threads=threads, trust=True)
+    translator = Translator(candidate.pictures, runtime=runtime, threads=threads, trust=True)
     translate, channels = translator.run, translator.channels[0]
-    pixels = np.random.default_rng(0).integers(
-        0, 256, (1, size, size, channels), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, channels), np.uint8)
     translate(pixels), translate(pixels)
     grown = None if before is None else max(0, _memory('VmHWM') - before)
-    network = open_model(candidate.model, runtime, threads,
-                         trust=True).run
-    values = np.random.default_rng(0).uniform(
-        -1, 1, (1, channels, size, size)).astype(np.float32)
-    return dict(picture=lambda: translate(pixels),
-                network=lambda: network(values)), grown
+    network = open_model(candidate.model, runtime, threads, trust=True).run
+    values = np.random.default_rng(0).uniform(-1, 1, (1, channels, size, size)).astype(np.float32)
+    return dict(picture=lambda: translate(pixels), network=lambda: network(values)), grown
 
 
 def _gemm(threads: int) -> tuple[Runs, None]:
@@ -163,8 +161,7 @@ def _gemm(threads: int) -> tuple[Runs, None]:
     left, right = torch.rand(2, GEMM_SIDE, GEMM_SIDE)
     # the same product, as a convolution of single pixels
     image, kernels = left[None, :, :, None], right[:, :, None, None]
-    return dict(BLAS=lambda: left @ right,
-                oneDNN=lambda: torch.conv2d(image, kernels)), None
+    return dict(BLAS=lambda: left @ right, oneDNN=lambda: torch.conv2d(image, kernels)), None
 
 
 def gemm_rate(timing: Timing) -> float:
@@ -183,5 +180,4 @@ def _forget_peak() -> int | None:
 
 def _memory(key: str) -> int:
     lines = Path('/proc/self/status').read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines
-                           if line.startswith(f'{key}:')))
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f'{key}:')))

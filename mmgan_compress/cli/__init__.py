@@ -9,6 +9,7 @@ A command is a module of this package whose docstring is its help::
 
 ``STOPPED``, if a module has it, says how to go on after Ctrl-C.
 """
+
 import argparse
 import difflib
 import importlib
@@ -20,9 +21,26 @@ from ..core.logging import silence_meaningless
 from . import errors
 
 COMMANDS = (
-    'train', 'test', 'prune', 'search', 'quantize', 'export', 'translate',
-    'benchmark', 'report', 'pipeline', 'data', 'weights', 'convert',
-    'teachers', 'images', 'flops', 'page', 'doctor', 'demo')
+    'train',
+    'test',
+    'prune',
+    'search',
+    'quantize',
+    'export',
+    'translate',
+    'benchmark',
+    'report',
+    'pipeline',
+    'data',
+    'weights',
+    'convert',
+    'teachers',
+    'images',
+    'flops',
+    'page',
+    'doctor',
+    'demo',
+)
 PROGRAM = 'mmgan-compress'
 
 
@@ -39,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = '--debug' in words
-    place = next((i for i, word in enumerate(words)
-                  if not word.startswith('-')), len(words))
-    if words[:place].count('--debug') < place or \
-            words[place:place + 1] not in ([name] for name in COMMANDS):
-        return _explain(words[:place + 1])
+    place = next((i for i, word in enumerate(words) if not word.startswith('-')), len(words))
+    if words[:place].count('--debug') < place or words[place : place + 1] not in (
+        [name] for name in COMMANDS
+    ):
+        return _explain(words[: place + 1])
     command = load(words[place])
 
     silence_meaningless()
@@ -68,6 +86,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         ImportError: If a module of ``--import`` cannot be imported.
     """
     from ..core.extensions import import_modules
+
     name, *words = argv
     args = make_parser(name).parse_args(words)
     args.words = list(argv)
@@ -79,8 +98,10 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of a command; imports nothing heavy."""
     command = load(name)
     parser = argparse.ArgumentParser(
-        prog=f'{PROGRAM} {name}', description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog=f'{PROGRAM} {name}',
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_arguments(parser)
     _add_debug(parser)
     return parser
@@ -92,23 +113,24 @@ def load(name: str) -> ModuleType:
 
 
 def _add_debug(parser: argparse.ArgumentParser):
-    parser.add_argument('--debug', action='store_true',
-                        help='show the traceback of an error')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
 
 
 def _explain(words: list[str]):
     """Answer ``-h`` and ``--version``, or refuse what is no command."""
     from .. import __version__
-    lines = [f'  {name:10} {str(load(name).__doc__).splitlines()[0]}'
-             for name in COMMANDS]
+
+    lines = [f'  {name:10} {str(load(name).__doc__).splitlines()[0]}' for name in COMMANDS]
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, usage=f'{PROGRAM} [-h] [--version] [--debug] COMMAND '
-        '...', description='Compress image-to-image GANs.',
-        epilog='\n'.join(['commands:', *lines, '', f'{PROGRAM} COMMAND -h '
-                          'shows the options of a command.']),
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--version', action='version',
-                        version=f'{PROGRAM} {__version__}')
+        prog=PROGRAM,
+        usage=f'{PROGRAM} [-h] [--version] [--debug] COMMAND ...',
+        description='Compress image-to-image GANs.',
+        epilog='\n'.join(
+            ['commands:', *lines, '', f'{PROGRAM} COMMAND -h shows the options of a command.']
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'{PROGRAM} {__version__}')
     _add_debug(parser)
     parser.add_argument('command', help=argparse.SUPPRESS)
     if not words:
@@ -116,6 +138,7 @@ def _explain(words: list[str]):
         parser.exit(2)
     name = parser.parse_args(words).command
     near = difflib.get_close_matches(name, COMMANDS, 1)
-    parser.error(f'no command {name!r}; ' + (
-        f'did you mean {near[0]!r}?' if near else
-        f'choose one of {", ".join(COMMANDS)}'))
+    parser.error(
+        f'no command {name!r}; '
+        + (f'did you mean {near[0]!r}?' if near else f'choose one of {", ".join(COMMANDS)}')
+    )

@@ -13,6 +13,7 @@ turns all networks of mmagic's CycleGAN or Pix2Pix, which are for BGR images,
 to RGB. The result goes into a recipe as distiller.teacher_checkpoints, see
 configs/mmagic.
 """
+
 import argparse
 
 from . import options
@@ -23,19 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument('source', help='original state dict')
     parser.add_argument('target', help='file to write')
     parser.add_argument('--config', help='project config')
-    parser.add_argument('--bgr', action='store_true',
-                        help='a checkpoint of mmagic: reverse the order of '
-                        'its channels; needs no --config')
+    parser.add_argument(
+        '--bgr',
+        action='store_true',
+        help='a checkpoint of mmagic: reverse the order of its channels; needs no --config',
+    )
     parser.add_argument(
         '--network',
         default='generator',
         help='where cfg.model holds the config of the network, e.g. '
-        'distiller.teachers.wide (default: generator, the student)')
+        'distiller.teachers.wide (default: generator, the student)',
+    )
     parser.add_argument(
-        '--part', default='',
+        '--part',
+        default='',
         help='which network of the source, where it holds several: a key '
         '(netG, params_ema), the beginning of its names (model.netG), or '
-        'both (state_dict.model.netG)')
+        'both (state_dict.model.netG)',
+    )
     options.add_overwrite(parser)
     options.add_import(parser)
 
@@ -44,16 +50,19 @@ def run(args: argparse.Namespace):
     """Convert the checkpoint."""
     from ..core.files import refuse_taken, write_tensors
     from ..models.original import convert_original, to_rgb
+
     if args.bgr == bool(args.config):
-        raise ValueError('give either --config, for a checkpoint of an '
-                         'original repository, or --bgr, for one of mmagic')
+        raise ValueError(
+            'give either --config, for a checkpoint of an '
+            'original repository, or --bgr, for one of mmagic'
+        )
     if args.bgr:
         refuse_taken([args.target], [args.source], args.overwrite)
         tensors = to_rgb(args.source)
         write_tensors(args.target, dict(state_dict=tensors))
         print(f'{args.target}: {len(tensors)} tensors, for RGB images')
         return
-    network = convert_original(args.source, args.target, args.config,
-                               args.network, args.part, args.overwrite)
-    print(f'{args.target}: {type(network).__name__}, '
-          f'{len(network.state_dict())} tensors')
+    network = convert_original(
+        args.source, args.target, args.config, args.network, args.part, args.overwrite
+    )
+    print(f'{args.target}: {type(network).__name__}, {len(network.state_dict())} tensors')

@@ -2,6 +2,7 @@
 
 mmgan-compress demo configs/omgd_cyclegan.py
 """
+
 import argparse
 import subprocess
 
@@ -15,18 +16,23 @@ def run(args: argparse.Namespace) -> int:
     """Train into the next free folder, then export to ONNX."""
     from ..core.commands import command_line
     from ..core.configs import check_files
+
     check_files(args.config)
     from ..engine.runner_builder import next_work_dir
+
     work_dir = next_work_dir(args.config, demo=True)
     student = f'{work_dir}/student.pth'
     for words in (
-            ('train', args.config, '--demo', '--work-dir', work_dir),
-            ('export', student, '--out', f'{work_dir}/onnx')):
+        ('train', args.config, '--demo', '--work-dir', work_dir),
+        ('export', student, '--out', f'{work_dir}/onnx'),
+    ):
         status = subprocess.run(command_line(*words)).returncode
         if status:
             return status
-    print(f'pictures: {work_dir}/comparison.png\n'
-          f'table:    {work_dir}/report.md\n'
-          f'student:  {student}\n'
-          f'onnx:     {work_dir}/onnx/end2end.onnx')
+    print(
+        f'pictures: {work_dir}/comparison.png\n'
+        f'table:    {work_dir}/report.md\n'
+        f'student:  {student}\n'
+        f'onnx:     {work_dir}/onnx/end2end.onnx'
+    )
     return 0

@@ -1,4 +1,5 @@
 """Show what is installed, worked around and missing, by feature."""
+
 import argparse
 import importlib.metadata
 import platform
@@ -6,8 +7,15 @@ import platform
 from ..compat import EXTRAS, how_to_install
 
 FEATURES = {
-    'training and scoring': ['torch', 'torchvision', 'mmengine', 'mmcv',
-                             'mmagic', 'torchmetrics', 'cv2'],
+    'training and scoring': [
+        'torch',
+        'torchvision',
+        'mmengine',
+        'mmcv',
+        'mmagic',
+        'torchmetrics',
+        'cv2',
+    ],
     'export to ONNX': ['onnx', 'onnxscript', 'onnxruntime'],
     'export to OpenVINO': ['openvino'],
     'export to ncnn': ['ncnn', 'pnnx'],
@@ -18,18 +26,19 @@ FEATURES = {
     'search on several machines': ['psycopg'],
     'page in the browser': ['werkzeug'],
     'data sets drawn from SVG': ['resvg_py'],
-    'TensorBoard': ['tensorboard']
+    'TensorBoard': ['tensorboard'],
 }
 # names to import and names to install differ
-PACKAGES = {'cv2': ('opencv-python-headless', 'opencv-python'),
-            'mmcv': ('mmcv', 'mmcv-lite'),
-            'neural_compressor': ('neural_compressor',
-                                  'neural_compressor_pt')}
+PACKAGES = {
+    'cv2': ('opencv-python-headless', 'opencv-python'),
+    'mmcv': ('mmcv', 'mmcv-lite'),
+    'neural_compressor': ('neural_compressor', 'neural_compressor_pt'),
+}
 
 
 def version(module: str) -> str:
     """Return the installed version behind a module name, or ''."""
-    for package in PACKAGES.get(module, (module, )):
+    for package in PACKAGES.get(module, (module,)):
         try:
             found = importlib.metadata.version(package)
             return found if package == module else f'{found} ({package})'
@@ -40,14 +49,14 @@ def version(module: str) -> str:
 
 def report() -> tuple[list[str], bool]:
     """Return the lines to print and whether training can work."""
-    lines = [f'Python {platform.python_version()}, {platform.machine()}, '
-             f'{platform.system()}']
+    lines = [f'Python {platform.python_version()}, {platform.machine()}, {platform.system()}']
     healthy = True
     for feature, modules in FEATURES.items():
         optional = modules[0] in EXTRAS
         missing = [m for m in modules if not version(m)]
-        lines.append(f'\n{feature}: ' + ('ready' if not missing else
-                                         f'missing {", ".join(missing)}'))
+        lines.append(
+            f'\n{feature}: ' + ('ready' if not missing else f'missing {", ".join(missing)}')
+        )
         lines += [f'  {m} {version(m)}' for m in modules if version(m)]
         if missing and optional:
             lines.append(f'  {how_to_install(modules[0])}')
@@ -59,6 +68,7 @@ def report() -> tuple[list[str], bool]:
 
 def _shims() -> list[str]:
     from .. import compat
+
     compat.install()
     active = [f'  {name}: {why}' for name, why in compat.ACTIVE.items()]
     return ['\nshims at work:'] + (active or ['  none'])
@@ -66,19 +76,19 @@ def _shims() -> list[str]:
 
 def _weights() -> list[str]:
     from ..datasets.weights import weights_path
+
     lines = ['\nprepared weights:']
-    for name, use in (('vgg16', 'perceptual losses, LPIPS'),
-                      ('inception', 'FID')):
+    for name, use in (('vgg16', 'perceptual losses, LPIPS'), ('inception', 'FID')):
         try:
             lines.append(f'  {name} ({use}): {weights_path(name)}')
         except FileNotFoundError:
-            lines.append(f'  {name} ({use}): missing, '
-                         f'mmgan-compress weights {name}')
+            lines.append(f'  {name} ({use}): missing, mmgan-compress weights {name}')
     return lines
 
 
 def _device() -> list[str]:
     import torch
+
     if torch.cuda.is_available():
         return [f'\ndevice: {torch.cuda.get_device_name()}']
     return [f'\ndevice: CPU, {torch.get_num_threads()} threads']

@@ -1,4 +1,5 @@
 """The one place that turns an error into one line and an exit status."""
+
 import sys
 import time
 import traceback
@@ -18,8 +19,7 @@ _PATIENCE = 5
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
-def guard(work: Callable[[], int | None], debug: bool = False,
-          stopped: str = ANEW) -> int:
+def guard(work: Callable[[], int | None], debug: bool = False, stopped: str = ANEW) -> int:
     """Do the work of a command and return its exit status.
 
     An error is printed as one line; of several processes that a launcher
@@ -47,10 +47,8 @@ def guard(work: Callable[[], int | None], debug: bool = False,
                 return 1
     except KeyboardInterrupt as stop:
         # a launcher that ends its processes has seen the error of another
-        if not is_launched() or (is_first_process()
-                                 and not isinstance(stop, EndRequest)):
-            print(f'stopped; {stop}' if str(stop) else f'stopped; {stopped}',
-                  file=sys.stderr)
+        if not is_launched() or (is_first_process() and not isinstance(stop, EndRequest)):
+            print(f'stopped; {stop}' if str(stop) else f'stopped; {stopped}', file=sys.stderr)
         return 130
 
 
@@ -71,12 +69,14 @@ def line_of(error: Exception) -> str:
 def _is_raised_here(error: Exception) -> bool:
     """Tell whether a ``raise`` of this package raised it: on purpose."""
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith(_PACKAGE) and \
-        (frames[-1].line or '').startswith('raise')
+    return (
+        bool(frames)
+        and frames[-1].filename.startswith(_PACKAGE)
+        and (frames[-1].line or '').startswith('raise')
+    )
 
 
 def _let_others_report(error: Exception):
     """Wait where another process may report the same error, or its cause."""
-    if is_launched() and not (is_first_process()
-                              and not LOST_CONNECTION.search(str(error))):
+    if is_launched() and not (is_first_process() and not LOST_CONNECTION.search(str(error))):
         time.sleep(_PATIENCE)

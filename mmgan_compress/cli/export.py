@@ -2,6 +2,7 @@
 
 mmgan-compress export student.pth --out onnx/
 """
+
 import argparse
 from typing import Any
 
@@ -13,20 +14,35 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add('student', help='student file of a run')
     options.add_out(parser)
-    add('--deploy-cfg', metavar='FILE', help='runtime and form, of '
-        'configs/deploy (default: ONNX Runtime)')
-    add('--dynamic', action='store_true', help='leave batch, height and '
-        'width free, where no deploy config says so')
-    add('--uint8', action='store_true',
-        help='take and give 8-bit pictures, (N, H, W, 3)')
-    add('--images', metavar='PATH', help='image or folder to compare on, or '
-        "a recipe for its test images (default: the demo's)")
-    add('--calibration', metavar='PATH', help='folder of training images, or '
+    add(
+        '--deploy-cfg',
+        metavar='FILE',
+        help='runtime and form, of configs/deploy (default: ONNX Runtime)',
+    )
+    add(
+        '--dynamic',
+        action='store_true',
+        help='leave batch, height and width free, where no deploy config says so',
+    )
+    add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
+    add(
+        '--images',
+        metavar='PATH',
+        help="image or folder to compare on, or a recipe for its test images (default: the demo's)",
+    )
+    add(
+        '--calibration',
+        metavar='PATH',
+        help='folder of training images, or '
         'a recipe for its own, for int8; not needed by a student that learnt '
-        'in 8 bits')
-    add('--tolerance', type=options.positive_float,
+        'in 8 bits',
+    )
+    add(
+        '--tolerance',
+        type=options.positive_float,
         help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
-        'fp16 5e-2, int8 any, which is stated)')
+        'fp16 5e-2, int8 any, which is stated)',
+    )
     options.add_processor(parser)
     options.add_size(parser)
     options.add_domain(parser)
@@ -37,12 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser):
 def print_table(report: dict) -> None:
     """Print what was measured on each input."""
     name_width = max(len(check['input']) for check in report['checks'])
-    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  '
-          f'{"SSIM":>8}  PSNR')
+    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  {"SSIM":>8}  PSNR')
     for check in report['checks']:
         psnr = 'equal' if check['psnr'] is None else f'{check["psnr"]} dB'
-        print(f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
-              f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}')
+        print(
+            f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
+            f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}'
+        )
 
 
 def images_of(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -51,65 +68,80 @@ def images_of(args: argparse.Namespace) -> tuple[Any, Any]:
     from ..deploy.verify import MAX_IMAGES
     from ..engine.evaluate import named_images
     from ..models.student import student_info
+
     info = student_info(args.student)
     images, calibration = (
-        named_images(name, loader, info,
-                     args.domain or info['default_domain'], most,
-                     demo=args.demo, data_root=args.data_root)
+        named_images(
+            name,
+            loader,
+            info,
+            args.domain or info['default_domain'],
+            most,
+            demo=args.demo,
+            data_root=args.data_root,
+        )
         for name, loader, most in (
             (args.images, 'test_dataloader', MAX_IMAGES),
-            (args.calibration, 'train_dataloader', CALIBRATION_IMAGES)))
+            (args.calibration, 'train_dataloader', CALIBRATION_IMAGES),
+        )
+    )
     return images, calibration
 
 
 def print_size(report: dict) -> None:
     """Say where the size is not that of training, or of the deploy config."""
-    size, trained, asked = (report[key] for key in (
-        'size', 'image_size', 'config_size'))
+    size, trained, asked = (report[key] for key in ('size', 'image_size', 'config_size'))
     if size != trained:
-        print(f'exported for {size}x{size} images; the training images were '
-              f'{trained}x{trained}')
+        print(f'exported for {size}x{size} images; the training images were {trained}x{trained}')
     elif asked not in (None, size):
-        print(f'exported for {size}x{size}, the size of the training images; '
-              f'the deploy config asks for {asked}x{asked}: --size {asked}')
+        print(
+            f'exported for {size}x{size}, the size of the training images; '
+            f'the deploy config asks for {asked}x{asked}: --size {asked}'
+        )
 
 
 def print_summary(report: dict, target, out: str) -> None:
     """Print what a user has to know of the export."""
     if report['instance_norm'] == 'staged':
-        print('instance norms are written out: the operator of the runtime '
-              'loses precision on large or flat images')
+        print(
+            'instance norms are written out: the operator of the runtime '
+            'loses precision on large or flat images'
+        )
     if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
     if not report['dynamic']:
-        print('translate resizes pictures to {0}x{0} for this model and back '
-              'again; the dynamic configs keep their size'.format(
-                  report['size']))
+        print(
+            'translate resizes pictures to {0}x{0} for this model and back '
+            'again; the dynamic configs keep their size'.format(report['size'])
+        )
     print_size(report)
     if report['replaced']:
-        print('replaced the export of another student '
-              f'(sha256 {report["replaced"][:12]}...)')
+        print(f'replaced the export of another student (sha256 {report["replaced"][:12]}...)')
     size = report['size']
-    shape = f'{"free sides, compared at " if report["dynamic"] else ""}' \
-        f'{size}x{size}'
+    shape = f'{"free sides, compared at " if report["dynamic"] else ""}{size}x{size}'
     model = f'{out}/{next(iter(report["files"]))}'
-    if target.backend == 'tensorrt' and 'end2end.engine' not in \
-            report['files']:
+    if target.backend == 'tensorrt' and 'end2end.engine' not in report['files']:
         from ..deploy.tensorrt import how_to_build
-        print('TensorRT is not installed here; the ONNX is ready for it. On '
-              'the machine with the GPU:\n  '
-              + how_to_build(target, report['size'], report['size_multiple'],
-                             model, report['channels'][0]))
+
+        print(
+            'TensorRT is not installed here; the ONNX is ready for it. On '
+            'the machine with the GPU:\n  '
+            + how_to_build(
+                target, report['size'], report['size_multiple'], model, report['channels'][0]
+            )
+        )
     if report['tolerance'] is None:
-        print(f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
-              f'from torch on the worst input, in {report["runtime"]}; '
-              f'before, in single precision, {report["parent"]["psnr"]} dB; '
-              f'made for processor {report["processor"]}, {shape}')
-        print('mmgan-compress quantize --test RECIPE says what that costs on '
-              'a test split')
+        print(
+            f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '
+            f'from torch on the worst input, in {report["runtime"]}; '
+            f'before, in single precision, {report["parent"]["psnr"]} dB; '
+            f'made for processor {report["processor"]}, {shape}'
+        )
+        print('mmgan-compress quantize --test RECIPE says what that costs on a test split')
     else:
-        print(f'{model} equals torch within {report["tolerance"]:g} in '
-              f'{report["runtime"]}, {shape}')
+        print(
+            f'{model} equals torch within {report["tolerance"]:g} in {report["runtime"]}, {shape}'
+        )
 
 
 def run(args: argparse.Namespace):
@@ -117,11 +149,12 @@ def run(args: argparse.Namespace):
     from ..deploy.export import export_student
     from ..deploy.targets import choose_target
     from ..deploy.verify import ParityError
+
     try:
-        target = choose_target(args.deploy_cfg, args.dynamic, args.uint8,
-                               args.processor)
-        report = export_student(args.student, args.out, target, args.size,
-                                args.tolerance, *images_of(args), args.domain)
+        target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)
+        report = export_student(
+            args.student, args.out, target, args.size, args.tolerance, *images_of(args), args.domain
+        )
     except ParityError as error:
         print_table(error.report)
         raise

@@ -2,6 +2,7 @@
 
 mmgan-compress flops configs/omgd_cyclegan.py
 """
+
 import argparse
 import json
 
@@ -13,33 +14,35 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument('source', help='config (.py) or student.pth')
     options.add_size(parser)
     options.add_json(parser)
-    parser.add_argument(
-        '--layers', action='store_true', help='also a row per layer')
+    parser.add_argument('--layers', action='store_true', help='also a row per layer')
     options.add_import(parser)
 
 
 def table(networks: dict, size: int) -> str:
     """Format the figures for the console."""
     from ..core import units
+
     title = f'image {size}x{size}'
     rows = [f'{title:40}   parameters         MACs  MACs, papers']
     for name, figures in networks.items():
         for row in [dict(figures, name=name), *figures.get('layers', [])]:
-            rows.append(f'{row["name"] or row["type"]:40}'
-                        f'{units.count(row["params"]):>13}'
-                        f'{units.count(row["macs"]):>13}'
-                        f'{units.count(row["macs_paper"]):>14}')
+            rows.append(
+                f'{row["name"] or row["type"]:40}'
+                f'{units.count(row["params"]):>13}'
+                f'{units.count(row["macs"]):>13}'
+                f'{units.count(row["macs_paper"]):>14}'
+            )
     return '\n'.join(rows)
 
 
 def run(args: argparse.Namespace):
     """Count and print."""
     from ..engine.networks import costs_of, load_networks
+
     with options.stdout_for_result():
         networks, size = load_networks(args.source)
         size = args.size or size
-        costs = {name: costs_of(network, size, args.layers)
-                 for name, network in networks.items()}
+        costs = {name: costs_of(network, size, args.layers) for name, network in networks.items()}
     if args.json:
         student = costs.pop('student')
         print(json.dumps(dict(student=student, teachers=costs), indent=2))

@@ -2,6 +2,7 @@
 
 mmgan-compress images teacher.onnx data/horse2zebra/trainA --out teachers/h2z
 """
+
 import argparse
 
 from . import options
@@ -10,19 +11,26 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument(
-        'teacher', help='student file, ONNX file, or package.module:function '
-        'that maps a tensor (N, 3, H, W) in [-1, 1] to the same')
+        'teacher',
+        help='student file, ONNX file, or package.module:function '
+        'that maps a tensor (N, 3, H, W) in [-1, 1] to the same',
+    )
+    parser.add_argument('input', help='folder of training images: trainA, or train of pairs')
     parser.add_argument(
-        'input', help='folder of training images: trainA, or train of pairs')
-    parser.add_argument('--out', required=True, metavar='FOLDER',
-                        help='new folder for the PNG files')
+        '--out', required=True, metavar='FOLDER', help='new folder for the PNG files'
+    )
     parser.add_argument(
-        '--size', type=options.positive, metavar='PIXELS',
+        '--size',
+        type=options.positive,
+        metavar='PIXELS',
         help='side of the images, best the load_size of the data set '
-        '(default: that of the teacher, else 256)')
+        '(default: that of the teacher, else 256)',
+    )
     parser.add_argument(
-        '--paired-side', choices=['A', 'B'],
-        help='the images are pairs: half that the teacher translates')
+        '--paired-side',
+        choices=['A', 'B'],
+        help='the images are pairs: half that the teacher translates',
+    )
     options.add_domain(parser)
     options.add_import(parser)
 
@@ -30,8 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace):
     """Make the images and say how a recipe uses them."""
     from ..inference.teacher_images import make_teacher_images
-    files = make_teacher_images(args.teacher, args.input, args.out,
-                                args.size, args.paired_side, args.domain)
-    print(f'{len(files)} image(s) in {args.out}; train on them with '
-          'train_dataloader.dataset.teacher_images='
-          f"dict(DOMAIN='{args.out}')")
+
+    files = make_teacher_images(
+        args.teacher, args.input, args.out, args.size, args.paired_side, args.domain
+    )
+    print(
+        f'{len(files)} image(s) in {args.out}; train on them with '
+        'train_dataloader.dataset.teacher_images='
+        f"dict(DOMAIN='{args.out}')"
+    )

@@ -2,6 +2,7 @@
 
 mmgan-compress pipeline configs/gcc/gcc_pix2pix-pipeline.py --demo
 """
+
 import argparse
 
 from . import options
@@ -12,16 +13,25 @@ STOPPED = 'to continue, run the same command again'
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument('config', help='config with stages = [...]')
-    parser.add_argument('--work-dir', metavar='FOLDER', help='folder to '
-                        'write into (default: work_dirs/<config>[-demo])')
     parser.add_argument(
-        '--from', dest='from_stage', metavar='STAGE',
-        help='leave out the stages before this one; their results are used')
-    parser.add_argument('--skip', nargs='+', metavar='STAGE',
-                        help='leave out these stages; later ones use their '
-                        'results, or what they would have started from')
-    parser.add_argument('--status', action='store_true',
-                        help='show what is done, and run nothing')
+        '--work-dir',
+        metavar='FOLDER',
+        help='folder to write into (default: work_dirs/<config>[-demo])',
+    )
+    parser.add_argument(
+        '--from',
+        dest='from_stage',
+        metavar='STAGE',
+        help='leave out the stages before this one; their results are used',
+    )
+    parser.add_argument(
+        '--skip',
+        nargs='+',
+        metavar='STAGE',
+        help='leave out these stages; later ones use their '
+        'results, or what they would have started from',
+    )
+    parser.add_argument('--status', action='store_true', help='show what is done, and run nothing')
     options.add_data(parser)
 
 
@@ -29,4 +39,5 @@ def run(args: argparse.Namespace):
     """Run the stages, each as a command of its own process."""
     from ..engine.pipeline import run_pipeline
     from . import parse_args
+
     run_pipeline(args, parse_args)

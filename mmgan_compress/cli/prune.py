@@ -11,6 +11,7 @@ macs_paper (the papers' count) or params; up to 1 it is a share of the
 network's own. latency@onnxruntime=0.5 is half of the time that the network
 takes here, latency@openvino=8ms a time.
 """
+
 import argparse
 from pathlib import Path
 
@@ -20,27 +21,49 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     add = parser.add_argument
-    add('source', help='student.pth, or a config (.py) whose generators name '
-        'their weights in init_cfg')
-    add('--pruner', metavar='NAME', required=True,
-        help='name in the registry PRUNERS, e.g. GCCWidths')
-    add('--budget', nargs='+', default=[], metavar='BUDGET', help='what a '
-        'generator may cost; some pruners, such as SlimExtraction, take no '
-        'budget')
-    add('--tolerance', type=options.share, metavar='SHARE', default=0.02,
-        help='how far from the budget the result may be (default: '
-        '%(default)s)')
-    add('--options', nargs='+', default=[], metavar='KEY=VALUE',
-        help="the pruner's settings")
-    add('--training', metavar='RECIPE', help='for pruners that train or use '
-        'gradients: the losses and images that they use')
-    add('--finetune', metavar='RECIPE', help='whose data, losses and '
+    add(
+        'source',
+        help='student.pth, or a config (.py) whose generators name their weights in init_cfg',
+    )
+    add(
+        '--pruner',
+        metavar='NAME',
+        required=True,
+        help='name in the registry PRUNERS, e.g. GCCWidths',
+    )
+    add(
+        '--budget',
+        nargs='+',
+        default=[],
+        metavar='BUDGET',
+        help='what a generator may cost; some pruners, such as SlimExtraction, take no budget',
+    )
+    add(
+        '--tolerance',
+        type=options.share,
+        metavar='SHARE',
+        default=0.02,
+        help='how far from the budget the result may be (default: %(default)s)',
+    )
+    add('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the pruner's settings")
+    add(
+        '--training',
+        metavar='RECIPE',
+        help='for pruners that train or use gradients: the losses and images that they use',
+    )
+    add(
+        '--finetune',
+        metavar='RECIPE',
+        help='whose data, losses and '
         "schedule finetune.py has (default: OMGD's, for paired or unpaired "
-        'images)')
-    add('--domain', help='prune only the generator of this domain (default: '
-        'all)')
-    add('--out', metavar='FOLDER', help='folder to write into (default: '
-        'work_dirs/<source>-<pruner>)')
+        'images)',
+    )
+    add('--domain', help='prune only the generator of this domain (default: all)')
+    add(
+        '--out',
+        metavar='FOLDER',
+        help='folder to write into (default: work_dirs/<source>-<pruner>)',
+    )
     options.add_size(parser)
     options.add_threads(parser)
     options.add_seed(parser)
@@ -52,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace):
     """Prune and say where the result is."""
     from ..engine.prune import prune
+
     if args.out is None:
         args.out = f'work_dirs/{Path(args.source).stem}-{args.pruner}'
     with options.stdout_for_result():
@@ -60,23 +84,31 @@ def run(args: argparse.Namespace):
     print(f'each layer: {args.out}/compress.md')
     recipe = Path(args.out, 'finetune.py')
     if recipe.exists():
-        print('Fine-tune it before you use it: mmgan-compress train '
-              f'{recipe}' + _missing_images(recipe))
+        print(
+            'Fine-tune it before you use it: mmgan-compress train '
+            f'{recipe}' + _missing_images(recipe)
+        )
     print(f'{args.out}/student.pth')
 
 
 def _totals(table: str) -> str:
     """Leave the rows of single layers out of compress.md."""
     kept = ('| layer |', '| --- |', '| total')
-    return '\n'.join(line for line in table.rstrip().splitlines()
-                     if not line.startswith('|') or line.startswith(kept))
+    return '\n'.join(
+        line
+        for line in table.rstrip().splitlines()
+        if not line.startswith('|') or line.startswith(kept)
+    )
 
 
 def _missing_images(recipe: Path) -> str:
     """Name the options for one's own images if the recipe's are not here."""
     from ..core.configs import read_config
+
     root = read_config(str(recipe)).train_dataloader.dataset.get('data_root')
     if not root or Path(root).is_dir():
         return ''
-    return (f' --data-root FOLDER\n  FOLDER holds your own images; {root} is '
-            'not here. --quick shortens a first try')
+    return (
+        f' --data-root FOLDER\n  FOLDER holds your own images; {root} is '
+        'not here. --quick shortens a first try'
+    )

@@ -13,6 +13,7 @@ images are needed, and what was trained is what is exported.
 The file gives the same picture on any processor, since its weights have 7
 bits; --processor vnni keeps all 8, for x86 processors with VNNI instructions.
 """
+
 import argparse
 
 from . import options
@@ -24,26 +25,45 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add('student', help='student file of a run')
     options.add_out(parser)
-    add('--quantizer', metavar='NAME', help='name in the registry '
+    add(
+        '--quantizer',
+        metavar='NAME',
+        help='name in the registry '
         "QUANTIZERS: ORTStatic, NNIPTQ, INCStatic (default: the student's "
-        'own ranges, else ORTStatic)')
-    add('--calibration', metavar='PATH', help="folder of training images of "
-        "the student's source domain, or a recipe for its own")
-    add('--psnr-floor', type=options.positive_float, metavar='DB', help='leave those layers '
+        'own ranges, else ORTStatic)',
+    )
+    add(
+        '--calibration',
+        metavar='PATH',
+        help="folder of training images of the student's source domain, or a recipe for its own",
+    )
+    add(
+        '--psnr-floor',
+        type=options.positive_float,
+        metavar='DB',
+        help='leave those layers '
         'in float that 8 bits hurt most, until each image is that near '
-        '(ORTStatic)')
-    add('--sensitivity', action='store_true',
-        help='list what 8 bits do to each layer alone (ORTStatic)')
-    add('--skip', nargs='+', metavar='LAYER', help='layers that stay float, '
-        'also with * (default: first rgb norms)')
-    add('--options', nargs='+', default=[], metavar='KEY=VALUE',
-        help="the quantizer's settings")
-    add('--images', metavar='PATH', help='what the loss is measured on '
-        '(default: test images of --test, else of the demo)')
-    add('--test', metavar='RECIPE',
-        help='compare and score both models on its test split')
-    add('--deploy-cfg', metavar='FILE',
-        help='another runtime of configs/deploy, in int8')
+        '(ORTStatic)',
+    )
+    add(
+        '--sensitivity',
+        action='store_true',
+        help='list what 8 bits do to each layer alone (ORTStatic)',
+    )
+    add(
+        '--skip',
+        nargs='+',
+        metavar='LAYER',
+        help='layers that stay float, also with * (default: first rgb norms)',
+    )
+    add('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the quantizer's settings")
+    add(
+        '--images',
+        metavar='PATH',
+        help='what the loss is measured on (default: test images of --test, else of the demo)',
+    )
+    add('--test', metavar='RECIPE', help='compare and score both models on its test split')
+    add('--deploy-cfg', metavar='FILE', help='another runtime of configs/deploy, in int8')
     options.add_processor(parser)
     options.add_size(parser)
     options.add_domain(parser)
@@ -54,31 +74,40 @@ def add_arguments(parser: argparse.ArgumentParser):
 def print_record(record: dict, out: str) -> None:
     """Print what a user has to know."""
     from ..core import units
+
     for row in record.get('layers', []):
-        print(f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
-              f'{units.count(row["macs"]):>9} MACs  '
-              f'{"int8" if row["int8"] else "float"}')
+        print(
+            f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
+            f'{units.count(row["macs"]):>9} MACs  '
+            f'{"int8" if row["int8"] else "float"}'
+        )
     test, lost = record.get('test'), record['lost']
     if test:
         for name, before in test['fp32'].items():
-            print(f'{name}: {before:.4g} in single precision, '
-                  f'{test["int8"][name]:.4g} in 8 bits')
+            print(f'{name}: {before:.4g} in single precision, {test["int8"][name]:.4g} in 8 bits')
         all_of = test['lost']
-        print(f'{all_of["images"]} test images of {test["recipe"]}: '
-              f'{decibels(all_of["psnr"])} (PSNR, SSIM {all_of["ssim"]:.4f}) '
-              'from single precision in the mean, '
-              f'{decibels(all_of["worst_psnr"])} at worst')
-    print(f'{out}/{next(iter(record["export"]["files"]))}: '
-          f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
-          f'{lost["max_abs"]:.3f}) from single precision on the worst of '
-          f'{lost["images"]} images; made for processor '
-          f'{record["export"]["processor"]}, '
-          f'{record["export"]["size"]}x{record["export"]["size"]}')
+        print(
+            f'{all_of["images"]} test images of {test["recipe"]}: '
+            f'{decibels(all_of["psnr"])} (PSNR, SSIM {all_of["ssim"]:.4f}) '
+            'from single precision in the mean, '
+            f'{decibels(all_of["worst_psnr"])} at worst'
+        )
+    print(
+        f'{out}/{next(iter(record["export"]["files"]))}: '
+        f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
+        f'{lost["max_abs"]:.3f}) from single precision on the worst of '
+        f'{lost["images"]} images; made for processor '
+        f'{record["export"]["processor"]}, '
+        f'{record["export"]["size"]}x{record["export"]["size"]}'
+    )
     print_size(record['export'])
     from ..deploy.verify import VISIBLE
+
     if lost['psnr'] is not None and lost['psnr'] < VISIBLE:
-        print('That can be seen: more calibration images, --psnr-floor, or '
-              'training with quantization (configs/quantization) lose less')
+        print(
+            'That can be seen: more calibration images, --psnr-floor, or '
+            'training with quantization (configs/quantization) lose less'
+        )
 
 
 def decibels(psnr) -> str:
@@ -89,6 +118,7 @@ def decibels(psnr) -> str:
 def run(args: argparse.Namespace):
     """Quantize, print what was lost."""
     from ..engine.quantize import quantize
+
     with options.stdout_for_result():
         record = quantize(args)
     print_record(record, args.out)
@@ -96,4 +126,5 @@ def run(args: argparse.Namespace):
         raise ValueError(
             f'--psnr-floor {args.psnr_floor:g} was found on the calibration '
             'images and is not met on those above: give more calibration '
-            'images like them, or a higher floor')
+            'images like them, or a higher floor'
+        )

@@ -5,6 +5,7 @@ mmgan-compress report configs/omgd_cyclegan.py before=a/student.pth \
 
 Writes report.md and report.json. Costs are compared with the first one's.
 """
+
 import argparse
 
 from . import options
@@ -12,10 +13,10 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('config', help='recipe whose test split and metrics '
-                        'are used')
-    parser.add_argument('students', nargs='+', metavar='NAME=FILE',
-                        help='student files by the name of their row')
+    parser.add_argument('config', help='recipe whose test split and metrics are used')
+    parser.add_argument(
+        'students', nargs='+', metavar='NAME=FILE', help='student files by the name of their row'
+    )
     options.add_out(parser)
     options.add_data(parser)
     options.add_import(parser)
@@ -25,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace):
     """Score, write and print."""
     from ..engine.evaluate import report_students
+
     with options.stdout_for_result():
-        result = report_students(args.students, args.config, args.out,
-                                 args.demo, args.data_root, args.overwrite)
+        result = report_students(
+            args.students, args.config, args.out, args.demo, args.data_root, args.overwrite
+        )
     result.print()

@@ -6,6 +6,7 @@ The checkpoint is one of a run (iter_N.pth: teachers and student are scored)
 or a student file (student.pth: the student alone). Writes report.json,
 report.md and comparison.png.
 """
+
 import argparse
 import contextlib
 import os
@@ -17,8 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument('config', help='recipe of the run')
     parser.add_argument('checkpoint', help='iter_N.pth or student.pth')
-    parser.add_argument('--work-dir', metavar='FOLDER', help='folder to '
-                        'write into (default: "test" beside the checkpoint)')
+    parser.add_argument(
+        '--work-dir',
+        metavar='FOLDER',
+        help='folder to write into (default: "test" beside the checkpoint)',
+    )
     options.add_overwrite(parser)
     options.add_data(parser)
     options.add_size(parser)
@@ -31,9 +35,11 @@ def run(args: argparse.Namespace):
     """Build the runner, load the weights, write the report."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     from ..core.configs import check_files
+
     check_files(args.config, args.cfg_options)
     from ..engine.results import report_run
     from ..engine.runner_builder import finish_distributed, make_tester
+
     args.resume, args.amp, args.seed, args.quick = None, False, None, False
     with contextlib.ExitStack() as held:
         report_run(make_tester(args, held))

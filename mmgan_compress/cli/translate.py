@@ -5,6 +5,7 @@ mmgan-compress translate student.pth photos/ --out results/
 The model is a student file, or what mmgan-compress export made of one. Of a
 video the pictures are translated; its sound is left out.
 """
+
 import argparse
 
 from . import options
@@ -13,18 +14,23 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument(
-        'model', help='student file (.pth), exported model (.onnx, .xml, '
-        '.param, .pt2, .aoti.pt2, .pt), or the folder of an export')
+        'model',
+        help='student file (.pth), exported model (.onnx, .xml, '
+        '.param, .pt2, .aoti.pt2, .pt), or the folder of an export',
+    )
+    parser.add_argument('input', help='image, folder of images, or video, of any size')
+    parser.add_argument('--out', required=True, metavar='FOLDER', help='folder for the results')
     parser.add_argument(
-        'input', help='image, folder of images, or video, of any size')
-    parser.add_argument('--out', required=True, metavar='FOLDER',
-                        help='folder for the results')
+        '--runtime',
+        help="what runs it, such as openvino for an ONNX file (default: the file's own)",
+    )
     parser.add_argument(
-        '--runtime', help="what runs it, such as openvino for an ONNX file "
-        "(default: the file's own)")
-    parser.add_argument('--batch', type=options.positive, default=1,
-                        metavar='N',
-                        help='images at once (default: %(default)s)')
+        '--batch',
+        type=options.positive,
+        default=1,
+        metavar='N',
+        help='images at once (default: %(default)s)',
+    )
     options.add_domain(parser)
     options.add_threads(parser)
     add_trust(parser)
@@ -35,17 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser):
 def add_trust(parser: argparse.ArgumentParser):
     """Add ``--trust``."""
     parser.add_argument(
-        '--trust', action='store_true',
+        '--trust',
+        action='store_true',
         help='open .pt2, .aoti.pt2 and .pt, which are programs: whoever made '
-        'one can run anything here')
+        'one can run anything here',
+    )
 
 
 def run(args: argparse.Namespace):
     """Translate and say where the results are."""
     from ..inference.translator import Translator
     from ..inference.video import is_video
-    translate = Translator(args.model, args.domain, args.runtime,
-                           args.threads, args.trust)
+
+    translate = Translator(args.model, args.domain, args.runtime, args.threads, args.trust)
     files = translate(args.input, args.out, args.batch, args.overwrite)
     if is_video(args.input):
         print(f'{files[0]}, without sound')

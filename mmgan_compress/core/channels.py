@@ -14,6 +14,7 @@ differ from it; with five channels behind the first layer::
 
 These are plain numbers: they go into a config, a student file or JSON.
 """
+
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -69,8 +70,7 @@ def output_channels(module: nn.Module, side: int) -> int:
     channels = image_channels(module)
     try:
         with torch.no_grad():
-            return module(torch.empty(1, channels, side, side,
-                                      device='meta')).shape[1]
+            return module(torch.empty(1, channels, side, side, device='meta')).shape[1]
     except (RuntimeError, ValueError):
         return channels
 
@@ -80,12 +80,10 @@ def filters_of(layer: nn.Module) -> Tensor:
     ...), without a graph.
     """
     weight = cast(Tensor, layer.weight).detach()
-    return weight.transpose(0, 1) if getattr(layer, 'transposed', False) \
-        else weight
+    return weight.transpose(0, 1) if getattr(layer, 'transposed', False) else weight
 
 
-def changed(channels: Mapping[str, Sequence[int]],
-            base: Mapping[str, Sequence[int]]) -> ChannelMap:
+def changed(channels: Mapping[str, Sequence[int]], base: Mapping[str, Sequence[int]]) -> ChannelMap:
     """Return the entries of a map that differ from those of another.
 
     Args:
@@ -103,13 +101,14 @@ def changed(channels: Mapping[str, Sequence[int]],
         raise ValueError(
             f'the maps are of two architectures: {len(odd)} layers are in '
             f'one only, the first is {odd[0]!r}. Give the architecture that '
-            'the network was made from')
-    return {name: list(counts) for name, counts in channels.items()
-            if list(counts) != list(base[name])}
+            'the network was made from'
+        )
+    return {
+        name: list(counts) for name, counts in channels.items() if list(counts) != list(base[name])
+    }
 
 
-def resize(module: nn.Module,
-           channels: Mapping[str, Sequence[int]]) -> nn.Module:
+def resize(module: nn.Module, channels: Mapping[str, Sequence[int]]) -> nn.Module:
     """Give layers other numbers of channels, and new weights.
 
     A listed layer stays what it is (class, kernel, stride, bias, device);
@@ -160,21 +159,24 @@ def _groups(layer: ConvBase, inputs: int) -> int:
 def _check(name: str, layer: nn.Module, counts: Sequence[int]) -> None:
     kind = type(layer).__name__
     if not isinstance(layer, (ConvBase, nn.Linear, NormBase)):
-        raise TypeError(f'{name!r} is a {kind}: expected a convolution, a '
-                        'linear layer, a batch norm or an instance norm')
+        raise TypeError(
+            f'{name!r} is a {kind}: expected a convolution, a '
+            'linear layer, a batch norm or an instance norm'
+        )
     wanted = 1 if isinstance(layer, NormBase) else 2
-    if len(counts) != wanted or \
-            not all(type(n) is int and n > 0 for n in counts):
+    if len(counts) != wanted or not all(type(n) is int and n > 0 for n in counts):
         form = '[n]' if wanted == 1 else '[in, out]'
-        raise ValueError(f'{name!r}, a {kind}, has the channels '
-                         f'{list(counts)}: expected {form} of whole numbers '
-                         'above 0')
+        raise ValueError(
+            f'{name!r}, a {kind}, has the channels '
+            f'{list(counts)}: expected {form} of whole numbers '
+            'above 0'
+        )
     if isinstance(layer, ConvBase):
         groups = _groups(layer, counts[0])
         if any(n % groups for n in counts):
             raise ValueError(
-                f'{name!r} has {groups} groups, which do not divide the '
-                f'channels {list(counts)}')
+                f'{name!r} has {groups} groups, which do not divide the channels {list(counts)}'
+            )
 
 
 def _resize(layer: Any, inputs: int, outputs: int = 0) -> None:
@@ -189,8 +191,7 @@ def _resize(layer: Any, inputs: int, outputs: int = 0) -> None:
         groups = _groups(layer, inputs)
         layer.in_channels, layer.out_channels = inputs, outputs
         layer.groups = groups
-        shape = (inputs, outputs // groups) if layer.transposed else \
-            (outputs, inputs // groups)
+        shape = (inputs, outputs // groups) if layer.transposed else (outputs, inputs // groups)
         _renew(layer, (*shape, *layer.kernel_size), 'weight')
         _renew(layer, outputs, 'bias')
     layer.reset_parameters()

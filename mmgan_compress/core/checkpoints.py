@@ -3,6 +3,7 @@
 mmengine loads what happens to have the same name and logs the rest. Here a
 file fits a network or it is refused, before anything is trained or scored.
 """
+
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
@@ -51,18 +52,16 @@ def read_checkpoint(path: StrPath) -> dict[str, Any]:
                 f'{path} is no file of plain weights; other objects in it '
                 'are not read, since they could run code. Where it was made, '
                 'load it and write torch.save(network.state_dict(), '
-                "'weights.pth')") from error
-        raise ValueError(f'{path} cannot be read: it is damaged, or a part '
-                         'of a file') from error
+                "'weights.pth')"
+            ) from error
+        raise ValueError(f'{path} cannot be read: it is damaged, or a part of a file') from error
     update_checkpoint(content)
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds a {type(content).__name__}, expected '
-                         'a state dict')
+        raise ValueError(f'{path} holds a {type(content).__name__}, expected a state dict')
     return content
 
 
-def weights_in(content: Mapping[str, Any], prefix: str = ''
-               ) -> dict[str, Tensor]:
+def weights_in(content: Mapping[str, Any], prefix: str = '') -> dict[str, Tensor]:
     """Return the tensors of a file whose names begin with a prefix.
 
     Args:
@@ -74,14 +73,17 @@ def weights_in(content: Mapping[str, Any], prefix: str = ''
     start = prefix and prefix.rstrip('.') + '.'
     if not isinstance(state, dict):
         return {}
-    plain = {str(key).removeprefix('module.'): value
-             for key, value in state.items() if isinstance(value, Tensor)}
-    return {key.removeprefix(start): value for key, value in plain.items()
-            if key.startswith(start)}
+    plain = {
+        str(key).removeprefix('module.'): value
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+    }
+    return {key.removeprefix(start): value for key, value in plain.items() if key.startswith(start)}
 
 
-def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor],
-             more: bool = False) -> str:
+def mismatch(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], more: bool = False
+) -> str:
     """Say what keeps tensors from being loaded; empty if nothing does.
 
     Args:
@@ -89,21 +91,28 @@ def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor],
         found (dict[str, Tensor]): By name, of a file.
         more (bool): Whether the file may hold more than that.
     """
-    missing = [key for key in expected
-               if key not in found and not key.endswith(_UNIMPORTANT)]
-    shapes = [f'{key} is {tuple(found[key].shape)}, expected '
-              f'{tuple(value.shape)}' for key, value in expected.items()
-              if key in found and found[key].shape != value.shape]
-    left = [] if more else [key for key in found if key not in expected
-                            and not key.endswith(_UNIMPORTANT)]
+    missing = [key for key in expected if key not in found and not key.endswith(_UNIMPORTANT)]
+    shapes = [
+        f'{key} is {tuple(found[key].shape)}, expected {tuple(value.shape)}'
+        for key, value in expected.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    left = (
+        []
+        if more
+        else [key for key in found if key not in expected and not key.endswith(_UNIMPORTANT)]
+    )
     if expected and not expected.keys() & found.keys():
-        return f'no tensor in common: expected {_some(missing)}, found ' \
-            f'{_some(list(found))}'
+        return f'no tensor in common: expected {_some(missing)}, found {_some(list(found))}'
     return '; '.join(
         f'{len(keys)} tensors {what}: {_some(keys)}'
-        for what, keys in (('are missing', missing),
-                           ('have another shape', shapes),
-                           ('are left over', left)) if keys)
+        for what, keys in (
+            ('are missing', missing),
+            ('have another shape', shapes),
+            ('are left over', left),
+        )
+        if keys
+    )
 
 
 def _some(keys: Sequence[str]) -> str:
@@ -126,24 +135,26 @@ def pretrained_faults(module: nn.Module) -> list[str]:
         configs = getattr(part, 'init_cfg', None) or []
         for config in [configs] if isinstance(configs, dict) else configs:
             path: str = config.get('checkpoint', '')
-            if config.get('type') != 'Pretrained' or '://' in path or \
-                    getattr(part, 'is_init', False):
+            if (
+                config.get('type') != 'Pretrained'
+                or '://' in path
+                or getattr(part, 'is_init', False)
+            ):
                 continue
             prefix = config.get('prefix') or ''
-            where = f'{path}{prefix and f" ({prefix})"} does not fit ' \
+            where = (
+                f'{path}{prefix and f" ({prefix})"} does not fit '
                 f'{name or "the network"}, a {type(part).__name__}'
+            )
 
-            def compare(content: dict, part: nn.Module = part,
-                        prefix: str = prefix) -> str:
-                return mismatch(part.state_dict(),
-                                weights_in(content, prefix))
+            def compare(content: dict, part: nn.Module = part, prefix: str = prefix) -> str:
+                return mismatch(part.state_dict(), weights_in(content, prefix))
 
             faults += file_faults(path, where, compare)
     return faults
 
 
-def file_faults(path: StrPath, what: str,
-                compare: Callable[[dict], str]) -> list[str]:
+def file_faults(path: StrPath, what: str, compare: Callable[[dict], str]) -> list[str]:
     """Return what is wrong with a file: that it cannot be read, or what
     comparing its content says, behind ``what``.
     """

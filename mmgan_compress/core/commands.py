@@ -1,4 +1,5 @@
 """Commands as processes: how they are started and how they are ended."""
+
 import contextlib
 import os
 import signal
@@ -15,8 +16,7 @@ def command_line(*words: str) -> list[str]:
     """Return what runs ``mmgan-compress`` with these words in a process of
     its own, by this Python, also where the package is not installed.
     """
-    return [sys.executable, str(Path(__file__).parents[1] / '__main__.py'),
-            *words]
+    return [sys.executable, str(Path(__file__).parents[1] / '__main__.py'), *words]
 
 
 def is_launched() -> bool:
@@ -28,8 +28,7 @@ def is_first_process() -> bool:
     """Tell whether this process is the first of its launcher, or the only
     one; known before they are connected.
     """
-    return next((os.environ[name] for name in _RANKS if name in os.environ),
-                '0') == '0'
+    return next((os.environ[name] for name in _RANKS if name in os.environ), '0') == '0'
 
 
 class EndRequest(KeyboardInterrupt):
@@ -49,8 +48,11 @@ def interruptible() -> Iterator[None]:
     before = {}
     for name in ('SIGTERM', 'SIGHUP'):  # the second is of POSIX only
         number = getattr(signal, name, None)
-        if number and signal.getsignal(number) != signal.SIG_IGN and \
-                threading.current_thread() is threading.main_thread():
+        if (
+            number
+            and signal.getsignal(number) != signal.SIG_IGN
+            and threading.current_thread() is threading.main_thread()
+        ):
             before[number] = signal.signal(number, stop)  # not under nohup
     try:
         yield

@@ -1,4 +1,5 @@
 """Parameters, multiply-accumulates and latency of a network."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ _NORMS = (NormBase, nn.GroupNorm, nn.LayerNorm)
 @dataclass
 class LayerMacs:
     """Row of one layer; ``output_shape`` is that of its last call."""
+
     name: str
     type: str
     params: int
@@ -36,6 +38,7 @@ class Macs:
     quote (torchprofile 0.0.3 and later): transposed convolutions at their
     output positions, one per output element of an affine norm.
     """
+
     macs: int
     macs_paper: int
     layers: list
@@ -55,17 +58,16 @@ def _layer_macs(layer: nn.Module, x: Tensor, y: Tensor) -> tuple[int, int]:
             kernel = layer.weight[0, 0].numel()
             paper = y.numel() * layer.in_channels // layer.groups * kernel
             return x.numel() * per_position, paper
-        return (y.numel() * per_position, ) * 2
+        return (y.numel() * per_position,) * 2
     if isinstance(layer, nn.Linear):
-        return (y.numel() * layer.in_features, ) * 2
+        return (y.numel() * layer.in_features,) * 2
     if isinstance(layer, _NORMS) and layer.weight is not None:
         return 0, y.numel()
     return 0, 0
 
 
 @torch.no_grad()
-def count_macs(module: nn.Module, input_shape: Sequence[int],
-               **forward_kwargs) -> Macs:
+def count_macs(module: nn.Module, input_shape: Sequence[int], **forward_kwargs) -> Macs:
     """Count the multiply-accumulates of one forward pass in eval mode.
 
     Shapes alone are computed, on the meta device: ``module`` is left as it
@@ -103,9 +105,7 @@ def count_macs(module: nn.Module, input_shape: Sequence[int],
     other = counter.get_total_flops() // 2 - sum(row.macs for row in layers)
     if other:
         layers.append(LayerMacs('', 'functional', 0, other, other))
-    return Macs(
-        sum(row.macs for row in layers), sum(row.macs_paper for row in layers),
-        layers)
+    return Macs(sum(row.macs for row in layers), sum(row.macs_paper for row in layers), layers)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class Latency:
     """Milliseconds of one eager forward pass; ``iqr_ms`` is the interquartile
     range of the measured passes.
     """
+
     median_ms: float
     p95_ms: float
     iqr_ms: float
@@ -121,11 +122,13 @@ class Latency:
 
 
 @torch.no_grad()
-def measure_latency(module: nn.Module,
-                    input_shape: Sequence[int],
-                    threads: int | None = None,
-                    warmup: int = 3,
-                    repeat: int = 9) -> Latency:
+def measure_latency(
+    module: nn.Module,
+    input_shape: Sequence[int],
+    threads: int | None = None,
+    warmup: int = 3,
+    repeat: int = 9,
+) -> Latency:
     """Time forward passes in eval mode, where the module is.
 
     Args:
@@ -159,5 +162,4 @@ def measure_latency(module: nn.Module,
         torch.set_num_threads(before)
         for layer, mode in modes.items():
             layer.training = mode
-    return Latency(taken['median_ms'], taken['p95_ms'], taken['iqr_ms'],
-                   threads, str(device))
+    return Latency(taken['median_ms'], taken['p95_ms'], taken['iqr_ms'], threads, str(device))

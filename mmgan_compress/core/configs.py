@@ -1,4 +1,5 @@
 """Configs: where they are, and whether a file is one."""
+
 import ast
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +27,18 @@ def find_config(name: str) -> str:
     """
     if Path(name).is_file():
         return name
-    recipes = {path.name: path for path in CONFIGS.resolve().rglob('*.py')
-               if '_base_' not in path.parts}
+    recipes = {
+        path.name: path for path in CONFIGS.resolve().rglob('*.py') if '_base_' not in path.parts
+    }
     if name in recipes:
         return str(recipes[name])
     near = get_close_matches(Path(name).name, recipes) or sorted(
-        path.name for path in CONFIGS.glob('*.py'))
-    raise FileNotFoundError(f'no config {name!r}: expected a path or the '
-                            'file name of a recipe of this package, such as '
-                            + ', '.join(near))
+        path.name for path in CONFIGS.glob('*.py')
+    )
+    raise FileNotFoundError(
+        f'no config {name!r}: expected a path or the '
+        'file name of a recipe of this package, such as ' + ', '.join(near)
+    )
 
 
 def read_config(path: str) -> Config:
@@ -51,8 +55,7 @@ def read_config(path: str) -> Config:
         raise
     except (Exception, SystemExit) as error:  # a config is Python
         error = error.__cause__ or error  # of custom_imports
-        raise ValueError(f'{path} cannot be read: '
-                         f'{type(error).__name__}: {error}') from error
+        raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
     update_config(list(config.values()))
     return config
 
@@ -88,40 +91,51 @@ def check_file(path: str, above: Sequence[Path] = ()):
     """
     file = Path(path)
     if file.suffix != '.py':
-        raise ValueError(f'{path} is no config: expected a Python file '
-                         '(.py), such as configs/omgd_cyclegan.py')
+        raise ValueError(
+            f'{path} is no config: expected a Python file (.py), such as configs/omgd_cyclegan.py'
+        )
     try:
         tree = ast.parse(file.read_text(encoding='utf-8'), path)
     except (SyntaxError, ValueError) as error:  # of bytes, too
         line = getattr(error, 'lineno', None)
         reason = getattr(error, 'msg', None) or str(error)
-        raise ValueError(f'{path}{f", line {line}" if line else ""}: this '
-                         f'is no Python: {reason}') from error
+        raise ValueError(
+            f'{path}{f", line {line}" if line else ""}: this is no Python: {reason}'
+        ) from error
     if not tree.body:
         raise ValueError(f'{path} is empty')
     for name in _bases(tree):
         base = file.parent / name
         if not base.is_file():
-            near = get_close_matches(base.name, [
-                other.name for other in base.parent.glob('*.py')])
+            near = get_close_matches(base.name, [other.name for other in base.parent.glob('*.py')])
             raise FileNotFoundError(
                 f'{path}: its _base_ {name!r} does not exist '
-                f'({base.absolute()}){did_you_mean(near)}')
+                f'({base.absolute()}){did_you_mean(near)}'
+            )
         if base.resolve() in (own := [*above, file.resolve()]):
-            raise ValueError(f'{path}: its _base_ {name!r} leads back to '
-                             f'{base}: a config cannot be its own base')
+            raise ValueError(
+                f'{path}: its _base_ {name!r} leads back to {base}: a config cannot be its own base'
+            )
         check_file(str(base), own)
 
 
 def _bases(tree: ast.Module) -> list[str]:
     """Return the bases that a config names as files."""
-    values = [node.value for node in tree.body
-              if isinstance(node, ast.Assign) and any(
-                  getattr(target, 'id', None) == '_base_'
-                  for target in node.targets)]
-    return [node.value for value in values for node in ast.walk(value)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            and '::' not in node.value and '{{' not in node.value]
+    values = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(getattr(target, 'id', None) == '_base_' for target in node.targets)
+    ]
+    return [
+        node.value
+        for value in values
+        for node in ast.walk(value)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and '::' not in node.value
+        and '{{' not in node.value
+    ]
 
 
 def did_you_mean(near: Sequence[str]) -> str:
@@ -146,14 +160,17 @@ def read_options(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, _ = pair.partition('=')
         if not equals or not all(key.split('.')):
-            raise ValueError(f'--cfg-options {pair}: expected KEY=VALUE, '
-                             'such as train_dataloader.batch_size=4')
+            raise ValueError(
+                f'--cfg-options {pair}: expected KEY=VALUE, such as train_dataloader.batch_size=4'
+            )
     try:
         DictAction([], 'read')(None, options, pairs)
     except RecursionError as error:  # mmengine's answer to dict(a=1, b=2)
-        raise ValueError('--cfg-options: write the entries of a dict one by '
-                         'one, such as model.generator.base_channels=8 '
-                         'model.generator.num_blocks=6') from error
+        raise ValueError(
+            '--cfg-options: write the entries of a dict one by '
+            'one, such as model.generator.base_channels=8 '
+            'model.generator.num_blocks=6'
+        ) from error
     except (AssertionError, ValueError) as error:
         raise ValueError(f'--cfg-options: {error}') from error
     return options.read

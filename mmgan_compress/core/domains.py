@@ -1,12 +1,12 @@
 """One config for all domains, or one for each."""
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def are_names(value: Any) -> bool:
     """Tell whether a value is a list of texts, as names of domains are."""
-    return isinstance(value, (list, tuple)) and \
-        all(isinstance(name, str) for name in value)
+    return isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
 
 
 def per_domain(config: Mapping, domains: Sequence[str]) -> dict[str, Mapping]:
@@ -28,5 +28,6 @@ def per_domain(config: Mapping, domains: Sequence[str]) -> dict[str, Mapping]:
     if set(config) != set(domains):
         raise ValueError(
             f'generator has the keys {sorted(config)}: expected a config '
-            f'with a "type", or one for each of {sorted(domains)}')
+            f'with a "type", or one for each of {sorted(domains)}'
+        )
     return {domain: config[domain] for domain in domains}

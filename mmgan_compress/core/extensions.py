@@ -3,6 +3,7 @@
 A file never says which modules are imported; only the command line, a recipe
 or the caller does.
 """
+
 import importlib
 from collections.abc import Iterable
 

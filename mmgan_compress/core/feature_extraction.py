@@ -1,4 +1,5 @@
 """Features of named layers, taken from one forward pass."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,9 +22,9 @@ def disable_inplace(module: nn.Module) -> nn.Module:
     return module
 
 
-def forward_with_features(module: nn.Module, image: Tensor,
-                          layers: Sequence[str],
-                          *args) -> tuple[Tensor, dict]:
+def forward_with_features(
+    module: nn.Module, image: Tensor, layers: Sequence[str], *args
+) -> tuple[Tensor, dict]:
     """Run ``module`` once and return its output and the named features.
 
     The hooks live for this call only: another forward of the same network
@@ -45,7 +46,8 @@ def forward_with_features(module: nn.Module, image: Tensor,
     features: dict[str, list] = {name: [] for name in layers}
     handles = [
         find_layer(module, name).register_forward_hook(
-            lambda _, __, output, calls=calls: calls.append(output))
+            lambda _, __, output, calls=calls: calls.append(output)
+        )
         for name, calls in features.items()
     ]
     try:
@@ -57,5 +59,6 @@ def forward_with_features(module: nn.Module, image: Tensor,
         if len(calls) != 1:
             raise LookupError(
                 f'layer {name!r} of {type(module).__name__} ran {len(calls)} '
-                'times in one forward pass, expected once: name another layer')
+                'times in one forward pass, expected once: name another layer'
+            )
     return output, {name: calls[0] for name, calls in features.items()}

@@ -9,6 +9,7 @@ Every command writes its results through these functions::
 ``atomic_folder`` does the same for a whole folder; ``write_text`` and
 ``write_tensors`` are short for the two most common kinds of files.
 """
+
 import contextlib
 import io
 import os
@@ -22,10 +23,12 @@ from .messages import is_in_the_way
 StrPath = str | Path
 
 
-def refuse_taken(outputs: Iterable[StrPath],
-                 inputs: Iterable[StrPath] = (),
-                 overwrite: bool = False,
-                 instead: str = 'name another output, or add --overwrite'):
+def refuse_taken(
+    outputs: Iterable[StrPath],
+    inputs: Iterable[StrPath] = (),
+    overwrite: bool = False,
+    instead: str = 'name another output, or add --overwrite',
+):
     """Refuse to write where a file of the user would be lost.
 
     Args:
@@ -41,19 +44,15 @@ def refuse_taken(outputs: Iterable[StrPath],
         NotADirectoryError: If a file is where an output's folder should be.
     """
     written = [Path(path) for path in outputs]
-    read = {_identity(Path(path)): path for path in inputs
-            if Path(path).exists()}
-    blocked = next(filter(None, (is_in_the_way(path.parent)
-                                 for path in written)), None)
+    read = {_identity(Path(path)): path for path in inputs if Path(path).exists()}
+    blocked = next(filter(None, (is_in_the_way(path.parent) for path in written)), None)
     if blocked is not None:
-        raise NotADirectoryError(f'{blocked} is a file, expected a folder '
-                                 'to write into')
+        raise NotADirectoryError(f'{blocked} is a file, expected a folder to write into')
     there = [path for path in written if os.path.lexists(path)]
     for path in there:
         source = read.get(_identity(path)) if path.exists() else None
         if source is not None:
-            raise ValueError(f'the output {path} is the input {source}: name '
-                             'another output')
+            raise ValueError(f'the output {path} is the input {source}: name another output')
     if there and not overwrite:
         more = f' and {len(there) - 1} more' if len(there) > 1 else ''
         raise FileExistsError(f'{there[0]} exists already{more}: {instead}')
@@ -81,17 +80,19 @@ def naming(path: StrPath, part: StrPath | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.filename is not None and \
-                not str(error.filename).startswith(str(part or path)) and \
-                Path(error.filename) not in Path(path).parents:
+        if (
+            error.errno is None
+            or error.filename is not None
+            and not str(error.filename).startswith(str(part or path))
+            and Path(error.filename) not in Path(path).parents
+        ):
             raise
         cause: Any = error.__cause__ or error  # of the innermost path
         there = is_in_the_way(Path(path).parent)
-        reason = f'{there} is a file, expected a folder' if there else \
-            cause.strerror
+        reason = f'{there} is a file, expected a folder' if there else cause.strerror
         raise OSError(
-            error.errno, f'cannot write {os.path.abspath(path)}: '
-            f'{reason}. What was there before is unchanged'
+            error.errno,
+            f'cannot write {os.path.abspath(path)}: {reason}. What was there before is unchanged',
         ) from cause
 
 
@@ -142,7 +143,8 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     with naming(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(
-            prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
+            prefix=f'.{path.name}.', suffix='.part', dir=path.parent
+        )
     with beside, naming(path, beside.name):
         part = Path(beside.name, path.name)  # with ordinary permissions
         part.mkdir()
@@ -158,10 +160,10 @@ def refuse_filled(path: StrPath):
     Args:
         path (str | Path): Of the folder; a file in its place is refused.
     """
-    if os.path.lexists(path) and (
-            not os.path.isdir(path) or os.listdir(path)):
-        raise FileExistsError(f'{path} exists already and is no empty '
-                              'folder: name a new one, or empty it')
+    if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
+        raise FileExistsError(
+            f'{path} exists already and is no empty folder: name a new one, or empty it'
+        )
 
 
 def write_text(path: StrPath, text: str):
@@ -179,6 +181,7 @@ def write_tensors(path: StrPath, content: Any):
         content (Any): Plain values and tensors.
     """
     import torch  # slow to import, and not needed by the other functions
+
     buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
     torch.save(content, buffer)
     with atomic_write(path) as part:

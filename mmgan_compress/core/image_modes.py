@@ -14,4 +14,5 @@ def check_image_channels(*channels: int):
             raise ValueError(
                 f'the generator is for images of {count} channels: expected '
                 '1 (grey), 3 (RGB) or 4 (RGBA), as its in_channels and '
-                'out_channels')
+                'out_channels'
+            )

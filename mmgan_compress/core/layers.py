@@ -1,4 +1,5 @@
 """Layers of a network by name, and what they give out."""
+
 import copy
 import difflib
 from collections.abc import Sequence
@@ -48,10 +49,9 @@ def find_layer(module: nn.Module, name: str, whose: str = '') -> nn.Module:
     layers = dict(module.named_modules())
     if name and name in layers:
         return layers[name]
-    near = difflib.get_close_matches(name, filter(None, layers), cutoff=0.)
+    near = difflib.get_close_matches(name, filter(None, layers), cutoff=0.0)
     kind = type(module).__name__ + (f', {whose}' if whose else '')
-    raise KeyError(f'no layer {name!r} in {kind}; nearest: ' +
-                   ', '.join(map(repr, near)))
+    raise KeyError(f'no layer {name!r} in {kind}; nearest: ' + ', '.join(map(repr, near)))
 
 
 def meta_copy(module: nn.Module) -> nn.Module:
@@ -69,8 +69,9 @@ def meta_copy(module: nn.Module) -> nn.Module:
     memo = {}  # deepcopy takes these instead of copying the weights
     for tensor in [*module.parameters(), *module.buffers()]:
         meta = torch.empty_like(tensor, device='meta')
-        memo[id(tensor)] = nn.Parameter(meta, tensor.requires_grad) \
-            if isinstance(tensor, nn.Parameter) else meta
+        memo[id(tensor)] = (
+            nn.Parameter(meta, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else meta
+        )
     clone = copy.deepcopy(module, memo).eval()
     for layer in clone.modules():
         layer._forward_hooks.clear()
@@ -79,8 +80,9 @@ def meta_copy(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def infer_channels(module: nn.Module, layers: Sequence[str],
-                   input_shape: Sequence[int]) -> dict[str, int]:
+def infer_channels(
+    module: nn.Module, layers: Sequence[str], input_shape: Sequence[int]
+) -> dict[str, int]:
     """Return the number of output channels of named layers.
 
     Args:
@@ -103,11 +105,13 @@ def infer_channels(module: nn.Module, layers: Sequence[str],
 
     for name in layers:
         find_layer(clone, name).register_forward_hook(
-            lambda _, __, output, name=name: record(name, output))
+            lambda _, __, output, name=name: record(name, output)
+        )
     clone(torch.empty(*input_shape, device='meta'))
     for name in layers:
         if name not in channels:
             raise LookupError(
                 f'layer {name!r} of {type(module).__name__} does not run in '
-                'a forward pass: name another layer')
+                'a forward pass: name another layer'
+            )
     return channels

@@ -1,4 +1,5 @@
 """What reaches the console, of our messages and of other packages'."""
+
 import contextlib
 import logging
 import re
@@ -15,14 +16,14 @@ MEANINGLESS = (
     ('"FileClient" will be deprecated', 'mmengine'),
     ('"HardDiskBackend" is the alias', 'mmengine'),
     # on --resume: the distiller's schedule sets the rates
-    ('`resume_param_scheduler` is True but', 'mmengine'))
+    ('`resume_param_scheduler` is True but', 'mmengine'),
+)
 
 
 def silence_meaningless():
     """Ignore the warnings of other packages that mean nothing here."""
     for message, package in MEANINGLESS:
-        warnings.filterwarnings('ignore', re.escape(message),
-                                module=rf'{package}(\.|$)')
+        warnings.filterwarnings('ignore', re.escape(message), module=rf'{package}(\.|$)')
 
 
 class ConsoleHandler(logging.Handler):
@@ -37,14 +38,14 @@ class ConsoleHandler(logging.Handler):
         """Tell whether a record is shown."""
         if record.levelno < logging.WARNING and _is_of_framework(record):
             return False
-        if record.getMessage().startswith(
-                tuple(message for message, _ in MEANINGLESS)):
+        if record.getMessage().startswith(tuple(message for message, _ in MEANINGLESS)):
             return False
         return bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord):
         """Print a record."""
         from tqdm import tqdm
+
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
             text = f'{record.levelname.lower()}: {text}'
@@ -52,13 +53,11 @@ class ConsoleHandler(logging.Handler):
 
 
 def _is_of_framework(record: logging.LogRecord) -> bool:
-    return re.search(r'[\\/](mmengine|mmagic)[\\/]', record.pathname) \
-        is not None
+    return re.search(r'[\\/](mmengine|mmagic)[\\/]', record.pathname) is not None
 
 
 @contextlib.contextmanager
-def quiet(logger: logging.Logger,
-          level: int = logging.WARNING) -> Iterator[None]:
+def quiet(logger: logging.Logger, level: int = logging.WARNING) -> Iterator[None]:
     """Let only messages of a level and above through inside the block."""
     before = logger.level
     logger.setLevel(level)

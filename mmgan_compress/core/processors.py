@@ -6,6 +6,7 @@ bits. Without them it first sums each two in 16 bits, and what is above 32767
 becomes 32767: the same file gives another picture, 10 dB worse. Weights of 7
 bits never get there. Other processors sum in 32 bits.
 """
+
 import platform
 from collections.abc import Mapping
 
@@ -26,7 +27,8 @@ def has_vnni() -> bool:
     """
     known: dict[str, bool] = getattr(torch.cpu, 'get_capabilities', dict)()
     return platform.machine() not in X86 or any(
-        known.get(name) for name in ('avx512_vnni', 'avx_vnni'))
+        known.get(name) for name in ('avx512_vnni', 'avx_vnni')
+    )
 
 
 def check_processor(processor: str, model: object) -> None:
@@ -40,18 +42,17 @@ def check_processor(processor: str, model: object) -> None:
         ValueError: If there is no such word, or VNNI is needed and missing.
     """
     if processor not in TOPS:
-        raise ValueError(f'{model}: processor is {processor!r}: expected one '
-                         f'of {list(TOPS)}')
+        raise ValueError(f'{model}: processor is {processor!r}: expected one of {list(TOPS)}')
     if processor == VNNI and not has_vnni():
         raise ValueError(
             f'{model} has 8-bit weights for processors with VNNI, and this '
             'one has none: its sums would saturate and give another picture. '
             f'Make it of the student again with --processor {ANY}, or run it '
-            'on a processor with avx512_vnni or avx_vnni')
+            'on a processor with avx512_vnni or avx_vnni'
+        )
 
 
-def for_processor(scales: Mapping[str, dict],
-                  processor: str) -> dict[str, dict]:
+def for_processor(scales: Mapping[str, dict], processor: str) -> dict[str, dict]:
     """Widen the steps of weights until their integers suit a processor.
 
     Args:
@@ -67,7 +68,8 @@ def for_processor(scales: Mapping[str, dict],
     for name, entry in scales.items():
         top = entry.get('weight_top', TOPS[VNNI])
         if top > most:
-            entry = dict(entry, weight_top=most, weight=[
-                step * top / most for step in entry['weight']])
+            entry = dict(
+                entry, weight_top=most, weight=[step * top / most for step in entry['weight']]
+            )
         found[name] = entry
     return found

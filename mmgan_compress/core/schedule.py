@@ -4,6 +4,7 @@ Nothing here is state: from the iteration alone follow the phase, the learning
 rate and the moments of evaluation, so a resumed run cannot disagree with the
 one that was killed.
 """
+
 import math
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ class TrainSchedule:
     Raises:
         ValueError: If a figure is out of range.
     """
+
     epochs: int
     constant: int
     block: int
@@ -45,10 +47,10 @@ class TrainSchedule:
 
     def __post_init__(self):
         if not 0 <= self.constant <= self.epochs:
-            raise ValueError('constant must lie in 0..epochs, got '
-                             f'{self.constant} with epochs={self.epochs}')
-        if self.block < 1 or self.student_epochs < 0 or \
-                self.iters_per_epoch < 1 or self.epochs < 1:
+            raise ValueError(
+                f'constant must lie in 0..epochs, got {self.constant} with epochs={self.epochs}'
+            )
+        if self.block < 1 or self.student_epochs < 0 or self.iters_per_epoch < 1 or self.epochs < 1:
             raise ValueError(f'schedule with an empty part: {self}')
 
     @property
@@ -59,16 +61,14 @@ class TrainSchedule:
     @property
     def total_iters(self) -> int:
         """Iterations of the whole run."""
-        return (self.epochs + self.blocks * self.student_epochs
-                ) * self.iters_per_epoch
+        return (self.epochs + self.blocks * self.student_epochs) * self.iters_per_epoch
 
     def _locate(self, iteration: int) -> tuple[int, int, int]:
         """Return block, position in it and its number of teacher steps."""
         full = (self.block + self.student_epochs) * self.iters_per_epoch
         block = min(iteration // full, self.blocks - 1)
         teacher = min(self.block, self.epochs - block * self.block)
-        return (block, iteration - block * full,
-                teacher * self.iters_per_epoch)
+        return (block, iteration - block * full, teacher * self.iters_per_epoch)
 
     def phase(self, iteration: int) -> str:
         """Return ``'joint'``, ``'teacher'`` or ``'student'``."""
@@ -80,8 +80,7 @@ class TrainSchedule:
     def epoch(self, iteration: int) -> int:
         """Return the 1-based epoch of the teacher at 0-based ``iteration``."""
         block, position, teacher = self._locate(iteration)
-        done = block * self.block * self.iters_per_epoch + \
-            min(position, teacher - 1)
+        done = block * self.block * self.iters_per_epoch + min(position, teacher - 1)
         return done // self.iters_per_epoch + 1
 
     def lr_factor(self, iteration: int) -> float:
@@ -100,12 +99,11 @@ class TrainSchedule:
         """
         block, position, teacher = self._locate(iteration)
         per_block = self.student_epochs * self.iters_per_epoch
-        taught = block * self.block * self.iters_per_epoch + \
-            min(position + 1, teacher)
+        taught = block * self.block * self.iters_per_epoch + min(position + 1, teacher)
         return dict(
             teacher=self.epochs * self.iters_per_epoch - taught,
-            student=(self.blocks - block) * per_block -
-            max(0, position + 1 - teacher))
+            student=(self.blocks - block) * per_block - max(0, position + 1 - teacher),
+        )
 
     def ends_block(self, iteration: int) -> bool:
         """Tell whether this iteration is the last one of a block."""

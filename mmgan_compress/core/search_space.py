@@ -6,6 +6,7 @@ has as many times more as it has in a network of one width (see
 ``models/channel_selection.py`` for the parts). A space holds the candidates
 of each.
 """
+
 import itertools
 import math
 import random
@@ -17,10 +18,10 @@ Configuration = tuple[int, ...]
 _48, _64 = (48, 40, 32), (64, 56, 48, 40, 32, 24, 16)
 # GAN-Compression/configs: resnet_configs.py, by its names
 SPACES: dict[str, tuple[tuple[int, ...], ...]] = {
-    'channels-32': ((32, 24, 16), ) * 8,
-    'channels-48': ((48, 32), ) * 2 + (_48, ) * 4 + ((48, 32, 24, 16), ) * 2,
-    'channels-64-cycleGAN': ((64, 48, 32, 24, 16), ) * 8,
-    'channels-64-pix2pix': (_64, ) * 8
+    'channels-32': ((32, 24, 16),) * 8,
+    'channels-48': ((48, 32),) * 2 + (_48,) * 4 + ((48, 32, 24, 16),) * 2,
+    'channels-64-cycleGAN': ((64, 48, 32, 24, 16),) * 8,
+    'channels-64-pix2pix': (_64,) * 8,
 }
 RULES = ('uniform', 'sandwich')
 
@@ -39,8 +40,7 @@ def read_configuration(value: str | Sequence[int]) -> Configuration:
         >>> read_configuration('16_8')
         (16, 8)
     """
-    words = value.replace('-', '_').split('_') if isinstance(value, str) \
-        else value
+    words = value.replace('-', '_').split('_') if isinstance(value, str) else value
     try:
         numbers = tuple(int(word) for word in words)
     except (TypeError, ValueError):
@@ -49,7 +49,8 @@ def read_configuration(value: str | Sequence[int]) -> Configuration:
         raise ValueError(
             f'{value!r} is no configuration: expected whole numbers above 0, '
             "as '16-16-32' or [16, 16, 32] (a bare 16_16_32 is one number to "
-            'Python, 161632)')
+            'Python, 161632)'
+        )
     return numbers
 
 
@@ -71,8 +72,10 @@ def favouring_last(count: int, ratio: float, growth: str) -> list[float]:
         ValueError: If ``growth`` is another word, or the ratio not above 1.
     """
     if growth not in ('arithmetic', 'geometric') or ratio <= 1:
-        raise ValueError("weights grow 'arithmetic' or 'geometric' by a ratio "
-                         f'above 1, got {growth!r} by {ratio}')
+        raise ValueError(
+            "weights grow 'arithmetic' or 'geometric' by a ratio "
+            f'above 1, got {growth!r} by {ratio}'
+        )
     if growth == 'geometric':
         return [ratio**i for i in range(count)]
     return [(count - 1) / (ratio - 1) + i for i in range(count)]
@@ -100,8 +103,10 @@ class ConfigurationSpace:
         self.candidates = tuple(map(read_configuration, candidates))
         for part in self.candidates:
             if list(part) != sorted(set(part), reverse=True):
-                raise ValueError(f'the candidates {part} of a space do not '
-                                 'fall: write the largest first, each once')
+                raise ValueError(
+                    f'the candidates {part} of a space do not '
+                    'fall: write the largest first, each once'
+                )
 
     @classmethod
     def of(cls, spec: str | Sequence) -> 'ConfigurationSpace':
@@ -113,8 +118,10 @@ class ConfigurationSpace:
         if not isinstance(spec, str):
             return cls(cast(Sequence[Sequence[int]], spec))
         if spec not in SPACES:
-            raise ValueError(f'no space {spec!r}; known are {list(SPACES)}, '
-                             'or give a list of candidates for each part')
+            raise ValueError(
+                f'no space {spec!r}; known are {list(SPACES)}, '
+                'or give a list of candidates for each part'
+            )
         return cls(SPACES[spec])
 
     @property
@@ -135,10 +142,12 @@ class ConfigurationSpace:
 
     def __contains__(self, configuration: Sequence[int]) -> bool:
         return len(configuration) == len(self.candidates) and all(
-            n in part for n, part in zip(configuration, self.candidates))
+            n in part for n, part in zip(configuration, self.candidates)
+        )
 
-    def sample(self, rng: random.Random, ratio: float | None = None,
-               growth: str = 'arithmetic') -> Configuration:
+    def sample(
+        self, rng: random.Random, ratio: float | None = None, growth: str = 'arithmetic'
+    ) -> Configuration:
         """Draw a configuration, each part by itself.
 
         Args:
@@ -149,12 +158,13 @@ class ConfigurationSpace:
             growth (str): As of :func:`favouring_last`.
         """
         return tuple(
-            rng.choices(part, None if ratio is None else
-                        favouring_last(len(part), ratio, growth))[0]
-            for part in self.candidates)
+            rng.choices(part, None if ratio is None else favouring_last(len(part), ratio, growth))[
+                0
+            ]
+            for part in self.candidates
+        )
 
-    def draw(self, rule: str, seed: int,
-             iteration: int) -> list[Configuration]:
+    def draw(self, rule: str, seed: int, iteration: int) -> list[Configuration]:
         """Return what to train in an iteration.
 
         A function of its arguments alone: equal on all processes, and behind

@@ -1,4 +1,5 @@
 """Random draws that depend on nothing but their place in the run."""
+
 import contextlib
 import random
 

@@ -5,6 +5,7 @@ What is kept of each layer has the form of ``pruning/slicing.py``:
 of channels. The weights stay where they are: what trains in the narrow pass
 trains in the whole network.
 """
+
 import contextlib
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,13 +24,11 @@ Kept = dict[str, list[list[int]]]
 
 def kept_widths(kept: Mapping[str, Sequence[Sequence[int]]]) -> ChannelMap:
     """Return the channel map of the layers that change."""
-    return {name: [len(side) for side in sides]
-            for name, sides in kept.items()}
+    return {name: [len(side) for side in sides] for name, sides in kept.items()}
 
 
 @torch.no_grad()
-def keep_channels(module: nn.Module,
-                  kept: Mapping[str, Sequence[Sequence[int]]]) -> nn.Module:
+def keep_channels(module: nn.Module, kept: Mapping[str, Sequence[Sequence[int]]]) -> nn.Module:
     """Leave layers some of their channels, with their weights.
 
     ``num_features`` of instance norms are set right on the way. No random
@@ -48,9 +47,9 @@ def keep_channels(module: nn.Module,
         ValueError: If a layer is left without channels.
     """
     tensors = {  # of new layers, norms reset some in place
-        name: {key: tensor.clone() for key, tensor in
-               cut(find_layer(module, name), sides).items()}
-        for name, sides in kept.items()}
+        name: {key: tensor.clone() for key, tensor in cut(find_layer(module, name), sides).items()}
+        for name, sides in kept.items()
+    }
     devices = {p.device.index for p in module.parameters() if p.is_cuda}
     with torch.random.fork_rng(devices=devices):  # layers are drawn anew
         resize(module, kept_widths(kept))
@@ -65,8 +64,7 @@ def slice_channels(module: nn.Module, kept: Kept) -> nn.Module:
     return keep_channels(copy.deepcopy(module), kept)
 
 
-def cut(layer: nn.Module,
-        sides: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+def cut(layer: nn.Module, sides: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     """Return the tensors of a layer with the kept channels only.
 
     Leading channels are views, so that running statistics that a forward
@@ -83,11 +81,12 @@ def cut(layer: nn.Module,
     """
     first, last = (_index(side) for side in (sides[0], sides[-1]))
     tensors = {}
-    for name, tensor in [*layer.named_parameters(recurse=False),
-                         *layer.named_buffers(recurse=False)]:
+    for name, tensor in [
+        *layer.named_parameters(recurse=False),
+        *layer.named_buffers(recurse=False),
+    ]:
         if tensor.dim() > 1:
-            rows, columns = (first, last) if getattr(
-                layer, 'transposed', False) else (last, first)
+            rows, columns = (first, last) if getattr(layer, 'transposed', False) else (last, first)
             tensor = tensor[rows]
             # a depthwise weight, (C, 1, k, k), has one dimension for both
             tensor = tensor if _is_depthwise(layer) else tensor[:, columns]
@@ -109,8 +108,11 @@ def run_narrow(module: nn.Module, kept: Mapping[str, Sequence], *inputs):
         inputs: Of its forward.
     """
     layers = {name: module.get_submodule(name) for name in kept}
-    tensors = {f'{name}.{key}': tensor for name, layer in layers.items()
-               for key, tensor in cut(layer, kept[name]).items()}
+    tensors = {
+        f'{name}.{key}': tensor
+        for name, layer in layers.items()
+        for key, tensor in cut(layer, kept[name]).items()
+    }
     with _told(layers, kept):
         return functional_call(module, tensors, inputs)
 
@@ -134,8 +136,11 @@ def recalibrate(module: nn.Module, batches: Iterable) -> int:
     Raises:
         ValueError: If there are norms to be set, but no batches.
     """
-    norms = [layer for layer in module.modules() if isinstance(
-        layer, BatchNormBase) and layer.running_mean is not None]
+    norms = [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, BatchNormBase) and layer.running_mean is not None
+    ]
     if not norms:
         return 0
     modes = {layer: layer.training for layer in module.modules()}
@@ -156,8 +161,9 @@ def recalibrate(module: nn.Module, batches: Iterable) -> int:
         for layer, mode in modes.items():
             layer.training = mode
     if not seen:
-        raise ValueError(f'{type(module).__name__} has batch norms to be '
-                         'calibrated, but there is no image')
+        raise ValueError(
+            f'{type(module).__name__} has batch norms to be calibrated, but there is no image'
+        )
     return seen
 
 
@@ -171,13 +177,17 @@ def _is_depthwise(layer: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _told(layers: Mapping[str, nn.Module],
-          kept: Mapping[str, Sequence]) -> Iterator[None]:
+def _told(layers: Mapping[str, nn.Module], kept: Mapping[str, Sequence]) -> Iterator[None]:
     """Tell layers how many channels they have, inside the block."""
     before = []
     for name, layer in layers.items():
-        key = 'num_features' if isinstance(layer, NormBase) else \
-            'groups' if _is_depthwise(layer) else None
+        key = (
+            'num_features'
+            if isinstance(layer, NormBase)
+            else 'groups'
+            if _is_depthwise(layer)
+            else None
+        )
         if key:
             before.append((layer, key, getattr(layer, key)))
             setattr(layer, key, len(kept[name][0]))

@@ -1,9 +1,9 @@
 """Tables in Markdown."""
+
 from collections.abc import Iterable, Sequence
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
-             words: int = 1) -> str:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
     """Return a table in Markdown.
 
     Args:
@@ -13,5 +13,4 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
             hold numbers, which are aligned to the right.
     """
     rule = ['---'] * words + ['---:'] * (len(header) - words)
-    return '\n'.join('| ' + ' | '.join(cells) + ' |'
-                     for cells in (header, rule, *rows))
+    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in (header, rule, *rows))

@@ -1,4 +1,5 @@
 """Files of torch as data: tensors and plain values, nothing that runs."""
+
 import hashlib
 import os
 import pickle
@@ -38,15 +39,15 @@ def load_tensors(path: str | Path) -> Any:
         reason = str(error).partition('\n')[0]
         if isinstance(error, pickle.UnpicklingError):
             reason = 'what is in it could run code, or is not of torch'
-        raise ValueError(f'{path} is damaged, or holds more than tensors and '
-                         f'plain values: {reason}') from error
+        raise ValueError(
+            f'{path} is damaged, or holds more than tensors and plain values: {reason}'
+        ) from error
 
 
 def _check_records(path: str | Path):
     with zipfile.ZipFile(path) as file:
         # torch compresses nothing: 1 MB may not become 1 GB in memory
-        if sum(record.file_size for record in file.infolist()) > \
-                os.path.getsize(path):
+        if sum(record.file_size for record in file.infolist()) > os.path.getsize(path):
             raise ValueError('its records are larger than the file')
         damaged = file.testzip()
     if damaged is not None:
@@ -64,6 +65,7 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     for key in sorted(state):
         digest.update(f'{key}{tuple(state[key].shape)}'.encode())
         # as bytes: NumPy does not know all types of torch
-        digest.update(state[key].detach().contiguous().flatten()
-                      .view(torch.uint8).numpy().tobytes())
+        digest.update(
+            state[key].detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()

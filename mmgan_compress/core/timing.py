@@ -1,4 +1,5 @@
 """How long functions take, measured so that they can be compared."""
+
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,17 +24,17 @@ class Timing(NamedTuple):
         iqr (float): Interquartile range: the middle half of the calls lies
             within so many seconds.
     """
+
     median: float
     p95: float
     repeats: int
-    iqr: float = 0.
+    iqr: float = 0.0
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> 'Timing':
         """Summarise measured calls, each in seconds."""
         low, median, high, p95 = np.percentile(seconds, (25, 50, 75, 95))
-        return cls(float(median), float(p95), len(seconds),
-                   float(high - low))
+        return cls(float(median), float(p95), len(seconds), float(high - low))
 
     @property
     def wide(self) -> bool:
@@ -42,13 +43,20 @@ class Timing(NamedTuple):
 
     def ms(self) -> dict[str, float]:
         """Return ``median_ms``, ``p95_ms``, ``iqr_ms`` and ``repeats``."""
-        return dict(median_ms=1e3 * self.median, p95_ms=1e3 * self.p95,
-                    iqr_ms=1e3 * self.iqr, repeats=self.repeats)
+        return dict(
+            median_ms=1e3 * self.median,
+            p95_ms=1e3 * self.p95,
+            iqr_ms=1e3 * self.iqr,
+            repeats=self.repeats,
+        )
 
 
-def side_by_side(runs: dict[str, Callable[[], Any]], warmup: int = 3,
-                 repeats: int = 9, seconds: float | None = None
-                 ) -> dict[str, Timing]:
+def side_by_side(
+    runs: dict[str, Callable[[], Any]],
+    warmup: int = 3,
+    repeats: int = 9,
+    seconds: float | None = None,
+) -> dict[str, Timing]:
     """Time functions in turns, so that a busy moment affects all of them.
 
     Args:

@@ -1,4 +1,5 @@
 """One optimizer step, correct on one process and on many."""
+
 import contextlib
 import functools
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -22,8 +23,7 @@ def frozen(*modules: nn.Module):
     For the forward passes inside the block; parameters that were frozen
     before stay so behind it.
     """
-    parameters = [p for module in modules for p in module.parameters()
-                  if p.requires_grad]
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:
@@ -41,9 +41,7 @@ class UnevenGradients(RuntimeError):
     """
 
     def __init__(self, parameters: list[nn.Parameter]):
-        super().__init__(
-            f'{len(parameters)} parameters have a gradient on some processes '
-            'only')
+        super().__init__(f'{len(parameters)} parameters have a gradient on some processes only')
         self.parameters = parameters
 
 
@@ -51,8 +49,7 @@ def _check_even(parameters: Sequence[nn.Parameter], flags: list[bool]):
     """Refuse flags of parameters that differ between processes."""
     count = torch.tensor(flags, dtype=torch.int32)
     all_reduce(count)
-    uneven = [p for p, number in zip(parameters, count.tolist())
-              if 0 < number < get_world_size()]
+    uneven = [p for p, number in zip(parameters, count.tolist()) if 0 < number < get_world_size()]
     if uneven:
         raise UnevenGradients(uneven)
 
@@ -65,8 +62,7 @@ def _group() -> Any:
     return dist.new_group()
 
 
-def _buckets(parameters: Sequence[nn.Parameter]
-             ) -> Iterator[list[nn.Parameter]]:
+def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     """Yield neighbours of ``_BUCKET`` bytes together, or a little more."""
     bucket, size = [], 0
     for parameter in parameters:
@@ -94,12 +90,10 @@ class _Average:
     def __init__(self, parameters: list[nn.Parameter]):
         self.parameters = parameters
         self.buckets = list(_buckets(parameters[::-1]))
-        self.place = {p: i for i, bucket in enumerate(self.buckets)
-                      for p in bucket}
+        self.place = {p: i for i, bucket in enumerate(self.buckets) for p in bucket}
         self.awaited: list[int] = []
         self.sent: list[tuple[Tensor, Any]] = []
-        self.hooks = [p.register_post_accumulate_grad_hook(self._arrived)
-                      for p in parameters]
+        self.hooks = [p.register_post_accumulate_grad_hook(self._arrived) for p in parameters]
 
     def remove(self):
         """Leave the parameters."""
@@ -114,31 +108,30 @@ class _Average:
         self.awaited = []
         while len(self.sent) < len(self.buckets):
             self._send()
-        _check_even(self.parameters,
-                    [p.grad is not None for p in self.parameters])
+        _check_even(self.parameters, [p.grad is not None for p in self.parameters])
 
     def _arrived(self, parameter: nn.Parameter):
         if not self.awaited:  # an earlier pass of the group
             return
         self.awaited[self.place[parameter]] -= 1
-        while len(self.sent) < len(self.buckets) and \
-                not self.awaited[len(self.sent)]:
+        while len(self.sent) < len(self.buckets) and not self.awaited[len(self.sent)]:
             self._send()
 
     def _send(self):
-        flat = torch.cat([
-            (torch.zeros_like(p) if p.grad is None else p.grad).flatten()
-            for p in self.buckets[len(self.sent)]])
-        self.sent.append(
-            (flat, dist.all_reduce(flat, group=_group(), async_op=True)))
+        flat = torch.cat(
+            [
+                (torch.zeros_like(p) if p.grad is None else p.grad).flatten()
+                for p in self.buckets[len(self.sent)]
+            ]
+        )
+        self.sent.append((flat, dist.all_reduce(flat, group=_group(), async_op=True)))
 
     def receive(self):
         """Wait for the means and put them into the gradients."""
         for bucket, (flat, work) in zip(self.buckets, self.sent):
             work.wait()
             flat.div_(get_world_size())
-            for p, mean in zip(bucket, flat.split([p.numel()
-                                                   for p in bucket])):
+            for p, mean in zip(bucket, flat.split([p.numel() for p in bucket])):
                 if p.grad is not None:
                     p.grad.copy_(mean.view_as(p))
 
@@ -155,8 +148,7 @@ class _Group:
         again where others learn than before.
         """
         before = self._average
-        if before is None or list(map(id, before.parameters)) != list(
-                map(id, parameters)):
+        if before is None or list(map(id, before.parameters)) != list(map(id, parameters)):
             if before is not None:
                 before.remove()
             before = self._average = _Average(parameters)
@@ -216,9 +208,11 @@ def backward(wrapper, loss: Tensor | int, *others):
     """
     wrappers, size = (wrapper, *others), accumulated(wrapper)
     if any(accumulated(other) != size for other in others):
-        raise ValueError('optimizers that share a backward pass need the '
-                         'same accumulative_counts, got '
-                         f'{list(map(accumulated, wrappers))}')
+        raise ValueError(
+            'optimizers that share a backward pass need the '
+            'same accumulative_counts, got '
+            f'{list(map(accumulated, wrappers))}'
+        )
     learns = isinstance(loss, Tensor) and loss.requires_grad
     if is_distributed():
         every = [p for w in wrappers for p in _parameters(w)]
@@ -279,10 +273,16 @@ def held_gradients(wrapper) -> dict:
         dict: ``passes`` and, by the parameter's place in the optimizer,
         ``gradients``; empty between two groups.
     """
-    return {} if not passes_held(wrapper) else dict(
-        passes=passes_held(wrapper), gradients={
-            index: p.grad for index, p in enumerate(_parameters(wrapper))
-            if p.grad is not None})
+    return (
+        {}
+        if not passes_held(wrapper)
+        else dict(
+            passes=passes_held(wrapper),
+            gradients={
+                index: p.grad for index, p in enumerate(_parameters(wrapper)) if p.grad is not None
+            },
+        )
+    )
 
 
 def hold_gradients(wrapper, state: dict):

@@ -1,4 +1,5 @@
 """Read archives from elsewhere safely."""
+
 import os
 import shutil
 import tarfile
@@ -40,7 +41,8 @@ def members(archive: PathLike) -> Iterator[tuple[str, IO[bytes]]]:
             raise FetchError(
                 f'{archive} unpacks to more than {MOST_FILES} files or '
                 f'{most >> 20} MB, which no data set of its size does. Do '
-                'not use this archive; fetch it again from its home.')
+                'not use this archive; fetch it again from its home.'
+            )
         yield name, stream
 
 
@@ -60,8 +62,9 @@ def _members(archive: PathLike) -> Iterator[tuple[str, int, IO[bytes]]]:
                 if info.isfile():
                     yield info.name, info.size, pack.extractfile(info)
     else:
-        raise FetchError(f'{archive} is neither a tar nor a zip archive. '
-                         'Fetch it again, or name the right file.')
+        raise FetchError(
+            f'{archive} is neither a tar nor a zip archive. Fetch it again, or name the right file.'
+        )
 
 
 @contextmanager
@@ -71,8 +74,7 @@ def open_member(archive: PathLike, ending: str) -> Iterator[IO[bytes]]:
         if name.endswith(ending):
             yield stream
             return
-    raise FetchError(f'{archive} holds no file {ending}. Is it the right '
-                     'archive?')
+    raise FetchError(f'{archive} holds no file {ending}. Is it the right archive?')
 
 
 def extract(archive: PathLike, folder: PathLike) -> None:
@@ -83,8 +85,8 @@ def extract(archive: PathLike, folder: PathLike) -> None:
         folder: Where to put its files; links are left out.
     """
     for name, stream in tqdm(
-            members(archive), desc=f'Unpacking {Path(archive).name}',
-            unit='file', disable=None):
+        members(archive), desc=f'Unpacking {Path(archive).name}', unit='file', disable=None
+    ):
         target = Path(folder) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, 'wb') as out:
@@ -95,6 +97,8 @@ def _check_member(archive: PathLike, name: str) -> None:
     """Refuse a member that would be written outside the target folder."""
     pure = PurePosixPath(name.replace('\\', '/'))
     if pure.is_absolute() or '..' in pure.parts or ':' in name:
-        raise FetchError(f'{archive} holds the member {name!r}, which would '
-                         'be written outside the target folder. Do not use '
-                         'this archive; fetch it again from its home.')
+        raise FetchError(
+            f'{archive} holds the member {name!r}, which would '
+            'be written outside the target folder. Do not use '
+            'this archive; fetch it again from its home.'
+        )

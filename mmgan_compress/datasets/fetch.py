@@ -1,4 +1,5 @@
 """Fetch files from the web and from the package registries, verified."""
+
 import hashlib
 import os
 import shutil
@@ -55,12 +56,11 @@ def check_sha256(path: PathLike, sha256: str | None) -> None:
     if got != sha256:
         raise ChecksumError(
             f'{path} has sha256 {got}, expected {sha256}: it is damaged or '
-            'another version. Delete it and run again.')
+            'another version. Delete it and run again.'
+        )
 
 
-def download(url: str | Sequence[str],
-             path: PathLike,
-             sha256: str | None = None) -> Path:
+def download(url: str | Sequence[str], path: PathLike, sha256: str | None = None) -> Path:
     """Download a file; an interrupted download goes on where it stopped.
 
     The bytes are collected in ``<path>.part`` and renamed when they are
@@ -97,11 +97,16 @@ def download(url: str | Sequence[str],
         else:
             os.replace(part, path)
             return path
-    raise FetchError('\n'.join([
-        f'Could not download {path.name}:', *problems,
-        'Run again to go on where it stopped, or fetch the file in another '
-        f'way and put it at {path}.'
-    ]))
+    raise FetchError(
+        '\n'.join(
+            [
+                f'Could not download {path.name}:',
+                *problems,
+                'Run again to go on where it stopped, or fetch the file in another '
+                f'way and put it at {path}.',
+            ]
+        )
+    )
 
 
 def _is_there(path: Path, sha256: str | None) -> bool:
@@ -115,8 +120,7 @@ def _is_there(path: Path, sha256: str | None) -> bool:
 
 def _complete(url: str, part: Path, https: bool) -> None:
     """Complete ``part`` from one address, with a few attempts."""
-    broken = (requests.ConnectionError, requests.Timeout,
-              requests.exceptions.ChunkedEncodingError)
+    broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     for attempt in range(ATTEMPTS):
         try:
             if _append(url, part, https):
@@ -134,12 +138,11 @@ def _append(url: str, part: Path, https: bool) -> bool:
     headers = {'Accept-Encoding': 'identity'}
     if have:
         headers['Range'] = f'bytes={have}-'
-    with requests.get(url, headers=headers, stream=True,
-                      timeout=(10, 60)) as reply:
-        if https and not all(step.url.startswith('https:')
-                             for step in (*reply.history, reply)):
-            raise FetchError('plain http, and no checksum is known: anybody '
-                             'on the way could change it')
+    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as reply:
+        if https and not all(step.url.startswith('https:') for step in (*reply.history, reply)):
+            raise FetchError(
+                'plain http, and no checksum is known: anybody on the way could change it'
+            )
         total = _total_size(reply)
         if reply.status_code == 416:  # nothing behind what we have
             if total == have:
@@ -149,9 +152,18 @@ def _append(url: str, part: Path, https: bool) -> bool:
         reply.raise_for_status()
         if reply.status_code != 206:  # the server ignored the range
             have = 0
-        with naming(part), open(part, 'ab' if have else 'wb') as stream, \
-                tqdm(total=total, initial=have, unit='B', unit_scale=True,
-                     desc=part.name[:-len('.part')], disable=None) as bar:
+        with (
+            naming(part),
+            open(part, 'ab' if have else 'wb') as stream,
+            tqdm(
+                total=total,
+                initial=have,
+                unit='B',
+                unit_scale=True,
+                desc=part.name[: -len('.part')],
+                disable=None,
+            ) as bar,
+        ):
             for block in reply.iter_content(CHUNK):
                 stream.write(block)
                 bar.update(len(block))
@@ -166,11 +178,7 @@ def _total_size(reply: requests.Response) -> int | None:
     return int(total) if total.isdigit() else None
 
 
-def fetch_package(kind: str,
-                  spec: str,
-                  filename: str,
-                  sha256: str,
-                  sdist: bool = False) -> Path:
+def fetch_package(kind: str, spec: str, filename: str, sha256: str, sdist: bool = False) -> Path:
     """Fetch one archive from a package registry with its ordinary client.
 
     Nothing is installed. The verified archive is kept in the cache, so the
@@ -195,22 +203,23 @@ def fetch_package(kind: str,
     print(f'Fetching {spec} with {kind} ...', flush=True)
     make = dict(pip=_pip_command, npm=_npm_command)[kind]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        done = subprocess.run(make(spec, sha256, sdist, Path(folder)),
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            make(spec, sha256, sdist, Path(folder)), capture_output=True, text=True
+        )
         fetched = Path(folder) / filename
         if done.returncode or not fetched.exists():
             raise FetchError(
                 f'{kind} could not fetch {spec} (exit {done.returncode}):\n'
                 f'{(done.stderr or done.stdout).strip()[-1500:]}\n'
                 'Check the network, or fetch the archive on another machine '
-                f'and put it at {path}.')
+                f'and put it at {path}.'
+            )
         check_sha256(fetched, sha256)
         os.replace(fetched, path)
     return path
 
 
-def _pip_command(spec: str, sha256: str, sdist: bool,
-                 folder: Path) -> list[str]:
+def _pip_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]:
     """Build the pip call.
 
     pip runs the build script of a source archive for its metadata. With the
@@ -219,13 +228,23 @@ def _pip_command(spec: str, sha256: str, sdist: bool,
     requirements = folder / 'requirements.txt'
     requirements.write_text(f'{spec} --hash=sha256:{sha256}\n')
     form = '--no-binary' if sdist else '--only-binary'
-    return [sys.executable, '-m', 'pip', 'download', '--no-deps',
-            '--require-hashes', form, spec.split('==')[0],
-            '--dest', str(folder), '--requirement', str(requirements)]
+    return [
+        sys.executable,
+        '-m',
+        'pip',
+        'download',
+        '--no-deps',
+        '--require-hashes',
+        form,
+        spec.split('==')[0],
+        '--dest',
+        str(folder),
+        '--requirement',
+        str(requirements),
+    ]
 
 
-def _npm_command(spec: str, sha256: str, sdist: bool,
-                 folder: Path) -> list[str]:
+def _npm_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]:
     """Build the npm call."""
     npm = shutil.which('npm')
     if npm is None:
@@ -234,5 +253,6 @@ def _npm_command(spec: str, sha256: str, sdist: bool,
             '(https://nodejs.org; the other tools for data come with '
             '`pip install mmgan_compress[data]`), or run `npm pack '
             f'{spec}` on another machine and put the archive into '
-            f'{folder.parent}.')
+            f'{folder.parent}.'
+        )
     return [npm, 'pack', spec, '--pack-destination', str(folder)]

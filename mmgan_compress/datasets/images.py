@@ -1,4 +1,5 @@
 """Finding, checking and reading image files."""
+
 import functools
 import os
 import re
@@ -12,15 +13,16 @@ from PIL import ExifTags, Image, ImageOps
 
 from ..core.image_modes import IMAGE_MODES
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm',
-              '.webp')
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 _CHECKED: set[tuple] = set()  # a process reads each file once
 MIN_SIDE = 16  # two stride-2 layers and a 7x7 kernel need no less
 LENT = 100  # training images that stand for val where nothing is held out
-LAYOUTS = ('trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
-           'for a CycleGAN recipe (unpaired); the same with equal names in A '
-           'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
-           'recipe (paired)')
+LAYOUTS = (
+    'trainA/ trainB/ testA/ testB/, or train/A/ train/B/ and so on, '
+    'for a CycleGAN recipe (unpaired); the same with equal names in A '
+    'and B, or train/ test/ of side-by-side images A|B, for a Pix2Pix '
+    'recipe (paired)'
+)
 StrPath = str | os.PathLike
 # 16 bits often hold 10, 12 or 14: below, nothing tells which
 _FULL_RANGE = 2**14
@@ -32,8 +34,7 @@ class UnusableImage(ValueError):
     """An image that cannot be read rightly; its text says why."""
 
 
-def read_image(image: str | os.PathLike | Image.Image,
-               channels: int = 3) -> Image.Image:
+def read_image(image: str | os.PathLike | Image.Image, channels: int = 3) -> Image.Image:
     """Read an image, the same way for training, scoring and translating.
 
     8 bits are taken as they are; 16 bits without a sign by their upper
@@ -90,26 +91,22 @@ def to_array(image: Image.Image) -> np.ndarray:
 
 def of_array(pixels: np.ndarray) -> Image.Image:
     """Make an image of pixels, (H, W, channels), uint8."""
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1
-                           else pixels)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
     """Decode an image; refuse what has no known range, and several."""
     count = getattr(image, 'n_frames', 1)
     if count > 1 and image.format != 'MPO':  # a photo with its preview
-        raise UnusableImage(f'holds {count} pictures: save each as a file of '
-                            'its own')
+        raise UnusableImage(f'holds {count} pictures: save each as a file of its own')
     stored = _stored_as(image)
     deep = re.search(r'(?<!BGR);16[BLN]?$', stored)  # of BMP: 5 bits each
     convert = 'convert it to 8 bits, with the range that is meant'
     if image.mode == 'F':
-        raise UnusableImage('holds floating-point values, whose range '
-                            f'nothing tells: {convert}')
+        raise UnusableImage(f'holds floating-point values, whose range nothing tells: {convert}')
     if image.mode == 'I' and not deep and image.format != 'PPM':
         kind = 'signed' if stored.endswith('S') else '32-bit'
-        raise UnusableImage(f'holds {kind} integers, whose range nothing '
-                            f'tells: {convert}')
+        raise UnusableImage(f'holds {kind} integers, whose range nothing tells: {convert}')
     image.load()
     if image.mode.startswith('I'):
         values = np.asarray(image)
@@ -125,7 +122,8 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     if top is not None and top < _FULL_RANGE and image.format != 'PPM':
         raise UnusableImage(
             f'has 16 bits, but no value above {top | 255} of 65535, so that '
-            f'nothing tells its range: {convert}')
+            f'nothing tells its range: {convert}'
+        )
     return small
 
 
@@ -151,12 +149,12 @@ def _walk(folder: StrPath) -> Iterator[str]:
     """
 
     def refuse(error: OSError):
-        raise ValueError(f'{error.filename} cannot be listed '
-                         f'({error.strerror}): make it readable') from error
+        raise ValueError(
+            f'{error.filename} cannot be listed ({error.strerror}): make it readable'
+        ) from error
 
     seen = {os.path.realpath(folder)}
-    for base, folders, names in os.walk(folder, onerror=refuse,
-                                        followlinks=True):
+    for base, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         found = sorted(filter(_is_shown, folders))
         folders.clear()
         for name in found:
@@ -187,8 +185,7 @@ def list_images(folder: StrPath) -> list[str]:
     """
     if not os.path.isdir(folder):
         return []
-    return sorted(file for file in _walk(folder)
-                  if file.lower().endswith(EXTENSIONS))
+    return sorted(file for file in _walk(folder) if file.lower().endswith(EXTENSIONS))
 
 
 def no_images(folder: StrPath) -> str:
@@ -196,10 +193,8 @@ def no_images(folder: StrPath) -> str:
     said = f'no images in {os.path.abspath(folder)}'
     if not os.path.isdir(folder):
         return f'{said}: there is no such folder'
-    kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed'
-                    for file in _walk(folder))
-    found = ', '.join(f'{count} {kind} files' for kind, count in
-                      kinds.most_common(5)) or 'no files'
+    kinds = Counter(os.path.splitext(file)[1].lower() or 'unnamed' for file in _walk(folder))
+    found = ', '.join(f'{count} {kind} files' for kind, count in kinds.most_common(5)) or 'no files'
     return f'{said}: found {found}, expected {", ".join(EXTENSIONS)}'
 
 
@@ -213,8 +208,7 @@ def side_folder(root: StrPath, split: str, side: str = '') -> str:
             there is one; ``''`` for side-by-side pairs, ``train/``.
     """
     nested = os.path.join(root, split, side)
-    return nested if side and os.path.isdir(nested) else \
-        os.path.join(root, split + side)
+    return nested if side and os.path.isdir(nested) else os.path.join(root, split + side)
 
 
 def has_halves(root: StrPath, split: str) -> bool:
@@ -236,17 +230,24 @@ def missing_data(root: StrPath, folder: str) -> FileNotFoundError:
     """Return the error for a data set that is not there."""
     name = os.path.basename(os.path.normpath(root))
     from .prepare import RECIPES
+
     known = name if name in RECIPES else '-h'
-    there = sorted(f'{entry.name}/' for entry in os.scandir(root)
-                   if entry.is_dir() and _is_shown(entry.name)) \
-        if os.path.isdir(root) else []
+    there = (
+        sorted(
+            f'{entry.name}/'
+            for entry in os.scandir(root)
+            if entry.is_dir() and _is_shown(entry.name)
+        )
+        if os.path.isdir(root)
+        else []
+    )
     return FileNotFoundError(
         f'{no_images(folder)}'
-        + (f'\n  {os.path.abspath(root)} has {" ".join(there[:9])}'
-           if there else '') +
-        f'\n  prepare the set:   mmgan-compress data {known}\n'
+        + (f'\n  {os.path.abspath(root)} has {" ".join(there[:9])}' if there else '')
+        + f'\n  prepare the set:   mmgan-compress data {known}\n'
         f'  or use your own:   --data-root FOLDER, with {LAYOUTS}\n'
-        '  or just try it:    add --demo, which uses the data shipped here')
+        '  or just try it:    add --demo, which uses the data shipped here'
+    )
 
 
 def origin_of(metainfo: dict) -> dict:
@@ -255,19 +256,18 @@ def origin_of(metainfo: dict) -> dict:
     Args:
         metainfo (dict): Of a training set, as checkpoints have it.
     """
-    return dict(folder=os.path.basename(os.path.normpath(
-        metainfo.get('data_root') or '')), hold_out=metainfo.get(
-            'hold_out', 0))
+    return dict(
+        folder=os.path.basename(os.path.normpath(metainfo.get('data_root') or '')),
+        hold_out=metainfo.get('hold_out', 0),
+    )
 
 
 def evenly_spaced(files: Sequence[str], count: int) -> list[str]:
     """Return ``count`` of the files, from the first to the last one."""
-    return [files[i] for i in
-            np.linspace(0, len(files) - 1, count).astype(int)]
+    return [files[i] for i in np.linspace(0, len(files) - 1, count).astype(int)]
 
 
-def split_folder(root: StrPath, split: str, side: str = '',
-                 val_folder: bool = True) -> str:
+def split_folder(root: StrPath, split: str, side: str = '', val_folder: bool = True) -> str:
     """Return the folder of a split's images: without val, the train one.
 
     Args:
@@ -283,10 +283,15 @@ def split_folder(root: StrPath, split: str, side: str = '',
     return folder
 
 
-def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
-                 val_folder: bool = True,
-                 most: int | None = None,
-                 channels: int = 3) -> list[str]:
+def split_images(
+    root: str,
+    split: str,
+    side: str = '',
+    hold_out: int = 0,
+    val_folder: bool = True,
+    most: int | None = None,
+    channels: int = 3,
+) -> list[str]:
     """Return the checked image files of a split; val may be a part of train.
 
     Args:
@@ -312,14 +317,18 @@ def split_images(root: str, split: str, side: str = '', hold_out: int = 0,
     files = list_images(folder)
     if not files:
         raise missing_data(root, folder)
-    if hold_out and folder == train and (lent or split_folder(
-            root, 'val', side, val_folder) == train):
+    if (
+        hold_out
+        and folder == train
+        and (lent or split_folder(root, 'val', side, val_folder) == train)
+    ):
         if hold_out > len(files) // 2:
             raise ValueError(
                 f'hold_out {hold_out} is more than the half of the '
                 f'{len(files)} images in {os.path.abspath(folder)}: give '
                 'the data sets of train and val the same smaller one, or '
-                f'make a folder val{side}')
+                f'make a folder val{side}'
+            )
         held = evenly_spaced(files, hold_out)
         files = held if lent else sorted(set(files).difference(held))
     elif lent:
@@ -352,11 +361,11 @@ _TRANSPARENT = 'is transparent'
 _KEEP_TRANSPARENCY = (
     '\n  Lay transparent images onto a background, or give the generator 4 '
     'channels: --cfg-options model.generator.in_channels=4 '
-    'model.generator.out_channels=4')
+    'model.generator.out_channels=4'
+)
 
 
-def _problem(path: str, paired: bool, trains: bool,
-             alpha: bool) -> str | None:
+def _problem(path: str, paired: bool, trains: bool, alpha: bool) -> str | None:
     try:
         with Image.open(path) as file:
             width, height = file.size
@@ -364,8 +373,12 @@ def _problem(path: str, paired: bool, trains: bool,
             image = _in_8_bits(file)
             if _turned(file):
                 width, height = height, width
-            if trains and not alpha and image.has_transparency_data and \
-                    image.convert('RGBA').getextrema()[3][0] < 255:
+            if (
+                trains
+                and not alpha
+                and image.has_transparency_data
+                and image.convert('RGBA').getextrema()[3][0] < 255
+            ):
                 return _TRANSPARENT
     except UnusableImage as error:
         return str(error)
@@ -380,8 +393,9 @@ def _problem(path: str, paired: bool, trains: bool,
     return None
 
 
-def check_images(paths: Sequence[str], paired: bool = False,
-                 trains: bool = True, channels: int = 3):
+def check_images(
+    paths: Sequence[str], paired: bool = False, trains: bool = True, channels: int = 3
+):
     """Refuse corrupt, tiny or unpaired images, naming the files.
 
     Args:
@@ -398,14 +412,12 @@ def check_images(paths: Sequence[str], paired: bool = False,
     paths = [path for path in paths if (path, *kind) not in _CHECKED]
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda path: _problem(path, *kind), paths)
-    bad = [f'{path} {problem}' for path, problem in zip(paths, found)
-           if problem]
+    bad = [f'{path} {problem}' for path, problem in zip(paths, found) if problem]
     if bad:
         more = f'\n  and {len(bad) - 5} more' if len(bad) > 5 else ''
         if any(line.endswith(_TRANSPARENT) for line in bad):
             more += _KEEP_TRANSPARENCY
-        raise ValueError('unusable images, mend or remove them:\n  '
-                         + '\n  '.join(bad[:5]) + more)
+        raise ValueError('unusable images, mend or remove them:\n  ' + '\n  '.join(bad[:5]) + more)
     _CHECKED.update((path, *kind) for path in paths)
 
 
@@ -415,15 +427,18 @@ def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
     for file in files:
         name = os.path.splitext(os.path.relpath(file, folder))[0]
         if name in named:
-            raise ValueError(f'{named[name]} and {file} have the same name '
-                             'but for the extension, which does not tell '
-                             'whose counterpart is whose: rename one')
+            raise ValueError(
+                f'{named[name]} and {file} have the same name '
+                'but for the extension, which does not tell '
+                'whose counterpart is whose: rename one'
+            )
         named[name] = file
     return named
 
 
-def match_teacher_images(root: str, files: Sequence[str], folder: str,
-                         command: str, channels: int = 3) -> dict[str, str]:
+def match_teacher_images(
+    root: str, files: Sequence[str], folder: str, command: str, channels: int = 3
+) -> dict[str, str]:
     """Find and check a teacher's image of every training image.
 
     Args:
@@ -446,9 +461,10 @@ def match_teacher_images(root: str, files: Sequence[str], folder: str,
     missing = [file for name, file in sources.items() if name not in made]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(files)} training images have no "
+            f'{len(missing)} of {len(files)} training images have no '
             f"teacher's image in {os.path.abspath(folder)}, the first is "
-            f'{missing[0]}\n  make them, into an empty folder:   {command}')
+            f'{missing[0]}\n  make them, into an empty folder:   {command}'
+        )
     check_images([made[name] for name in sources], channels=channels)
     return {file: made[name] for name, file in sources.items()}
 
@@ -465,9 +481,12 @@ def check_halves(files: Sequence[str]):
     Raises:
         ValueError: With how many, and the first.
     """
-    odd = [(file, width, height) for file in files
-           for width, height in [_size(file)]
-           if width < 1.8 * height or abs(width - 3 * height) < 0.02 * height]
+    odd = [
+        (file, width, height)
+        for file in files
+        for width, height in [_size(file)]
+        if width < 1.8 * height or abs(width - 3 * height) < 0.02 * height
+    ]
     if odd:
         file, width, height = odd[0]
         raise ValueError(
@@ -475,14 +494,19 @@ def check_halves(files: Sequence[str]):
             f'the first is {file} ({width}x{height}): expected images about '
             'twice as wide as high, or wider, but not 3 times, as single '
             'images, A above B or triptychs are\n'
-            '  if they are pairs:  --cfg-options ' + ' '.join(
+            '  if they are pairs:  --cfg-options '
+            + ' '.join(
                 f'{split}_dataloader.dataset.side_by_side=True'
-                for split in ('train', 'val', 'test')) + '\n'
-            f'  if they are not:    give the folder {LAYOUTS}')
+                for split in ('train', 'val', 'test')
+            )
+            + '\n'
+            f'  if they are not:    give the folder {LAYOUTS}'
+        )
 
 
-def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
-                channels: int = 3) -> dict[str, str]:
+def match_sides(
+    folder_a: str, folder_b: str, files: Sequence[str], channels: int = 3
+) -> dict[str, str]:
     """Find and check B of every A of a paired set in two folders.
 
     Args:
@@ -500,8 +524,7 @@ def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
         ValueError: If an image has no counterpart, or one of another size,
             or is unusable.
     """
-    a, b = (_by_name(folder, list_images(folder))
-            for folder in (folder_a, folder_b))
+    a, b = (_by_name(folder, list_images(folder)) for folder in (folder_a, folder_b))
     if not b:
         raise FileNotFoundError(no_images(folder_b))
     lonely = [a.get(name) or b[name] for name in sorted(a.keys() ^ b.keys())]
@@ -511,18 +534,18 @@ def match_sides(folder_a: str, folder_b: str, files: Sequence[str],
             f'{os.path.abspath(folder_a)} and {os.path.abspath(folder_b)} '
             f'have no counterpart of the same name, the first is {lonely[0]}: '
             'a pair has one name in A and B; unpaired images are for a '
-            'CycleGAN recipe')
+            'CycleGAN recipe'
+        )
     wanted = set(files)
     pairs = {a[name]: b[name] for name in a if a[name] in wanted}
     check_images(list(pairs.values()), channels=channels)
-    unequal = [pair for pair in pairs.items()
-               if _size(pair[0]) != _size(pair[1])]
+    unequal = [pair for pair in pairs.items() if _size(pair[0]) != _size(pair[1])]
     if unequal:
-        first = ' and '.join('{} ({}x{})'.format(file, *_size(file))
-                             for file in unequal[0])
+        first = ' and '.join('{} ({}x{})'.format(file, *_size(file)) for file in unequal[0])
         raise ValueError(
             f'A and B differ in size in {len(unequal)} of {len(pairs)} '
-            f'pairs, the first is {first}: bring both to one size')
+            f'pairs, the first is {first}: bring both to one size'
+        )
     return pairs
 
 

@@ -4,6 +4,7 @@ Paired sets hold side-by-side images A|B in ``train/ val/ test/``, unpaired
 ones a folder per split and domain: ``trainA/ trainB/ ...``. This is what
 mmagic's data sets read. ``.prepared.json`` says where the images are from.
 """
+
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,7 @@ class DataError(ValueError):
 @dataclass
 class Sample:
     """One entry of a data set: an image in domain A, in B, or in both."""
+
     split: str
     stem: str
     images: dict[str, Image.Image]
@@ -53,8 +55,7 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     return pair
 
 
-def write_samples(samples: Iterable[Sample], root: Path, paired: bool,
-                  suffix: str) -> None:
+def write_samples(samples: Iterable[Sample], root: Path, paired: bool, suffix: str) -> None:
     """Write samples in the layout of the data set.
 
     Args:
@@ -64,20 +65,21 @@ def write_samples(samples: Iterable[Sample], root: Path, paired: bool,
         suffix: Format of the files, such as '.png'.
     """
     for sample in samples:
-        images = {'': side_by_side(*map(sample.images.get, 'AB'))} \
-            if paired else sample.images
+        images = {'': side_by_side(*map(sample.images.get, 'AB'))} if paired else sample.images
         for domain, image in images.items():
             folder = root / f'{sample.split}{domain}'
             folder.mkdir(exist_ok=True)
             # of JPEG, as prepare_cityscapes_dataset.py has it
-            image.save(folder / f'{sample.stem}{suffix}', quality=100,
-                       subsampling=0)
+            image.save(folder / f'{sample.stem}{suffix}', quality=100, subsampling=0)
 
 
 def count_images(root: Path) -> dict[str, int]:
     """Count the images in each folder of a data set."""
-    return {folder.name: len(list_images(folder))
-            for folder in sorted(root.iterdir()) if folder.is_dir()}
+    return {
+        folder.name: len(list_images(folder))
+        for folder in sorted(root.iterdir())
+        if folder.is_dir()
+    }
 
 
 def read_manifest(root: Path) -> dict:
@@ -105,6 +107,7 @@ def building(out: Path, manifest: dict) -> Iterator[Path]:
         yield work
         manifest['counts'] = count_images(work)
         if not any(manifest['counts'].values()):
-            raise DataError(f'No image came out for {out}: the archives do '
-                            'not hold what this recipe reads.')
+            raise DataError(
+                f'No image came out for {out}: the archives do not hold what this recipe reads.'
+            )
         write_text(work / MANIFEST, json.dumps(manifest, indent=2) + '\n')

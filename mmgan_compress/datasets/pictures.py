@@ -1,4 +1,5 @@
 """From image files to the tensors of a generator and back."""
+
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ class Job(NamedTuple):
             the sub-folder for an image of a folder.
         folder (str | None): Folder that was given, if one was.
     """
+
     image: str | Image.Image
     name: str
     folder: str | None = None
@@ -54,8 +56,7 @@ def collect(images: Any) -> list[Job]:
         jobs = [_job(images, 0)]
     if not jobs:
         raise ValueError('no image given: expected at least one')
-    check_images([job.image for job in jobs if isinstance(job.image, str)],
-                 trains=False)
+    check_images([job.image for job in jobs if isinstance(job.image, str)], trains=False)
     return jobs
 
 
@@ -63,10 +64,7 @@ def _of_folder(folder: str) -> list[Job]:
     files = list_images(folder)
     if not files:
         raise FileNotFoundError(no_images(folder))
-    return [
-        Job(file, os.path.splitext(os.path.relpath(file, folder))[0], folder)
-        for file in files
-    ]
+    return [Job(file, os.path.splitext(os.path.relpath(file, folder))[0], folder) for file in files]
 
 
 def _job(image: Any, index: int) -> Job:
@@ -75,8 +73,10 @@ def _job(image: Any, index: int) -> Job:
     if isinstance(image, Image.Image):
         return Job(image, f'{index:05d}')
     if not isinstance(image, (str, Path)):
-        raise TypeError('expected an image file, a folder, a PIL image or an '
-                        f'array, got a {type(image).__name__}')
+        raise TypeError(
+            'expected an image file, a folder, a PIL image or an '
+            f'array, got a {type(image).__name__}'
+        )
     if not os.path.isfile(image):
         raise FileNotFoundError(f'no image at {os.path.abspath(image)}')
     return Job(str(image), Path(image).stem)
@@ -85,16 +85,16 @@ def _job(image: Any, index: int) -> Job:
 def _opened(array: np.ndarray) -> Image.Image:
     shape = array.shape
     pixels = array[..., None] if array.ndim == 2 else array
-    if array.dtype != np.uint8 or pixels.ndim != 3 \
-            or pixels.shape[2] not in IMAGE_MODES:
-        raise TypeError(f'got an array of {array.dtype}, {shape}: expected '
-                        'uint8 and (H, W), or (H, W, 1), (H, W, 3) or (H, W, '
-                        '4)')
+    if array.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in IMAGE_MODES:
+        raise TypeError(
+            f'got an array of {array.dtype}, {shape}: expected '
+            'uint8 and (H, W), or (H, W, 1), (H, W, 3) or (H, W, '
+            '4)'
+        )
     return of_array(pixels)
 
 
-def destinations(jobs: Sequence[Job], out: str | Path,
-                 overwrite: bool = False) -> list[Path]:
+def destinations(jobs: Sequence[Job], out: str | Path, overwrite: bool = False) -> list[Path]:
     """Choose the PNG file that each result goes to.
 
     Args:
@@ -115,20 +115,20 @@ def destinations(jobs: Sequence[Job], out: str | Path,
     root = Path(out).resolve()
     folder = jobs[0].folder
     if folder and root.is_relative_to(Path(folder).resolve()):
-        raise ValueError(f'out is {out}, which lies in the folder of the '
-                         f'inputs, {folder}: choose a folder beside it')
+        raise ValueError(
+            f'out is {out}, which lies in the folder of the '
+            f'inputs, {folder}: choose a folder beside it'
+        )
     taken: dict[Path, Job] = {}
     for job in jobs:
         target = root / f'{job.name}.png'
         if target in taken:
-            raise ValueError(f'{taken[target].image} and {job.image} would '
-                             f'both become {target}: rename one')
+            raise ValueError(
+                f'{taken[target].image} and {job.image} would both become {target}: rename one'
+            )
         taken[target] = job
-    refuse_taken(taken, [job.image for job in jobs
-                         if isinstance(job.image, str)], overwrite)
+    refuse_taken(taken, [job.image for job in jobs if isinstance(job.image, str)], overwrite)
     return list(taken)
-
-
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -167,8 +167,7 @@ def fits(height: int, width: int, meta: dict) -> bool:
     if meta.get('fixed_size'):
         return (height, width) == tuple(meta['fixed_size'])
     multiple = meta['size_multiple']
-    return not (height % multiple or width % multiple) and _large(
-        height, width, multiple)
+    return not (height % multiple or width % multiple) and _large(height, width, multiple)
 
 
 def _large(height: int, width: int, multiple: int) -> bool:
@@ -192,12 +191,10 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
         return net(x)
     multiple, trained = meta['size_multiple'], meta['image_size']
     fixed = meta.get('fixed_size')
-    if not fixed and _large(height, width, multiple) \
-            and 8 * multiple <= trained:
-        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple),
-                       mode='reflect')
+    if not fixed and _large(height, width, multiple) and 8 * multiple <= trained:
+        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode='reflect')
         return net(padded)[..., :height, :width]
-    resized = F.interpolate(x, fixed or (trained, trained), mode='bicubic',
-                            antialias=True).clamp(-1, 1)
-    return F.interpolate(net(resized), (height, width), mode='bicubic',
-                         antialias=True).clamp(-1, 1)
+    resized = F.interpolate(x, fixed or (trained, trained), mode='bicubic', antialias=True).clamp(
+        -1, 1
+    )
+    return F.interpolate(net(resized), (height, width), mode='bicubic', antialias=True).clamp(-1, 1)

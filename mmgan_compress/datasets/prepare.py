@@ -3,6 +3,7 @@
 ``RECIPES`` takes others: a module that adds one is named by ``--import``, as
 ``projects/demo_data/emoji.py`` shows.
 """
+
 import difflib
 import tarfile
 import zipfile
@@ -28,8 +29,7 @@ from .sources import elpv, published
 
 DEFAULT_SIZE = 256
 # What reading a broken archive, or a broken image in one, raises.
-DAMAGED = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error,
-           UnidentifiedImageError)
+DAMAGED = (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, UnidentifiedImageError)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Recipe:
             already has the final layout.
         suffix: Format of the files that samples become.
     """
+
     licence: str
     paired: bool
     fetch: Callable[[], list[Path]]
@@ -51,8 +52,7 @@ class Recipe:
     suffix: str = '.png'
 
 
-def _published(licence: str, family: str, filename: str,
-               sha256: str | None = None) -> Recipe:
+def _published(licence: str, family: str, filename: str, sha256: str | None = None) -> Recipe:
     """Describe a data set of the CycleGAN or the Pix2Pix paper."""
     fetch = partial(published.fetch_published, family, filename, sha256)
     return Recipe(licence, family == 'pix2pix', fetch)
@@ -62,25 +62,32 @@ def _published(licence: str, family: str, filename: str,
 # records; for the Pix2Pix ones none is published.
 RECIPES: dict[str, Recipe] = {
     'horse2zebra': _published(
-        'ImageNet photographs, for research only', 'cyclegan',
+        'ImageNet photographs, for research only',
+        'cyclegan',
         'horse2zebra.zip',
-        'a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1'),
+        'a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1',
+    ),
     'summer2winter': _published(
-        'Flickr photographs, for research only', 'cyclegan',
+        'Flickr photographs, for research only',
+        'cyclegan',
         'summer2winter_yosemite.zip',
-        '167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9'),
+        '167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9',
+    ),
     'edges2shoes': _published(
-        'UT Zappos50K photographs, for non-commercial research',
-        'pix2pix', 'edges2shoes.tar.gz'),
-    'facades': _published('CMP Facade Database, CC BY-SA', 'pix2pix',
-                          'facades.tar.gz'),
-    'maps': _published('Google Maps images, for research only', 'pix2pix',
-                       'maps.tar.gz'),
+        'UT Zappos50K photographs, for non-commercial research', 'pix2pix', 'edges2shoes.tar.gz'
+    ),
+    'facades': _published('CMP Facade Database, CC BY-SA', 'pix2pix', 'facades.tar.gz'),
+    'maps': _published('Google Maps images, for research only', 'pix2pix', 'maps.tar.gz'),
     'cityscapes': Recipe(
-        'Cityscapes licence: non-commercial, may not be passed on', True,
-        published.no_cityscapes, published.cityscapes, '.jpg'),
-    'elpv': Recipe('CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped',
-                   False, elpv.fetch_elpv, elpv.elpv),
+        'Cityscapes licence: non-commercial, may not be passed on',
+        True,
+        published.no_cityscapes,
+        published.cityscapes,
+        '.jpg',
+    ),
+    'elpv': Recipe(
+        'CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped', False, elpv.fetch_elpv, elpv.elpv
+    ),
 }
 
 
@@ -93,15 +100,18 @@ def get_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES)
         hint = f' Did you mean {" or ".join(near)}?' if near else ''
-        raise DataError(f'No data set is called {name!r}.{hint} Known: '
-                        f'{", ".join(sorted(RECIPES))}.')
+        raise DataError(
+            f'No data set is called {name!r}.{hint} Known: {", ".join(sorted(RECIPES))}.'
+        )
     return RECIPES[name]
 
 
-def prepare_data(name: str,
-                 out: PathLike | None = None,
-                 size: int | None = None,
-                 archives: Sequence[PathLike] = ()) -> dict:
+def prepare_data(
+    name: str,
+    out: PathLike | None = None,
+    size: int | None = None,
+    archives: Sequence[PathLike] = (),
+) -> dict:
     """Fetch a data set and lay it out for mmagic's data sets.
 
     A data set that is there already is left alone; a folder that holds
@@ -136,19 +146,24 @@ def prepare_data(name: str,
         if not source.is_file():
             raise DataError(f'The archive {source} does not exist.')
     print(f'Preparing {name} in {out} ...', flush=True)
-    manifest = dict(name=name, size=size, licence=recipe.licence,
-                    sources={s.name: sha256_of(s) for s in sources})
+    manifest = dict(
+        name=name,
+        size=size,
+        licence=recipe.licence,
+        sources={s.name: sha256_of(s) for s in sources},
+    )
     try:
         with building(out, manifest) as work:
             if recipe.samples is None:
                 published.unpack_published(sources, work, recipe.paired, size)
             else:
-                write_samples(recipe.samples(sources, size), work,
-                              recipe.paired, recipe.suffix)
+                write_samples(recipe.samples(sources, size), work, recipe.paired, recipe.suffix)
     except DAMAGED as error:
-        raise DataError(f'An archive is damaged ({error}): '
-                        f'{", ".join(map(str, sources))}. Delete it and run '
-                        'again.') from error
+        raise DataError(
+            f'An archive is damaged ({error}): '
+            f'{", ".join(map(str, sources))}. Delete it and run '
+            'again.'
+        ) from error
     return manifest
 
 
@@ -158,17 +173,21 @@ def _prepared(out: Path, name: str, size: int | None) -> dict:
         return {}
     known = read_manifest(out)
     if not known:
-        raise DataError(f'{out} is not empty and was not prepared by this '
-                        f'tool (no {MANIFEST}). Choose another place with '
-                        '--out, or remove it.')
+        raise DataError(
+            f'{out} is not empty and was not prepared by this '
+            f'tool (no {MANIFEST}). Choose another place with '
+            '--out, or remove it.'
+        )
     if (known['name'], known['size']) != (name, size):
         raise DataError(
             f'{out} holds {known["name"]} at size {known["size"]}, asked was '
             f'{name} at size {size}. Choose another place with --out, or '
-            'remove the folder.')
+            'remove the folder.'
+        )
     there = count_images(out)
     if there != known['counts']:
         raise DataError(
             f'{out} is incomplete: it holds {there}, expected '
-            f'{known["counts"]}. Remove the folder and run again.')
+            f'{known["counts"]}. Remove the folder and run again.'
+        )
     return known

@@ -1,4 +1,5 @@
 """Transforms that read images, for mmagic's pipelines."""
+
 from collections.abc import Mapping
 
 import numpy as np
@@ -51,6 +52,5 @@ class ReadPair(BaseTransform):
         half = pair.width // 2
         for left, (domain, channels) in zip((0, half), self.channels.items()):
             image = pair.crop((left, 0, left + half, pair.height))
-            results[f'img_{domain}'] = np.array(
-                with_channels(image, channels))
+            results[f'img_{domain}'] = np.array(with_channels(image, channels))
         return results

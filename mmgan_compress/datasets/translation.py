@@ -5,6 +5,7 @@ in the run, augmentation included. So a run that is resumed at iteration k
 starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
+
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -61,36 +62,36 @@ class TranslationImages(Dataset):
             ``teacher_images`` names an unknown domain, or ``hold_out`` is
             negative or more than the half of the images.
     """
+
     METAINFO: dict = {}
     halved = False  # whether a file holds A and B
 
-    def __init__(self,
-                 data_root: str,
-                 domains: Sequence[str],
-                 split: str = 'train',
-                 size: int = 256,
-                 load_size: int | None = None,
-                 flip: bool = True,
-                 max_images: int | None = None,
-                 pipeline: list | None = None,
-                 teacher_images: dict[str, str] | None = None,
-                 hold_out: int = 0,
-                 val_folder: bool = True,
-                 channels: dict[str, int] | None = None):
+    def __init__(
+        self,
+        data_root: str,
+        domains: Sequence[str],
+        split: str = 'train',
+        size: int = 256,
+        load_size: int | None = None,
+        flip: bool = True,
+        max_images: int | None = None,
+        pipeline: list | None = None,
+        teacher_images: dict[str, str] | None = None,
+        hold_out: int = 0,
+        val_folder: bool = True,
+        channels: dict[str, int] | None = None,
+    ):
         if split not in ('train', 'val', 'test'):
-            raise ValueError("split must be 'train', 'val' or 'test', got "
-                             f'{split!r}')
+            raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}")
         self.data_root, self.split, self.size = data_root, split, size
         self.domains = tuple(domains)
-        self.channels = {domain: (channels or {}).get(domain, 3)
-                         for domain in self.domains}
+        self.channels = {domain: (channels or {}).get(domain, 3) for domain in self.domains}
         check_image_channels(*self.channels.values())
         self.load_size = load_size or size
         if self.load_size < size:
             raise ValueError(f'load_size {load_size} is less than size {size}')
         if not isinstance(hold_out, int) or hold_out < 0:
-            raise ValueError('hold_out must be a number of images, 0 or more, '
-                             f'got {hold_out!r}')
+            raise ValueError(f'hold_out must be a number of images, 0 or more, got {hold_out!r}')
         self.flip, self.max_images = flip, max_images
         self.hold_out, self.val_folder = hold_out, val_folder
         self.seed = 0
@@ -107,14 +108,19 @@ class TranslationImages(Dataset):
     def metainfo(self) -> dict:
         """Plain facts, kept in checkpoints; resuming compares them."""
         held = dict(hold_out=self.hold_out) if self.hold_out else {}
-        return dict(data_root=self.data_root, split=self.split,
-                    domains=list(self.domains), **held)
+        return dict(data_root=self.data_root, split=self.split, domains=list(self.domains), **held)
 
     def files_of(self, side: str) -> list[str]:
         """Return the checked image files of one side of the split."""
         return images.split_images(
-            self.data_root, self.split, side, self.hold_out, self.val_folder,
-            self.max_images, max(self._channels_at(side)))
+            self.data_root,
+            self.split,
+            side,
+            self.hold_out,
+            self.val_folder,
+            self.max_images,
+            max(self._channels_at(side)),
+        )
 
     def _channels_at(self, side: str) -> list[int]:
         """Return the channels of a side's images; of both sides for a pair's
@@ -125,8 +131,10 @@ class TranslationImages(Dataset):
 
     def _source_side(self, domain: str) -> int:
         if domain not in self.domains:
-            raise ValueError(f'teacher_images or a metric names the domain '
-                             f'{domain!r}; known are {list(self.domains)}')
+            raise ValueError(
+                f'teacher_images or a metric names the domain '
+                f'{domain!r}; known are {list(self.domains)}'
+            )
         return 1 - self.domains.index(domain)
 
     def _source_of(self, domain: str) -> str:
@@ -136,13 +144,15 @@ class TranslationImages(Dataset):
         """Return a teacher's image by the path of its source."""
         side = self._source_side(domain)
         letter = 'AB'[side]
-        root = images.side_folder(self.data_root, 'train',
-                                  '' if self.halved else letter)
+        root = images.side_folder(self.data_root, 'train', '' if self.halved else letter)
         option = f' --paired-side {letter}' if self.halved else ''
         return images.match_teacher_images(
-            root, self.files_by_side()[side], folder,
-            f'mmgan-compress images TEACHER {root} --out '
-            f'{folder}{option}', self.channels[domain])
+            root,
+            self.files_by_side()[side],
+            folder,
+            f'mmgan-compress images TEACHER {root} --out {folder}{option}',
+            self.channels[domain],
+        )
 
     def load_files(self):
         """Fill ``self`` with the files of the split."""
@@ -171,23 +181,29 @@ class TranslationImages(Dataset):
             groups[self._source_of(domain)].append(f'img_teacher_{domain}')
         keys = sum(groups.values(), [])
         steps = self.loading() + [
-            load_step(f'img_teacher_{d}', self.channels[d])
-            for d in self.teacher_files]
+            load_step(f'img_teacher_{d}', self.channels[d]) for d in self.teacher_files
+        ]
         load = self.load_size if self.split == 'train' else self.size
         # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
         # not
-        steps.append(dict(type='Resize', keys=keys, scale=(load, load),
-                          interpolation='bicubic', backend='pillow'))
+        steps.append(
+            dict(
+                type='Resize',
+                keys=keys,
+                scale=(load, load),
+                interpolation='bicubic',
+                backend='pillow',
+            )
+        )
         moved = [keys] if self.aligned else groups.values()
         for group in moved if self.split == 'train' else []:
             if load > self.size:  # one place for all keys, unlike `Crop`
-                steps.append(dict(type='FixedCrop', keys=group,
-                                  crop_size=(self.size, self.size)))
+                steps.append(dict(type='FixedCrop', keys=group, crop_size=(self.size, self.size)))
             if self.flip:
-                steps.append(
-                    dict(type='Flip', keys=group, direction='horizontal'))
-        steps.append(dict(type='PackInputs', keys=keys, data_keys=[],
-                          meta_keys=[f'{k}_path' for k in keys]))
+                steps.append(dict(type='Flip', keys=group, direction='horizontal'))
+        steps.append(
+            dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=[f'{k}_path' for k in keys])
+        )
         return [dict(step, _scope_='mmagic') for step in steps]
 
     def _shuffled(self, position: int) -> int:
@@ -211,8 +227,7 @@ class TranslationImages(Dataset):
         try:
             return self.pipeline(dict(paths, sample_idx=index))
         except Exception as error:
-            raise RuntimeError(f'could not load {list(paths.values())}: '
-                               f'{error}') from error
+            raise RuntimeError(f'could not load {list(paths.values())}: {error}') from error
 
 
 @DATASETS.register_module()
@@ -234,14 +249,15 @@ class UnpairedImages(TranslationImages):
         FileNotFoundError: If such a folder has no images.
         ValueError: If it is of no domain, or there are ``teacher_images``.
     """
+
     aligned = False
     epoch_domain: str | None = None  # the train loop sets the method's
 
-    def __init__(self, *args, extra_images: dict[str, str] | None = None,
-                 **kwargs):
+    def __init__(self, *args, extra_images: dict[str, str] | None = None, **kwargs):
         if extra_images and kwargs.get('teacher_images'):
-            raise ValueError('teacher_images are of the images in a train '
-                             'folder: copy extra_images into it')
+            raise ValueError(
+                'teacher_images are of the images in a train folder: copy extra_images into it'
+            )
         self.extra_images = extra_images or {}
         super().__init__(*args, **kwargs)
 
@@ -249,12 +265,12 @@ class UnpairedImages(TranslationImages):
         self.files = [self.files_of('A'), self.files_of('B')]
         for domain, folder in self.extra_images.items():
             if domain not in self.domains:
-                raise ValueError(f'extra_images names the domain {domain!r}; '
-                                 f'known are {list(self.domains)}')
+                raise ValueError(
+                    f'extra_images names the domain {domain!r}; known are {list(self.domains)}'
+                )
             if self.split == 'train':
                 side = self.domains.index(domain)
-                self.files[side] += images.extra_images(
-                    folder, self.channels[domain])
+                self.files[side] += images.extra_images(folder, self.channels[domain])
 
     def files_by_side(self):
         return tuple(self.files)
@@ -289,15 +305,23 @@ class PairedImages(TranslationImages):
         ValueError: If an image does not look like a pair, has no
             counterpart, or one of another size.
     """
+
     aligned = True
 
-    def __init__(self, *args, side_by_side: bool = False,
-                 extra_images: dict[str, str] | None = None, **kwargs):
+    def __init__(
+        self,
+        *args,
+        side_by_side: bool = False,
+        extra_images: dict[str, str] | None = None,
+        **kwargs,
+    ):
         self.side_by_side = side_by_side
         if extra_images:
-            raise ValueError('PairedImages has no extra_images, which have no '
-                             'labels: leave them out, or distil a CycleGAN '
-                             'with UnpairedImages')
+            raise ValueError(
+                'PairedImages has no extra_images, which have no '
+                'labels: leave them out, or distil a CycleGAN '
+                'with UnpairedImages'
+            )
         super().__init__(*args, **kwargs)
 
     def load_files(self):
@@ -309,9 +333,11 @@ class PairedImages(TranslationImages):
             if not self.side_by_side:
                 images.check_halves(self.files)
         else:
-            self.partners = images.match_sides(*(
-                images.split_folder(root, self.split, side, self.val_folder)
-                for side in 'AB'), self.files, *self._channels_at('B'))
+            self.partners = images.match_sides(
+                *(images.split_folder(root, self.split, side, self.val_folder) for side in 'AB'),
+                self.files,
+                *self._channels_at('B'),
+            )
 
     def files_by_side(self):
         return self.files, [self.partners[file] for file in self.files]
@@ -322,9 +348,10 @@ class PairedImages(TranslationImages):
     def paths(self, index):
         # metrics tell images by their path
         name = self.files[index]
-        return dict(pair_path=name, **{
-            f'img_{d}_path': n for d, n in
-            zip(self.domains, (name, self.partners[name]))})
+        return dict(
+            pair_path=name,
+            **{f'img_{d}_path': n for d, n in zip(self.domains, (name, self.partners[name]))},
+        )
 
     def loading(self):
         if not self.halved:

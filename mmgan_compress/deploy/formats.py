@@ -16,6 +16,7 @@ eager         eager         .pth (a student)    fp32              no
 A new format is two functions and a row of ``FORMATS`` here, and a base config
 in ``configs/deploy/_base_/backends``.
 """
+
 import copy
 import io
 import json
@@ -59,6 +60,7 @@ class OpenModel(NamedTuple):
             same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
             gives (N, H, W, C), uint8.
     """
+
     runtime: str
     version: str
     facts: dict[str, str]
@@ -78,6 +80,7 @@ class Job:
         folder (Path): Folder to write into.
         calibration (Sequence[ndarray]): Inputs of the model, for int8.
     """
+
     net: nn.Module
     target: Target
     size: int
@@ -89,9 +92,11 @@ class Job:
     @property
     def settings(self) -> dict:
         """How to quantize, as of ``quantize_onnx.check_settings``."""
-        return check_settings(dict(
-            self.target.settings.get('quantization_config', {}),
-            processor=self.target.processor))
+        return check_settings(
+            dict(
+                self.target.settings.get('quantization_config', {}), processor=self.target.processor
+            )
+        )
 
     def scales(self, find: bool = False) -> dict[str, dict] | None:
         """Return the scales of layers in int8; None without any.
@@ -104,8 +109,9 @@ class Job:
             return None
         scales = self.settings['scales']
         if scales is None and find:
-            scales = calibrated_scales(self.net, self.size, self.target.uint8,
-                                       self.calibration, self.settings)
+            scales = calibrated_scales(
+                self.net, self.size, self.target.uint8, self.calibration, self.settings
+            )
         return scales and for_processor(scales, self.target.processor)
 
     @property
@@ -113,10 +119,13 @@ class Job:
         """``size`` to ``phases`` as of ``traceable``, without ``multiple``
         where sides are fixed.
         """
-        phases = FORMATS[self.target.backend].phases and \
-            self.multiple % 2 == 0
-        return (self.size, self.multiple if self.target.dynamic else None,
-                self.target.uint8, phases)
+        phases = FORMATS[self.target.backend].phases and self.multiple % 2 == 0
+        return (
+            self.size,
+            self.multiple if self.target.dynamic else None,
+            self.target.uint8,
+            phases,
+        )
 
     def file(self, suffix: str) -> Path:
         """Return the path of the model's file with a suffix."""
@@ -133,8 +142,9 @@ def _write_onnxruntime(job: Job) -> None:
     elif target.precision == 'int8' and scales is None:
         quantize(path, path, job.calibration, job.settings)
     else:
-        write_onnx(job.net, path, size, job.facts, free, uint8, target.opset,
-                   target.names, phases, scales)
+        write_onnx(
+            job.net, path, size, job.facts, free, uint8, target.opset, target.names, phases, scales
+        )
 
 
 def _open_onnxruntime(path: Path, threads: int | None) -> OpenModel:
@@ -143,19 +153,27 @@ def _open_onnxruntime(path: Path, threads: int | None) -> OpenModel:
     options.log_severity_level = 3  # errors only
     if threads:
         options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=['CPUExecutionProvider'])
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     entry = session.get_inputs()[0].name
-    return OpenModel('onnxruntime', onnxruntime.__version__,
-                     dict(session.get_modelmeta().custom_metadata_map),
-                     lambda x: session.run(None, {entry: x})[0])
+    return OpenModel(
+        'onnxruntime',
+        onnxruntime.__version__,
+        dict(session.get_modelmeta().custom_metadata_map),
+        lambda x: session.run(None, {entry: x})[0],
+    )
 
 
 def _write_tensorrt(job: Job) -> None:
     """Write ONNX, and the engine if TensorRT is there."""
     _write_onnxruntime(job)
-    build_engine(job.file('.onnx'), job.file('.engine'), job.target, job.size,
-                 job.multiple, image_channels(job.net))
+    build_engine(
+        job.file('.onnx'),
+        job.file('.engine'),
+        job.target,
+        job.size,
+        job.multiple,
+        image_channels(job.net),
+    )
 
 
 # --- OpenVINO ---------------------------------------------------------------
@@ -178,10 +196,8 @@ def _open_openvino(path: Path, threads: int | None) -> OpenModel:
         options['INFERENCE_NUM_THREADS'] = threads
     compiled = core.compile_model(model, 'CPU', options)
     # from an ONNX file, its metadata stand under 'framework'
-    sections = [model.rt_info[key] for key in (FACTS, 'framework')
-                if model.has_rt_info([key])]
-    facts = {key: str(entry.value) for section in sections[:1]
-             for key, entry in section.items()}
+    sections = [model.rt_info[key] for key in (FACTS, 'framework') if model.has_rt_info([key])]
+    facts = {key: str(entry.value) for section in sections[:1] for key, entry in section.items()}
     version = openvino.get_version().split('-')[0]
     return OpenModel('openvino', version, facts, lambda x: compiled(x)[0])
 
@@ -195,18 +211,25 @@ def _write_ncnn(job: Job) -> None:
     with silenced():
         torch.jit.trace(net, image).save(str(script))
     shape = ','.join(map(str, image.shape))
-    outputs = {key: job.folder / f'traced.{key}' for key in
-               ('pnnxparam', 'pnnxbin', 'pnnxpy', 'pnnxonnx', 'ncnnpy')}
+    outputs = {
+        key: job.folder / f'traced.{key}'
+        for key in ('pnnxparam', 'pnnxbin', 'pnnxpy', 'pnnxonnx', 'ncnnpy')
+    }
     outputs.update(ncnnparam=job.file('.param'), ncnnbin=job.file('.bin'))
     done = subprocess.run(
-        [pnnx.EXEC_PATH, str(script), f'inputshape=[{shape}]', 'fp16=0',
-         *(f'{key}={path}' for key, path in outputs.items())],
-        capture_output=True, text=True)
+        [
+            pnnx.EXEC_PATH,
+            str(script),
+            f'inputshape=[{shape}]',
+            'fp16=0',
+            *(f'{key}={path}' for key, path in outputs.items()),
+        ],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode or not job.file('.bin').is_file():
-        raise RuntimeError(f'pnnx failed ({done.returncode}): '
-                           f'{done.stderr[-2000:]}')
-    _name_blobs(job.file('.param'), dict(zip(('in0', 'out0'),
-                                             job.target.names)))
+        raise RuntimeError(f'pnnx failed ({done.returncode}): {done.stderr[-2000:]}')
+    _name_blobs(job.file('.param'), dict(zip(('in0', 'out0'), job.target.names)))
     job.file('.json').write_text(json.dumps(job.facts, indent=2) + '\n')
 
 
@@ -216,9 +239,12 @@ def _name_blobs(param: Path, names: dict[str, str]) -> None:
     A line is: kind, layer, two counts, blobs, and settings, which have '='.
     """
     lines = [line.split(' ') for line in param.read_text().splitlines()]
-    param.write_text(''.join(
-        ' '.join([*line[:2], *(names.get(word, word) for word in line[2:])])
-        + '\n' for line in lines))
+    param.write_text(
+        ''.join(
+            ' '.join([*line[:2], *(names.get(word, word) for word in line[2:])]) + '\n'
+            for line in lines
+        )
+    )
 
 
 def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
@@ -226,13 +252,11 @@ def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     # on ARM they are on by default, where the processor has half precision
-    for option in ('fp16_packed', 'fp16_storage', 'fp16_arithmetic',
-                   'bf16_storage'):
+    for option in ('fp16_packed', 'fp16_storage', 'fp16_arithmetic', 'bf16_storage'):
         setattr(net.opt, f'use_{option}', False)
     if threads:
         net.opt.num_threads = threads
-    if net.load_param(str(path)) or \
-            net.load_model(str(path.with_suffix('.bin'))):
+    if net.load_param(str(path)) or net.load_model(str(path.with_suffix('.bin'))):
         raise ValueError(f'ncnn cannot read {path} and the .bin beside it')
     beside = path.with_suffix('.json')
     facts = json.loads(beside.read_text()) if beside.is_file() else {}
@@ -257,8 +281,7 @@ def _write_torchscript(job: Job) -> None:
     with silenced(), torch.inference_mode():
         script = torch.jit.freeze(torch.jit.trace(net, image).eval())
         buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
-        torch.jit.save(script, buffer,
-                       _extra_files={'facts.json': json.dumps(job.facts)})
+        torch.jit.save(script, buffer, _extra_files={'facts.json': json.dumps(job.facts)})
     job.file('.pt').write_bytes(buffer.getbuffer())
 
 
@@ -271,49 +294,51 @@ def _open_torchscript(path: Path, threads: int | None) -> OpenModel:
 def _write_torch_export(job: Job) -> None:
     net, image, free = traceable(job.net, *job.form)
     with silenced():
-        program = torch.export.export(net, (image, ), dynamic_shapes=free)
+        program = torch.export.export(net, (image,), dynamic_shapes=free)
         buffer = io.BytesIO()  # as above
-        torch.export.save(program, buffer,
-                          extra_files={'facts.json': json.dumps(job.facts)})
+        torch.export.save(program, buffer, extra_files={'facts.json': json.dumps(job.facts)})
     job.file('.pt2').write_bytes(buffer.getbuffer())
 
 
 def _open_torch_export(path: Path, threads: int | None) -> OpenModel:
     if native_files(path):  # torch.export.load would load the library
-        raise ValueError(f'{path} holds native code of inductor: open it '
-                         "with runtime='inductor'")
+        raise ValueError(f"{path} holds native code of inductor: open it with runtime='inductor'")
     texts = {'facts.json': ''}
     program = torch.export.load(str(path), extra_files=texts)
     return _torch_model('torch.export', texts, program.module(), threads)
 
 
-def _torch_model(runtime: str, texts: dict, net: Callable,
-                 threads: int | None) -> OpenModel:
-    return OpenModel(runtime, torch.__version__,
-                     json.loads(texts['facts.json'] or '{}'),
-                     on_arrays(net, threads))
+def _torch_model(runtime: str, texts: dict, net: Callable, threads: int | None) -> OpenModel:
+    return OpenModel(
+        runtime, torch.__version__, json.loads(texts['facts.json'] or '{}'), on_arrays(net, threads)
+    )
 
 
 def _write_inductor(job: Job) -> None:
-    compile_network(*traceable(job.net, *job.form, job.scales(find=True),
-                               transposed=False),
-                    job.file(SUFFIX), job.facts)
+    compile_network(
+        *traceable(job.net, *job.form, job.scales(find=True), transposed=False),
+        job.file(SUFFIX),
+        job.facts,
+    )
 
 
 def _open_inductor(path: Path, threads: int | None) -> OpenModel:
     facts = read_facts(path)
     # the address in torch's AOTInductor guide; there is no public one
     from torch._inductor import aoti_load_package
+
     net = aoti_load_package(path)
     # it takes the memory for that of the example, whatever the strides
-    return OpenModel('inductor', torch.__version__, facts,
-                     on_arrays(lambda x: net(x.contiguous()), threads))
+    return OpenModel(
+        'inductor', torch.__version__, facts, on_arrays(lambda x: net(x.contiguous()), threads)
+    )
 
 
 def _open_eager(path: Path, threads: int | None) -> OpenModel:
     net = load_student(path)
-    return OpenModel('eager', torch.__version__,
-                     student_facts(path, net.meta), on_arrays(net, threads))
+    return OpenModel(
+        'eager', torch.__version__, student_facts(path, net.meta), on_arrays(net, threads)
+    )
 
 
 def on_arrays(net: Callable, threads: int | None) -> Run:
@@ -361,11 +386,12 @@ class Format(NamedTuple):
             torch.export names any function of torch, that of TorchScript
             reads and writes files, that of inductor is native code.
     """
+
     open: Callable[[Path, int | None], OpenModel]
     suffixes: tuple[str, ...]
     write: Callable[[Job], None] | None = None
     runtime: str = ''
-    precisions: tuple[str, ...] = ('fp32', )
+    precisions: tuple[str, ...] = ('fp32',)
     coarse_sums: bool = True
     uint8: bool = True
     optional: tuple[str, ...] = ()
@@ -376,31 +402,51 @@ class Format(NamedTuple):
 
 _ALL = ('fp32', 'fp16', 'int8')
 FORMATS = {
-    'onnxruntime': Format(_open_onnxruntime, ('.onnx', ), _write_onnxruntime,
-                          precisions=_ALL, phases=True),
-    'openvino': Format(_open_openvino, ('.xml', '.bin'), _write_openvino,
-                       precisions=('fp32', 'int8'), phases=True),
-    'ncnn': Format(_open_ncnn, ('.param', '.bin', '.json'), _write_ncnn,
-                   uint8=False),
-    'tensorrt': Format(_open_onnxruntime, ('.onnx', ), _write_tensorrt,
-                       'onnxruntime', _ALL, optional=('.engine', )),
+    'onnxruntime': Format(
+        _open_onnxruntime, ('.onnx',), _write_onnxruntime, precisions=_ALL, phases=True
+    ),
+    'openvino': Format(
+        _open_openvino, ('.xml', '.bin'), _write_openvino, precisions=('fp32', 'int8'), phases=True
+    ),
+    'ncnn': Format(_open_ncnn, ('.param', '.bin', '.json'), _write_ncnn, uint8=False),
+    'tensorrt': Format(
+        _open_onnxruntime, ('.onnx',), _write_tensorrt, 'onnxruntime', _ALL, optional=('.engine',)
+    ),
     # before torch-export, whose suffix is the end of this one
-    'inductor': Format(_open_inductor, (SUFFIX, ), _write_inductor,
-                       precisions=('fp32', 'int8'), coarse_sums=False,
-                       least=2, phases=True, program=True),
-    'torchscript': Format(_open_torchscript, ('.pt', ), _write_torchscript,
-                          coarse_sums=False, phases=True, program=True),
-    'torch-export': Format(_open_torch_export, ('.pt2', ),
-                           _write_torch_export, 'torch.export',
-                           # the exporter takes a side that is 1 inside for
-                           # another network
-                           coarse_sums=False, least=2, phases=True,
-                           program=True),
-    'eager': Format(_open_eager, ('.pth', ), uint8=False)
+    'inductor': Format(
+        _open_inductor,
+        (SUFFIX,),
+        _write_inductor,
+        precisions=('fp32', 'int8'),
+        coarse_sums=False,
+        least=2,
+        phases=True,
+        program=True,
+    ),
+    'torchscript': Format(
+        _open_torchscript,
+        ('.pt',),
+        _write_torchscript,
+        coarse_sums=False,
+        phases=True,
+        program=True,
+    ),
+    'torch-export': Format(
+        _open_torch_export,
+        ('.pt2',),
+        _write_torch_export,
+        'torch.export',
+        # the exporter takes a side that is 1 inside for
+        # another network
+        coarse_sums=False,
+        least=2,
+        phases=True,
+        program=True,
+    ),
+    'eager': Format(_open_eager, ('.pth',), uint8=False),
 }
 # a runtime is called as the format is, but for that of torch-export
-RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items()
-            if name != 'tensorrt'}
+RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items() if name != 'tensorrt'}
 _SUFFIXES = {row.suffixes[0]: runtime for runtime, row in RUNTIMES.items()}
 _SUFFIXES['.torchscript'] = 'torchscript'
 
@@ -418,27 +464,27 @@ def check_target(target: Target) -> Format:
     row = FORMATS.get(target.backend)
     if row is None or row.write is None:
         names = [name for name, row in FORMATS.items() if row.write]
-        raise ValueError(f'no backend {target.backend!r}: expected one of '
-                         f'{names}')
+        raise ValueError(f'no backend {target.backend!r}: expected one of {names}')
     if target.precision not in row.precisions:
         raise ValueError(
             f'{target.backend} is not written in {target.precision}: '
-            f'expected one of {row.precisions}')
+            f'expected one of {row.precisions}'
+        )
     if target.precision == 'int8':
         check_processor(target.processor, f'int8 for {target.backend}')
     if target.uint8 and not row.uint8:
         raise ValueError(
             f'{target.backend} has no 8-bit input: leave uint8 out. Its '
             'Mat.from_pixels reads pictures, and substract_mean_normalize '
-            'with 127.5 and 1/127.5 normalises them')
+            'with 127.5 and 1/127.5 normalises them'
+        )
     return row
 
 
 # --- opening ----------------------------------------------------------------
-def open_model(path: str | Path,
-               runtime: str | None = None,
-               threads: int | None = None,
-               trust: bool = False) -> OpenModel:
+def open_model(
+    path: str | Path, runtime: str | None = None, threads: int | None = None, trust: bool = False
+) -> OpenModel:
     """Open an exported model, or a student file, to run it on the CPU.
 
     Args:
@@ -466,33 +512,40 @@ def open_model(path: str | Path,
         ImportError: If the runtime is not installed.
     """
     path = _model_file(Path(path))
-    runtime = runtime or next((name for suffix, name in _SUFFIXES.items()
-                               if path.name.endswith(suffix)), None)
+    runtime = runtime or next(
+        (name for suffix, name in _SUFFIXES.items() if path.name.endswith(suffix)), None
+    )
     if runtime not in RUNTIMES:
-        what = f'{path} is no model that runs' if runtime is None else \
-            f'no runtime {runtime!r}'
+        what = f'{path} is no model that runs' if runtime is None else f'no runtime {runtime!r}'
         raise ValueError(
             f'{what}: expected a file of {", ".join(_SUFFIXES)}, and as '
-            f'runtime one of {", ".join(RUNTIMES)}')
+            f'runtime one of {", ".join(RUNTIMES)}'
+        )
     check_threads(threads)
     if RUNTIMES[runtime].program and not trust:
         raise ValueError(
             f'{path} is a program of {runtime}, which can run anything when '
             'it is opened: if you made it, or trust whoever did, say '
-            'trust=True or --trust. An ONNX file or a student is data')
+            'trust=True or --trust. An ONNX file or a student is data'
+        )
     if RUNTIMES[runtime].program and not zipfile.is_zipfile(path):
-        raise ValueError(f'{path} cannot be read by {runtime}: it is none '
-                         'of its files, or a part of one')
+        raise ValueError(
+            f'{path} cannot be read by {runtime}: it is none of its files, or a part of one'
+        )
     try:
         model = RUNTIMES[runtime].open(path, threads)
     except (ImportError, ValueError):
         raise
     # every runtime has errors of its own for a broken file
     except Exception as error:
-        reason = [line for line in str(error).splitlines() if line.strip()
-                  and not line.startswith('Exception from')]  # of OpenVINO
-        raise ValueError(f'{path} cannot be read by {runtime}, is it '
-                         f'complete? {"".join(reason[:1])}') from error
+        reason = [
+            line
+            for line in str(error).splitlines()
+            if line.strip() and not line.startswith('Exception from')
+        ]  # of OpenVINO
+        raise ValueError(
+            f'{path} cannot be read by {runtime}, is it complete? {"".join(reason[:1])}'
+        ) from error
     if model.facts.get('precision') == 'int8':
         # files from before it was written down have all of 8 bits
         check_processor(model.facts.get('processor', VNNI), path)
@@ -519,18 +572,21 @@ def _model_file(path: Path) -> Path:
     if found is None:
         raise FileNotFoundError(
             f'no model at {path.resolve()}, and no {STEM}.* in it: '
-            'mmgan-compress export makes one of a student')
+            'mmgan-compress export makes one of a student'
+        )
     return found
 
 
 def _one_by_one(run: Run) -> Run:
     """Run a model that takes a single image on several."""
-    return lambda x: run(x) if len(x) == 1 else np.concatenate(
-        [run(x[i:i + 1]) for i in range(len(x))])
+    return lambda x: (
+        run(x) if len(x) == 1 else np.concatenate([run(x[i : i + 1]) for i in range(len(x))])
+    )
 
 
-def convert_for_timing(net: nn.Module, size: int, runtime: str,
-                       threads: int | None = None) -> OpenModel:
+def convert_for_timing(
+    net: nn.Module, size: int, runtime: str, threads: int | None = None
+) -> OpenModel:
     """Convert a network for its speed alone; nothing is kept or compared.
 
     Args:
@@ -548,11 +604,9 @@ def convert_for_timing(net: nn.Module, size: int, runtime: str,
     """
     net = copy.deepcopy(net).cpu().eval()
     if runtime == 'eager':
-        return OpenModel(runtime, torch.__version__, {},
-                         on_arrays(net, threads))
+        return OpenModel(runtime, torch.__version__, {}, on_arrays(net, threads))
     if runtime not in ('onnxruntime', 'openvino'):
-        raise ValueError(f'runtime is {runtime!r}: expected eager, '
-                         'onnxruntime or openvino')
+        raise ValueError(f'runtime is {runtime!r}: expected eager, onnxruntime or openvino')
     require('onnxscript', 'Conversion to ONNX')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'timed.onnx')

@@ -1,13 +1,26 @@
 """Half precision for ONNX, with the norms in single precision."""
+
 from pathlib import Path
 
 from ..compat import require
 
 # What instance norms and 8-bit pictures consist of. In half precision the
 # square of a value above 256 is infinite, and means lose their digits.
-SINGLE = ['InstanceNormalization', 'ReduceMean', 'Unsqueeze', 'Reshape',
-          'Sub', 'Mul', 'Add', 'Sqrt', 'Reciprocal', 'Div', 'Clip', 'Round',
-          'Cast']
+SINGLE = [
+    'InstanceNormalization',
+    'ReduceMean',
+    'Unsqueeze',
+    'Reshape',
+    'Sub',
+    'Mul',
+    'Add',
+    'Sqrt',
+    'Reciprocal',
+    'Div',
+    'Clip',
+    'Round',
+    'Cast',
+]
 
 
 def to_half(path: Path) -> None:
@@ -21,11 +34,11 @@ def to_half(path: Path) -> None:
     onnx = require('onnx', 'Half precision')
     float16 = require('onnxruntime.transformers.float16', 'Half precision')
     model = float16.convert_float_to_float16(
-        onnx.load(str(path)), keep_io_types=True, op_block_list=SINGLE)
+        onnx.load(str(path)), keep_io_types=True, op_block_list=SINGLE
+    )
     # what several of these nodes read is cast once for each, by one name
     made = {node.output[0]: node for node in reversed(model.graph.node)}
-    nodes = [node for node in model.graph.node
-             if node is made[node.output[0]]]
+    nodes = [node for node in model.graph.node if node is made[node.output[0]]]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     onnx.save(_without_detours(model), str(path))
@@ -45,10 +58,8 @@ def _without_detours(model):
     model = ir.from_proto(model)
     for node in model.graph:
         inner = node.inputs[0].producer() if node.op_type == 'Cast' else None
-        if inner is not None and inner.op_type == 'Cast' and \
-                not node.outputs[0].is_graph_output():
-            ir.convenience.replace_all_uses_with(node.outputs[0],
-                                                 inner.inputs[0])
+        if inner is not None and inner.op_type == 'Cast' and not node.outputs[0].is_graph_output():
+            ir.convenience.replace_all_uses_with(node.outputs[0], inner.inputs[0])
     passes.RemoveUnusedNodesPass()(model)
     model.graph.sort()
     return ir.to_proto(model)

@@ -1,4 +1,5 @@
 """Preparation of a network for export to any runtime."""
+
 import copy
 import keyword
 
@@ -32,12 +33,15 @@ def prepare(net: nn.Module, side: int, phases: bool = False) -> nn.Module:
     # every batch norm in eval mode: the comparison with torch would not show
     # the fault, other runtimes would
     if any(module.training for module in net.modules()):
-        raise ValueError('the network is in train mode, or a part of it: '
-                         'expected eval mode, call net.eval() first')
+        raise ValueError(
+            'the network is in train mode, or a part of it: '
+            'expected eval mode, call net.eval() first'
+        )
     net = copy.deepcopy(net)
     _fold_batch_norms(net, side)
-    _replace(net, {module: nn.Identity() for module in net.modules()
-                   if isinstance(module, DropoutBase)})
+    _replace(
+        net, {module: nn.Identity() for module in net.modules() if isinstance(module, DropoutBase)}
+    )
     if phases:
         _replace(net, phased(net, side))
     _rename_keywords(net)
@@ -56,11 +60,16 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
         if conv is not None and norm.running_mean is not None:
             pairs.append((conv, norm))
 
-    handles = [module.register_forward_hook(after_conv)
-               for module in net.modules() if isinstance(module, ConvBase)]
-    handles += [module.register_forward_pre_hook(before_norm)
-                for module in net.modules()
-                if isinstance(module, BatchNormBase)]
+    handles = [
+        module.register_forward_hook(after_conv)
+        for module in net.modules()
+        if isinstance(module, ConvBase)
+    ]
+    handles += [
+        module.register_forward_pre_hook(before_norm)
+        for module in net.modules()
+        if isinstance(module, BatchNormBase)
+    ]
     with torch.inference_mode():
         net(torch.zeros(1, image_channels(net), side, side))
     for handle in handles:

@@ -4,6 +4,7 @@ The file is a zip with a shared library inside, for processors that have at
 least the vector instructions of the one that made it. Opening it runs what is
 in it: open only files that you made, or have reason to trust.
 """
+
 import json
 import os
 import platform
@@ -27,8 +28,7 @@ _NATIVE = '/data/aotinductor/'  # folder of the zip
 _METADATA = 'wrapper_metadata.json'
 _FACTS = 'facts'
 # inductor's names of vector instructions, and torch's names of capabilities
-_VECTORS = dict(avx2='avx2', avx512='avx512_f', avx512_vnni='avx512_vnni',
-                amx_tile='amx_tile')
+_VECTORS = dict(avx2='avx2', avx512='avx512_f', avx512_vnni='avx512_vnni', amx_tile='amx_tile')
 
 
 def check_compiler() -> None:
@@ -38,11 +38,13 @@ def check_compiler() -> None:
     if not any(map(shutil.which, names)):
         raise ImportError(
             'inductor needs a C++ compiler and found none: install g++ or '
-            'clang++, or name one in the environment variable CXX')
+            'clang++, or name one in the environment variable CXX'
+        )
 
 
-def compile_network(net: nn.Module, image: Tensor, free: Any, path: Path,
-                    facts: dict[str, str]) -> None:
+def compile_network(
+    net: nn.Module, image: Tensor, free: Any, path: Path, facts: dict[str, str]
+) -> None:
     """Compile a network; that takes 15 to 90 seconds.
 
     Args:
@@ -58,6 +60,7 @@ def compile_network(net: nn.Module, image: Tensor, free: Any, path: Path,
     check_compiler()
     # the address in torch's AOTInductor guide; there is no public one
     from torch._inductor import aoti_compile_and_package
+
     options = {
         'freezing': True,  # weights are laid out for oneDNN, and integers
         # else the number of threads of today is in the code
@@ -65,13 +68,11 @@ def compile_network(net: nn.Module, image: Tensor, free: Any, path: Path,
         # else whatever this processor has is used, and nothing says so:
         # vector instructions are named one by one, and in the metadata
         'cpp.march': '',
-        'aot_inductor.metadata': {_FACTS: json.dumps(facts)}
+        'aot_inductor.metadata': {_FACTS: json.dumps(facts)},
     }
-    with silenced(), torch.no_grad(), \
-            tqdm(total=1, desc='inductor compiles') as bar:
-        program = torch.export.export(net, (image, ), dynamic_shapes=free)
-        aoti_compile_and_package(program, package_path=str(path),
-                                 inductor_configs=options)
+    with silenced(), torch.no_grad(), tqdm(total=1, desc='inductor compiles') as bar:
+        program = torch.export.export(net, (image,), dynamic_shapes=free)
+        aoti_compile_and_package(program, package_path=str(path), inductor_configs=options)
         bar.update()
 
 
@@ -94,21 +95,24 @@ def read_facts(path: Path) -> dict[str, str]:
     Raises:
         ValueError: If it is another file, or for another processor.
     """
-    name = next((name for name in native_files(path)
-                 if name.endswith(_METADATA)), None)
+    name = next((name for name in native_files(path) if name.endswith(_METADATA)), None)
     if name is None:
-        raise ValueError(f'{path} holds no native code of inductor: expected '
-                         "what export writes for 'inductor'")
+        raise ValueError(
+            f"{path} holds no native code of inductor: expected what export writes for 'inductor'"
+        )
     with zipfile.ZipFile(path) as file:
         metadata = json.loads(file.read(name))
-    needs = [metadata.get(f'AOTI_{key}', '').lower()
-             for key in ('PLATFORM', 'MACHINE', 'CPU_ISA')]
+    needs = [metadata.get(f'AOTI_{key}', '').lower() for key in ('PLATFORM', 'MACHINE', 'CPU_ISA')]
     has = [sys.platform, platform.machine().lower(), _vectors()]
-    if needs[:2] != has[:2] or platform.machine() in X86 \
-            and set(needs[2].split()) - set(has[2].split()):
+    if (
+        needs[:2] != has[:2]
+        or platform.machine() in X86
+        and set(needs[2].split()) - set(has[2].split())
+    ):
         raise ValueError(
             f'{path} is native code for {" ".join(needs)}, this is '
-            f'{" ".join(has)}: export it on a machine like this one')
+            f'{" ".join(has)}: export it on a machine like this one'
+        )
     return json.loads(metadata.get(_FACTS, '{}'))
 
 

@@ -1,4 +1,5 @@
 """Instance norms that keep their precision in every runtime."""
+
 import copy
 
 import torch
@@ -49,8 +50,7 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def _is_instance_norm(module: nn.Module) -> bool:
-    return isinstance(module,
-                      nn.InstanceNorm2d) and not module.track_running_stats
+    return isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats
 
 
 def has_instance_norms(net: nn.Module) -> bool:
@@ -72,7 +72,6 @@ def stage_norms(net: nn.Module, fenced: bool = False) -> nn.Module:
     for parent in list(net.modules()):
         for name, child in parent.named_children():
             if _is_instance_norm(child):
-                staged = StagedInstanceNorm(child, fenced).train(
-                    child.training)
+                staged = StagedInstanceNorm(child, fenced).train(child.training)
                 setattr(parent, name, staged)
     return net

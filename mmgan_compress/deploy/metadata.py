@@ -15,6 +15,7 @@ RGBA) are those of the input, ``channels`` of input and output. A model of
 ``processor``, in int8 only, names the processors that the 8-bit weights suit
 (``core/processors.py``).
 """
+
 import json
 from pathlib import Path
 
@@ -26,10 +27,14 @@ from ..models.student_config import channels_of
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
 
 
-def student_facts(student: str | Path, meta: dict,
-                  size: int | None = None, precision: str = 'fp32',
-                  uint8: bool = False,
-                  processor: str = ANY) -> dict[str, str]:
+def student_facts(
+    student: str | Path,
+    meta: dict,
+    size: int | None = None,
+    precision: str = 'fp32',
+    uint8: bool = False,
+    processor: str = ANY,
+) -> dict[str, str]:
     """Return the metadata of a model made from a student.
 
     Args:
@@ -47,8 +52,7 @@ def student_facts(student: str | Path, meta: dict,
     source = next(d for d in meta['domains'] if d != meta['domain'])
     batch = 1 if size else None
     channels = channels_of(meta)
-    shape = [batch, size, size, channels[0]] if uint8 else [
-        batch, channels[0], size, size]
+    shape = [batch, size, size, channels[0]] if uint8 else [batch, channels[0], size, size]
     return dict(
         student_sha256=sha256_of(student),
         made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
@@ -61,4 +65,5 @@ def student_facts(student: str | Path, meta: dict,
         image_size=str(meta['image_size']),
         input_shape=json.dumps(shape),
         precision=precision,
-        **(dict(processor=processor) if precision == 'int8' else {}))
+        **(dict(processor=processor) if precision == 'int8' else {}),
+    )

@@ -9,6 +9,7 @@ Importing this registers it; a deploy config asks for that itself::
 the files of ``configs/deploy`` with a student's own test config
 (``student.read_test_config``) and the student file as checkpoint.
 """
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,7 @@ from .targets import TASK, Target, read_target
 if TASK not in [task.value for task in Task]:
     extend_enum(Task, 'IMAGE_TRANSLATION', TASK)
 # what mmdeploy's own converters make of our configs
-_PRECISIONS = {'onnxruntime': ('fp32', 'fp16'),
-               'tensorrt': ('fp32', 'fp16')}
+_PRECISIONS = {'onnxruntime': ('fp32', 'fp16'), 'tensorrt': ('fp32', 'fp16')}
 
 
 class TestForm(nn.Module):
@@ -56,8 +56,7 @@ class TestForm(nn.Module):
         if name != 'forward':
             super().__setattr__(name, value)
 
-    def forward(self, inputs: Tensor, data_samples: Any = None,
-                mode: str = 'predict') -> Tensor:
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'predict') -> Tensor:
         """Map (N, C, H, W) in [-1, 1] to the same."""
         return self.net(inputs)
 
@@ -76,16 +75,14 @@ class BackendForm(BaseBackendModel):
         deploy_cfg (Config): Deploy config.
     """
 
-    def __init__(self, backend: Any, files: Sequence[str], device: str,
-                 deploy_cfg: Config):
+    def __init__(self, backend: Any, files: Sequence[str], device: str, deploy_cfg: Config):
         super().__init__(deploy_cfg=deploy_cfg)
         self.device = device
         self.wrapper = self._build_wrapper(
-            backend, files, device, [self.input_name], self.output_names,
-            deploy_cfg)
+            backend, files, device, [self.input_name], self.output_names, deploy_cfg
+        )
 
-    def forward(self, inputs: Tensor, data_samples: Any = None,
-                mode: str = 'predict') -> Tensor:
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'predict') -> Tensor:
         """Map (N, C, H, W) in [-1, 1] to the same."""
         output = self.wrapper({self.input_name: inputs.to(self.device)})
         return output[self.output_names[0]]
@@ -112,16 +109,16 @@ class ImageTranslation(BaseTask):
     def __init__(self, model_cfg: Config, deploy_cfg: Config, device: str):
         super().__init__(model_cfg, deploy_cfg, device, TASK)
         self.target: Target = read_target(deploy_cfg)
-        precisions = _PRECISIONS.get(self.target.backend, ('fp32', ))
+        precisions = _PRECISIONS.get(self.target.backend, ('fp32',))
         if self.target.precision not in precisions or self.target.uint8:
             raise ValueError(
                 f'mmdeploy writes {self.target.backend} as {precisions}, not '
                 f'as {self.target.precision}'
                 f'{" of 8-bit pictures" if self.target.uint8 else ""}: use '
-                'mmgan-compress export with the same config')
+                'mmgan-compress export with the same config'
+            )
 
-    def build_pytorch_model(self, model_checkpoint: str | None = None,
-                            **kwargs) -> nn.Module:
+    def build_pytorch_model(self, model_checkpoint: str | None = None, **kwargs) -> nn.Module:
         """Build the student in the form that mmgan-compress export writes.
 
         Args:
@@ -140,17 +137,22 @@ class ImageTranslation(BaseTask):
             net = stage_norms(net)
         return TestForm(prepare(net, side)).to(self.device).eval()
 
-    def build_backend_model(self, model_files: Sequence[str],
-                            data_preprocessor_updater: Callable | None = None,
-                            **kwargs) -> nn.Module:
+    def build_backend_model(
+        self,
+        model_files: Sequence[str],
+        data_preprocessor_updater: Callable | None = None,
+        **kwargs,
+    ) -> nn.Module:
         """Open a converted model."""
-        return BackendForm(get_backend(self.deploy_cfg), model_files,
-                           self.device, self.deploy_cfg)
+        return BackendForm(get_backend(self.deploy_cfg), model_files, self.device, self.deploy_cfg)
 
-    def create_input(self, imgs: str | np.ndarray,
-                     input_shape: Sequence[int] | None = None,
-                     data_preprocessor: Any = None,
-                     **kwargs) -> tuple[dict, Tensor]:
+    def create_input(
+        self,
+        imgs: str | np.ndarray,
+        input_shape: Sequence[int] | None = None,
+        data_preprocessor: Any = None,
+        **kwargs,
+    ) -> tuple[dict, Tensor]:
         """Turn images into the input of a generator.
 
         Args:
@@ -165,14 +167,16 @@ class ImageTranslation(BaseTask):
             tuple: What ``test_step`` takes, and the input in it.
         """
         images = imgs if isinstance(imgs, (list, tuple)) else [imgs]
-        channels = next(step['channels'] for step in self.model_cfg
-                        .test_dataloader.dataset.pipeline
-                        if 'channels' in step)
+        channels = next(
+            step['channels']
+            for step in self.model_cfg.test_dataloader.dataset.pipeline
+            if 'channels' in step
+        )
         tensors = []
         for image in images:
             if isinstance(image, np.ndarray):
                 if image.ndim == 3:
-                    image = image[..., [2, 1, 0, 3][:image.shape[2]]]
+                    image = image[..., [2, 1, 0, 3][: image.shape[2]]]
                 image = Image.fromarray(image)
             image = read_image(image, channels)
             if input_shape is not None:
@@ -181,8 +185,7 @@ class ImageTranslation(BaseTask):
         inputs = torch.cat(tensors).to(self.device)
         return dict(inputs=inputs, data_samples=None), inputs
 
-    def visualize(self, image: Any, result: Tensor, output_file: str,
-                  *args, **kwargs) -> None:
+    def visualize(self, image: Any, result: Tensor, output_file: str, *args, **kwargs) -> None:
         """Save a result as a picture."""
         Path(output_file).parent.mkdir(parents=True, exist_ok=True)
         pictures.to_picture(result).save(output_file)

@@ -1,4 +1,5 @@
 """Writing of ONNX, and the example inputs that torch's exporters need."""
+
 import contextlib
 import io
 import logging
@@ -17,16 +18,18 @@ from .scales import to_integers
 OPSET = 18  # the lowest that torch's exporter writes without a conversion
 
 
-def write_onnx(net: nn.Module,
-               path: str | Path,
-               size: int,
-               facts: dict[str, str],
-               multiple: int | None = None,
-               uint8: bool = False,
-               opset: int = OPSET,
-               names: Sequence[str] = ('input', 'output'),
-               phases: bool = False,
-               scales: Mapping[str, dict] | None = None) -> None:
+def write_onnx(
+    net: nn.Module,
+    path: str | Path,
+    size: int,
+    facts: dict[str, str],
+    multiple: int | None = None,
+    uint8: bool = False,
+    opset: int = OPSET,
+    names: Sequence[str] = ('input', 'output'),
+    phases: bool = False,
+    scales: Mapping[str, dict] | None = None,
+) -> None:
     """Write a network as ONNX.
 
     Args:
@@ -52,17 +55,28 @@ def write_onnx(net: nn.Module,
     net, image, free = traceable(net, size, multiple, uint8, phases, scales)
     with silenced():
         program = torch.onnx.export(
-            net, (image, ), dynamo=True, opset_version=opset,
-            input_names=[names[0]], output_names=[names[1]], verbose=False,
-            dynamic_shapes=free)
+            net,
+            (image,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=[names[0]],
+            output_names=[names[1]],
+            verbose=False,
+            dynamic_shapes=free,
+        )
         program.model.metadata_props.update(facts)
         program.save(str(path))
 
 
-def traceable(net: nn.Module, size: int, multiple: int | None = None,
-              uint8: bool = False, phases: bool = False,
-              scales: Mapping[str, dict] | None = None,
-              transposed: bool = True) -> tuple:
+def traceable(
+    net: nn.Module,
+    size: int,
+    multiple: int | None = None,
+    uint8: bool = False,
+    phases: bool = False,
+    scales: Mapping[str, dict] | None = None,
+    transposed: bool = True,
+) -> tuple:
     """Return what torch's exporters need.
 
     Args:
@@ -86,7 +100,7 @@ def traceable(net: nn.Module, size: int, multiple: int | None = None,
     else:
         # a dimension that is 1 somewhere would be taken for a constant
         batch, side = 2, max(size, 2 * multiple)
-        free = (_free_dims(multiple, first=1 if uint8 else 2), )
+        free = (_free_dims(multiple, first=1 if uint8 else 2),)
     if uint8:
         image = torch.zeros(batch, side, side, channels, dtype=torch.uint8)
         return Pictures(net).eval(), image, free
@@ -95,25 +109,23 @@ def traceable(net: nn.Module, size: int, multiple: int | None = None,
 
 def _free_dims(multiple: int, first: int) -> dict:
     least = max(1, MIN_SIDE // multiple)
-    height, width = (torch.export.Dim(name, min=least)
-                     for name in ('height', 'width'))
+    height, width = (torch.export.Dim(name, min=least) for name in ('height', 'width'))
     if multiple > 1:  # the names in the file are then '4*height', ...
         height, width = multiple * height, multiple * width
-    return {0: torch.export.Dim('batch', min=1), first: height,
-            first + 1: width}
+    return {0: torch.export.Dim('batch', min=1), first: height, first + 1: width}
 
 
 @contextlib.contextmanager
 def silenced():
     """Hide the exporter's progress; its errors are exceptions."""
-    loggers = [logging.getLogger(name) for name in
-               ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')]
+    loggers = [
+        logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), \
-                contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:

@@ -1,4 +1,5 @@
 """Convolutions of few channels, in a form that processors are made for."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -31,18 +32,19 @@ class PhasedConv(nn.Conv2d):
     def __init__(self, conv: nn.Conv2d):
         filters, channels, height, width = conv.weight.shape
         larger = height + SIDE - 1, width + SIDE - 1
-        super().__init__(channels, filters * PHASES, larger, SIDE,
-                         conv.padding, bias=conv.bias is not None)
+        super().__init__(
+            channels, filters * PHASES, larger, SIDE, conv.padding, bias=conv.bias is not None
+        )
         weight = conv.weight.new_zeros(filters, SIDE, SIDE, channels, *larger)
         for down in range(SIDE):
             for right in range(SIDE):
-                weight[:, down, right, :, down:down + height,
-                       right:right + width] = conv.weight.detach()
+                weight[:, down, right, :, down : down + height, right : right + width] = (
+                    conv.weight.detach()
+                )
         # by the names of the convolution: scales and skips go by them
         self.weight = nn.Parameter(weight.flatten(0, 2))
         if conv.bias is not None:
-            self.bias = nn.Parameter(
-                conv.bias.detach().repeat_interleave(PHASES))
+            self.bias = nn.Parameter(conv.bias.detach().repeat_interleave(PHASES))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) as the convolution does, to an even size."""
@@ -51,11 +53,16 @@ class PhasedConv(nn.Conv2d):
 
 def may_be_phased(module: nn.Module) -> bool:
     """Tell whether a :class:`PhasedConv` can stand for a module, and pays."""
-    return (isinstance(module, nn.Conv2d) and module.groups == 1
-            and module.stride == (1, 1) and module.dilation == (1, 1)
-            and module.padding_mode == 'zeros' and module.padding != 'same'
-            and min(module.kernel_size) >= 3
-            and module.out_channels * PHASES <= LANES)
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.groups == 1
+        and module.stride == (1, 1)
+        and module.dilation == (1, 1)
+        and module.padding_mode == 'zeros'
+        and module.padding != 'same'
+        and min(module.kernel_size) >= 3
+        and module.out_channels * PHASES <= LANES
+    )
 
 
 def phased(net: nn.Module, side: int) -> dict[nn.Module, nn.Module]:
@@ -69,17 +76,19 @@ def phased(net: nn.Module, side: int) -> dict[nn.Module, nn.Module]:
         dict[nn.Module, nn.Module]: By convolution; those whose output is as
         large as the image, and that is even.
     """
-    found = {name: module for name, module in net.named_modules()
-             if may_be_phased(module)}
+    found = {name: module for name, module in net.named_modules() if may_be_phased(module)}
     if not found or side % SIDE:
         return {}
     sizes = {name: set() for name in found}
     twin = meta_copy(net)
     for name in found:
         twin.get_submodule(name).register_forward_hook(
-            lambda _, __, output, name=name: sizes[name].add(
-                tuple(output.shape[2:])))
+            lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
+        )
     with torch.no_grad():
         twin(torch.empty(1, image_channels(net), side, side, device='meta'))
-    return {module: PhasedConv(module) for name, module in found.items()
-            if sizes[name] == {(side, side)}}
+    return {
+        module: PhasedConv(module)
+        for name, module in found.items()
+        if sizes[name] == {(side, side)}
+    }

@@ -1,4 +1,5 @@
 """Static quantization by images, with ONNX Runtime's tools."""
+
 import contextlib
 import difflib
 import fnmatch
@@ -17,8 +18,9 @@ from ..models.quantization import FIRST, NORMS, RGB, SENSITIVE
 from .onnx import write_onnx
 from .scales import LAYERS, layer_names
 
-DEFAULTS = dict(skip=[*SENSITIVE], per_channel=True, method='MinMax',
-                outputs=False, scales=None, processor=ANY)
+DEFAULTS = dict(
+    skip=[*SENSITIVE], per_channel=True, method='MinMax', outputs=False, scales=None, processor=ANY
+)
 
 
 def check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
@@ -41,14 +43,16 @@ def check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
     settings = {**DEFAULTS, **(settings or {})}
     unknown = sorted(settings.keys() - DEFAULTS.keys() - {'images'})
     if unknown:
-        raise ValueError(f'quantization has no {unknown}: expected '
-                         f'{list(DEFAULTS)}')
+        raise ValueError(f'quantization has no {unknown}: expected {list(DEFAULTS)}')
     return settings
 
 
-def quantize(onnx_path: Path, out_path: Path,
-             calibration: Sequence[np.ndarray],
-             settings: dict[str, Any] | None = None) -> list[str]:
+def quantize(
+    onnx_path: Path,
+    out_path: Path,
+    calibration: Sequence[np.ndarray],
+    settings: dict[str, Any] | None = None,
+) -> list[str]:
     """Quantize convolutions to 8 bits; the rest stays in single precision.
 
     Args:
@@ -74,9 +78,9 @@ def quantize(onnx_path: Path, out_path: Path,
 
 
 @contextlib.contextmanager
-def static(model: Any, calibration: Sequence[np.ndarray],
-           settings: dict[str, Any]
-           ) -> Iterator[Callable[[Sequence[str]], Any]]:
+def static(
+    model: Any, calibration: Sequence[np.ndarray], settings: dict[str, Any]
+) -> Iterator[Callable[[Sequence[str]], Any]]:
     """Yield a function that quantizes nodes; ranges are found only once.
 
     Args:
@@ -91,10 +95,8 @@ def static(model: Any, calibration: Sequence[np.ndarray],
     onnx = require('onnx', 'Quantization')
     tools = require('onnxruntime.quantization', 'Quantization')
     facts = {p.key: p.value for p in model.metadata_props}
-    kinds = {node.op_type for node in model.graph.node} & set(
-        _kinds(settings['skip']))
-    options = {} if settings['outputs'] else dict(
-        OpTypesToExcludeOutputQuantization=list(LAYERS))
+    kinds = {node.op_type for node in model.graph.node} & set(_kinds(settings['skip']))
+    options = {} if settings['outputs'] else dict(OpTypesToExcludeOutputQuantization=list(LAYERS))
 
     def make(names: Sequence[str]) -> Any:
         copy = onnx.ModelProto()
@@ -102,7 +104,9 @@ def static(model: Any, calibration: Sequence[np.ndarray],
         out = Path(folder, 'int8.onnx')
         with _quiet():
             tools.quantize_static(
-                copy, str(out), _Reader(copy.graph.input[0].name, calibration),
+                copy,
+                str(out),
+                _Reader(copy.graph.input[0].name, calibration),
                 quant_format=tools.QuantFormat.QDQ,
                 op_types_to_quantize=sorted(kinds),
                 nodes_to_quantize=list(names),
@@ -112,7 +116,8 @@ def static(model: Any, calibration: Sequence[np.ndarray],
                 weight_type=tools.QuantType.QInt8,
                 calibrate_method=tools.CalibrationMethod[settings['method']],
                 calibration_cache_path=Path(folder, 'ranges'),
-                extra_options=options)
+                extra_options=options,
+            )
         made = onnx.load(str(out))
         onnx.helper.set_model_props(made, facts)
         return made
@@ -162,15 +167,23 @@ def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
     words = {FIRST: convs[:1], RGB: convs[-1:], NORMS: []}
     stays = set()
     for word in skip:
-        found = words[word] if word in words else [
-            node for node in nodes if fnmatch.fnmatch(node.name, word)
-            or fnmatch.fnmatch(layers.get(node.name, ''), word)]
+        found = (
+            words[word]
+            if word in words
+            else [
+                node
+                for node in nodes
+                if fnmatch.fnmatch(node.name, word)
+                or fnmatch.fnmatch(layers.get(node.name, ''), word)
+            ]
+        )
         if not found and word not in words:
-            near = difflib.get_close_matches(word, layers.values(), cutoff=0.)
+            near = difflib.get_close_matches(word, layers.values(), cutoff=0.0)
             raise ValueError(
                 f'skip: no layer {word!r} to quantize; nearest: '
                 f'{", ".join(map(repr, near))}, or one of {len(nodes)} '
-                f'nodes, such as {nodes[0].name!r}')
+                f'nodes, such as {nodes[0].name!r}'
+            )
         stays.update(node.name for node in found)
     chosen = [node for node in nodes if node.name not in stays]
     if not chosen:
@@ -178,10 +191,13 @@ def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
     return chosen
 
 
-def calibrated_scales(net: nn.Module, size: int, uint8: bool,
-                      calibration: Sequence[np.ndarray],
-                      settings: dict[str, Any] | None = None
-                      ) -> dict[str, dict]:
+def calibrated_scales(
+    net: nn.Module,
+    size: int,
+    uint8: bool,
+    calibration: Sequence[np.ndarray],
+    settings: dict[str, Any] | None = None,
+) -> dict[str, dict]:
     """Find the scales of convolutions on images.
 
     Args:
@@ -200,20 +216,18 @@ def calibrated_scales(net: nn.Module, size: int, uint8: bool,
     """
     settings = check_settings(settings)
     if NORMS not in settings['skip']:
-        raise ValueError(f'skip={list(settings["skip"])}: norms in 8 bits '
-                         f"have no scales, add '{NORMS}'")
+        raise ValueError(
+            f"skip={list(settings['skip'])}: norms in 8 bits have no scales, add '{NORMS}'"
+        )
     onnx = require('onnx', 'Quantization')
     with tempfile.TemporaryDirectory() as folder:
         fp32, int8 = Path(folder, 'fp32.onnx'), Path(folder, 'int8.onnx')
         write_onnx(net, fp32, size, {}, uint8=uint8)
         quantize(fp32, int8, calibration, settings)
-        names, model = (layer_names(onnx.load(str(fp32))),
-                        onnx.load(str(int8)))
-    values = {t.name: onnx.numpy_helper.to_array(t)
-              for t in model.graph.initializer}
+        names, model = (layer_names(onnx.load(str(fp32))), onnx.load(str(int8)))
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     made = {node.output[0]: node for node in model.graph.node}
-    read = {node.input[0]: node for node in model.graph.node
-            if node.op_type == 'QuantizeLinear'}
+    read = {node.input[0]: node for node in model.graph.node if node.op_type == 'QuantizeLinear'}
 
     def grid(node: Any) -> list:
         scale, zero = (values[key] for key in node.input[1:3])
@@ -224,8 +238,11 @@ def calibrated_scales(net: nn.Module, size: int, uint8: bool,
         if node.name not in names or node.input[1] not in made:
             continue
         data, weight = (made.get(key) for key in node.input[:2])
-        entry = dict(weight=values[weight.input[1]].flatten().tolist(),
-                     weight_top=TOPS[settings['processor']], input=grid(data))
+        entry = dict(
+            weight=values[weight.input[1]].flatten().tolist(),
+            weight_top=TOPS[settings['processor']],
+            input=grid(data),
+        )
         if node.output[0] in read:
             entry['output'] = grid(read[node.output[0]])
         found[names[node.name]] = entry

@@ -5,6 +5,7 @@ calibrated is what an exported file computes, up to the order of float sums:
 the operators are those of torch's own quantization, which the exporter of
 ONNX and inductor know.
 """
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,12 +35,10 @@ def student_scales(net: nn.Module, size: int) -> dict[str, dict] | None:
         dict[str, dict] | None: Scales by layer; None if it has none.
     """
     own = net.meta.get('quantization', {}).get(net.meta['domain'])
-    return None if own is None else to_exported(
-        own['layers'], net, prepare(net, size))
+    return None if own is None else to_exported(own['layers'], net, prepare(net, size))
 
 
-def to_exported(scales: Mapping[str, dict], net: nn.Module,
-                exported: nn.Module) -> dict[str, dict]:
+def to_exported(scales: Mapping[str, dict], net: nn.Module, exported: nn.Module) -> dict[str, dict]:
     """Convert scales of weights to those with batch norms folded in.
 
     Args:
@@ -53,21 +52,29 @@ def to_exported(scales: Mapping[str, dict], net: nn.Module,
     Raises:
         KeyError: If there is no such layer; names the nearest ones.
     """
-    return {name: dict(entry, weight=(np.array(entry['weight']) * _factors(
-        find_layer(net, name), find_layer(exported, name))).tolist())
-            for name, entry in scales.items()}
+    return {
+        name: dict(
+            entry,
+            weight=(
+                np.array(entry['weight'])
+                * _factors(find_layer(net, name), find_layer(exported, name))
+            ).tolist(),
+        )
+        for name, entry in scales.items()
+    }
 
 
 def _factors(layer: nn.Module, folded: nn.Module) -> np.ndarray:
     """Return by how much the fold scaled each filter."""
     before, after = (
-        one.weight.detach().double().transpose(0, int(layer.transposed))
-        .flatten(1).numpy() for one in (layer, folded))
+        one.weight.detach().double().transpose(0, int(layer.transposed)).flatten(1).numpy()
+        for one in (layer, folded)
+    )
     if np.array_equal(before, after):
         return np.ones(len(before))
     norm = (before**2).sum(1)
     factors = np.abs((before * after).sum(1)) / np.maximum(norm, _TINY)
-    return np.where(factors > 0, factors, 1.)  # of a filter that is all zero
+    return np.where(factors > 0, factors, 1.0)  # of a filter that is all zero
 
 
 def layer_names(model: Any) -> dict[str, str]:
@@ -79,11 +86,18 @@ def layer_names(model: Any) -> dict[str, str]:
     Returns:
         dict[str, str]: Name of the layer in torch, by name of the node.
     """
-    integers = {node.output[0]: node.input[0] for node in model.graph.node
-                if node.op_type == 'DequantizeLinear'}
-    return {node.name: integers.get(node.input[1], node.input[1])
-            .removeprefix('net.').removesuffix('.weight')
-            for node in model.graph.node if node.op_type in LAYERS}
+    integers = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type == 'DequantizeLinear'
+    }
+    return {
+        node.name: integers.get(node.input[1], node.input[1])
+        .removeprefix('net.')
+        .removesuffix('.weight')
+        for node in model.graph.node
+        if node.op_type in LAYERS
+    }
 
 
 class IntegerConv(nn.Module):
@@ -105,19 +119,19 @@ class IntegerConv(nn.Module):
     def __init__(self, conv: nn.Module, entry: dict, stored: bool = True):
         super().__init__()
         self.conv, self.axis, self.stored = conv, int(conv.transposed), stored
-        self.grids = {key: (float(entry[key][0]), int(entry[key][1]), 0, 255,
-                            torch.uint8)
-                      for key in ('input', 'output') if key in entry}
+        self.grids = {
+            key: (float(entry[key][0]), int(entry[key][1]), 0, 255, torch.uint8)
+            for key in ('input', 'output')
+            if key in entry
+        }
         step = self._steps(entry)
-        wide = step.view([-1 if axis == self.axis else 1
-                          for axis in range(conv.weight.ndim)])
+        wide = step.view([-1 if axis == self.axis else 1 for axis in range(conv.weight.ndim)])
         top = entry.get('weight_top', TOPS[VNNI])
         whole = (conv.weight.detach() / wide).round().clamp(-top, top)
         if stored:
             self.register_buffer('weight', whole.to(torch.int8))
             self.register_buffer('step', step)
-            self.register_buffer('zeros', torch.zeros(len(step),
-                                                      dtype=torch.int64))
+            self.register_buffer('zeros', torch.zeros(len(step), dtype=torch.int64))
         else:
             conv.weight.data = whole * wide
 
@@ -125,12 +139,10 @@ class IntegerConv(nn.Module):
         """Return a scale for each filter."""
         step = torch.tensor(entry['weight'], dtype=torch.float32)
         filters = self.conv.weight.shape[self.axis]
-        if isinstance(self.conv, PhasedConv) and \
-                len(step) * PHASES == filters:
+        if isinstance(self.conv, PhasedConv) and len(step) * PHASES == filters:
             step = step.repeat_interleave(PHASES)  # a filter became four
         if len(step) not in (1, filters):
-            raise ValueError(f'{len(step)} scales for a weight of {filters} '
-                             'filters')
+            raise ValueError(f'{len(step)} scales for a weight of {filters} filters')
         return step.expand(filters).contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,10 +150,9 @@ class IntegerConv(nn.Module):
         x = self._rounded('input', x)
         if self.stored:
             weight = torch.ops.quantized_decomposed.dequantize_per_channel(
-                self.weight, self.step, self.zeros, self.axis, -127, 127,
-                torch.int8)
-            y = torch.func.functional_call(self.conv, {'weight': weight},
-                                           (x, ))
+                self.weight, self.step, self.zeros, self.axis, -127, 127, torch.int8
+            )
+            y = torch.func.functional_call(self.conv, {'weight': weight}, (x,))
         else:
             y = self.conv(x)
         return self._rounded('output', y)
@@ -150,12 +161,10 @@ class IntegerConv(nn.Module):
         if key not in self.grids:
             return x
         tools, grid = torch.ops.quantized_decomposed, self.grids[key]
-        return tools.dequantize_per_tensor(
-            tools.quantize_per_tensor(x, *grid), *grid)
+        return tools.dequantize_per_tensor(tools.quantize_per_tensor(x, *grid), *grid)
 
 
-def to_integers(net: nn.Module, scales: Mapping[str, dict],
-                transposed: bool = True) -> None:
+def to_integers(net: nn.Module, scales: Mapping[str, dict], transposed: bool = True) -> None:
     """Let convolutions of a network compute in 8 bits, in place.
 
     Args:
@@ -173,5 +182,8 @@ def to_integers(net: nn.Module, scales: Mapping[str, dict],
     for parent in list(net.modules()):
         for name, child in parent.named_children():
             if child in others:
-                setattr(parent, name, IntegerConv(
-                    child, others[child], transposed or not child.transposed))
+                setattr(
+                    parent,
+                    name,
+                    IntegerConv(child, others[child], transposed or not child.transposed),
+                )

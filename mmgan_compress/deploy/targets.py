@@ -1,4 +1,5 @@
 """Deploy configs, in the schema of mmdeploy 1.3.1."""
+
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Target:
         processor (str): Processors that int8 is for, of
             ``core.processors.TOPS``.
     """
+
     backend: str = 'onnxruntime'
     precision: str = 'fp32'
     size: int | None = None
@@ -68,32 +70,39 @@ def read_target(config: str | Path | dict | Config) -> Target:
         raise ValueError(
             f'{name} is no deploy config for a student: expected '
             f"codebase_config=dict(task='{TASK}', ...) and backend_config="
-            'dict(type=...), as in configs/deploy')
+            'dict(type=...), as in configs/deploy'
+        )
     dynamic = _is_dynamic(ir.get('dynamic_axes'), name)
     shape = ir.get('input_shape')
     if shape and (dynamic or len(set(shape)) != 1):
         raise ValueError(
             f'{name} asks for input_shape {list(shape)}'
             f'{" and dynamic_axes" if dynamic else ""}: expected one side '
-            'twice, or no input_shape and dynamic_axes')
+            'twice, or no input_shape and dynamic_axes'
+        )
     sides = (*(shape or ()), ir.get('opset_version', OPSET))
     if any(type(number) is not int or number < 1 for number in sides):
         raise ValueError(
             f'{name} asks for input_shape {shape} and opset_version '
-            f'{sides[-1]!r}: expected whole numbers above 0')
+            f'{sides[-1]!r}: expected whole numbers above 0'
+        )
     uint8 = bool(ir.get('uint8'))
     return Target(
-        backend=backend['type'], precision=_precision(backend),
-        size=shape[0] if shape else None, dynamic=dynamic, uint8=uint8,
+        backend=backend['type'],
+        precision=_precision(backend),
+        size=shape[0] if shape else None,
+        dynamic=dynamic,
+        uint8=uint8,
         opset=ir.get('opset_version', OPSET),
-        names=(ir.get('input_names', ['input'])[0],
-               ir.get('output_names', ['output'])[0]),
-        settings=backend, processor=backend.get('processor', ANY))
+        names=(ir.get('input_names', ['input'])[0], ir.get('output_names', ['output'])[0]),
+        settings=backend,
+        processor=backend.get('processor', ANY),
+    )
 
 
-def choose_target(config: str | None, dynamic: bool = False,
-                  uint8: bool = False,
-                  processor: str | None = None) -> Target:
+def choose_target(
+    config: str | None, dynamic: bool = False, uint8: bool = False, processor: str | None = None
+) -> Target:
     """Return the target of a deploy config under further options.
 
     Args:
@@ -107,13 +116,12 @@ def choose_target(config: str | None, dynamic: bool = False,
     """
     target = read_target(config) if config else Target(dynamic=dynamic)
     if processor and target.precision != 'int8':
-        raise ValueError('--processor is about int8: take a deploy config of '
-                         'int8, or leave it out')
+        raise ValueError('--processor is about int8: take a deploy config of int8, or leave it out')
     if dynamic and not target.dynamic:
-        raise ValueError(f'{config} has a fixed size: leave --dynamic out or '
-                         'take the ..._dynamic.py')
-    return replace(target, uint8=target.uint8 or uint8,
-                   processor=processor or target.processor)
+        raise ValueError(
+            f'{config} has a fixed size: leave --dynamic out or take the ..._dynamic.py'
+        )
+    return replace(target, uint8=target.uint8 or uint8, processor=processor or target.processor)
 
 
 def _is_dynamic(axes: Any, name: str) -> bool:
@@ -122,15 +130,20 @@ def _is_dynamic(axes: Any, name: str) -> bool:
         return False
     ends = axes.values() if isinstance(axes, dict) else axes
     if any(set(map(int, end)) != set(AXES) for end in ends):
-        raise ValueError(f'{name} has dynamic_axes {axes}: expected 0, 2 and '
-                         '3 of the input and of the output (batch, height, '
-                         'width), or none')
+        raise ValueError(
+            f'{name} has dynamic_axes {axes}: expected 0, 2 and '
+            '3 of the input and of the output (batch, height, '
+            'width), or none'
+        )
     return True
 
 
 def _precision(backend: dict) -> str:
-    modes = [precision for mode, precision in _NAMED.items()
-             if backend.get('common_config', {}).get(mode)]
+    modes = [
+        precision
+        for mode, precision in _NAMED.items()
+        if backend.get('common_config', {}).get(mode)
+    ]
     return str(backend.get('precision', (modes or ['fp32'])[-1])).lower()
 
 
@@ -147,15 +160,19 @@ def deploy_config(target: Target, size: int, file: str) -> dict:
     """
     kind = 'torchscript' if target.backend == 'torchscript' else 'onnx'
     return dict(
-        codebase_config=dict(type='mmagic', task=TASK, model_type='end2end',
-                             module=[TASK_MODULE]),
+        codebase_config=dict(type='mmagic', task=TASK, model_type='end2end', module=[TASK_MODULE]),
         onnx_config=dict(
-            type=kind, export_params=True, keep_initializers_as_inputs=False,
-            opset_version=target.opset, save_file=file,
+            type=kind,
+            export_params=True,
+            keep_initializers_as_inputs=False,
+            opset_version=target.opset,
+            save_file=file,
             input_names=[target.names[0]],
-            output_names=[target.names[1]], uint8=target.uint8,
+            output_names=[target.names[1]],
+            uint8=target.uint8,
             input_shape=None if target.dynamic else [size, size],
-            dynamic_axes={name: AXES for name in target.names}
-            if target.dynamic else None),
+            dynamic_axes={name: AXES for name in target.names} if target.dynamic else None,
+        ),
         backend_config=dict(target.settings, type=target.backend),
-        calib_config=dict())
+        calib_config=dict(),
+    )

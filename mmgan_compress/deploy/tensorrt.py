@@ -1,4 +1,5 @@
 """TensorRT: the engine where it can be built, else how to build it."""
+
 import importlib.util
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from .targets import Target
 COMMAND = 'trtexec --onnx={onnx} --saveEngine={engine} --stronglyTyped'
 
 
-def how_to_build(target: Target, size: int, multiple: int = 1,
-                 onnx: str = 'end2end.onnx', channels: int = 3) -> str:
+def how_to_build(
+    target: Target, size: int, multiple: int = 1, onnx: str = 'end2end.onnx', channels: int = 3
+) -> str:
     """Return the command that builds an engine from an ONNX file.
 
     Args:
@@ -20,18 +22,17 @@ def how_to_build(target: Target, size: int, multiple: int = 1,
         onnx (str): The file.
         channels (int): Of the images that it takes.
     """
-    command = COMMAND.format(onnx=onnx,
-                             engine=str(Path(onnx).with_suffix('.engine')))
+    command = COMMAND.format(onnx=onnx, engine=str(Path(onnx).with_suffix('.engine')))
     if target.dynamic:
         shapes = _shapes(target, size, multiple, channels)
         command += ''.join(
             f' --{word}Shapes={target.names[0]}:{"x".join(map(str, shape))}'
-            for word, shape in shapes.items())
+            for word, shape in shapes.items()
+        )
     return command
 
 
-def _shapes(target: Target, size: int, multiple: int,
-            channels: int) -> dict[str, tuple[int, ...]]:
+def _shapes(target: Target, size: int, multiple: int, channels: int) -> dict[str, tuple[int, ...]]:
     """Return least, usual and largest shape of a dynamic input.
 
     Those of the deploy config, (N, C, H, W), but for the channels; sides
@@ -41,16 +42,15 @@ def _shapes(target: Target, size: int, multiple: int,
     ranges = given[0].get('input_shapes', {}).get(target.names[0], {})
     shapes = {}
     for word, side in (('min', size // 2), ('opt', size), ('max', 2 * size)):
-        batch, _, *sides = ranges.get(f'{word}_shape',
-                                      (1, channels, side, side))
+        batch, _, *sides = ranges.get(f'{word}_shape', (1, channels, side, side))
         sides = [-(-side // multiple) * multiple for side in sides]
-        shapes[word] = (batch, *sides, channels) if target.uint8 else (
-            batch, channels, *sides)
+        shapes[word] = (batch, *sides, channels) if target.uint8 else (batch, channels, *sides)
     return shapes
 
 
-def build_engine(onnx: Path, engine: Path, target: Target, size: int,
-                 multiple: int = 1, channels: int = 3) -> Path | None:
+def build_engine(
+    onnx: Path, engine: Path, target: Target, size: int, multiple: int = 1, channels: int = 3
+) -> Path | None:
     """Build an engine for the GPU of this machine, if TensorRT is there.
 
     Args:
@@ -70,20 +70,18 @@ def build_engine(onnx: Path, engine: Path, target: Target, size: int,
     if importlib.util.find_spec('tensorrt') is None:
         return None
     import tensorrt as trt
+
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
-    network = builder.create_network(
-        1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx)):
         errors = [str(parser.get_error(i)) for i in range(parser.num_errors)]
-        raise RuntimeError('TensorRT cannot read the ONNX file: '
-                           + '; '.join(errors))
+        raise RuntimeError('TensorRT cannot read the ONNX file: ' + '; '.join(errors))
     config = builder.create_builder_config()
     if target.dynamic:
         profile = builder.create_optimization_profile()
-        profile.set_shape(target.names[0],
-                          *_shapes(target, size, multiple, channels).values())
+        profile.set_shape(target.names[0], *_shapes(target, size, multiple, channels).values())
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

@@ -1,4 +1,5 @@
 """Comparison of an exported model with torch."""
+
 import copy
 import math
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class Limits(NamedTuple):
         max_abs (float | None): Largest difference of a value in [-1, 1].
         psnr (float | None): Least PSNR in dB.
     """
+
     max_abs: float | None = None
     psnr: float | None = None
 
@@ -31,16 +33,14 @@ class Limits(NamedTuple):
 # and on random networks. The loss of 8 bits is reported (40 to 45 dB where
 # they were calibrated well, 11 to 18 on noise with random weights); below
 # the limit it is another picture.
-LIMITS = {'fp32': Limits(1e-4), 'fp16': Limits(5e-2, 50.),
-          'int8': Limits(psnr=10.)}
-VISIBLE = 30.  # dB: below, a loss is worth a warning
+LIMITS = {'fp32': Limits(1e-4), 'fp16': Limits(5e-2, 50.0), 'int8': Limits(psnr=10.0)}
+VISIBLE = 30.0  # dB: below, a loss is worth a warning
 LEVEL = 1 / 127.5  # a grey level
 # values between two levels may fall to either side
-PICTURE = Limits(1.01 * LEVEL, 60.)
+PICTURE = Limits(1.01 * LEVEL, 60.0)
 
 
-def limits(precision: str, uint8: bool = False,
-           tolerance: float | None = None) -> Limits:
+def limits(precision: str, uint8: bool = False, tolerance: float | None = None) -> Limits:
     """Return the limits for a precision.
 
     Args:
@@ -52,8 +52,10 @@ def limits(precision: str, uint8: bool = False,
         ValueError: If the tolerance is not above 0.
     """
     if tolerance is not None and not tolerance > 0:
-        raise ValueError(f'tolerance is {tolerance}: expected the largest '
-                         'difference of a value in [-1, 1], above 0')
+        raise ValueError(
+            f'tolerance is {tolerance}: expected the largest '
+            'difference of a value in [-1, 1], above 0'
+        )
     chosen = LIMITS[precision]
     if uint8 and precision == 'fp32':
         chosen = PICTURE
@@ -69,21 +71,25 @@ class ParityError(ValueError):
 
     def __init__(self, report: dict):
         self.report = report
-        wrong = [f'{check["input"]} {check["shape"]}: max-abs '
-                 f'{check["max_abs"]:.3g}, PSNR {check["psnr"]} dB'
-                 for check in report['checks'] if not check['passed']]
+        wrong = [
+            f'{check["input"]} {check["shape"]}: max-abs '
+            f'{check["max_abs"]:.3g}, PSNR {check["psnr"]} dB'
+            for check in report['checks']
+            if not check['passed']
+        ]
         super().__init__(
             f'{report["runtime"]} differs from torch by more than '
             f'{report["tolerance"]} (PSNR at least {report["least_psnr"]} dB)'
             f' on {len(wrong)} of {len(report["checks"])} inputs:\n  '
             + '\n  '.join(wrong)
             + '\nThe new files were removed, earlier ones are untouched. '
-            'Where the difference is acceptable, raise the tolerance')
+            'Where the difference is acceptable, raise the tolerance'
+        )
 
 
-def sample_inputs(size: int, multiple: int, dynamic: bool,
-                  images: Any = None,
-                  channels: int = 3) -> list[tuple[str, np.ndarray]]:
+def sample_inputs(
+    size: int, multiple: int, dynamic: bool, images: Any = None, channels: int = 3
+) -> list[tuple[str, np.ndarray]]:
     """Gather random, flat and real inputs to compare on.
 
     Args:
@@ -101,19 +107,19 @@ def sample_inputs(size: int, multiple: int, dynamic: bool,
     if dynamic:
         shapes.append((2, channels, size + multiple, size + 2 * multiple))
     draw = np.random.default_rng(0)
-    samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32))
-               for shape in shapes]
+    samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32)) for shape in shapes]
     # one colour around a small thing: the hardest for sums in float32
     flat = np.ones(shapes[0], np.float32)
-    flat[..., size // 4:size // 2, size // 4:size // 2] = -1
+    flat[..., size // 4 : size // 2, size // 4 : size // 2] = -1
     samples.append(('flat', flat))
     if images is None:
         images = DEMO if DEMO.is_dir() else None
     return samples + real_inputs(size, images, MAX_IMAGES, channels)
 
 
-def real_inputs(size: int, images: Any, most: int,
-                channels: int = 3) -> list[tuple[str, np.ndarray]]:
+def real_inputs(
+    size: int, images: Any, most: int, channels: int = 3
+) -> list[tuple[str, np.ndarray]]:
     """Read images as inputs of a network.
 
     Args:
@@ -134,9 +140,14 @@ def real_inputs(size: int, images: Any, most: int,
     return inputs
 
 
-def compare(net: nn.Module, other: Callable[[np.ndarray], np.ndarray],
-            samples: list[tuple[str, np.ndarray]], allowed: Limits,
-            runtime: str, uint8: bool = False) -> dict:
+def compare(
+    net: nn.Module,
+    other: Callable[[np.ndarray], np.ndarray],
+    samples: list[tuple[str, np.ndarray]],
+    allowed: Limits,
+    runtime: str,
+    uint8: bool = False,
+) -> dict:
     """Compare a runtime's outputs with those of torch in double precision.
 
     Double, because torch's own rounding in single precision reaches the
@@ -171,20 +182,28 @@ def compare(net: nn.Module, other: Callable[[np.ndarray], np.ndarray],
             got = other(x)
         max_abs, psnr = difference(expected, got)
         same = psnr is None
-        checks.append(dict(
-            input=name, shape='x'.join(map(str, x.shape)), max_abs=max_abs,
-            psnr=psnr, ssim=1. if same else similarity(expected, got),
-            passed=math.isfinite(max_abs)
-            and (allowed.max_abs is None or max_abs <= allowed.max_abs)
-            and (same or allowed.psnr is None or psnr >= allowed.psnr)))
+        checks.append(
+            dict(
+                input=name,
+                shape='x'.join(map(str, x.shape)),
+                max_abs=max_abs,
+                psnr=psnr,
+                ssim=1.0 if same else similarity(expected, got),
+                passed=math.isfinite(max_abs)
+                and (allowed.max_abs is None or max_abs <= allowed.max_abs)
+                and (same or allowed.psnr is None or psnr >= allowed.psnr),
+            )
+        )
     report = dict(
-        runtime=runtime, torch=torch.__version__, tolerance=allowed.max_abs,
+        runtime=runtime,
+        torch=torch.__version__,
+        tolerance=allowed.max_abs,
         least_psnr=allowed.psnr,
         max_abs=max(check['max_abs'] for check in checks),
-        psnr=min((check['psnr'] for check in checks
-                  if check['psnr'] is not None), default=None),
+        psnr=min((check['psnr'] for check in checks if check['psnr'] is not None), default=None),
         ssim=min(check['ssim'] for check in checks),
-        checks=checks)
+        checks=checks,
+    )
     if not all(check['passed'] for check in checks):
         raise ParityError(report)
     return report
@@ -210,15 +229,14 @@ def similarity(expected: np.ndarray, got: np.ndarray) -> float:
     """
     # slow to import, and the command line answers errors before
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
     if expected.shape != got.shape or not np.isfinite(got).all():
-        return 0.
-    pair = [torch.from_numpy(np.asarray(image, np.float64))
-            for image in (got, expected)]
-    return round(ssim(*pair, data_range=2.).item(), 6)
+        return 0.0
+    pair = [torch.from_numpy(np.asarray(image, np.float64)) for image in (got, expected)]
+    return round(ssim(*pair, data_range=2.0).item(), 6)
 
 
-def difference(expected: np.ndarray,
-               got: np.ndarray) -> tuple[float, float | None]:
+def difference(expected: np.ndarray, got: np.ndarray) -> tuple[float, float | None]:
     """Return the largest difference and the PSNR in dB (None if equal).
 
     Args:

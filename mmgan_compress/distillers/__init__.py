@@ -1,4 +1,5 @@
 """Distillers: one file a training procedure."""
+
 from .. import registry  # noqa: F401  applies the shims before mmcv
 from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
 from .base import BaseDistiller
@@ -8,8 +9,15 @@ from .gcc import GCCCycleGAN, GCCPix2Pix
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 __all__ = [
-    'AdversarialCycleGAN', 'AdversarialPix2Pix', 'BaseDistiller',
-    'GANCompressionCycleGAN', 'GANCompressionPix2Pix',
-    'GANSlimmingCycleGAN', 'GANSlimmingPix2Pix', 'GCCCycleGAN', 'GCCPix2Pix',
-    'PairedOnlineDistiller', 'UnpairedOnlineDistiller'
+    'AdversarialCycleGAN',
+    'AdversarialPix2Pix',
+    'BaseDistiller',
+    'GANCompressionCycleGAN',
+    'GANCompressionPix2Pix',
+    'GANSlimmingCycleGAN',
+    'GANSlimmingPix2Pix',
+    'GCCCycleGAN',
+    'GCCPix2Pix',
+    'PairedOnlineDistiller',
+    'UnpairedOnlineDistiller',
 ]

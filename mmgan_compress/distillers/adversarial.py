@@ -26,6 +26,7 @@ class AdversarialPix2Pix(PairedOnlineDistiller):
         teachers (dict[str, dict] | None): Generators that train beside it.
         kwargs: Of :class:`PairedOnlineDistiller`.
     """
+
     adversarial = True
     discriminator_first = True
 
@@ -37,24 +38,29 @@ class AdversarialPix2Pix(PairedOnlineDistiller):
         source = inputs[f'img_{self.model.source_of(domain)}']
         real = inputs[f'img_{domain}']
         self.iteration += 1
-        targets, log = self.run_teachers(domain, inputs, optim_wrapper) \
-            if self.distilling(domain) else ({}, {})
+        targets, log = (
+            self.run_teachers(domain, inputs, optim_wrapper)
+            if self.distilling(domain)
+            else ({}, {})
+        )
         wrapper = optim_wrapper['student']
         image, features = self.run_student(domain, source, wrapper)
         other = optim_wrapper['student_discriminators']
         losses_d = self.student_discriminator_losses(
-            domain, self.discriminator_input(source, real),
-            [self.discriminator_input(source, image.detach())], other)
+            domain,
+            self.discriminator_input(source, real),
+            [self.discriminator_input(source, image.detach())],
+            other,
+        )
         update(other, sum(losses_d.values()))
         losses = dict(
-            loss_gan=self.gan_loss_weight * self.adversarial_loss(
-                domain, source, image, wrapper),
-            loss_pixel=self.pixel_loss_weight * F.l1_loss(
-                image.float(), real))
-        losses.update(self.distillation_losses(
-            domain, source, image, features, targets))
+            loss_gan=self.gan_loss_weight * self.adversarial_loss(domain, source, image, wrapper),
+            loss_pixel=self.pixel_loss_weight * F.l1_loss(image.float(), real),
+        )
+        losses.update(self.distillation_losses(domain, source, image, features, targets))
         update(wrapper, sum(losses.values()))
         return {**log, **detached({**losses_d, **losses})}
+
 
 @DISTILLERS.register_module()
 class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
@@ -75,25 +81,30 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
             the same weights.
         kwargs: Of :class:`UnpairedOnlineDistiller`.
     """
+
     adversarial = True
 
-    def __init__(self,
-                 teacher: dict | None = None,
-                 buffer_size: int = 50,
-                 loss_config: dict = dict(  # noqa: B006
-                     cycle_loss_weight=10., id_loss_weight=5.),
-                 published_features: bool = False,
-                 teacher_snapshots: bool = False, **kwargs):
-        super().__init__(teacher=teacher, teacher_snapshots=teacher_snapshots,
-                         **kwargs)
+    def __init__(
+        self,
+        teacher: dict | None = None,
+        buffer_size: int = 50,
+        loss_config: dict = dict(  # noqa: B006
+            cycle_loss_weight=10.0, id_loss_weight=5.0
+        ),
+        published_features: bool = False,
+        teacher_snapshots: bool = False,
+        **kwargs,
+    ):
+        super().__init__(teacher=teacher, teacher_snapshots=teacher_snapshots, **kwargs)
         self.buffer_size, self.image_buffers = buffer_size, {}
         self.loss_config = loss_config
         self.published_features = published_features
 
     def attach(self, model):
         if len(model.domains) != 2:
-            raise ValueError('a CycleGAN generates both of its domains, got '
-                             f'reachable_domains={model.domains}')
+            raise ValueError(
+                f'a CycleGAN generates both of its domains, got reachable_domains={model.domains}'
+            )
         super().attach(model)
         for domain in model.domains:
             self.image_buffers[domain] = GANImageBuffer(self.buffer_size)
@@ -119,18 +130,22 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
         domains = self.model.domains
         targets, discriminated, log = {}, {}, {}
         if any(map(self.distilling, domains)):
-            targets, discriminated, log = self._run_teacher(
-                inputs, optim_wrapper)
+            targets, discriminated, log = self._run_teacher(inputs, optim_wrapper)
         wrapper = optim_wrapper['student']
         with wrapper.optim_context(self.model):
-            outputs = self.forward_both(
-                inputs, {d: self.layers_of(d) for d in domains})
+            outputs = self.forward_both(inputs, {d: self.layers_of(d) for d in domains})
             losses = self.generator_loss(outputs)
         for d in domains:
-            losses.update(self.distillation_losses(
-                d, inputs[f'img_{self.source_of(d)}'], outputs[f'fake_{d}'],
-                outputs[f'features_{d}'], targets.get(d, {}),
-                discriminated_targets=discriminated.get(d, {})))
+            losses.update(
+                self.distillation_losses(
+                    d,
+                    inputs[f'img_{self.source_of(d)}'],
+                    outputs[f'fake_{d}'],
+                    outputs[f'features_{d}'],
+                    targets.get(d, {}),
+                    discriminated_targets=discriminated.get(d, {}),
+                )
+            )
         update(wrapper, sum(losses.values()))
         wrapper = optim_wrapper['student_discriminators']
         gates = [gate for d in domains for gate in self.gates(d)]
@@ -146,27 +161,27 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
         domains, outputs, log = self.model.domains, {}, {}
         if not self.offline:
             log, outputs = self.teacher.step(
-                inputs, optim_wrapper['teachers'],
+                inputs,
+                optim_wrapper['teachers'],
                 optim_wrapper['discriminators'],
                 {d: self.layers_of(d, 'teacher') for d in domains},
-                {d: self._layers(d, 'discriminator_layers', 'teacher')
-                 for d in domains} if self.published_features else {})
-            log = {k.replace('loss_', 'loss_teacher_'): v
-                   for k, v in log.items()}
+                {d: self._layers(d, 'discriminator_layers', 'teacher') for d in domains}
+                if self.published_features
+                else {},
+            )
+            log = {k.replace('loss_', 'loss_teacher_'): v for k, v in log.items()}
         targets, discriminated = {}, {}
         for d in domains:
             if self.offline or self.teacher_snapshots.teaching('teacher', d):
                 targets[d] = self.teach(d, inputs, optim_wrapper)
             else:
-                targets[d] = {'teacher': (outputs[f'fake_{d}'],
-                                          outputs[f'features_{d}'])}
+                targets[d] = {'teacher': (outputs[f'fake_{d}'], outputs[f'features_{d}'])}
             if self.published_features and outputs:
                 discriminated[d] = {'teacher': outputs[f'discriminated_{d}']}
         return targets, discriminated, log
 
     def training_state(self):
-        return dict(super().training_state(),
-                    student_buffers=self.buffer_state())
+        return dict(super().training_state(), student_buffers=self.buffer_state())
 
     def load_training_state(self, state):
         super().load_training_state(state)

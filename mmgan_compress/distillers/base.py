@@ -18,6 +18,7 @@ train_step`, in which :meth:`~BaseDistiller.student_step` is the student's
 half. ``projects/own_method`` is a complete example; ``losses/base.py`` says
 what a loss is.
 """
+
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ class BaseDistiller(nn.Module):
         discriminator_checkpoint (str | None): Checkpoint of a run with such
             discriminators, or its file ``last_checkpoint``; they go on.
     """
+
     # whether the student plays against discriminators of its own
     adversarial = False
     gan_type = 'lsgan'  # their adversarial loss
@@ -96,33 +98,38 @@ class BaseDistiller(nn.Module):
         """Give the class one signature: all arguments that it takes."""
         super().__init_subclass__(**kwargs)
         known = {}
-        for base in cls.__mro__[:cls.__mro__.index(BaseDistiller) + 1]:
-            own = inspect.signature(base.__init__).parameters.values() \
-                if '__init__' in vars(base) else []
+        for base in cls.__mro__[: cls.__mro__.index(BaseDistiller) + 1]:
+            own = (
+                inspect.signature(base.__init__).parameters.values()
+                if '__init__' in vars(base)
+                else []
+            )
             for argument in own:
-                if argument.name != 'self' and \
-                        argument.kind is not argument.VAR_KEYWORD:
-                    known.setdefault(argument.name, argument.replace(
-                        kind=argument.KEYWORD_ONLY))
+                if argument.name != 'self' and argument.kind is not argument.VAR_KEYWORD:
+                    known.setdefault(argument.name, argument.replace(kind=argument.KEYWORD_ONLY))
         cls.__signature__ = inspect.Signature(list(known.values()))
 
-    def __init__(self,
-                 schedule: dict,
-                 losses: Sequence[dict] = (),
-                 perceptual: dict | None = None,
-                 teacher_checkpoints: Sequence[str] = (),
-                 offline: bool = False,
-                 teacher_snapshots: bool = False,
-                 student_discriminator: dict | None = None,
-                 discriminator_checkpoint: str | None = None):
+    def __init__(
+        self,
+        schedule: dict,
+        losses: Sequence[dict] = (),
+        perceptual: dict | None = None,
+        teacher_checkpoints: Sequence[str] = (),
+        offline: bool = False,
+        teacher_snapshots: bool = False,
+        student_discriminator: dict | None = None,
+        discriminator_checkpoint: str | None = None,
+    ):
         super().__init__()
         self.method = type(self).__name__
         if self.adversarial and student_discriminator is None:
-            raise ValueError(f'{self.method} needs student_discriminator, '
-                             'the config of a discriminator')
+            raise ValueError(
+                f'{self.method} needs student_discriminator, the config of a discriminator'
+            )
         if not (losses or self.adversarial):
-            raise ValueError(f'{self.method} needs losses: those of the '
-                             'papers are in configs/_base_/losses')
+            raise ValueError(
+                f'{self.method} needs losses: those of the papers are in configs/_base_/losses'
+            )
         self.teacher_checkpoints = list(teacher_checkpoints)
         self.offline = offline
         self.schedule_by_epoch = 'iters_per_epoch' not in schedule
@@ -130,8 +137,7 @@ class BaseDistiller(nn.Module):
         self.iteration = 0
         self.batch_parts = 1
         self.loss_cfgs = list(losses)
-        self._perceptual_cfg = perceptual or dict(
-            type='VGG16Features', _scope_='mmgan_compress')
+        self._perceptual_cfg = perceptual or dict(type='VGG16Features', _scope_='mmgan_compress')
         self._has_snapshots = teacher_snapshots and not offline
         self._discriminator_cfg = student_discriminator
         self.discriminator_checkpoint = discriminator_checkpoint
@@ -155,8 +161,12 @@ class BaseDistiller(nn.Module):
         """Return what is initialised or loaded, and frozen offline: teachers
         and their discriminators.
         """
-        networks = {id(net): net for nets in self.latest_networks().values()
-                    for net in nets.values() if not image_only(net)}
+        networks = {
+            id(net): net
+            for nets in self.latest_networks().values()
+            for net in nets.values()
+            if not image_only(net)
+        }
         return list(networks.values())
 
     def discriminator_of(self, name: str, domain: str) -> nn.Module | None:
@@ -170,8 +180,7 @@ class BaseDistiller(nn.Module):
         """
         return image
 
-    def train_step(self, inputs: dict[str, Tensor],
-                   optim_wrapper) -> dict[str, Tensor]:
+    def train_step(self, inputs: dict[str, Tensor], optim_wrapper) -> dict[str, Tensor]:
         """Take one step on a preprocessed batch.
 
         This one lets the student learn from teachers that stay as they are.
@@ -221,11 +230,11 @@ class BaseDistiller(nn.Module):
         for domain in model.domains:  # after in-place layers were mended
             for name, networks in self.latest_networks().items():
                 if self._has_snapshots:
-                    self.teacher_snapshots.include(
-                        name, domain, networks[domain])
+                    self.teacher_snapshots.include(name, domain, networks[domain])
             self.losses[domain] = nn.ModuleList(
                 self._build_loss(cfg, domain, f'losses[{index}]')
-                for index, cfg in enumerate(self.loss_cfgs))
+                for index, cfg in enumerate(self.loss_cfgs)
+            )
         losses = [loss for group in self.losses.values() for loss in group]
         if any(loss.uses_perceptual for loss in losses):
             self.perceptual = MODELS.build(self._perceptual_cfg)
@@ -233,34 +242,31 @@ class BaseDistiller(nn.Module):
             for network in self.teacher_side():
                 network.requires_grad_(False)
         for domain in model.domains if self._discriminator_cfg else []:
-            self.student_discriminators[domain] = MODELS.build(
-                self._discriminator_cfg)
+            self.student_discriminators[domain] = MODELS.build(self._discriminator_cfg)
 
-    def _build_loss(self, cfg: dict, domain: str,
-                    setting: str) -> DistillLoss:
-        known = {name: nets[domain] for name, nets in
-                 self.latest_networks().items()}
+    def _build_loss(self, cfg: dict, domain: str, setting: str) -> DistillLoss:
+        known = {name: nets[domain] for name, nets in self.latest_networks().items()}
         student = self.model.generators[domain]
         teacher = known.get(next(iter(cfg.get('teachers') or known), None))
         if cfg.get('layers') == AUTO_LAYERS and teacher is not None:
-            cfg = dict(cfg, layers=feature_layers(student),
-                       target_layers=feature_layers(teacher))
+            cfg = dict(cfg, layers=feature_layers(student), target_layers=feature_layers(teacher))
         loss = MODELS.build(cfg)
         loss.teachers = list(loss.teachers or known)
         unknown = [t for t in loss.teachers if t not in known]
         if unknown:
-            raise KeyError(f'{type(loss).__name__} names the teacher '
-                           f'{unknown[0]!r}; known are {list(known)}')
+            raise KeyError(
+                f'{type(loss).__name__} names the teacher {unknown[0]!r}; known are {list(known)}'
+            )
         if loss.needs_teacher and not known:
-            raise ValueError(f'{type(loss).__name__} needs a teacher, and '
-                             'the distiller has none: leave the loss out')
+            raise ValueError(
+                f'{type(loss).__name__} needs a teacher, and '
+                'the distiller has none: leave the loss out'
+            )
         for name in loss.teachers if loss.needs_teacher else []:
-            check_loss(loss, name, known[name],
-                       self.discriminator_of(name, domain))
+            check_loss(loss, name, known[name], self.discriminator_of(name, domain))
         teachers = {name: known[name] for name in loss.teachers}
         check_loss_layers(loss, cfg, setting, student, teachers)
-        loss.connect(student, teachers,
-                     (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
+        loss.connect(student, teachers, (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
         return loss
 
     def init_weights(self):
@@ -273,22 +279,24 @@ class BaseDistiller(nn.Module):
             network.init_weights()
         if self.discriminator_checkpoint:
             self.student_discriminators.load_state_dict(
-                weights_in(read_checkpoint(self.discriminator_checkpoint),
-                           _DISCRIMINATORS), strict=False)
+                weights_in(read_checkpoint(self.discriminator_checkpoint), _DISCRIMINATORS),
+                strict=False,
+            )
 
     def teacher_faults(self) -> list[str]:
         """Say why checkpoints of teachers and discriminators cannot be
         loaded.
         """
-        faults = teacher_faults(self, self.teacher_checkpoints,
-                                self._trained_networks())
+        faults = teacher_faults(self, self.teacher_checkpoints, self._trained_networks())
         if self.discriminator_checkpoint:
             path = self.discriminator_checkpoint
             faults += file_faults(
-                path, f'{path} does not fit student_discriminator',
+                path,
+                f'{path} does not fit student_discriminator',
                 lambda content: mismatch(
-                    self.student_discriminators.state_dict(),
-                    weights_in(content, _DISCRIMINATORS)))
+                    self.student_discriminators.state_dict(), weights_in(content, _DISCRIMINATORS)
+                ),
+            )
         return faults
 
     def _trained_networks(self) -> list[nn.Module]:
@@ -299,16 +307,17 @@ class BaseDistiller(nn.Module):
         for domain in self.model.domains:
             for name, networks in self.latest_networks().items():
                 needed.append(networks[domain])
-                if any(loss.uses_discriminator and name in loss.teachers
-                       for loss in self.losses[domain]):
+                if any(
+                    loss.uses_discriminator and name in loss.teachers
+                    for loss in self.losses[domain]
+                ):
                     needed.append(self.discriminator_of(name, domain))
         return needed
 
     def set_epoch_length(self, iterations: int):
         """Fill in the loader's length where the schedule counts epochs."""
         if self.schedule_by_epoch:
-            self.schedule = dataclasses.replace(
-                self.schedule, iters_per_epoch=iterations)
+            self.schedule = dataclasses.replace(self.schedule, iters_per_epoch=iterations)
 
     def train(self, mode: bool = True):
         """Set the mode; what is frozen stays in eval mode."""
@@ -332,19 +341,22 @@ class BaseDistiller(nn.Module):
         if getattr(network, 'stored', False):
             return inputs[f'img_teacher_{domain}'], {}
         return forward_with_features(
-            network, inputs[f'img_{self.model.source_of(domain)}'],
-            self.layers_of(domain, name.removeprefix('latest:')))
+            network,
+            inputs[f'img_{self.model.source_of(domain)}'],
+            self.layers_of(domain, name.removeprefix('latest:')),
+        )
 
-    def discriminate(self, name: str, domain: str, source: Tensor,
-                     image: Tensor):
+    def discriminate(self, name: str, domain: str, source: Tensor, image: Tensor):
         """Return logits and features that a teacher's discriminator has for
         an image; its parameters get no gradient, the image does.
         """
         network = self.discriminator_of(name, domain)
         with frozen(network):
             return forward_with_features(
-                network, self.discriminator_input(source, image),
-                self._layers(domain, 'discriminator_layers', name))
+                network,
+                self.discriminator_input(source, image),
+                self._layers(domain, 'discriminator_layers', name),
+            )
 
     def teach(self, domain: str, inputs: dict, optim_wrapper) -> dict:
         """Return what the teachers make of a batch, without gradient.
@@ -358,10 +370,8 @@ class BaseDistiller(nn.Module):
             dict[str, tuple]: Image (N, C, H, W) and features by layer
             ``{'model.9': (N, C, H, W)}``, by teacher.
         """
-        with torch.no_grad(), \
-                optim_wrapper['student'].optim_context(self.model):
-            return {name: self.run_teacher(name, domain, inputs)
-                    for name in self.latest_networks()}
+        with torch.no_grad(), optim_wrapper['student'].optim_context(self.model):
+            return {name: self.run_teacher(name, domain, inputs) for name in self.latest_networks()}
 
     # --- the student ----------------------------------------------------
     def layers_of(self, domain: str, teacher: str | None = None) -> list:
@@ -372,15 +382,18 @@ class BaseDistiller(nn.Module):
 
     def _layers(self, domain: str, kind: str, teacher: str | None = None):
         """Collect what losses of weight ask for, each layer once."""
-        return list(dict.fromkeys(
-            layer for loss in self.losses[domain]
-            if loss.weight and (teacher is None or teacher in loss.teachers)
-            for layer in getattr(loss, kind)))
+        return list(
+            dict.fromkeys(
+                layer
+                for loss in self.losses[domain]
+                if loss.weight and (teacher is None or teacher in loss.teachers)
+                for layer in getattr(loss, kind)
+            )
+        )
 
     def distilling(self, domain: str) -> bool:
         """Tell whether any loss of weight asks a teacher."""
-        return any(loss.weight and loss.needs_teacher
-                   for loss in self.losses[domain])
+        return any(loss.weight and loss.needs_teacher for loss in self.losses[domain])
 
     def run_student(self, domain: str, source: Tensor, wrapper):
         """Return the student's image and the features that losses ask for.
@@ -392,11 +405,12 @@ class BaseDistiller(nn.Module):
         """
         with wrapper.optim_context(self.model):
             return forward_with_features(
-                self.model.generators[domain], source, self.layers_of(domain))
+                self.model.generators[domain], source, self.layers_of(domain)
+            )
 
-    def student_step(self, inputs: dict[str, Tensor], optim_wrapper,
-                     targets: dict[str, dict] | None = None
-                     ) -> dict[str, Tensor]:
+    def student_step(
+        self, inputs: dict[str, Tensor], optim_wrapper, targets: dict[str, dict] | None = None
+    ) -> dict[str, Tensor]:
         """Update the student by its distillation losses.
 
         Args:
@@ -410,15 +424,20 @@ class BaseDistiller(nn.Module):
         """
         wrapper, losses = optim_wrapper['student'], {}
         for domain in filter(self.distilling, self.model.domains):
-            losses.update(self.student_losses(
-                domain, inputs[f'img_{self.model.source_of(domain)}'],
-                targets[domain] if targets else self.teach(
-                    domain, inputs, optim_wrapper), wrapper))
+            losses.update(
+                self.student_losses(
+                    domain,
+                    inputs[f'img_{self.model.source_of(domain)}'],
+                    targets[domain] if targets else self.teach(domain, inputs, optim_wrapper),
+                    wrapper,
+                )
+            )
         update(wrapper, sum(losses.values()))
         return detached(losses)
 
-    def student_losses(self, domain: str, source: Tensor,
-                       targets: dict[str, tuple], wrapper) -> dict:
+    def student_losses(
+        self, domain: str, source: Tensor, targets: dict[str, tuple], wrapper
+    ) -> dict:
         """Run the student and return its weighted distillation losses.
 
         Args:
@@ -428,12 +447,17 @@ class BaseDistiller(nn.Module):
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
         image, features = self.run_student(domain, source, wrapper)
-        return self.distillation_losses(
-            domain, source, image, features, targets)
+        return self.distillation_losses(domain, source, image, features, targets)
 
-    def distillation_losses(self, domain: str, source: Tensor, image: Tensor,
-                            features: dict, targets: dict[str, tuple],
-                            **given) -> dict[str, Tensor]:
+    def distillation_losses(
+        self,
+        domain: str,
+        source: Tensor,
+        image: Tensor,
+        features: dict,
+        targets: dict[str, tuple],
+        **given,
+    ) -> dict[str, Tensor]:
         """Return the weighted losses of a forward pass of the student.
 
         Args:
@@ -451,21 +475,19 @@ class BaseDistiller(nn.Module):
             targets={k: v[0].detach().float() for k, v in targets.items()},
             features=features,
             target_features={
-                k: {n: f.detach() for n, f in v[1].items()}
-                for k, v in targets.items()
+                k: {n: f.detach() for n, f in v[1].items()} for k, v in targets.items()
             },
             perceptual=self.perceptual,
-            discriminate=lambda name, shown: self.discriminate(
-                name, domain, source, shown),
-            **given)
+            discriminate=lambda name, shown: self.discriminate(name, domain, source, shown),
+            **given,
+        )
         losses = {}
         # SSIM's variances, Gram matrices and the weight 1e4 need float32
         with torch.autocast(source.device.type, enabled=False):
             for loss in self.losses[domain]:
                 names = loss.teachers if loss.needs_teacher else [None]
                 for name in names if loss.weight else []:
-                    key = '_'.join(filter(None, (
-                        'loss', loss.name, domain, name)))
+                    key = '_'.join(filter(None, ('loss', loss.name, domain, name)))
                     parts = self.batch_parts if loss.sums_images else 1
                     losses[key] = parts * loss.weight * loss(batch, name)
         return losses
@@ -484,8 +506,7 @@ class BaseDistiller(nn.Module):
         """
         return self.student_discriminators[domain](shown)
 
-    def adversarial_loss(self, domain: str, source: Tensor, image: Tensor,
-                         wrapper) -> Tensor:
+    def adversarial_loss(self, domain: str, source: Tensor, image: Tensor, wrapper) -> Tensor:
         """Return the unweighted adversarial loss of the student, a scalar;
         the discriminator gets no gradient.
 
@@ -495,15 +516,13 @@ class BaseDistiller(nn.Module):
             image (Tensor): The student's, with its graph.
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
-        with frozen(self.student_discriminators[domain]), \
-                wrapper.optim_context(self.model):
-            logits = self.logits(domain,
-                                 self.discriminator_input(source, image))
+        with frozen(self.student_discriminators[domain]), wrapper.optim_context(self.model):
+            logits = self.logits(domain, self.discriminator_input(source, image))
         return gan_loss(self.gan_type, logits, 'g')
 
     def student_discriminator_losses(
-            self, domain: str, real: Tensor, fakes: Sequence[Tensor],
-            wrapper) -> dict[str, Tensor]:
+        self, domain: str, real: Tensor, fakes: Sequence[Tensor], wrapper
+    ) -> dict[str, Tensor]:
         """Return the losses of the student's discriminator: 1/2 of the mean
         over the fakes, and 1/2 of the real images. Its gates are left out.
 
@@ -515,12 +534,13 @@ class BaseDistiller(nn.Module):
             wrapper (OptimWrapper): Of the discriminator, for its AMP context.
         """
         with frozen(*self.gates(domain)), wrapper.optim_context(self.model):
-            fake = sum(gan_loss(self.gan_type, self.logits(domain, image),
-                                'fake') for image in fakes) / len(fakes)
+            fake = sum(
+                gan_loss(self.gan_type, self.logits(domain, image), 'fake') for image in fakes
+            ) / len(fakes)
             return dict(
                 loss_disc_fake=0.5 * fake,
-                loss_disc_real=0.5 * gan_loss(
-                    self.gan_type, self.logits(domain, real), 'real'))
+                loss_disc_real=0.5 * gan_loss(self.gan_type, self.logits(domain, real), 'real'),
+            )
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

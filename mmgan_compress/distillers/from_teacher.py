@@ -1,4 +1,5 @@
 """A student of one direction that plays, and may begin as its teacher."""
+
 from collections.abc import Sequence
 
 import torch.nn as nn
@@ -19,6 +20,7 @@ class StudentFromTeacher(BaseDistiller):
             its discriminator, where the teacher has one, as the teacher's.
         kwargs: Of the class that has the teacher.
     """
+
     adversarial = True
 
     def __init__(self, start_from_teacher: bool = False, **kwargs):
@@ -27,20 +29,21 @@ class StudentFromTeacher(BaseDistiller):
 
     def attach(self, model):
         if len(model.domains) != 1:
-            raise ValueError(f'{self.method} trains one direction, got '
-                             f'reachable_domains={model.domains}')
+            raise ValueError(
+                f'{self.method} trains one direction, got reachable_domains={model.domains}'
+            )
         if not self.offline:
-            raise ValueError(f'{self.method} learns from a teacher that does '
-                             'not train: set offline=True')
+            raise ValueError(
+                f'{self.method} learns from a teacher that does not train: set offline=True'
+            )
         super().attach(model)
         if not self.latest_networks():
-            raise ValueError(f'{self.method} needs a teacher, and the '
-                             'distiller has none')
+            raise ValueError(f'{self.method} needs a teacher, and the distiller has none')
 
     @property
     def domain(self) -> str:
         """The domain that the student generates."""
-        domain, = self.model.domains
+        (domain,) = self.model.domains
         return domain
 
     @property
@@ -61,14 +64,14 @@ class StudentFromTeacher(BaseDistiller):
     def _beginning(self) -> tuple[nn.Module, nn.Module | None]:
         """Return what student and discriminator begin as; None: anew."""
         name = next(iter(self.latest_networks()))
-        discriminator = None if self.discriminator_checkpoint else \
-            self.discriminator_of(name, self.domain)
+        discriminator = (
+            None if self.discriminator_checkpoint else self.discriminator_of(name, self.domain)
+        )
         return self.network(name, self.domain), discriminator
 
     def _trained_networks(self) -> Sequence[nn.Module]:
         needed = super()._trained_networks()
-        return [*needed, *filter(None, self._beginning())] \
-            if self.start_from_teacher else needed
+        return [*needed, *filter(None, self._beginning())] if self.start_from_teacher else needed
 
     def init_weights(self):
         super().init_weights()
@@ -76,8 +79,7 @@ class StudentFromTeacher(BaseDistiller):
             teacher, discriminator = self._beginning()
             self.inherit(self.student, teacher)
             if discriminator is not None:
-                copy_weights(self.student_discriminators[self.domain],
-                             discriminator)
+                copy_weights(self.student_discriminators[self.domain], discriminator)
 
 
 def copy_weights(network: nn.Module, teacher: nn.Module):
@@ -87,16 +89,23 @@ def copy_weights(network: nn.Module, teacher: nn.Module):
         ValueError: If their layers differ otherwise.
     """
     state, own = teacher.state_dict(), network.state_dict()
-    new = {f'{name}.{key}' for name, layer in network.named_modules()
-           if isinstance(layer, NormBase) for key in ('weight', 'bias')}
-    wrong = [key for key in own.keys() | state.keys()
-             if key not in new - state.keys() and (
-                 key not in own or key not in state
-                 or own[key].shape != state[key].shape)]
+    new = {
+        f'{name}.{key}'
+        for name, layer in network.named_modules()
+        if isinstance(layer, NormBase)
+        for key in ('weight', 'bias')
+    }
+    wrong = [
+        key
+        for key in own.keys() | state.keys()
+        if key not in new - state.keys()
+        and (key not in own or key not in state or own[key].shape != state[key].shape)
+    ]
     if wrong:
         raise ValueError(
             f'start_from_teacher: {type(network).__name__} is no copy of the '
             f"teacher's {type(teacher).__name__}, {len(wrong)} tensors "
             f'differ, such as {min(wrong)!r}: give both the same config, but '
-            'for affine norms')
+            'for affine norms'
+        )
     network.load_state_dict(state, strict=False)

@@ -26,6 +26,7 @@ class CompressedStudent(StudentFromTeacher):
     of its teacher
     (:func:`~mmgan_compress.models.supernet.transfer_weights`).
     """
+
     # sub-networks of the next step; none: the whole student
     configurations: list[Configuration] = []
 
@@ -46,29 +47,30 @@ class CompressedStudent(StudentFromTeacher):
         domain, source = self.domain, self.source(inputs)
         targets = self.teach(domain, inputs, optim_wrapper)
         wanted = self.wanted(inputs, targets).float()
-        wrapper, other = optim_wrapper['student'], \
-            optim_wrapper['student_discriminators']
+        wrapper, other = optim_wrapper['student'], optim_wrapper['student_discriminators']
         images, rounds = [], []
         for configuration in self.configurations or [None]:
             if isinstance(self.student, SuperNet):
                 self.student.set_channels(configuration)
             image, features = self.run_student(domain, source, wrapper)
             images.append(image.detach())
-            rounds.append(dict(
-                loss_gan=self.gan_loss_weight * self.adversarial_loss(
-                    domain, source, image, wrapper),
-                loss_pixel=self.pixel_loss_weight * F.l1_loss(
-                    image.float(), wanted),
-                **self.distillation_losses(
-                    domain, source, image, features, targets)))
+            rounds.append(
+                dict(
+                    loss_gan=self.gan_loss_weight
+                    * self.adversarial_loss(domain, source, image, wrapper),
+                    loss_pixel=self.pixel_loss_weight * F.l1_loss(image.float(), wanted),
+                    **self.distillation_losses(domain, source, image, features, targets),
+                )
+            )
         if isinstance(self.student, SuperNet):  # whole for everybody else
             self.student.set_channels(None)
-        losses = {key: sum(each[key] for each in rounds) / len(rounds)
-                  for key in rounds[0]}
+        losses = {key: sum(each[key] for each in rounds) / len(rounds) for key in rounds[0]}
         losses_d = self.student_discriminator_losses(
-            domain, self.discriminator_input(source, inputs[f'img_{domain}']),
+            domain,
+            self.discriminator_input(source, inputs[f'img_{domain}']),
             [self.discriminator_input(source, image) for image in images],
-            other)
+            other,
+        )
         backward(other, sum(losses_d.values()))
         backward(wrapper, sum(losses.values()))
         step(other)
@@ -105,9 +107,14 @@ class GANCompressionCycleGAN(CompressedStudent, UnpairedOnlineDistiller):
             :class:`UnpairedOnlineDistiller`.
     """
 
-    def __init__(self, teacher: dict | None = None,
-                 gan_type: str = 'lsgan', gan_loss_weight: float = 1.,
-                 pixel_loss_weight: float = 10., **kwargs):
+    def __init__(
+        self,
+        teacher: dict | None = None,
+        gan_type: str = 'lsgan',
+        gan_loss_weight: float = 1.0,
+        pixel_loss_weight: float = 10.0,
+        **kwargs,
+    ):
         super().__init__(teacher=teacher, **kwargs)
         self.gan_type = gan_type
         self.gan_loss_weight = gan_loss_weight

@@ -7,6 +7,7 @@ teacher's images for real, while a hook draws the scales of its norms to zero
 that have none, and the same distiller, without the hook, trains what is
 left. The teacher does not train; its images may be files.
 """
+
 from collections.abc import Iterable, Iterator
 
 import torch.nn as nn
@@ -64,12 +65,12 @@ class SlimmingStudent(StudentFromTeacher):
             ``start_from_teacher``, where new scales are 1, and for
             fine-tuning the ``discriminator_checkpoint`` of the slimming run.
     """
+
     # both pool images by domain, and a checkpoint holds them alike
     buffer_state = CycleGANStep.buffer_state
     load_buffer_state = CycleGANStep.load_buffer_state
 
-    def __init__(self, quantize: dict | None = None,
-                 buffer_size: int = 50, **kwargs):
+    def __init__(self, quantize: dict | None = None, buffer_size: int = 50, **kwargs):
         super().__init__(**kwargs)
         self.gan_type = 'lsgan'
         self.quantize, self.buffer_size = quantize, buffer_size
@@ -79,12 +80,13 @@ class SlimmingStudent(StudentFromTeacher):
         super().attach(model)
         domain = self.domain
         if not self.distilling(domain):
-            raise ValueError('GAN Slimming needs a teacher and a loss that '
-                             'asks it, such as SlimmingPerceptualLoss')
+            raise ValueError(
+                'GAN Slimming needs a teacher and a loss that '
+                'asks it, such as SlimmingPerceptualLoss'
+            )
         self.image_buffers = {domain: GANImageBuffer(self.buffer_size)}
         student = self.student
-        self.slim_norms = [find_layer(student, free.norm)
-                           for free in free_channels(student)]
+        self.slim_norms = [find_layer(student, free.norm) for free in free_channels(student)]
         for layer in student.modules():
             if isinstance(layer, NormBase) and layer not in self.slim_norms:
                 layer.requires_grad_(False)
@@ -92,8 +94,8 @@ class SlimmingStudent(StudentFromTeacher):
         own = set(map(id, scales))
         self.scales = ParameterView(scales)
         self.weights = ParameterView(
-            p for p in student.parameters()
-            if p.requires_grad and id(p) not in own)
+            p for p in student.parameters() if p.requires_grad and id(p) not in own
+        )
         if self.quantize is not None:
             fake_quantize(student, **self.quantize)
 
@@ -114,15 +116,17 @@ class SlimmingStudent(StudentFromTeacher):
         image, features = self.run_student(domain, source, wrapper)
         losses = dict(
             loss_gan=self.adversarial_loss(domain, source, image, wrapper),
-            **self.distillation_losses(
-                domain, source, image, features, targets))
+            **self.distillation_losses(domain, source, image, features, targets),
+        )
         self._step_student(optim_wrapper, sum(losses.values()))
         taught, _ = next(iter(targets.values()))
         wrapper = optim_wrapper['student_discriminators']
         losses_d = self.student_discriminator_losses(
-            domain, self.discriminator_input(source, taught),
-            [self.image_buffers[domain].query(
-                self.discriminator_input(source, image.detach()))], wrapper)
+            domain,
+            self.discriminator_input(source, taught),
+            [self.image_buffers[domain].query(self.discriminator_input(source, image.detach()))],
+            wrapper,
+        )
         update(wrapper, sum(losses_d.values()))
         return detached({**losses, **losses_d})
 
@@ -134,15 +138,16 @@ class SlimmingStudent(StudentFromTeacher):
         others = [optim_wrapper['scales']] if 'scales' in optim_wrapper else []
         if any(hasattr(other, 'loss_scaler') for other in others):
             # it would divide by its own factor, not by the weights'
-            raise ValueError('the optimizer of the scales cannot share a '
-                             'backward pass of mixed precision: leave out '
-                             '--amp while slimming')
+            raise ValueError(
+                'the optimizer of the scales cannot share a '
+                'backward pass of mixed precision: leave out '
+                '--amp while slimming'
+            )
         update(optim_wrapper['student'], loss, *others)
 
     # --- state ------------------------------------------------------------
     def training_state(self):
-        return dict(super().training_state(),
-                    student_buffers=self.buffer_state())
+        return dict(super().training_state(), student_buffers=self.buffer_state())
 
     def load_training_state(self, state):
         super().load_training_state(state)
@@ -151,10 +156,12 @@ class SlimmingStudent(StudentFromTeacher):
     def notes(self):
         if self.quantize is None:
             return super().notes()
-        return [*super().notes(),
-                'the student was trained and scored with fake quantization '
-                f'({self.quantize}); its file holds the float weights, which '
-                'need fake_quantize() or int8 of the same ranges to run so']
+        return [
+            *super().notes(),
+            'the student was trained and scored with fake quantization '
+            f'({self.quantize}); its file holds the float weights, which '
+            'need fake_quantize() or int8 of the same ranges to run so',
+        ]
 
 
 def logit(pred: Tensor) -> Tensor:
@@ -174,7 +181,6 @@ class GANSlimmingCycleGAN(SlimmingStudent, UnpairedOnlineDistiller):
         kwargs: Of :class:`SlimmingStudent` and
             :class:`UnpairedOnlineDistiller`.
     """
-
 
 
 @DISTILLERS.register_module()

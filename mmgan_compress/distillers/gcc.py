@@ -6,6 +6,7 @@ close by learnt gates, so that it does not overpower the student. A teacher
 pair that trains beside them gives features to imitate, and the gap between
 its losses, which the gated discriminator should reproduce.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +30,8 @@ class GateTraining:
             code never moves beta from 1, which False gives.
         kwargs: Of the class that has student and teacher.
     """
-    streams = ('gates', )
+
+    streams = ('gates',)
 
     def __init__(self, average_gap: bool = True, **kwargs):
         super().__init__(**kwargs)
@@ -45,15 +47,21 @@ class GateTraining:
         super().attach(model)
         for net in self.student_discriminators.values():
             if not isinstance(net, GatedPatchDiscriminator):
-                raise ValueError('GCC trains the gates of its discriminator, '
-                                 f'and a {type(net).__name__} has none: take '
-                                 'GatedPatchDiscriminator')
-        discriminators = [self.discriminator_of(name, domain)
-                          for name in self.latest_networks()
-                          for domain in model.domains]
+                raise ValueError(
+                    'GCC trains the gates of its discriminator, '
+                    f'and a {type(net).__name__} has none: take '
+                    'GatedPatchDiscriminator'
+                )
+        discriminators = [
+            self.discriminator_of(name, domain)
+            for name in self.latest_networks()
+            for domain in model.domains
+        ]
         if not discriminators or None in discriminators:
-            raise ValueError('GCC needs a teacher with a discriminator: give '
-                             'one, or take AdversarialPix2Pix/-CycleGAN')
+            raise ValueError(
+                'GCC needs a teacher with a discriminator: give '
+                'one, or take AdversarialPix2Pix/-CycleGAN'
+            )
 
     def _trained_networks(self):
         return self.teacher_side()  # the gap needs discriminators as well
@@ -85,26 +93,25 @@ class GateTraining:
                 with torch.no_grad():
                     fake = self.model.generators[domain](source)
                 fake = net(self.discriminator_input(source, fake))
-                real = net(self.discriminator_input(
-                    source, inputs[f'img_{domain}']))
+                real = net(self.discriminator_input(source, inputs[f'img_{domain}']))
             loss_fake = gan_loss(self.gan_type, fake, 'fake')
             loss_real = gan_loss(self.gan_type, real, 'real')
             gap = self._gap(fake)
             log[f'loss_gates_coordination_{domain}'] = (gap - wanted).abs()
-            log[f'loss_gates_capacity_{domain}'] = 0.5 * (
-                loss_fake + loss_real)
+            log[f'loss_gates_capacity_{domain}'] = 0.5 * (loss_fake + loss_real)
         update(wrapper, sum(log.values()))
-        open_, total = zip(*(pair for net in
-                             self.student_discriminators.values()
-                             for pair in net.open_channels()))
+        open_, total = zip(
+            *(pair for net in self.student_discriminators.values() for pair in net.open_channels())
+        )
         log = {k: v.detach() for k, v in log.items()}
         share = torch.tensor(sum(open_) / sum(total))
         return dict(log, gates_open=share)
 
     def _gap(self, pred: Tensor) -> Tensor:
         """Return | L_G - L_D on fake | of logits of fakes."""
-        return global_mean(gan_loss(self.gan_type, pred, 'g')
-                           - gan_loss(self.gan_type, pred, 'fake')).abs()
+        return global_mean(
+            gan_loss(self.gan_type, pred, 'g') - gan_loss(self.gan_type, pred, 'fake')
+        ).abs()
 
     @torch.no_grad()
     def _teacher_gap(self, domain: str, inputs: dict, wrapper) -> float:

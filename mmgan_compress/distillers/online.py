@@ -20,8 +20,7 @@ from .base import BaseDistiller, detached
 from .teacher_loading import image_only
 
 
-@DISTILLERS.register_module(
-    name=['OMGDPix2Pix', 'CRDPix2Pix', 'PairedOnlineDistiller'])
+@DISTILLERS.register_module(name=['OMGDPix2Pix', 'CRDPix2Pix', 'PairedOnlineDistiller'])
 class PairedOnlineDistiller(BaseDistiller):
     """Pix2Pix teachers with one discriminator: OMGD, CRD.
 
@@ -44,22 +43,25 @@ class PairedOnlineDistiller(BaseDistiller):
             teachers (``n_dis`` of OMGD's Pix2Pix).
         kwargs: Of :class:`BaseDistiller`.
     """
+
     # whether generators learn against the discriminator after its update
     discriminator_first = False
 
-    def __init__(self,
-                 teachers: dict[str, dict],
-                 discriminator: dict | None = None,
-                 gan_type: str = 'hinge',
-                 gan_loss_weight: float = 1.,
-                 pixel_loss_weight: float = 100.,
-                 teacher_interval: int = 1,
-                 **kwargs):
+    def __init__(
+        self,
+        teachers: dict[str, dict],
+        discriminator: dict | None = None,
+        gan_type: str = 'hinge',
+        gan_loss_weight: float = 1.0,
+        pixel_loss_weight: float = 100.0,
+        teacher_interval: int = 1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.teachers = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in teachers.items()})
-        self.reported_teachers = [name for name, net in self.teachers.items()
-                                  if not image_only(net)]
+        self.teachers = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in teachers.items()})
+        self.reported_teachers = [
+            name for name, net in self.teachers.items() if not image_only(net)
+        ]
         self.discriminator = discriminator and MODELS.build(discriminator)
         if teachers and not (discriminator or self.offline):
             raise ValueError('teachers that train need a discriminator')
@@ -70,8 +72,9 @@ class PairedOnlineDistiller(BaseDistiller):
 
     def attach(self, model):
         if len(model.domains) != 1:
-            raise ValueError('a paired distiller generates one domain, got '
-                             f'reachable_domains={model.domains}')
+            raise ValueError(
+                f'a paired distiller generates one domain, got reachable_domains={model.domains}'
+            )
         super().attach(model)
 
     def latest_networks(self):
@@ -96,60 +99,58 @@ class PairedOnlineDistiller(BaseDistiller):
         order = sorted(self.teachers, reverse=True)  # wide, deep
         head = [order.index(name)] if heads else []
         return forward_with_features(
-            self.discriminator, self.discriminator_input(source, image),
-            layers, *head)
+            self.discriminator, self.discriminator_input(source, image), layers, *head
+        )
 
     def discriminate(self, name, domain, source, image):
         with frozen(self.discriminator):
             return self._discriminate(
-                source, image, name,
-                self._layers(domain, 'discriminator_layers', name))
+                source, image, name, self._layers(domain, 'discriminator_layers', name)
+            )
 
     def train_step(self, inputs, optim_wrapper):
         domain = self.model.domains[0]
         self.iteration += 1
         targets, log = self.run_teachers(domain, inputs, optim_wrapper)
-        return {**log, **self.student_step(inputs, optim_wrapper,
-                                           {domain: targets})}
+        return {**log, **self.student_step(inputs, optim_wrapper, {domain: targets})}
 
     def run_teachers(self, domain: str, inputs: dict, optim_wrapper) -> tuple:
         """Return the teachers' images and features, and what to log of the
         step that they took, if it was their turn.
         """
-        teach = not self.offline and \
-            self.iteration % self.teacher_interval == 0
-        context = optim_wrapper[
-            'student' if self.offline else 'teachers'].optim_context
-        kept = {name for name in self.teachers
-                if self.teacher_snapshots.teaching(name, domain)}
+        teach = not self.offline and self.iteration % self.teacher_interval == 0
+        context = optim_wrapper['student' if self.offline else 'teachers'].optim_context
+        kept = {name for name in self.teachers if self.teacher_snapshots.teaching(name, domain)}
         log = {}
         with torch.set_grad_enabled(teach), context(self.model):
-            latest = {name: self.run_teacher(f'latest:{name}', domain, inputs)
-                      for name in self.teachers
-                      if teach or name not in kept}
+            latest = {
+                name: self.run_teacher(f'latest:{name}', domain, inputs)
+                for name in self.teachers
+                if teach or name not in kept
+            }
         if teach:
             log = self.teacher_step(
                 inputs[f'img_{self.model.source_of(domain)}'],
                 inputs[f'img_{domain}'],
                 {name: image for name, (image, _) in latest.items()},
-                optim_wrapper)
+                optim_wrapper,
+            )
         with torch.no_grad(), context(self.model):
             return {
-                name: self.run_teacher(name, domain, inputs)
-                if name in kept else latest[name]
+                name: self.run_teacher(name, domain, inputs) if name in kept else latest[name]
                 for name in self.teachers
             }, log
 
-    def teacher_step(self, source: Tensor, real: Tensor,
-                     images: dict[str, Tensor], optim_wrapper) -> dict:
+    def teacher_step(
+        self, source: Tensor, real: Tensor, images: dict[str, Tensor], optim_wrapper
+    ) -> dict:
         """Update discriminator and teachers from one forward pass."""
         with optim_wrapper['discriminators'].optim_context(self.model):
             loss_d = self.discriminator_losses(source, real, images)
         backward(optim_wrapper['discriminators'], sum(loss_d.values()))
         if self.discriminator_first:
             step(optim_wrapper['discriminators'])
-        with frozen(self.discriminator), \
-                optim_wrapper['teachers'].optim_context(self.model):
+        with frozen(self.discriminator), optim_wrapper['teachers'].optim_context(self.model):
             loss_g = self.generator_losses(source, real, images)
         backward(optim_wrapper['teachers'], sum(loss_g.values()))
         if not self.discriminator_first:
@@ -163,8 +164,7 @@ class PairedOnlineDistiller(BaseDistiller):
         for name, image in images.items():
             for role, shown in (('fake', image.detach()), ('real', real)):
                 pred, _ = self._discriminate(source, shown, name)
-                losses[f'loss_disc_{role}_{name}'] = 0.5 * gan_loss(
-                    self.gan_type, pred, role)
+                losses[f'loss_disc_{role}_{name}'] = 0.5 * gan_loss(self.gan_type, pred, role)
         return losses
 
     def generator_losses(self, source, real, images):
@@ -172,15 +172,12 @@ class PairedOnlineDistiller(BaseDistiller):
         losses = {}
         for name, image in images.items():
             pred, _ = self._discriminate(source, image, name)
-            losses[f'loss_gan_{name}'] = self.gan_loss_weight * gan_loss(
-                self.gan_type, pred, 'g')
-            losses[f'loss_pixel_{name}'] = self.pixel_loss_weight * \
-                F.l1_loss(image.float(), real)
+            losses[f'loss_gan_{name}'] = self.gan_loss_weight * gan_loss(self.gan_type, pred, 'g')
+            losses[f'loss_pixel_{name}'] = self.pixel_loss_weight * F.l1_loss(image.float(), real)
         return losses
 
 
-@DISTILLERS.register_module(
-    name=['OMGDCycleGAN', 'CRDCycleGAN', 'UnpairedOnlineDistiller'])
+@DISTILLERS.register_module(name=['OMGDCycleGAN', 'CRDCycleGAN', 'UnpairedOnlineDistiller'])
 class UnpairedOnlineDistiller(BaseDistiller):
     """A CycleGAN teacher and the student take turns by phase: OMGD, CRD.
 
@@ -196,21 +193,20 @@ class UnpairedOnlineDistiller(BaseDistiller):
         kwargs: Of :class:`BaseDistiller`.
     """
 
-    def __init__(self, teacher: dict | None, teacher_snapshots: bool = True,
-                 **kwargs):
+    def __init__(self, teacher: dict | None, teacher_snapshots: bool = True, **kwargs):
         super().__init__(teacher_snapshots=teacher_snapshots, **kwargs)
         self.teacher = teacher and MODELS.build(teacher)
         self._has_network = teacher and not image_only(self.teacher)
         if self._has_network:
-            self.reported_teachers = ('teacher', )
+            self.reported_teachers = ('teacher',)
 
     def attach(self, model):
-        known = list(self.latest_networks_of(model).get(
-            'teacher', model.domains))
+        known = list(self.latest_networks_of(model).get('teacher', model.domains))
         unknown = [d for d in model.domains if d not in known]
         if unknown:
-            raise KeyError(f'the teacher has no generator for the domain '
-                           f'{unknown[0]!r}; it has {known}')
+            raise KeyError(
+                f'the teacher has no generator for the domain {unknown[0]!r}; it has {known}'
+            )
         super().attach(model)
 
     def latest_networks(self):
@@ -222,24 +218,25 @@ class UnpairedOnlineDistiller(BaseDistiller):
             return {}
         if not self._has_network:
             count = None if getattr(self.teacher, 'stored', False) else 1
-            return {'teacher': {d: self.teacher
-                                for d in model.domains[:count]}}
+            return {'teacher': {d: self.teacher for d in model.domains[:count]}}
         return {'teacher': dict(self.teacher.generators.items())}
 
     def teacher_side(self):
         return [self.teacher] if self._has_network else []
 
     def discriminator_of(self, name, domain):
-        return self.teacher.discriminators[domain] if self._has_network \
-            else None
+        return self.teacher.discriminators[domain] if self._has_network else None
 
     def train_step(self, inputs, optim_wrapper):
-        phase = 'student' if self.offline else self.schedule.phase(
-            self.iteration)
+        phase = 'student' if self.offline else self.schedule.phase(self.iteration)
         self.iteration += 1
-        log = {} if phase == 'student' else self.teacher.step(
-            inputs, optim_wrapper['teachers'],
-            optim_wrapper['discriminators'])[0]
+        log = (
+            {}
+            if phase == 'student'
+            else self.teacher.step(
+                inputs, optim_wrapper['teachers'], optim_wrapper['discriminators']
+            )[0]
+        )
         if phase == 'teacher':
             return log
         return {**log, **self.student_step(inputs, optim_wrapper)}

@@ -1,4 +1,5 @@
 """What a distiller asks of its teachers before training starts."""
+
 import re
 from collections.abc import Sequence
 
@@ -31,11 +32,15 @@ def check_teachers(distiller: nn.Module):
             is not trained comes from no checkpoint.
     """
     latest = distiller.latest_networks()
-    images = [name for name, networks in latest.items()
-              if any(image_only(net) for net in networks.values())]
+    images = [
+        name
+        for name, networks in latest.items()
+        if any(image_only(net) for net in networks.values())
+    ]
     if images and not distiller.offline:
-        raise ValueError(f'the teacher {images[0]!r} only gives images and '
-                         'cannot be trained: set offline=True')
+        raise ValueError(
+            f'the teacher {images[0]!r} only gives images and cannot be trained: set offline=True'
+        )
     for name in images:
         for domain in distiller.model.domains:
             own = image_channels(distiller.model.generators[domain])
@@ -43,16 +48,19 @@ def check_teachers(distiller: nn.Module):
             if taken != own:
                 raise ValueError(
                     f'the teacher {name!r} is for images of {taken} channels '
-                    f'and the student for {own}: give them the same number')
-    blank = [net for networks in latest.values() for net in networks.values()
-             if not image_only(net) and not brings_weights(net)]
+                    f'and the student for {own}: give them the same number'
+                )
+    blank = [
+        net
+        for networks in latest.values()
+        for net in networks.values()
+        if not image_only(net) and not brings_weights(net)
+    ]
     if distiller.offline and not distiller.teacher_checkpoints and blank:
-        raise ValueError('offline=True needs trained teachers: give '
-                         'teacher_checkpoints=[...]')
+        raise ValueError('offline=True needs trained teachers: give teacher_checkpoints=[...]')
 
 
-def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
-               discriminator: nn.Module | None):
+def check_loss(loss: DistillLoss, name: str, teacher: nn.Module, discriminator: nn.Module | None):
     """Refuse a loss that asks for what its teacher does not have.
 
     Raises:
@@ -65,18 +73,24 @@ def check_loss(loss: DistillLoss, name: str, teacher: nn.Module,
             f'{kind} compares layers, but the teacher {name!r} is a '
             f'{type(teacher).__name__}, which only gives images: take losses '
             'of images (SSIMLoss, StyleLoss, ...), or a teacher from a '
-            'checkpoint')
+            'checkpoint'
+        )
     if loss.uses_discriminator and discriminator is None:
         raise ValueError(
             f'{kind} asks the discriminator of the teacher {name!r}, which '
-            'has none: leave the loss out')
+            'has none: leave the loss out'
+        )
     for layer in loss.discriminator_layers:
-        find_layer(discriminator, layer, 'the discriminator of the teacher '
-                   f'{name!r} ({kind}.discriminator_layers)')
+        find_layer(
+            discriminator,
+            layer,
+            f'the discriminator of the teacher {name!r} ({kind}.discriminator_layers)',
+        )
 
 
-def check_loss_layers(loss: DistillLoss, cfg: dict, setting: str,
-                      student: nn.Module, teachers: dict[str, nn.Module]):
+def check_loss_layers(
+    loss: DistillLoss, cfg: dict, setting: str, student: nn.Module, teachers: dict[str, nn.Module]
+):
     """Refuse a loss that names layers which its networks do not have.
 
     Args:
@@ -94,8 +108,7 @@ def check_loss_layers(loss: DistillLoss, cfg: dict, setting: str,
     key = 'target_layers' if cfg.get('target_layers') else 'layers'
     for name, network in teachers.items():
         for layer in loss.target_layers:
-            find_layer(network, layer,
-                       f'the teacher {name!r} ({setting}.{key})')
+            find_layer(network, layer, f'the teacher {name!r} ({setting}.{key})')
 
 
 def load_teachers(distiller: nn.Module, paths: Sequence[str]):
@@ -109,12 +122,12 @@ def load_teachers(distiller: nn.Module, paths: Sequence[str]):
             ours or mmagic's; or its student file. They may hold more.
     """
     for path in paths:
-        distiller.load_state_dict(
-            _teachers_in(distiller, read_checkpoint(path)), strict=False)
+        distiller.load_state_dict(_teachers_in(distiller, read_checkpoint(path)), strict=False)
 
 
-def teacher_faults(distiller: nn.Module, paths: Sequence[str],
-                   needed: Sequence[nn.Module]) -> list[str]:
+def teacher_faults(
+    distiller: nn.Module, paths: Sequence[str], needed: Sequence[nn.Module]
+) -> list[str]:
     """Say why checkpoints do not hold the teachers of a config.
 
     Args:
@@ -128,22 +141,19 @@ def teacher_faults(distiller: nn.Module, paths: Sequence[str],
         found = _teachers_in(distiller, content)
         held.update(found)
         # what a file has of ours must fit; all of it is looked at below
-        return mismatch({k: v for k, v in state.items() if k in found}
-                        or state, found, more=True)
+        return mismatch({k: v for k, v in state.items() if k in found} or state, found, more=True)
 
     for path in paths:
-        faults += file_faults(path, f'{path} does not fit the teachers of '
-                              'this config', compare)
-    own = {id(t) for net in needed
-           for t in [*net.parameters(), *net.buffers()]}
-    names = {name for name, t in [*distiller.named_parameters(),
-                                  *distiller.named_buffers()]
-             if id(t) in own}
-    missing = mismatch({k: v for k, v in state.items() if k in names}, held,
-                       more=True)
+        faults += file_faults(path, f'{path} does not fit the teachers of this config', compare)
+    own = {id(t) for net in needed for t in [*net.parameters(), *net.buffers()]}
+    names = {
+        name
+        for name, t in [*distiller.named_parameters(), *distiller.named_buffers()]
+        if id(t) in own
+    }
+    missing = mismatch({k: v for k, v in state.items() if k in names}, held, more=True)
     if paths and missing and not faults:
-        faults.append(f'{", ".join(paths)} do not hold the teachers of this '
-                      f'config: {missing}')
+        faults.append(f'{", ".join(paths)} do not hold the teachers of this config: {missing}')
     return faults
 
 
@@ -152,33 +162,36 @@ def _teachers_in(distiller: nn.Module, content: dict) -> dict[str, Tensor]:
     alone = _names_alone(distiller)
     model = distiller.model
     held = _rename_domain(
-        weights_in(content), alone,
-        {*model.domains, *map(model.source_of, model.domains)})
+        weights_in(content), alone, {*model.domains, *map(model.source_of, model.domains)}
+    )
     if any(k.startswith('distiller.teacher') for k in held):
         held = weights_in(content, 'distiller')  # not its student
     state = {}
     for key, value in held.items():
         prefix = next((p for p in alone if key.startswith(p)), '')
-        state[alone.get(prefix, '') + key[len(prefix):]] = value
+        state[alone.get(prefix, '') + key[len(prefix) :]] = value
     return state
 
 
-def _rename_domain(held: dict[str, Tensor], alone: dict[str, str],
-                   known: set[str]) -> dict[str, Tensor]:
+def _rename_domain(
+    held: dict[str, Tensor], alone: dict[str, str], known: set[str]
+) -> dict[str, Tensor]:
     """Give the only domain of a file the name of the config's only one.
 
     mmagic's Pix2Pix of edges2shoes generates ``'photo'``. A domain that the
     config knows by its name stays what it is.
     """
-    own, theirs = ({key.split('.')[1] for key in keys
-                    if key.startswith('generators.')}
-                   for keys in (alone, held))
+    own, theirs = (
+        {key.split('.')[1] for key in keys if key.startswith('generators.')}
+        for keys in (alone, held)
+    )
     if not len(own) == len(theirs) == 1 or theirs & known:
         return held
-    (name, ), (other, ) = own, theirs
-    return {re.sub(rf'^((gen|discrim)\w+)\.{re.escape(other)}\.',
-                   rf'\1.{name}.', key): value
-            for key, value in held.items()}
+    (name,), (other,) = own, theirs
+    return {
+        re.sub(rf'^((gen|discrim)\w+)\.{re.escape(other)}\.', rf'\1.{name}.', key): value
+        for key, value in held.items()
+    }
 
 
 def _names_alone(distiller: nn.Module) -> dict[str, str]:
@@ -189,22 +202,24 @@ def _names_alone(distiller: nn.Module) -> dict[str, str]:
     if len(latest) != 1:
         return {}
     own = {id(net): f'{name}.' for name, net in distiller.named_modules()}
-    (teacher, networks), = latest.items()
+    ((teacher, networks),) = latest.items()
     names = {}
     for domain, network in networks.items():
         names[f'generators.{domain}.'] = own[id(network)]
         discriminator = distiller.discriminator_of(teacher, domain)
         if discriminator is not None:
-            for part in ('discriminators',
-                         'distiller.student_discriminators'):
+            for part in ('discriminators', 'distiller.student_discriminators'):
                 names[f'{part}.{domain}.'] = own[id(discriminator)]
     return names
 
 
-def save_teachers(checkpoint: str, out: str,
-                  prefixes: Sequence[str] = ('teacher', 'discrim'),
-                  half: bool = False,
-                  overwrite: bool = False) -> dict[str, Tensor]:
+def save_teachers(
+    checkpoint: str,
+    out: str,
+    prefixes: Sequence[str] = ('teacher', 'discrim'),
+    half: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Tensor]:
     """Write the distiller's part of a checkpoint as one small file.
 
     Args:
@@ -226,19 +241,25 @@ def save_teachers(checkpoint: str, out: str,
     try:
         state = load_tensors(checkpoint)['state_dict']
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{checkpoint} is no checkpoint of a run, or only a '
-                         'part of one: expected iter_N.pth') from error
-    inside = {name.removeprefix('distiller.'): tensor
-              for name, tensor in state.items()
-              if name.startswith('distiller.')}
-    kept = {name: tensor.half() if half and tensor.is_floating_point()
-            else tensor.clone() for name, tensor in inside.items()
-            if name.startswith(tuple(prefixes))}
+        raise ValueError(
+            f'{checkpoint} is no checkpoint of a run, or only a part of one: expected iter_N.pth'
+        ) from error
+    inside = {
+        name.removeprefix('distiller.'): tensor
+        for name, tensor in state.items()
+        if name.startswith('distiller.')
+    }
+    kept = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor.clone()
+        for name, tensor in inside.items()
+        if name.startswith(tuple(prefixes))
+    }
     if not kept:
         held = sorted({name.partition('.')[0] for name in inside})
         raise ValueError(
             f'{checkpoint} has nothing of {" or ".join(prefixes)} in its '
             f'distiller, which has {held or "no weights"}: name another '
-            'checkpoint, or other --only')
+            'checkpoint, or other --only'
+        )
     write_tensors(out, dict(state_dict=kept))
     return kept

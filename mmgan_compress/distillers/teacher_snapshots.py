@@ -1,4 +1,5 @@
 """Copies of teachers that teach in place of the latest weights."""
+
 import copy
 
 import torch
@@ -21,8 +22,7 @@ class TeacherSnapshots(nn.ModuleDict):
 
     def include(self, name: str, domain: str, network: nn.Module):
         """Make room for the copy of one teacher."""
-        self[f'{name}:{domain}'] = copy.deepcopy(network).requires_grad_(
-            False)
+        self[f'{name}:{domain}'] = copy.deepcopy(network).requires_grad_(False)
 
     def train(self, mode: bool = True):
         """Stay in eval mode: what teaches is what was scored."""
@@ -33,9 +33,14 @@ class TeacherSnapshots(nn.ModuleDict):
         key = f'{name}:{domain}'
         return self[key] if key in self.scores else None
 
-    def keep_if_best(self, name: str, domain: str, network: nn.Module,
-                     scores: list[float], lower_is_better: bool = True
-                     ) -> bool:
+    def keep_if_best(
+        self,
+        name: str,
+        domain: str,
+        network: nn.Module,
+        scores: list[float],
+        lower_is_better: bool = True,
+    ) -> bool:
         """Copy a teacher if any of its scores is better than ever.
 
         Args:
@@ -52,14 +57,12 @@ class TeacherSnapshots(nn.ModuleDict):
         best = self.scores.get(key, [sign * float('inf')] * len(scores))
         better = [sign * s < sign * b for s, b in zip(scores, best)]
         if any(better):
-            self.scores[key] = [float(s) if up else b
-                                for s, b, up in zip(scores, best, better)]
+            self.scores[key] = [float(s) if up else b for s, b, up in zip(scores, best, better)]
             self[key].load_state_dict(network.state_dict())
         return any(better)
 
     @torch.no_grad()
-    def average(self, name: str, domain: str, network: nn.Module,
-                momentum: float):
+    def average(self, name: str, domain: str, network: nn.Module, momentum: float):
         """Move a copy by ``momentum`` towards the latest weights.
 
         The first time it takes them whole, and buffers always: a statistic
@@ -67,7 +70,7 @@ class TeacherSnapshots(nn.ModuleDict):
         """
         key = f'{name}:{domain}'
         if key not in self.scores:
-            self.scores[key], momentum = [], 1.
+            self.scores[key], momentum = [], 1.0
         pairs = zip(self[key].parameters(), network.parameters())
         for own, latest in pairs:
             own.lerp_(latest, momentum)

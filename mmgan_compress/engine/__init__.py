@@ -1,4 +1,5 @@
 """Loops, hooks and wrappers that plug into mmengine's Runner."""
+
 from . import hooks  # noqa: F401  registers them
 from .distributed import DistributedTranslator
 from .gradients import training_gradients
@@ -8,6 +9,11 @@ from .results import ReportHook, StudentHook
 from .resume import TrainingStateHook
 
 __all__ = [
-    'DistillTrainLoop', 'DistributedTranslator', 'ReportHook', 'StudentHook',
-    'TrainingStateHook', 'runner_evaluator', 'training_gradients'
+    'DistillTrainLoop',
+    'DistributedTranslator',
+    'ReportHook',
+    'StudentHook',
+    'TrainingStateHook',
+    'runner_evaluator',
+    'training_gradients',
 ]

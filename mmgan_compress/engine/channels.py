@@ -1,4 +1,5 @@
 """Grey, RGB or RGBA: what a recipe derives from its generator."""
+
 import inspect
 from collections.abc import Iterator, Mapping
 
@@ -30,8 +31,12 @@ def fit_channels(cfg: Config):
     """
     model = cfg.get('model') or {}
     domains = model.get('related_domains')
-    if 'generator' not in model or not are_names(domains) or len(
-            set(domains)) != 2 or model.get('default_domain') not in domains:
+    if (
+        'generator' not in model
+        or not are_names(domains)
+        or len(set(domains)) != 2
+        or model.get('default_domain') not in domains
+    ):
         return
     channels = _channels_of(model)
     if set(channels.values()) <= {3}:
@@ -43,7 +48,8 @@ def fit_channels(cfg: Config):
             f'the generator is for images of {channels} channels: unpaired '
             'training needs one number for both domains, since a CycleGAN '
             "maps each to the other and to itself. Set the generator's "
-            'in_channels and out_channels to the same, or train on pairs')
+            'in_channels and out_channels to the same, or train on pairs'
+        )
     taken, given = (channels[d] for d in _ends(model))
     for key, node in _networks(model.get('distiller')):
         if key == 'discriminator':
@@ -52,8 +58,7 @@ def fit_channels(cfg: Config):
             if before not in (None, *seen.values()):
                 node.in_channels = seen.get(before // 3, before)
         else:
-            for name, count in (('in_channels', taken),
-                                ('out_channels', given)):
+            for name, count in (('in_channels', taken), ('out_channels', given)):
                 if _argument(node, name) is not None:
                     node[name] = count
     set_channels(cfg, channels)
@@ -79,9 +84,11 @@ def set_channels(cfg: Config, channels: Mapping[str, int]):
         elif kind == 'ReadImage' and domain in channels:
             node.channels = channels[domain]
         elif kind in _OLD_READERS and set(channels.values()) != {3}:
-            raise ValueError(f'the pipeline reads RGB images, by {kind}, and '
-                             f'the generator is for {channels} channels: '
-                             'read them by mmgan_compress.ReadImage')
+            raise ValueError(
+                f'the pipeline reads RGB images, by {kind}, and '
+                f'the generator is for {channels} channels: '
+                'read them by mmgan_compress.ReadImage'
+            )
 
 
 def _ends(model: Mapping) -> tuple[str, str]:
@@ -94,11 +101,11 @@ def _channels_of(model: Mapping) -> dict[str, int]:
     """Return the channels of a model's images by domain."""
     domains = list(model['related_domains'])
     try:
-        configs = per_domain(model['generator'],
-                             model.get('reachable_domains') or domains)
+        configs = per_domain(model['generator'], model.get('reachable_domains') or domains)
         with DefaultScope.overwrite_default_scope('mmagic'):
-            twins = {domain: build_generator(config, 'meta').eval()
-                     for domain, config in configs.items()}
+            twins = {
+                domain: build_generator(config, 'meta').eval() for domain, config in configs.items()
+            }
     except Exception:  # what cannot be built says so where it is checked
         return {}
     return channels_by_domain(twins, domains, _PROBE_SIDE)
@@ -110,8 +117,9 @@ def _networks(node) -> Iterator[tuple[str, ConfigDict]]:
         for key, value in part.items():
             if key in ('teachers', 'generators') and isinstance(value, dict):
                 yield from ((key, own) for own in value.values())
-            elif key in ('generator', 'arch', 'discriminator') or \
-                    str(key).endswith('_discriminator'):
+            elif key in ('generator', 'arch', 'discriminator') or str(key).endswith(
+                '_discriminator'
+            ):
                 yield key.rsplit('_', 1)[-1], value
 
 

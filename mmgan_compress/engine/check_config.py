@@ -4,6 +4,7 @@ A fault is one line, ``model.generator.base_channels: got -3, expected a whole
 number of at least 1``. What a registered class takes is read from its
 signature; for values that a signature cannot tell there is a table by name.
 """
+
 import inspect
 import logging
 import math
@@ -39,120 +40,201 @@ TESTS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 # --- which registry builds what, by the nearest name on the way to it -------
 _REGISTRIES = dict(
-    model=registry.MODELS, distiller=registry.DISTILLERS,
-    pruner=registry.PRUNERS, dataset=registry.DATASETS,
-    sampler=registry.DATA_SAMPLERS, pipeline=registry.TRANSFORMS,
-    evaluator=registry.EVALUATORS, val_evaluator=registry.EVALUATORS,
-    test_evaluator=registry.EVALUATORS, metrics=registry.METRICS,
-    default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
-    train_cfg=registry.LOOPS, val_cfg=registry.LOOPS,
-    test_cfg=registry.LOOPS, model_wrapper_cfg=registry.MODEL_WRAPPERS,
+    model=registry.MODELS,
+    distiller=registry.DISTILLERS,
+    pruner=registry.PRUNERS,
+    dataset=registry.DATASETS,
+    sampler=registry.DATA_SAMPLERS,
+    pipeline=registry.TRANSFORMS,
+    evaluator=registry.EVALUATORS,
+    val_evaluator=registry.EVALUATORS,
+    test_evaluator=registry.EVALUATORS,
+    metrics=registry.METRICS,
+    default_hooks=registry.HOOKS,
+    custom_hooks=registry.HOOKS,
+    train_cfg=registry.LOOPS,
+    val_cfg=registry.LOOPS,
+    test_cfg=registry.LOOPS,
+    model_wrapper_cfg=registry.MODEL_WRAPPERS,
     optim_wrapper=mmagic_registry.OPTIM_WRAPPERS,
     optimizer=mmagic_registry.OPTIMIZERS,
     visualizer=mmagic_registry.VISUALIZERS,
     vis_backends=mmagic_registry.VISBACKENDS,
-    log_processor=mmagic_registry.LOG_PROCESSORS)
+    log_processor=mmagic_registry.LOG_PROCESSORS,
+)
 # dicts without a type, and what takes their entries
-_UNTYPED = dict(schedule=TrainSchedule, reference=Reference,
-                randomness=set_random_seed,
-                **dict.fromkeys(LOADERS, DataLoader))
+_UNTYPED = dict(
+    schedule=TrainSchedule,
+    reference=Reference,
+    randomness=set_random_seed,
+    **dict.fromkeys(LOADERS, DataLoader),
+)
 # of a layer's config the rest goes to torch, by way of mmcv
 _LAYERS = ('norm_cfg', 'act_cfg', 'conv_cfg', 'padding_cfg', 'upsample_cfg')
 # what the builder adds, not the config
-_GIVEN = {'self', 'runner', 'dataloader', 'evaluator', 'params', 'module',
-          'optimizer', 'name', 'save_dir'}
+_GIVEN = {
+    'self',
+    'runner',
+    'dataloader',
+    'evaluator',
+    'params',
+    'module',
+    'optimizer',
+    'name',
+    'save_dir',
+}
 # what else the builder reads
-_ALSO = dict(optim_wrapper={'modules', 'paramwise_cfg', 'constructor'},
-             dataloader={'num_batch_per_epoch'})
+_ALSO = dict(
+    optim_wrapper={'modules', 'paramwise_cfg', 'constructor'}, dataloader={'num_batch_per_epoch'}
+)
 # what other loops take for the length of the training
 _LENGTHS = {'max_iters', 'max_epochs', 'val_interval'}
-_LENGTH = ('; model.distiller.schedule sets the length of the training and '
-           'the moments of validation')
+_LENGTH = '; model.distiller.schedule sets the length of the training and the moments of validation'
 _WHOLE_OF = ('sampler', *LOADERS)  # the data set is another part of it
 _OF_BUILDERS = {'type', '_scope_', 'priority', '_delete_'}
 # keys at the top that Runner reads beside its arguments
-_OF_RUNNER = {*inspect.signature(Runner).parameters, 'custom_imports',
-              'model_wrapper_cfg', 'sync_bn', 'find_unused_parameters',
-              'activation_checkpointing', 'efficient_conv_bn_eval', 'compile'}
+_OF_RUNNER = {
+    *inspect.signature(Runner).parameters,
+    'custom_imports',
+    'model_wrapper_cfg',
+    'sync_bn',
+    'find_unused_parameters',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
+    'compile',
+}
 
 
 # what the command line sets after --cfg-options
-_BY_OPTIONS = dict(work_dir='--work-dir', launcher='--launcher',
-                   resume='--resume', custom_imports='--import')
+_BY_OPTIONS = dict(
+    work_dir='--work-dir', launcher='--launcher', resume='--resume', custom_imports='--import'
+)
 
 
 # --- values by name ---------------------------------------------------------
 class _Bound(NamedTuple):
     """What a value must be, in code and in words."""
+
     holds: Callable[[Any], bool]
     words: str
 
 
-def _is_number(value: Any,
-               kind: type | tuple[type, ...] = (int, float)) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and \
-        math.isfinite(value)
+def _is_number(value: Any, kind: type | tuple[type, ...] = (int, float)) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _whole(least: int, empty: bool = False) -> _Bound:
     more = ' or None' * empty
-    return _Bound(lambda v: v is None and empty or _is_number(v, int) and
-                  v >= least, f'a whole number of at least {least}{more}')
+    return _Bound(
+        lambda v: v is None and empty or _is_number(v, int) and v >= least,
+        f'a whole number of at least {least}{more}',
+    )
 
 
-_POSITIVE = _Bound(lambda v: _is_number(v) and v >= 0,
-                   'a finite number of at least 0')
-_SHARE = _Bound(lambda v: _is_number(v) and 0 <= v < 1,
-                'a number from 0 to below 1')
-_DICTS = ('model', 'generator', 'distiller', 'schedule', 'perceptual',
-          'dataset', 'sampler', 'optimizer', 'optim_wrapper', 'reference',
-          'train_cfg', 'val_cfg', 'test_cfg', 'default_hooks', 'randomness',
-          'env_cfg', 'model_wrapper_cfg', 'log_processor', *LOADERS)
+_POSITIVE = _Bound(lambda v: _is_number(v) and v >= 0, 'a finite number of at least 0')
+_SHARE = _Bound(lambda v: _is_number(v) and 0 <= v < 1, 'a number from 0 to below 1')
+_DICTS = (
+    'model',
+    'generator',
+    'distiller',
+    'schedule',
+    'perceptual',
+    'dataset',
+    'sampler',
+    'optimizer',
+    'optim_wrapper',
+    'reference',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+    'default_hooks',
+    'randomness',
+    'env_cfg',
+    'model_wrapper_cfg',
+    'log_processor',
+    *LOADERS,
+)
 # values at the top that are no dicts of parts
-_TOP = ('custom_hooks', 'log_level', 'default_scope', 'val_evaluator',
-        'test_evaluator')
+_TOP = ('custom_hooks', 'log_level', 'default_scope', 'val_evaluator', 'test_evaluator')
 # dicts that say by their type what is built
-_TYPED = ('model', 'distiller', 'dataset', 'sampler', 'optimizer',
-          'train_cfg', 'val_cfg', 'test_cfg')
+_TYPED = (
+    'model',
+    'distiller',
+    'dataset',
+    'sampler',
+    'optimizer',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+)
 _BOUNDS = {
     **dict.fromkeys(
-        ('batch_size', 'base_channels', 'num_blocks', 'patch_size',
-         'teacher_interval', 'accumulative_counts', 'num_heads', 'since',
-         'in_channels', 'out_channels', 'window_size', 'dataset.size',
-         'reference.size', 'logger.interval', 'schedule.epochs',
-         'schedule.block', 'schedule.iters_per_epoch', 'num_conv'),
-        _whole(1)),
-    **dict.fromkeys(('num_workers', 'buffer_size', 'hold_out',
-                     'schedule.constant', 'schedule.student_epochs'),
-                    _whole(0)),
+        (
+            'batch_size',
+            'base_channels',
+            'num_blocks',
+            'patch_size',
+            'teacher_interval',
+            'accumulative_counts',
+            'num_heads',
+            'since',
+            'in_channels',
+            'out_channels',
+            'window_size',
+            'dataset.size',
+            'reference.size',
+            'logger.interval',
+            'schedule.epochs',
+            'schedule.block',
+            'schedule.iters_per_epoch',
+            'num_conv',
+        ),
+        _whole(1),
+    ),
+    **dict.fromkeys(
+        ('num_workers', 'buffer_size', 'hold_out', 'schedule.constant', 'schedule.student_epochs'),
+        _whole(0),
+    ),
     **dict.fromkeys(('load_size', 'max_images'), _whole(1, empty=True)),
     **dict.fromkeys(('lr', 'weight', 'weight_decay', 'rho'), _POSITIVE),
-    'momentum': _SHARE, 'threshold': _POSITIVE,
+    'momentum': _SHARE,
+    'threshold': _POSITIVE,
     'num_down': _whole(5),  # mmagic's U-Net has five levels or more
     'seed': _whole(0, empty=True),
     'checkpoint.interval': _Bound(
-        lambda v: _is_number(v, int) and (v >= 1 or v == -1),
-        'a whole number of at least 1, or -1'),
-    **dict.fromkeys(_DICTS, _Bound(
-        lambda v: v is None or isinstance(v, Mapping), 'a dict')),
+        lambda v: _is_number(v, int) and (v >= 1 or v == -1), 'a whole number of at least 1, or -1'
+    ),
+    **dict.fromkeys(_DICTS, _Bound(lambda v: v is None or isinstance(v, Mapping), 'a dict')),
     'domains': _Bound(are_names, 'a list of names'),
-    **dict.fromkeys(('val_evaluator', 'test_evaluator'), _Bound(
-        lambda v: v is None or isinstance(v, (list, Mapping)),
-        'a dict or a list of dicts')),
-    **dict.fromkeys(('custom_hooks', 'losses', 'metrics'), _Bound(
-        lambda v: v is None or isinstance(v, (list, tuple, Mapping)) and
-        all(isinstance(each, (Mapping, list)) for each in (
-            v.values() if isinstance(v, Mapping) else v)),
-        'a list of dicts')),
+    **dict.fromkeys(
+        ('val_evaluator', 'test_evaluator'),
+        _Bound(lambda v: v is None or isinstance(v, (list, Mapping)), 'a dict or a list of dicts'),
+    ),
+    **dict.fromkeys(
+        ('custom_hooks', 'losses', 'metrics'),
+        _Bound(
+            lambda v: (
+                v is None
+                or isinstance(v, (list, tuple, Mapping))
+                and all(
+                    isinstance(each, (Mapping, list))
+                    for each in (v.values() if isinstance(v, Mapping) else v)
+                )
+            ),
+            'a list of dicts',
+        ),
+    ),
     'log_level': _Bound(
         lambda v: isinstance(v, str) and v in logging.getLevelNamesMapping(),
-        "the name of a level, such as 'INFO'"),
+        "the name of a level, such as 'INFO'",
+    ),
     'default_scope': _Bound(
-        lambda v: v is None or v in list(_scopes()),
-        "the scope of a registry, such as 'mmagic'"),
-    'betas': _Bound(lambda v: isinstance(v, (list, tuple)) and len(v) == 2
-                    and all(map(_SHARE.holds, v)),
-                    'two numbers from 0 to below 1')
+        lambda v: v is None or v in list(_scopes()), "the scope of a registry, such as 'mmagic'"
+    ),
+    'betas': _Bound(
+        lambda v: isinstance(v, (list, tuple)) and len(v) == 2 and all(map(_SHARE.holds, v)),
+        'two numbers from 0 to below 1',
+    ),
 }
 
 
@@ -165,8 +247,14 @@ def _scopes() -> set[str]:
     return scopes | {child for child in registry.MODELS.root.children}
 
 
-_WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False',
-          str: 'text', dict: 'a dict', list: 'a list'}
+_WORDS = {
+    int: 'a whole number',
+    float: 'a number',
+    bool: 'True or False',
+    str: 'text',
+    dict: 'a dict',
+    list: 'a list',
+}
 
 
 def _fault(path: str, value: Any, expected: str) -> str:
@@ -188,19 +276,21 @@ def _expected_kind(value: Any, parameter: inspect.Parameter) -> str:
     """Return in words what a value should be by a signature; '' if it may
     be so.
     """
-    kinds = get_args(parameter.annotation) if get_origin(
-        parameter.annotation) in (Union, UnionType) else (
-            parameter.annotation, )
+    kinds = (
+        get_args(parameter.annotation)
+        if get_origin(parameter.annotation) in (Union, UnionType)
+        else (parameter.annotation,)
+    )
     if parameter.annotation is parameter.empty:  # mmagic: by the default
         if not _is_number(parameter.default) or not isinstance(value, str):
             return ''
-        kinds = (type(parameter.default), )
+        kinds = (type(parameter.default),)
     if not set(kinds) <= {*_WORDS, type(None)}:
         return ''
     good = {int: partial(_is_number, kind=int), float: _is_number}
     for kind in kinds:
         same = (list, tuple) if kind is list else kind
-        if (good[kind](value) if kind in good else isinstance(value, same)):
+        if good[kind](value) if kind in good else isinstance(value, same):
             return ''
     return ' or '.join(_WORDS.get(kind, 'None') for kind in kinds)
 
@@ -214,8 +304,8 @@ def _find(found: Registry, name: str, scope: str) -> type | None:
     while found is not None:
         found.import_from_location()
         if short in found.module_dict and (
-                wanted == found.scope or not wanted and
-                found.scope in (scope, 'mmengine')):
+            wanted == found.scope or not wanted and found.scope in (scope, 'mmengine')
+        ):
             return found.module_dict[short]
         found = found.parent
     return None
@@ -224,10 +314,8 @@ def _find(found: Registry, name: str, scope: str) -> type | None:
 def _names(found: Registry | None) -> list[str]:
     names = []
     while found is not None:
-        ours = found.scope == 'mmgan_compress' and \
-            not isinstance(found, registry.OwnRegistry)
-        names += [f'{found.scope}.{name}' if ours else name
-                  for name in found.module_dict]
+        ours = found.scope == 'mmgan_compress' and not isinstance(found, registry.OwnRegistry)
+        names += [f'{found.scope}.{name}' if ours else name for name in found.module_dict]
         found = found.parent
     return names
 
@@ -235,8 +323,7 @@ def _names(found: Registry | None) -> list[str]:
 def _near_types(name: str, found: Registry) -> list[str]:
     """Return registered names like one, whatever the scope before them."""
     short = {full.rpartition('.')[2]: full for full in _names(found)}
-    return [short[near] for near in get_close_matches(
-        name.rpartition('.')[2], short)]
+    return [short[near] for near in get_close_matches(name.rpartition('.')[2], short)]
 
 
 def arguments_of(kind: Callable) -> tuple[dict[str, inspect.Parameter], bool]:
@@ -250,7 +337,7 @@ def arguments_of(kind: Callable) -> tuple[dict[str, inspect.Parameter], bool]:
         tuple[dict, bool]: Parameters by name, and whether it may take others.
     """
     found: dict[str, inspect.Parameter] = {}
-    bases = kind.__mro__ if inspect.isclass(kind) else (kind, )
+    bases = kind.__mro__ if inspect.isclass(kind) else (kind,)
     for base in bases:
         if base in (nn.Module, object):
             return found, True
@@ -270,20 +357,19 @@ def arguments_of(kind: Callable) -> tuple[dict[str, inspect.Parameter], bool]:
 
 class _Node(NamedTuple):
     """A dict of a config, where it is, and what builds it."""
+
     path: str
     value: Mapping
     registry: Registry | None
 
 
-def _nodes(value: Any, path: str, found: Registry | None
-           ) -> Iterator[_Node]:
+def _nodes(value: Any, path: str, found: Registry | None) -> Iterator[_Node]:
     """Yield the dicts of a part of a config."""
     if isinstance(value, Mapping):
         yield _Node(path, value, found)
         inner = found
         if 'type' in value:  # of its parts nothing is known but by name
-            inner = registry.MODELS if found in (
-                registry.MODELS, registry.DISTILLERS) else None
+            inner = registry.MODELS if found in (registry.MODELS, registry.DISTILLERS) else None
         items = value.items()
     elif isinstance(value, (list, tuple)):
         inner, items = found, enumerate(value)
@@ -291,8 +377,7 @@ def _nodes(value: Any, path: str, found: Registry | None
         return
     for key, child in items:
         if key != 'init_cfg':
-            yield from _nodes(child, f'{path}.{key}',
-                              _REGISTRIES.get(key, inner))
+            yield from _nodes(child, f'{path}.{key}', _REGISTRIES.get(key, inner))
 
 
 def _all_nodes(cfg: Mapping) -> Iterator[_Node]:
@@ -304,14 +389,11 @@ def _all_nodes(cfg: Mapping) -> Iterator[_Node]:
 def _kind_of(node: _Node, scope: str) -> tuple[Callable | None, str]:
     """Return what takes the entries of a dict, and a fault of its type."""
     key, name = node.path.rpartition('.')[2], node.value.get('type')
-    if 'type' in node.value if name is None else not isinstance(
-            name, str) and not callable(name):
-        return None, _fault(f'{node.path}.type', name,
-                            'the name of what is built')
+    if 'type' in node.value if name is None else not isinstance(name, str) and not callable(name):
+        return None, _fault(f'{node.path}.type', name, 'the name of what is built')
     if name is None and key in _TYPED:
         return None, f'{node.path}.type: missing'
-    if name is None and node.path.startswith('optim_wrapper.') and \
-            'optimizer' in node.value:
+    if name is None and node.path.startswith('optim_wrapper.') and 'optimizer' in node.value:
         name = 'OptimWrapper'
     if name is None:
         return _UNTYPED.get(key), ''
@@ -323,8 +405,9 @@ def _kind_of(node: _Node, scope: str) -> tuple[Callable | None, str]:
     known = ('', scope, 'mmgan_compress', 'mmengine')
     if kind is None and name.rpartition('.')[0] in known:
         near = _near_types(name, node.registry)
-        return None, (f'{node.path}.type: no {node.registry.name} is called '
-                      f'{name!r}{did_you_mean(near)}')
+        return None, (
+            f'{node.path}.type: no {node.registry.name} is called {name!r}{did_you_mean(near)}'
+        )
     return (None if key in _LAYERS else kind), ''
 
 
@@ -334,8 +417,13 @@ def _type_faults(node: _Node, scope: str) -> list[str]:
     if fault or kind is None:
         return [fault] if fault else []
     taken, more = arguments_of(kind)
-    also = _ALSO['optim_wrapper'] if node.path.startswith('optim_wrapper') \
-        else _ALSO['dataloader'] if kind is DataLoader else set()
+    also = (
+        _ALSO['optim_wrapper']
+        if node.path.startswith('optim_wrapper')
+        else _ALSO['dataloader']
+        if kind is DataLoader
+        else set()
+    )
     faults = []
     for key, value in node.value.items():
         path = f'{node.path}.{key}'
@@ -348,14 +436,18 @@ def _type_faults(node: _Node, scope: str) -> list[str]:
         elif not more:
             faults.append(
                 f'{path}: {kind.__name__} takes no such argument'
-                + (_LENGTH if key in _LENGTHS else
-                   did_you_mean(get_close_matches(str(key), taken))))
+                + (_LENGTH if key in _LENGTHS else did_you_mean(get_close_matches(str(key), taken)))
+            )
     if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
-        faults += [f'{node.path}.{name}: missing, {kind.__name__} needs it'
-                   for name, p in taken.items()
-                   if p.default is p.empty and p.kind is not p.VAR_POSITIONAL
-                   and name not in _GIVEN and name not in node.value
-                   and node.path.rpartition('.')[2] not in _WHOLE_OF]
+        faults += [
+            f'{node.path}.{name}: missing, {kind.__name__} needs it'
+            for name, p in taken.items()
+            if p.default is p.empty
+            and p.kind is not p.VAR_POSITIONAL
+            and name not in _GIVEN
+            and name not in node.value
+            and node.path.rpartition('.')[2] not in _WHOLE_OF
+        ]
     return faults
 
 
@@ -367,8 +459,7 @@ def value_faults(cfg: Mapping) -> list[str]:
     values = [(key, cfg[key]) for key in cfg if key in (*_DICTS, *_TOP)]
     for node in _all_nodes(cfg):
         faults += _type_faults(node, scope)
-        values += [(f'{node.path}.{key}', value)
-                   for key, value in node.value.items()]
+        values += [(f'{node.path}.{key}', value) for key, value in node.value.items()]
     for path, value in values:
         bound = _bound_of(path)
         if bound and not bound.holds(value):
@@ -376,15 +467,17 @@ def value_faults(cfg: Mapping) -> list[str]:
     wrappers = _part(cfg, 'optim_wrapper')
     constructor = wrappers.get('constructor')
     if str(constructor).endswith('MultiOptimWrapperConstructor'):
-        faults += [_fault(f'optim_wrapper.{name}', value, 'a dict')
-                   for name, value in wrappers.items()
-                   if name != 'constructor' and
-                   not isinstance(value, Mapping)]
+        faults += [
+            _fault(f'optim_wrapper.{name}', value, 'a dict')
+            for name, value in wrappers.items()
+            if name != 'constructor' and not isinstance(value, Mapping)
+        ]
     known = mmagic_registry.OPTIM_WRAPPER_CONSTRUCTORS
     if isinstance(constructor, str) and not _find(known, constructor, scope):
         faults.append(
             f'optim_wrapper.constructor: no {known.name} is called '
-            f'{constructor!r}{did_you_mean(_near_types(constructor, known))}')
+            f'{constructor!r}{did_you_mean(_near_types(constructor, known))}'
+        )
     return faults
 
 
@@ -399,8 +492,11 @@ def option_faults(cfg: Config, options: Mapping[str, Any]) -> dict[str, str]:
     Returns:
         dict[str, str]: Fault by key.
     """
-    return {key: f'--cfg-options {key}: {fault}' for key in options
-            if (fault := _key_fault(cfg._cfg_dict, key))}
+    return {
+        key: f'--cfg-options {key}: {fault}'
+        for key in options
+        if (fault := _key_fault(cfg._cfg_dict, key))
+    }
 
 
 def _key_fault(cfg: Mapping, dotted: str) -> str:
@@ -422,8 +518,7 @@ def _key_fault(cfg: Mapping, dotted: str) -> str:
             node = node[key]
         elif path and not _takes_more(node, path):
             near = get_close_matches(key, node)
-            return f'{path} has no {key!r}' + (
-                did_you_mean(near) or f', only {", ".join(node)}')
+            return f'{path} has no {key!r}' + (did_you_mean(near) or f', only {", ".join(node)}')
         else:
             return ''  # a new argument: its type says whether it takes it
         path = f'{path}.{key}' if path else key
@@ -434,8 +529,11 @@ def _takes_more(node: Mapping, path: str) -> bool:
     """Tell whether a dict may get a new entry: what checks types looks at
     it, or it holds arguments that nothing tells.
     """
-    return 'type' in node or path.rpartition('.')[2] in _UNTYPED or \
-        path.startswith(('model.', 'optim_wrapper.', 'env_cfg'))
+    return (
+        'type' in node
+        or path.rpartition('.')[2] in _UNTYPED
+        or path.startswith(('model.', 'optim_wrapper.', 'env_cfg'))
+    )
 
 
 def _variable_fault(cfg: Mapping, name: str) -> str:
@@ -443,41 +541,53 @@ def _variable_fault(cfg: Mapping, name: str) -> str:
     if name not in cfg:
         near = get_close_matches(name, _OF_RUNNER & cfg.keys())
         return 'the config has no such key' + did_you_mean(near)
-    options = dict(image_size='--size', load_size='--size',
-                   data_root='--data-root')
-    places = [f'{node.path}.{key}' for node in _all_nodes(cfg)
-              for key, value in node.value.items()
-              if type(value) is type(cfg[name]) and value == cfg[name]
-              ] if isinstance(cfg[name], (int, str)) else []
-    how = f'use {options[name]}' if name in options else \
-        f'set {" or ".join(places[:3])}' if places else \
-        'set the key that it is used in'
+    options = dict(image_size='--size', load_size='--size', data_root='--data-root')
+    places = (
+        [
+            f'{node.path}.{key}'
+            for node in _all_nodes(cfg)
+            for key, value in node.value.items()
+            if type(value) is type(cfg[name]) and value == cfg[name]
+        ]
+        if isinstance(cfg[name], (int, str))
+        else []
+    )
+    how = (
+        f'use {options[name]}'
+        if name in options
+        else f'set {" or ".join(places[:3])}'
+        if places
+        else 'set the key that it is used in'
+    )
     return f'a variable of the recipe, whose value is used already: {how}'
 
 
 # --- what must fit together -------------------------------------------------
 def missing_parts(cfg: Mapping, needed: Sequence[str]) -> list[str]:
     """Return which parts a config lacks, or has as something else."""
-    faults = [f'{key}: missing; a config needs it to do this, as those in '
-              'configs/ do' for key in needed if not cfg.get(key)]
+    faults = [
+        f'{key}: missing; a config needs it to do this, as those in configs/ do'
+        for key in needed
+        if not cfg.get(key)
+    ]
     for key in (*needed, *LOADERS):
         if cfg.get(key) and not isinstance(cfg[key], Mapping):
             faults.append(_fault(key, cfg[key], 'a dict'))
-        elif key in LOADERS and cfg.get(key) and not isinstance(
-                cfg[key].get('dataset'), Mapping):
+        elif key in LOADERS and cfg.get(key) and not isinstance(cfg[key].get('dataset'), Mapping):
             faults.append(_lacks(cfg[key], f'{key}.dataset'))
-    if 'train_cfg' in needed and isinstance(cfg.get('model'), Mapping) and \
-            not isinstance(cfg['model'].get('distiller'), Mapping):
-        faults.append(_lacks(cfg['model'], 'model.distiller',
-                             '; it says how the model trains'))
+    if (
+        'train_cfg' in needed
+        and isinstance(cfg.get('model'), Mapping)
+        and not isinstance(cfg['model'].get('distiller'), Mapping)
+    ):
+        faults.append(_lacks(cfg['model'], 'model.distiller', '; it says how the model trains'))
     return list(dict.fromkeys(faults))
 
 
 def _lacks(node: Mapping, path: str, why: str = '') -> str:
     """Say that an entry is missing, or is no dict."""
     value = node.get(path.rpartition('.')[2])
-    return f'{path}: missing{why}' if value is None else \
-        _fault(path, value, 'a dict')
+    return f'{path}: missing{why}' if value is None else _fault(path, value, 'a dict')
 
 
 def domain_faults(cfg: Mapping) -> list[str]:
@@ -490,41 +600,47 @@ def domain_faults(cfg: Mapping) -> list[str]:
         return [_fault('model.related_domains', related, 'two domains')]
     related, faults = list(related), []
     reachable = model.get('reachable_domains')
-    if not are_names(reachable) or not reachable or \
-            not set(reachable) <= set(related):
-        faults.append(_fault('model.reachable_domains', reachable,
-                             f'one or both of {related}'))
+    if not are_names(reachable) or not reachable or not set(reachable) <= set(related):
+        faults.append(_fault('model.reachable_domains', reachable, f'one or both of {related}'))
         reachable = related
     allowed = f'one of {list(reachable)}'
     if model.get('default_domain') not in reachable:
-        faults.append(_fault('model.default_domain',
-                             model.get('default_domain'), allowed))
+        faults.append(_fault('model.default_domain', model.get('default_domain'), allowed))
     for node in _all_nodes(cfg):
-        value, scored = node.value, node.path.startswith(
-            ('val_evaluator', 'test_evaluator'))
-        if node.path.endswith('.dataset') and are_names(
-                value.get('domains')) and \
-                set(value['domains']) != set(related):
-            faults.append(_fault(f'{node.path}.domains', value['domains'],
-                                 f'{related}, in any order'))
-        if 'domain' in value and value['domain'] not in (
-                reachable if scored else related):
-            faults.append(_fault(f'{node.path}.domain', value['domain'],
-                                 allowed if scored else f'one of {related}'))
+        value, scored = node.value, node.path.startswith(('val_evaluator', 'test_evaluator'))
+        if (
+            node.path.endswith('.dataset')
+            and are_names(value.get('domains'))
+            and set(value['domains']) != set(related)
+        ):
+            faults.append(
+                _fault(f'{node.path}.domains', value['domains'], f'{related}, in any order')
+            )
+        if 'domain' in value and value['domain'] not in (reachable if scored else related):
+            faults.append(
+                _fault(
+                    f'{node.path}.domain',
+                    value['domain'],
+                    allowed if scored else f'one of {related}',
+                )
+            )
         if node.path.endswith(('teacher_images', 'extra_images')):
-            faults += [f'{node.path}: names the domain {domain!r}, expected '
-                       f'one of {related}' for domain in value
-                       if domain not in related]
+            faults += [
+                f'{node.path}: names the domain {domain!r}, expected one of {related}'
+                for domain in value
+                if domain not in related
+            ]
         metric = value.get('metric') if 'type' in value else None
-        if isinstance(metric, str) and '/' in metric and \
-                metric.partition('/')[0] not in reachable:
-            faults.append(_fault(f'{node.path}.metric', metric,
-                                 f'a figure of {allowed}'))
-        if str(value.get('type')).endswith('TeacherSelectionHook') and \
-                (not isinstance(value.get('metrics'), Mapping) or
-                 set(value['metrics']) != set(reachable)):
-            faults.append(_fault(f'{node.path}.metrics', value.get('metrics'),
-                                 f'figures for {list(reachable)}'))
+        if isinstance(metric, str) and '/' in metric and metric.partition('/')[0] not in reachable:
+            faults.append(_fault(f'{node.path}.metric', metric, f'a figure of {allowed}'))
+        if str(value.get('type')).endswith('TeacherSelectionHook') and (
+            not isinstance(value.get('metrics'), Mapping) or set(value['metrics']) != set(reachable)
+        ):
+            faults.append(
+                _fault(
+                    f'{node.path}.metrics', value.get('metrics'), f'figures for {list(reachable)}'
+                )
+            )
     return faults
 
 
@@ -545,12 +661,15 @@ def schedule_faults(cfg: Mapping) -> list[str]:
         return []
     student = _part(cfg, 'default_hooks.student')
     path = 'model.distiller.schedule'
-    return [_fault(where, value, f'at most {epochs}, the epochs of the '
-                   'schedule') for where, value in (
-        (f'{path}.constant', schedule.get('constant')),
-        (f'{path}.block', schedule.get('block')),
-        ('default_hooks.student.since', student.get('since')))
-        if _is_number(value) and value > epochs]
+    return [
+        _fault(where, value, f'at most {epochs}, the epochs of the schedule')
+        for where, value in (
+            (f'{path}.constant', schedule.get('constant')),
+            (f'{path}.block', schedule.get('block')),
+            ('default_hooks.student.since', student.get('since')),
+        )
+        if _is_number(value) and value > epochs
+    ]
 
 
 def generators_of(model: Mapping) -> Iterator[tuple[str, Mapping]]:
@@ -558,13 +677,12 @@ def generators_of(model: Mapping) -> Iterator[tuple[str, Mapping]]:
     domains = model.get('reachable_domains') or []
     distiller = _part(model, 'distiller')
     teacher = _part(model, 'distiller.teacher')
-    for path, part in (('model.generator', model.get('generator')),
-                       ('model.distiller.teacher.generator',
-                        teacher.get('generator')),
-                       ('model.distiller.teacher.generators',
-                        teacher.get('generators')),
-                       ('model.distiller.teachers',
-                        distiller.get('teachers'))):
+    for path, part in (
+        ('model.generator', model.get('generator')),
+        ('model.distiller.teacher.generator', teacher.get('generator')),
+        ('model.distiller.teacher.generators', teacher.get('generators')),
+        ('model.distiller.teachers', distiller.get('teachers')),
+    ):
         if isinstance(part, Mapping) and 'type' in part:
             yield path, part
         elif isinstance(part, Mapping):
@@ -585,22 +703,30 @@ def network_faults(cfg: Mapping) -> list[str]:
     try:
         for path, config in generators_of(cfg['model']):
             try:
-                with DefaultScope.overwrite_default_scope(
-                        cfg.get('default_scope')):
+                with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                     network = build_generator(config, 'meta')
             except Exception as error:  # whatever a class raises
                 faults.append(f'{path}: {message_of(error)}')
                 continue
-            if size and not getattr(network, 'image_only', False) and \
-                    not _translates(network, size):
-                fits = next((side for side in (
-                    16, 32, 64, 128, 256, 512, 1024) if side > size and
-                    _translates(network, side)), None)
+            if (
+                size
+                and not getattr(network, 'image_only', False)
+                and not _translates(network, size)
+            ):
+                fits = next(
+                    (
+                        side
+                        for side in (16, 32, 64, 128, 256, 512, 1024)
+                        if side > size and _translates(network, side)
+                    ),
+                    None,
+                )
                 if fits:
                     faults.append(
                         f'{path}: {network.__class__.__name__} cannot '
                         f'translate images of {size} pixels, but of {fits}: '
-                        f'set --size {fits}, or make it less deep')
+                        f'set --size {fits}, or make it less deep'
+                    )
     except ValueError as error:
         faults.append(f'model.{error}')
     return faults
@@ -611,8 +737,7 @@ def _translates(network: nn.Module, size: int) -> bool:
     try:
         shape = (2, image_channels(network), size, size)
         with torch.no_grad():
-            return network(torch.empty(shape, device='meta')
-                           ).shape[-2:] == shape[-2:]
+            return network(torch.empty(shape, device='meta')).shape[-2:] == shape[-2:]
     except Exception:  # of any layer
         return False
 
@@ -622,14 +747,16 @@ def size_faults(cfg: Mapping) -> list[str]:
     faults = []
     for split in ('val', 'test'):
         size = _part(cfg, f'{split}_dataloader.dataset').get('size')
-        for node in _nodes(cfg.get(f'{split}_evaluator'),
-                           f'{split}_evaluator', None):
-            if size and node.path.endswith('.reference') and \
-                    node.value.get('size', 256) != size:
-                faults.append(_fault(
-                    f'{node.path}.size', node.value.get('size', 256),
-                    f'{size}, the size of the images that are compared '
-                    'with it; --size sets both'))
+        for node in _nodes(cfg.get(f'{split}_evaluator'), f'{split}_evaluator', None):
+            if size and node.path.endswith('.reference') and node.value.get('size', 256) != size:
+                faults.append(
+                    _fault(
+                        f'{node.path}.size',
+                        node.value.get('size', 256),
+                        f'{size}, the size of the images that are compared '
+                        'with it; --size sets both',
+                    )
+                )
     return faults
 
 
@@ -645,9 +772,12 @@ def work_dir_faults(folder: str) -> list[str]:
     return []
 
 
-def check_inputs(cfg: Config, loaders: Sequence[str] = LOADERS,
-                 needed: Sequence[str] = (),
-                 found: Sequence[str] = ()):
+def check_inputs(
+    cfg: Config,
+    loaders: Sequence[str] = LOADERS,
+    needed: Sequence[str] = (),
+    found: Sequence[str] = (),
+):
     """Refuse a config with whatever keeps it from being built and run.
 
     Args:
@@ -664,20 +794,25 @@ def check_inputs(cfg: Config, loaders: Sequence[str] = LOADERS,
     own = cfg._cfg_dict
     faults: list = [*found, *(missing := missing_parts(own, needed))]
     if isinstance(own.get('model'), Mapping) and not missing:
-        static = [*value_faults(own), *domain_faults(own),
-                  *schedule_faults(own), *size_faults(own)]
+        static = [*value_faults(own), *domain_faults(own), *schedule_faults(own), *size_faults(own)]
         if not any(fault.startswith('model.') for fault in static):
             static += network_faults(own)
         faults += static
-        sound = [loader for loader in loaders if not any(
-            fault.startswith((loader.partition('_')[0], 'model.'))
-            for fault in static)]
+        sound = [
+            loader
+            for loader in loaders
+            if not any(fault.startswith((loader.partition('_')[0], 'model.')) for fault in static)
+        ]
         faults += [*data_faults(cfg, sound), *file_faults(cfg)]
     faults = list({str(fault): fault for fault in faults}.values())
     if len(faults) == 1 and isinstance(faults[0], Exception):
         raise faults[0]
     if faults:
         lines = '\n'.join(map(str, faults)).splitlines()
-        raise ValueError('\n'.join(
-            line for i, line in enumerate(lines)  # advice once, at the end
-            if not line.startswith('  ') or line not in lines[i + 1:]))
+        raise ValueError(
+            '\n'.join(
+                line
+                for i, line in enumerate(lines)  # advice once, at the end
+                if not line.startswith('  ') or line not in lines[i + 1 :]
+            )
+        )

@@ -1,4 +1,5 @@
 """A Runner that keeps the console short; its log file has everything."""
+
 import logging
 import os
 from collections.abc import Callable
@@ -41,10 +42,8 @@ class ConsoleRunner(Runner):
         is the user's.
         """
         source = self.cfg.filename
-        copy = source and os.path.join(self.work_dir,
-                                       os.path.basename(source))
-        if not (copy and os.path.exists(copy)
-                and os.path.samefile(copy, source)):
+        copy = source and os.path.join(self.work_dir, os.path.basename(source))
+        if not (copy and os.path.exists(copy) and os.path.samefile(copy, source)):
             super().dump_config()
 
 

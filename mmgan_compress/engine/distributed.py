@@ -1,4 +1,5 @@
 """Data-parallel training on several processes."""
+
 import contextlib
 from collections.abc import Iterator
 
@@ -39,10 +40,11 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
             own = torch.stack(torch.var_mean(values, (0, 2, 3), correction=0))
             variances, means = _Gather.apply(own).unbind(1)
             mean = means.mean(0)
-            variance = (variances + (means - mean)**2).mean(0)
+            variance = (variances + (means - mean) ** 2).mean(0)
             if self.track_running_stats:
-                self._follow(mean.detach(), variance.detach(),
-                             len(means) * values.numel() // len(mean))
+                self._follow(
+                    mean.detach(), variance.detach(), len(means) * values.numel() // len(mean)
+                )
             scale = (variance + self.eps).rsqrt()
             if self.affine:
                 scale = scale * self.weight
@@ -54,8 +56,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, count: int):
         self.num_batches_tracked.add_(1)
-        momentum = 1 / int(self.num_batches_tracked) \
-            if self.momentum is None else self.momentum
+        momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(variance * (count / (count - 1)), momentum)
 
@@ -104,8 +105,9 @@ class DistributedTranslator(nn.Module):
                 log = self.module.train_step(*args, **kwargs)
         except UnevenGradients as error:
             uneven = set(error.parameters)
-            names = [name for name, parameter in
-                     self.module.named_parameters() if parameter in uneven]
+            names = [
+                name for name, parameter in self.module.named_parameters() if parameter in uneven
+            ]
             raise RuntimeError(
                 f'{error}, such as {names[0]!r}: a step must use the same '
                 'networks on every process, whatever its images are'

@@ -1,4 +1,5 @@
 """Scores of networks by the metrics and data of a recipe, without a run."""
+
 import copy
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,9 @@ from .resume import preserved_rng
 from .runner_builder import check_inputs, load_config
 
 
-def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
-                data_root: str | None = None) -> Config:
+def read_recipe(
+    path: str, loader: str, student: dict, demo: bool = False, data_root: str | None = None
+) -> Config:
     """Read a recipe and check that it fits a student and has its data.
 
     Args:
@@ -37,12 +39,12 @@ def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
         FileNotFoundError: If recipe, data or weights are missing.
         ValueError: If it has other domains or no such loader.
     """
-    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root,
-                                cfg_options=None))
+    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root, cfg_options=None))
     own, domains = cfg.model.related_domains, student['domains']
     if set(own) != set(domains):
-        raise ValueError(f'{path} is for the domains {own} and the student '
-                         f'for {domains}: name another recipe')
+        raise ValueError(
+            f'{path} is for the domains {own} and the student for {domains}: name another recipe'
+        )
     if not cfg.get(loader):
         raise ValueError(f'{path} has no {loader}')
     if 'channels' in student:
@@ -51,8 +53,9 @@ def read_recipe(path: str, loader: str, student: dict, demo: bool = False,
     return cfg
 
 
-def recipe_images(cfg: Config, loader: str, source: str,
-                  most: int | None = None) -> list[np.ndarray]:
+def recipe_images(
+    cfg: Config, loader: str, source: str, most: int | None = None
+) -> list[np.ndarray]:
     """Return images of a domain as a loader of a recipe gives them.
 
     Args:
@@ -66,15 +69,14 @@ def recipe_images(cfg: Config, loader: str, source: str,
     """
     with preserved_rng():
         data = DATASETS.build(copy.deepcopy(cfg[loader].dataset))
-        at = np.unique(np.linspace(0, len(data) - 1,
-                                   most or len(data)).astype(int))
+        at = np.unique(np.linspace(0, len(data) - 1, most or len(data)).astype(int))
         images = [data[int(i)]['inputs'][f'img_{source}'] for i in at]
-    return [image.permute(1, 2, 0).contiguous().byte().numpy()
-            for image in images]
+    return [image.permute(1, 2, 0).contiguous().byte().numpy() for image in images]
 
 
-def named_images(name: str | None, loader: str, student: dict,
-                 domain: str, most: int, **read) -> Any:
+def named_images(
+    name: str | None, loader: str, student: dict, domain: str, most: int, **read
+) -> Any:
     """Return the images that an option of the command line names.
 
     Args:
@@ -104,9 +106,9 @@ def source_of(student: dict, domain: str) -> str:
     return next(d for d in student['domains'] if d != domain)
 
 
-def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
-                   domains: list[str],
-                   domain: str) -> tuple[dict[str, dict], dict[str, str]]:
+def score_networks(
+    cfg: Config, networks: Mapping[str, nn.Module], domains: list[str], domain: str
+) -> tuple[dict[str, dict], dict[str, str]]:
     """Score networks on a recipe's test split, by its metrics.
 
     Args:
@@ -124,13 +126,13 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
     with preserved_rng(), DefaultScope.overwrite_default_scope(scope):
         with MODELS.switch_scope_and_registry('mmgan_compress'):
             model = DistillationModel(  # the networks take the place of its
-                generator=dict(type='SeparableResnetGenerator',
-                               base_channels=1),
-                default_domain=domain, reachable_domains=[domain],
-                related_domains=domains)
+                generator=dict(type='SeparableResnetGenerator', base_channels=1),
+                default_domain=domain,
+                reachable_domains=[domain],
+                related_domains=domains,
+            )
         loader = Runner.build_dataloader(cfg.test_dataloader)
-        evaluator = EVALUATORS.build(dict(
-            dict(type='Evaluator'), **cfg.test_evaluator))
+        evaluator = EVALUATORS.build(dict(dict(type='Evaluator'), **cfg.test_evaluator))
         evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
         for name, network in networks.items():
             model.generators[domain] = network
@@ -138,9 +140,14 @@ def score_networks(cfg: Config, networks: Mapping[str, nn.Module],
     return scores, protocols_of(evaluator)
 
 
-def report_students(students: Sequence[str], recipe: str, out: str,
-                    demo: bool = False, data_root: str | None = None,
-                    overwrite: bool = False) -> Report:
+def report_students(
+    students: Sequence[str],
+    recipe: str,
+    out: str,
+    demo: bool = False,
+    data_root: str | None = None,
+    overwrite: bool = False,
+) -> Report:
     """Score student files on a recipe's test split; write one table.
 
     Args:
@@ -162,22 +169,25 @@ def report_students(students: Sequence[str], recipe: str, out: str,
     for text in students:
         name, mark, file = text.partition('=')
         if not mark or name in networks:
-            raise ValueError(f'cannot read {text!r}: expected NAME=FILE, each '
-                             'name once')
+            raise ValueError(f'cannot read {text!r}: expected NAME=FILE, each name once')
         networks[name] = load_student(file)
     infos = [network.meta for network in networks.values()]
     domain, domains = infos[0]['domain'], infos[0]['domains']
     other = next((i for i in infos if i['domain'] != domain), None)
     if other is not None:
-        raise ValueError(f'the students generate {domain!r} and '
-                         f'{other["domain"]!r}: expected one domain')
+        raise ValueError(
+            f'the students generate {domain!r} and {other["domain"]!r}: expected one domain'
+        )
     cfg = read_recipe(recipe, 'test_dataloader', infos[0], demo, data_root)
     figures, protocols = score_networks(cfg, networks, domains, domain)
     *before, last = networks
-    rows = {name if name in before else f'{STUDENT}, {name}': own
-            for name, own in figures.items()}
-    result = build_report({name: networks[name] for name in before},
-                          networks[last], rows, protocols,
-                          cfg.test_dataloader.dataset.size)
+    rows = {name if name in before else f'{STUDENT}, {name}': own for name, own in figures.items()}
+    result = build_report(
+        {name: networks[name] for name in before},
+        networks[last],
+        rows,
+        protocols,
+        cfg.test_dataloader.dataset.size,
+    )
     result.save(Path(out))
     return result

@@ -4,6 +4,7 @@ Any recipe with a distiller will do: what it trains is replaced by the pruned
 student, its teachers by the dense network, which does not train
 (``offline``), and what belongs to other teachers goes.
 """
+
 import copy
 import inspect
 import logging
@@ -76,9 +77,14 @@ def rename_domains(node, names: dict[str, str]):
                 node[key] = names[domain] + slash + figure
 
 
-def read_recipe(recipe: str, domains: Sequence[str],
-                reachable: Sequence[str], size: int, demo: bool = False,
-                data_root: str | None = None) -> Config:
+def read_recipe(
+    recipe: str,
+    domains: Sequence[str],
+    reachable: Sequence[str],
+    size: int,
+    demo: bool = False,
+    data_root: str | None = None,
+) -> Config:
     """Read a recipe for a student of certain domains.
 
     Args:
@@ -95,25 +101,24 @@ def read_recipe(recipe: str, domains: Sequence[str],
         FileNotFoundError: If there is no such recipe.
         ValueError: If it has no distiller, or its demo other domains.
     """
-    cfg = load_config(Namespace(config=recipe, demo=demo, data_root=data_root,
-                                cfg_options=None))
+    cfg = load_config(Namespace(config=recipe, demo=demo, data_root=data_root, cfg_options=None))
     if not (cfg.get('model') or {}).get('distiller'):
-        raise ValueError(f'{recipe} has no model.distiller: expected a '
-                         'recipe that distils')
+        raise ValueError(f'{recipe} has no model.distiller: expected a recipe that distils')
     old = domains_of(cfg)
     if old != list(domains):
         if demo:
-            raise ValueError(f'the demo is of {old}, this student of '
-                             f'{list(domains)}: leave out --demo')
+            raise ValueError(
+                f'the demo is of {old}, this student of {list(domains)}: leave out --demo'
+            )
         rename_domains(cfg._cfg_dict, dict(zip(old, domains)))
         if not data_root:
-            set_everywhere(cfg._cfg_dict, 'data_root',
-                           'data/' + '2'.join(domains))
+            set_everywhere(cfg._cfg_dict, 'data_root', 'data/' + '2'.join(domains))
     default = cfg.model.default_domain
     if default not in reachable:
         default = reachable[0]
-    cfg.model.update(reachable_domains=list(reachable),
-                     related_domains=list(domains), default_domain=default)
+    cfg.model.update(
+        reachable_domains=list(reachable), related_domains=list(domains), default_domain=default
+    )
     _score_only(cfg, reachable, default)
     _resize_images(cfg, size)
     _go_offline(cfg)
@@ -130,15 +135,13 @@ def _resize_images(cfg: Config, size: int):
             dataset = loader.dataset
             dataset.pop('teacher_images', None)
             if dataset.get('load_size'):
-                dataset.load_size = round(
-                    dataset.load_size * size / dataset.size)
+                dataset.load_size = round(dataset.load_size * size / dataset.size)
             dataset.size = size
 
 
 def _score_only(cfg: Config, reachable: Sequence[str], default: str):
     """Score what the student generates."""
-    evaluators = [cfg[key] for key in ('val_evaluator', 'test_evaluator')
-                  if cfg.get(key)]
+    evaluators = [cfg[key] for key in ('val_evaluator', 'test_evaluator') if cfg.get(key)]
     for evaluator in evaluators:
         kept = [m for m in evaluator.metrics if m.domain in reachable]
         if not kept:  # the recipe's is the other direction
@@ -170,25 +173,34 @@ def _go_offline(cfg: Config):
     if rounds:  # as many epochs as the student has beside the teacher
         blocks = -(-schedule.epochs // schedule.block)
         constant = schedule.constant / schedule.epochs
-        schedule.update(epochs=blocks * rounds, block=rounds,
-                        constant=round(constant * blocks * rounds))
+        schedule.update(
+            epochs=blocks * rounds, block=rounds, constant=round(constant * blocks * rounds)
+        )
     for name, wrapper in list(cfg.optim_wrapper.items()):
         if isinstance(wrapper, dict) and all(
-                module.startswith(_TEACHING) for module in wrapper.modules):
+            module.startswith(_TEACHING) for module in wrapper.modules
+        ):
             del cfg.optim_wrapper[name]
     cfg.custom_hooks = [
-        hook for hook in cfg.get('custom_hooks') or []
-        if not hook.type.endswith(('TeacherSelectionHook', 'EMATeacherHook'))]
+        hook
+        for hook in cfg.get('custom_hooks') or []
+        if not hook.type.endswith(('TeacherSelectionHook', 'EMATeacherHook'))
+    ]
     rate = cfg.default_hooks.get('rate') or {}
     for key in ('constant', 'steps'):
         if key in rate:
             kept = [name for name in rate[key] if name in cfg.optim_wrapper]
-            rate[key] = {name: rate[key][name] for name in kept} \
-                if isinstance(rate[key], dict) else kept
+            rate[key] = (
+                {name: rate[key][name] for name in kept} if isinstance(rate[key], dict) else kept
+            )
 
 
-def fit_networks(cfg: Config, teachers: Mapping[str, tuple[nn.Module, dict]],
-                 student_file: str, teacher_file: str) -> list[str]:
+def fit_networks(
+    cfg: Config,
+    teachers: Mapping[str, tuple[nn.Module, dict]],
+    student_file: str,
+    teacher_file: str,
+) -> list[str]:
     """Put a student and its teacher into a recipe, before there is one.
 
     Args:
@@ -206,9 +218,15 @@ def fit_networks(cfg: Config, teachers: Mapping[str, tuple[nn.Module, dict]],
     """
     notes = _fit_losses(cfg, next(iter(teachers.values()))[0])
     # the files need not be there yet
-    _put(cfg, ConfigDict({
-        domain: with_weights(config, teacher_file, domain)
-        for domain, (_, config) in teachers.items()}))
+    _put(
+        cfg,
+        ConfigDict(
+            {
+                domain: with_weights(config, teacher_file, domain)
+                for domain, (_, config) in teachers.items()
+            }
+        ),
+    )
     fit_channels(cfg)
     _check(copy.deepcopy(cfg))
     _put(cfg, ConfigDict(type=FROM_STUDENT, file=teacher_file))
@@ -223,12 +241,13 @@ def _put(cfg: Config, networks: ConfigDict):
     cfg.model.generator = copy.deepcopy(networks)
     if _takes(distiller.type, 'teachers'):
         distiller.teachers = ConfigDict(
-            teacher=networks if from_file else next(iter(networks.values())))
+            teacher=networks if from_file else next(iter(networks.values()))
+        )
     else:
         distiller.teacher = ConfigDict(
             type=f'mmgan_compress.{FrozenTeacher.__name__}',
-            **(dict(file=networks.file) if from_file else
-               dict(generators=networks)))
+            **(dict(file=networks.file) if from_file else dict(generators=networks)),
+        )
 
 
 def _fit_losses(cfg: Config, network: nn.Module) -> list[str]:
@@ -243,12 +262,14 @@ def _fit_losses(cfg: Config, network: nn.Module) -> list[str]:
         name = loss.type.split('.')[-1]
         loss.pop('teachers', None)  # there is one teacher now
         if loss.get('layers') and loss.pop('discriminator_layers', None):
-            notes.append(f"{name} compares no layers of the teacher's "
-                         'discriminator: a student file has none')
-        elif not loss.get('layers') and getattr(
-                MODELS.get(loss.type), 'uses_discriminator', False):
-            notes.append(f"{name} is removed: it needs the teacher's "
-                         'discriminator, and a student file has none')
+            notes.append(
+                f"{name} compares no layers of the teacher's discriminator: a student file has none"
+            )
+        elif not loss.get('layers') and getattr(MODELS.get(loss.type), 'uses_discriminator', False):
+            notes.append(
+                f"{name} is removed: it needs the teacher's "
+                'discriminator, and a student file has none'
+            )
             continue
         if loss.get('layers'):
             loss.pop('target_layers', None)
@@ -269,14 +290,17 @@ def _check(cfg: Config):
     """Build what the recipe trains, without weights, or say why not."""
     model = cfg.model
     model.distiller.perceptual = dict(  # its weights need not be here
-        type='mmgan_compress.VGG16Features', weights='random')
+        type='mmgan_compress.VGG16Features', weights='random'
+    )
     try:
-        with DefaultScope.overwrite_default_scope('mmagic'), \
-                torch.device('meta'), warnings.catch_warnings(), \
-                quiet(MMLogger.get_current_instance(), logging.ERROR):
+        with (
+            DefaultScope.overwrite_default_scope('mmagic'),
+            torch.device('meta'),
+            warnings.catch_warnings(),
+            quiet(MMLogger.get_current_instance(), logging.ERROR),
+        ):
             silence_meaningless()
-            build_optim_wrapper(MODELS.build(model),
-                                copy.deepcopy(cfg.optim_wrapper))
+            build_optim_wrapper(MODELS.build(model), copy.deepcopy(cfg.optim_wrapper))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f'{model.distiller.type} cannot train this student: '
@@ -286,8 +310,9 @@ def _check(cfg: Config):
 
 def _takes(kind: str, name: str) -> bool:
     """Tell whether a registered class has an argument of that name."""
-    return any(name in inspect.signature(base.__init__).parameters
-               for base in DISTILLERS.get(kind).__mro__)
+    return any(
+        name in inspect.signature(base.__init__).parameters for base in DISTILLERS.get(kind).__mro__
+    )
 
 
 def add_imports(cfg: Config, modules: Sequence[str]):
@@ -298,12 +323,12 @@ def add_imports(cfg: Config, modules: Sequence[str]):
         modules (Sequence[str]): Their names.
     """
     own = cfg.get('custom_imports') or {}
-    cfg.custom_imports = ConfigDict(own, imports=list(dict.fromkeys(
-        [*own.get('imports', []), *modules])))
+    cfg.custom_imports = ConfigDict(
+        own, imports=list(dict.fromkeys([*own.get('imports', []), *modules]))
+    )
 
 
-def write_finetune(out: Path, cfg: Config, title: str,
-                   notes: Sequence[str] = ()):
+def write_finetune(out: Path, cfg: Config, title: str, notes: Sequence[str] = ()):
     """Write the recipe beside the student.
 
     Args:
@@ -312,18 +337,16 @@ def write_finetune(out: Path, cfg: Config, title: str,
         title (str): Comment on top: what made it.
         notes (Sequence[str]): Further comments.
     """
-    known = {*inspect.signature(Runner).parameters, 'custom_imports',
-             'model_wrapper_cfg'}
-    cfg = Config({key: value for key, value in cfg.to_dict().items()
-                  if key in known})  # without what its bases are made of
+    known = {*inspect.signature(Runner).parameters, 'custom_imports', 'model_wrapper_cfg'}
+    cfg = Config(
+        {key: value for key, value in cfg.to_dict().items() if key in known}
+    )  # without what its bases are made of
     for node in walk(cfg._cfg_dict):
         root = Path(node.get('data_root') or '')
         if root.is_relative_to(Path.cwd()):
             node.data_root = str(root.relative_to(Path.cwd()))
     head = [title, f'Run: mmgan-compress train {out / NAME}', *notes]
-    write_text(
-        out / NAME,
-        ''.join(f'# {line}\n' for line in head) + cfg.pretty_text)
+    write_text(out / NAME, ''.join(f'# {line}\n' for line in head) + cfg.pretty_text)
 
 
 def beside(out: Path, path: str) -> str:

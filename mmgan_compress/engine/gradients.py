@@ -10,9 +10,14 @@ from .nni_evaluator import RunnerVerbs, recipe_for
 
 
 @TASK_UTILS.register_module(name='TrainingGradients')
-def training_gradients(training: str | Config, generator: nn.Module,
-                       config: dict, steps: int, power: int = 1,
-                       domain: str | None = None) -> dict[str, Tensor]:
+def training_gradients(
+    training: str | Config,
+    generator: nn.Module,
+    config: dict,
+    steps: int,
+    power: int = 1,
+    domain: str | None = None,
+) -> dict[str, Tensor]:
     """Return mean gradients of a generator that stands still.
 
     It takes the place of the recipe's student, and each step is the
@@ -58,5 +63,6 @@ def training_gradients(training: str | Config, generator: nn.Module,
             'the training gives the network no gradient: its losses are at '
             'their least already. Take a recipe with losses beside those of '
             'a teacher that is this network, such as one with a '
-            'discriminator')
+            'discriminator'
+        )
     return {name: total / steps for name, total in sums.items()}

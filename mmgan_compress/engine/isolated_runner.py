@@ -1,4 +1,5 @@
 """A Runner of an existing model that leaves no files and no state."""
+
 import contextlib
 import inspect
 import tempfile
@@ -20,7 +21,11 @@ from tqdm import tqdm
 # mmengine's own, which None switches off.
 _OURS, _THEIRS = ('student', 'report', 'progress'), ('checkpoint', 'logger')
 _SETTINGS = frozenset(inspect.signature(Runner).parameters) - {
-    'model', 'work_dir', 'cfg', 'experiment_name'}
+    'model',
+    'work_dir',
+    'cfg',
+    'experiment_name',
+}
 # Of these the latest that was made is the current one, everywhere: a run
 # takes its own away with it.
 _CURRENT = (MMLogger, MessageHub, Visualizer, DefaultScope)
@@ -45,6 +50,7 @@ class StepTasksHook(Hook):
             length to the recipe.
         done (int): Steps of the latest run.
     """
+
     priority = 'LOWEST'  # behind those that look at the optimizers
 
     def __init__(self, network: nn.Module):
@@ -60,12 +66,12 @@ class StepTasksHook(Hook):
             raise ValueError(
                 f'the recipe trains for {runner.max_iters} iterations and '
                 f'{self.steps} steps were asked for: ask for fewer, or '
-                'lengthen its schedule')
+                'lengthen its schedule'
+            )
         self.done = 0
         wrapper = wrapper_of(self.network, runner.optim_wrapper)
         for group in wrapper.param_groups:
-            group['params'] = [p for p in group['params']
-                               if id(p) in self.trained]
+            group['params'] = [p for p in group['params'] if id(p) in self.trained]
         backward = wrapper.backward
 
         def patched(loss: Tensor, **kwargs):
@@ -77,8 +83,7 @@ class StepTasksHook(Hook):
         # together
         wrapper.backward = patched
         wrapper.optimizer.register_step_pre_hook(self._before_step)
-        wrapper.optimizer.register_step_post_hook(
-            lambda *_: self._after_step(runner.train_loop))
+        wrapper.optimizer.register_step_post_hook(lambda *_: self._after_step(runner.train_loop))
         self._bar = tqdm(total=self.steps, desc='training steps')
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -116,14 +121,15 @@ def wrapper_of(network: nn.Module, wrappers):
     own = {id(p) for p in network.parameters()}
 
     def count(wrapper) -> int:
-        return sum(id(p) in own for group in wrapper.param_groups
-                   for p in group['params'])
+        return sum(id(p) in own for group in wrapper.param_groups for p in group['params'])
 
     best = max(wrappers.values(), key=count)
     if not count(best):
-        raise ValueError('none of the optimizers '
-                         f'{", ".join(wrappers.keys())} trains the student: '
-                         "expected one with modules=['generators']")
+        raise ValueError(
+            'none of the optimizers '
+            f'{", ".join(wrappers.keys())} trains the student: '
+            "expected one with modules=['generators']"
+        )
     return best
 
 
@@ -141,15 +147,19 @@ def isolated_run(cfg: Config, model: nn.Module) -> Iterator[Runner]:
     hooks = cfg.get('default_hooks') or {}
     cfg.default_hooks = {
         **{k: v for k, v in hooks.items() if k not in _OURS},
-        **dict.fromkeys(_THEIRS)}
+        **dict.fromkeys(_THEIRS),
+    }
     cfg.update(load_from=None, resume=False, log_level='WARNING')
     known = {kind: set(kind._instance_dict) for kind in _CURRENT}
     with tempfile.TemporaryDirectory(prefix='mmgan_compress-') as folder:
         try:
             yield Runner(
-                model=model, work_dir=folder, cfg=cfg,
+                model=model,
+                work_dir=folder,
+                cfg=cfg,
                 experiment_name=uuid.uuid4().hex,
-                **{k: v for k, v in cfg.items() if k in _SETTINGS})
+                **{k: v for k, v in cfg.items() if k in _SETTINGS},
+            )
         finally:
             for kind, names in known.items():
                 for name in set(kind._instance_dict) - names:

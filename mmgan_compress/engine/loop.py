@@ -1,4 +1,5 @@
 """The train loop: follows the schedule and resumes exactly."""
+
 import copy
 from collections.abc import Iterator
 
@@ -39,8 +40,7 @@ class DistillTrainLoop(IterBasedTrainLoop):
         self._max_iters = self.schedule.total_iters
         seed = runner.seed or 0
         self.streams = {
-            name: runner.build_dataloader(
-                copy.deepcopy(runner.cfg.train_dataloader), seed + index)
+            name: runner.build_dataloader(copy.deepcopy(runner.cfg.train_dataloader), seed + index)
             for index, name in enumerate(self.distiller.streams, 1)
         }
         runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
@@ -49,24 +49,25 @@ class DistillTrainLoop(IterBasedTrainLoop):
     def val_interval(self) -> int:
         """Iterations of one block, for the log."""
         schedule = self.schedule
-        return (schedule.block + schedule.student_epochs
-                ) * schedule.iters_per_epoch
+        return (schedule.block + schedule.student_epochs) * schedule.iters_per_epoch
 
     def run(self):
         """Launch training."""
         self.distiller.iteration = self._iter
         self._divide_batch()
         batches = self._continued(self.dataloader)
-        streams = {name: self._continued(loader)
-                   for name, loader in self.streams.items()}
+        streams = {name: self._continued(loader) for name, loader in self.streams.items()}
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:  # the checkpoint is written before its validation
             self._validate()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(dict(next(batches), streams={
-                name: next(stream) for name, stream in streams.items()}))
+            self.run_iter(
+                dict(
+                    next(batches), streams={name: next(stream) for name, stream in streams.items()}
+                )
+            )
             self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
@@ -78,16 +79,23 @@ class DistillTrainLoop(IterBasedTrainLoop):
         """
         steps = accumulated(self.runner.optim_wrapper['student'])
         parts = self.distiller.batch_parts = get_world_size() * steps
-        sums = {type(loss).__name__ for losses in
-                self.distiller.losses.values() for loss in losses
-                if loss.sums_images and loss.weight}
+        sums = {
+            type(loss).__name__
+            for losses in self.distiller.losses.values()
+            for loss in losses
+            if loss.sums_images and loss.weight
+        }
         if parts > 1 and sums:
             self.runner.logger.warning(
                 '%s: a sum over the %d images of a step (batch %d, %d '
                 'processes, accumulative_counts %d), to which the weight '
-                'should be tuned', ', '.join(sorted(sums)),
+                'should be tuned',
+                ', '.join(sorted(sums)),
                 parts * self.dataloader.batch_size,
-                self.dataloader.batch_size, get_world_size(), steps)
+                self.dataloader.batch_size,
+                get_world_size(),
+                steps,
+            )
 
     def _continued(self, loader) -> Iterator[dict]:
         """Return a loader's batches from where the run is now."""
@@ -96,7 +104,6 @@ class DistillTrainLoop(IterBasedTrainLoop):
         return iter(loader)
 
     def _validate(self):
-        if self.runner.val_loop is not None and \
-                self.schedule.ends_block(self._iter - 1):
+        if self.runner.val_loop is not None and self.schedule.ends_block(self._iter - 1):
             with preserved_rng():
                 self.runner.val_loop.run()

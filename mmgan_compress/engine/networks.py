@@ -1,4 +1,5 @@
 """The networks of a recipe, and what they cost."""
+
 import dataclasses
 from pathlib import Path
 
@@ -40,21 +41,29 @@ def generator_configs(source: str) -> tuple[dict[str, dict], int]:
     init_default_scope(cfg.get('default_scope', 'mmagic'))
     model = cfg.get('model') or {}
     if 'generator' not in model:
-        raise ValueError(f'cfg.model of {source} has no generator, got '
-                         f'{list(model)}: expected the config of a model')
+        raise ValueError(
+            f'cfg.model of {source} has no generator, got '
+            f'{list(model)}: expected the config of a model'
+        )
     model = model.to_dict()
     found = {'student': model['generator']}
     if 'type' not in model['generator']:
         own = per_domain(model['generator'], model['reachable_domains'])
-        found = {'student': own.pop(model['default_domain']),
-                 **{f'student, {d}': each for d, each in own.items()}}
+        found = {
+            'student': own.pop(model['default_domain']),
+            **{f'student, {d}': each for d, each in own.items()},
+        }
     distiller = model.get('distiller') or {}
     teachers = dict(distiller.get('teachers') or {})
     if distiller.get('teacher'):
         teachers['teacher'] = distiller['teacher']
-    found.update({name: each.get('generator', each)
-                  for name, each in teachers.items()
-                  if not each['type'].endswith(_IMAGE_TEACHERS)})
+    found.update(
+        {
+            name: each.get('generator', each)
+            for name, each in teachers.items()
+            if not each['type'].endswith(_IMAGE_TEACHERS)
+        }
+    )
     data = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     return found, data.get('size', 256)
 
@@ -91,8 +100,7 @@ def costs_of(network: nn.Module, size: int, layers: bool = False) -> dict:
     """
     first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     macs = count_macs(network, (1, first.in_channels, size, size))
-    costs = dict(params=count_params(network), macs=macs.macs,
-                 macs_paper=macs.macs_paper)
+    costs = dict(params=count_params(network), macs=macs.macs, macs_paper=macs.macs_paper)
     if layers:
         costs['layers'] = [dataclasses.asdict(row) for row in macs.layers]
     return costs

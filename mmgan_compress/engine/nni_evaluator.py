@@ -11,6 +11,7 @@ knows of NNI. ::
     pruner = TaylorPruner(evaluator.network, [...], evaluator, 100)
     pruner.compress()
 """
+
 import copy
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -72,13 +73,11 @@ class RunnerVerbs:
         self._check(pure_model)
         self._initialization_complete = True
 
-    def bind_model(self, model: nn.Module,
-                   param_names_map: dict[str, str] | None = None):
+    def bind_model(self, model: nn.Module, param_names_map: dict[str, str] | None = None):
         """Take over a network that NNI has wrapped."""
         self._check(model)
         if self.model is not None:
-            raise RuntimeError('a network is bound already: call '
-                               'unbind_model() first')
+            raise RuntimeError('a network is bound already: call unbind_model() first')
         self.model = model
         self.tasks.trained = {id(p) for p in self.translator.parameters()}
         # Runner calls it, and would draw the weights anew
@@ -95,7 +94,8 @@ class RunnerVerbs:
         if model is not self.network:
             raise ValueError(
                 f'NNI was given a {type(model).__name__} that is not the '
-                "model's student: give it evaluator.network")
+                "model's student: give it evaluator.network"
+            )
 
     # --- patches ----------------------------------------------------------
     def patch_loss(self, patch: Callable[[Tensor, Any], Tensor]):
@@ -106,8 +106,9 @@ class RunnerVerbs:
         """Have the student's own loss again."""
         self.tasks.loss_patches = []
 
-    def patch_optimizer_step(self, before_step_tasks: Sequence[Callable],
-                             after_step_tasks: Sequence[Callable]):
+    def patch_optimizer_step(
+        self, before_step_tasks: Sequence[Callable], after_step_tasks: Sequence[Callable]
+    ):
         """Call functions around each step of the student's optimizer.
 
         As in NNI's evaluators, what comes later lies around the earlier.
@@ -119,16 +120,12 @@ class RunnerVerbs:
         """Have the optimizer's own step again."""
         self.tasks.before, self.tasks.after = [], []
 
-    def patch_optim_param_group(
-            self, module_name_param_dict: dict[str, Sequence[Tensor]]):
+    def patch_optim_param_group(self, module_name_param_dict: dict[str, Sequence[Tensor]]):
         """Let the student's optimizer train what NNI added, too."""
-        self.tasks.trained |= {
-            id(p) for group in module_name_param_dict.values()
-            for p in group}
+        self.tasks.trained |= {id(p) for group in module_name_param_dict.values() for p in group}
 
     # --- running ----------------------------------------------------------
-    def train(self, max_steps: int | None = None,
-              max_epochs: int | None = None):
+    def train(self, max_steps: int | None = None, max_epochs: int | None = None):
         """Train the model as its recipe says.
 
         Args:
@@ -144,8 +141,7 @@ class RunnerVerbs:
         with preserved_rng(), isolated_run(cfg, self.translator) as runner:
             if max_steps is None and max_epochs is not None:
                 loader = runner.build_dataloader(cfg.train_dataloader)
-                loader.dataset.epoch_domain = \
-                    self.translator.distiller.epoch_domain
+                loader.dataset.epoch_domain = self.translator.distiller.epoch_domain
                 max_steps = max_epochs * len(loader)
             self.tasks.steps = max_steps
             runner.register_hook(self.tasks)
@@ -154,7 +150,8 @@ class RunnerVerbs:
             raise ValueError(
                 f'the recipe ended after {self.tasks.done} steps of the '
                 f'student and {max_steps} were asked for: ask for fewer, or '
-                'lengthen its schedule')
+                'lengthen its schedule'
+            )
 
     def finetune(self):
         """Train as long as the recipe does."""
@@ -172,29 +169,33 @@ class RunnerVerbs:
         """
         cfg = copy.deepcopy(self.cfg)
         if not cfg.get('val_dataloader'):
-            raise ValueError('the recipe has no val_dataloader to score the '
-                             'student with: name one that has')
+            raise ValueError(
+                'the recipe has no val_dataloader to score the student with: name one that has'
+            )
         check_inputs(cfg, ['val_dataloader'])
         for key in ('train', 'test'):
             cfg[f'{key}_dataloader'] = cfg[f'{key}_cfg'] = None
         cfg.test_evaluator = cfg.optim_wrapper = None
         with preserved_rng(), isolated_run(cfg, self.translator) as runner:
             scores = runner.val()
-        return None if self.metric is None else \
-            self.sign * float(scores[self.metric])
+        return None if self.metric is None else self.sign * float(scores[self.metric])
 
     def get_dummy_input(self) -> Tensor:
         """Return an image of the training's size, (1, C, H, W), all 0."""
         weight = next(p for p in self.network.parameters() if p.dim() == 4)
         size = self.cfg.train_dataloader.dataset.size
-        return torch.zeros(1, weight.shape[1], size, size,
-                           device=weight.device)
+        return torch.zeros(1, weight.shape[1], size, size, device=weight.device)
 
 
 @TASK_UTILS.register_module(name='RunnerEvaluator')
-def runner_evaluator(training: str | Config, generator: nn.Module,
-                     config: dict, domain: str | None = None,
-                     demo: bool = False, data_root: str | None = None):
+def runner_evaluator(
+    training: str | Config,
+    generator: nn.Module,
+    config: dict,
+    domain: str | None = None,
+    demo: bool = False,
+    data_root: str | None = None,
+):
     """Make an ``Evaluator`` of NNI whose training is a recipe.
 
     Args:
@@ -217,16 +218,19 @@ def runner_evaluator(training: str | Config, generator: nn.Module,
         FileNotFoundError: If recipe, data or weights are missing.
         ImportError: If NNI is not installed.
     """
-    base = require('nni.compression.utils.evaluator',
-                   'RunnerEvaluator').Evaluator
+    base = require('nni.compression.utils.evaluator', 'RunnerEvaluator').Evaluator
     cfg, domain = recipe_for(training, config, domain, demo, data_root)
     kind = type('RunnerEvaluator', (RunnerVerbs, base), {})
     return kind(cfg, generator, domain)
 
 
-def recipe_for(training: str | Config, config: dict,
-               domain: str | None = None, demo: bool = False,
-               data_root: str | None = None) -> tuple[Config, str]:
+def recipe_for(
+    training: str | Config,
+    config: dict,
+    domain: str | None = None,
+    demo: bool = False,
+    data_root: str | None = None,
+) -> tuple[Config, str]:
     """Read a recipe and let it train a generator of another kind.
 
     Args:
@@ -247,8 +251,10 @@ def recipe_for(training: str | Config, config: dict,
     model = cfg.model
     domain = domain or model.default_domain
     if domain not in model.reachable_domains:
-        raise ValueError(f'the recipe does not generate {domain!r}: expected '
-                         f'domain to be one of {model.reachable_domains}')
+        raise ValueError(
+            f'the recipe does not generate {domain!r}: expected '
+            f'domain to be one of {model.reachable_domains}'
+        )
     configs = dict(per_domain(model.generator, model.reachable_domains))
     configs[domain] = _without_weights(config)
     model.generator = configs
@@ -271,16 +277,19 @@ def _build(model: ConfigDict, network: nn.Module) -> nn.Module:
     except KeyError as error:
         raise ValueError(
             f'the recipe is not made for a {type(network).__name__}: '
-            f'{error.args[0]}. Take a recipe of such a student') from error
+            f'{error.args[0]}. Take a recipe of such a student'
+        ) from error
 
 
-def _recipe(training: str | Config, demo: bool,
-            data_root: str | None) -> Config:
+def _recipe(training: str | Config, demo: bool, data_root: str | None) -> Config:
     """Read a recipe, or copy one that was read."""
     if isinstance(training, str):
-        return load_config(Namespace(config=training, demo=demo,
-                                     data_root=data_root, cfg_options=None))
+        return load_config(
+            Namespace(config=training, demo=demo, data_root=data_root, cfg_options=None)
+        )
     if demo or data_root:
-        raise ValueError('demo and data_root change a recipe that is read '
-                         'from its path: give that, or change the Config')
+        raise ValueError(
+            'demo and data_root change a recipe that is read '
+            'from its path: give that, or change the Config'
+        )
     return copy.deepcopy(training)

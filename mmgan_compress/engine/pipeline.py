@@ -23,6 +23,7 @@ use its input student. ``WORK/pipeline.json`` holds the progress: a stage that
 is done does not run again, and if its inputs have changed since, the pipeline
 is refused.
 """
+
 import contextlib
 import hashlib
 import io
@@ -73,7 +74,8 @@ class Command:
             None: it cannot, and starts again.
         loaders (tuple[str]): Data loaders of ``config`` that it reads.
     """
-    words: tuple[str, ...] = ('source', )
+
+    words: tuple[str, ...] = ('source',)
     result: str = LAST
     student: str = 'source'
     passes: bool = False
@@ -84,16 +86,25 @@ class Command:
 
 COMMANDS = {
     'train': Command(
-        words=('config', ), student='generator', passes=True, out='work_dir',
-        resume=('--resume', ),
-        loaders=('train_dataloader', 'val_dataloader', 'test_dataloader')),
+        words=('config',),
+        student='generator',
+        passes=True,
+        out='work_dir',
+        resume=('--resume',),
+        loaders=('train_dataloader', 'val_dataloader', 'test_dataloader'),
+    ),
     'prune': Command(passes=True),
-    'search': Command(words=('config', 'source'), resume=(),
-                      loaders=('train_dataloader', 'val_dataloader')),
+    'search': Command(
+        words=('config', 'source'), resume=(), loaders=('train_dataloader', 'val_dataloader')
+    ),
     'quantize': Command(result='quantize.json'),
     'export': Command(result='parity.json'),
-    'report': Command(words=('config', 'students'), result='report.md',
-                      student='students', loaders=('test_dataloader', ))
+    'report': Command(
+        words=('config', 'students'),
+        result='report.md',
+        student='students',
+        loaders=('test_dataloader',),
+    ),
 }
 
 
@@ -112,11 +123,16 @@ class Step:
         FileNotFoundError: If a config is missing.
     """
 
-    def __init__(self, name: str, spec: dict, outs: dict[str, Path],
-                 base: Path, parse: Callable[[list[str]], Namespace]):
+    def __init__(
+        self,
+        name: str,
+        spec: dict,
+        outs: dict[str, Path],
+        base: Path,
+        parse: Callable[[list[str]], Namespace],
+    ):
         if spec['run'] not in COMMANDS:
-            raise ValueError(f'it has run={spec["run"]!r}, choose one of '
-                             f'{sorted(COMMANDS)}')
+            raise ValueError(f'it has run={spec["run"]!r}, choose one of {sorted(COMMANDS)}')
         self.name, self.spec, self.out = name, spec, outs[name]
         self.run, self.command = spec['run'], COMMANDS[spec['run']]
         self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
@@ -124,8 +140,11 @@ class Step:
         self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
         students = _texts(spec.get(self.command.student))
-        texts = [re.sub(r'^.*?(?=\{\w+\})', '', text) for text in _texts(
-            spec) if _REFERENCE.search(text) or text in students]
+        texts = [
+            re.sub(r'^.*?(?=\{\w+\})', '', text)
+            for text in _texts(spec)
+            if _REFERENCE.search(text) or text in students
+        ]
         self.files = {text: Path(_resolve(text, outs)) for text in texts}
         self.keys = _resolve(spec, outs)
         del self.keys['run']
@@ -142,40 +161,44 @@ class Step:
                 self.args = parse([self.run, *self.arguments(self.out)])
         except SystemExit as error:
             text = printed.getvalue() or str(error.code)
-            raise ValueError(f'{text.rpartition("error: ")[2].strip()} (see '
-                             f'mmgan-compress {self.run} -h)') from error
+            raise ValueError(
+                f'{text.rpartition("error: ")[2].strip()} (see mmgan-compress {self.run} -h)'
+            ) from error
 
     def _read_configs(self, base: Path):
         """Find configs beside the pipeline's, or by their file names."""
         for key, name in self.keys.items():
-            if key == 'config' or key != self.command.student and \
-                    str(name).endswith('.py'):
-                self.keys[key] = str(base / name) if (
-                    base / name).is_file() else find_config(name)
-                cfg = load_config(Namespace(
-                    **{**self.keys, 'cfg_options': None})) \
-                    if key == 'config' else read_config(self.keys[key])
+            if key == 'config' or key != self.command.student and str(name).endswith('.py'):
+                self.keys[key] = str(base / name) if (base / name).is_file() else find_config(name)
+                cfg = (
+                    load_config(Namespace(**{**self.keys, 'cfg_options': None}))
+                    if key == 'config'
+                    else read_config(self.keys[key])
+                )
                 self.recipe = cfg if key == 'config' else self.recipe
                 self.contents[f'contents of {name}'] = hashlib.sha256(
-                    repr(cfg.to_dict()).encode()).hexdigest()
+                    repr(cfg.to_dict()).encode()
+                ).hexdigest()
 
     def _change_recipe(self):
         """Put the keys that no option of the command is for into a recipe
         of its own.
         """
-        generator, inherit, options = (self.keys.pop(key, None) for key in (
-            'generator', 'inherit', 'cfg_options'))
+        generator, inherit, options = (
+            self.keys.pop(key, None) for key in ('generator', 'inherit', 'cfg_options')
+        )
         self.keys.update(demo=None, data_root=None)
         if inherit and not generator:
-            raise ValueError('inherit=True takes the weights of a student '
-                             "file: name it, generator='{stage}/student.pth'")
+            raise ValueError(
+                'inherit=True takes the weights of a student '
+                "file: name it, generator='{stage}/student.pth'"
+            )
         if not self.recipe:
             return  # the command's parser asks for it
         self.recipe.merge_from_dict(options or {})
         self.starts = starting_files(self.recipe)
         if generator:  # an earlier stage may have to write it first
-            self.generator = dict(type=FROM_STUDENT, file=generator,
-                                  weights=bool(inherit))
+            self.generator = dict(type=FROM_STUDENT, file=generator, weights=bool(inherit))
         self.keys['config'] = str(self.folder / 'recipe.py')
 
     def arguments(self, out: Path, resume: bool = False) -> list[str]:
@@ -183,8 +206,7 @@ class Step:
         continues there.
         """
         keys = {**self.keys, self.command.out: out}
-        words = [word for key in self.command.words
-                 for word in _words(keys.pop(key, None))]
+        words = [word for key in self.command.words for word in _words(keys.pop(key, None))]
         for key, value in keys.items():
             if value is not False and _words(value):
                 words.append('--' + key.replace('_', '-'))
@@ -193,13 +215,21 @@ class Step:
 
     def inputs(self) -> dict[str, Any]:
         """Return by name all that its results depend on, as plain JSON."""
-        starts = {file: Path(file) for file in self.starts
-                  if Path(file).is_file()}
-        return json.loads(json.dumps({
-            'place': self.folder.name, **self.spec, **self.contents,
-            **{f'file {text}': _digest(path)
-               for text, path in {**starts, **self.files}.items()}
-        }, default=repr))
+        starts = {file: Path(file) for file in self.starts if Path(file).is_file()}
+        return json.loads(
+            json.dumps(
+                {
+                    'place': self.folder.name,
+                    **self.spec,
+                    **self.contents,
+                    **{
+                        f'file {text}': _digest(path)
+                        for text, path in {**starts, **self.files}.items()
+                    },
+                },
+                default=repr,
+            )
+        )
 
     def faults(self, writing: dict[str, 'Step']) -> Iterator[str]:
         """Yield what would stop the stage, before anything runs; ``writing``
@@ -209,18 +239,23 @@ class Step:
             owner = (_REFERENCE.match(text) or [None, None])[1]
             if owner in writing:
                 if path.name == BEST and not writing[owner].chooses_best():
-                    yield f'no file {str(path)!r}: ' \
-                        f"{writing[owner].spec['config']} chooses no best " \
-                        'student. Give it a val_dataloader and default_hooks' \
+                    yield (
+                        f'no file {str(path)!r}: '
+                        f'{writing[owner].spec["config"]} chooses no best '
+                        'student. Give it a val_dataloader and default_hooks'
                         f'.student.metric, or take its {LAST}'
+                    )
             elif not path.exists():
                 yield f'no file {str(path)!r}' + (
-                    f': stage {owner!r} is left out or wrote none' if owner
-                    else '')
+                    f': stage {owner!r} is left out or wrote none' if owner else ''
+                )
         # What else earlier stages write is checked by the command.
-        if any(_REFERENCE.search(text) for key, value in self.spec.items()
-               if key != self.command.student
-               for text in _texts(value)):
+        if any(
+            _REFERENCE.search(text)
+            for key, value in self.spec.items()
+            if key != self.command.student
+            for text in _texts(value)
+        ):
             return
         try:
             if self.recipe:
@@ -234,7 +269,8 @@ class Step:
         """Tell whether it may write the best student besides the last."""
         return self.run != 'train' or bool(
             (self.recipe.default_hooks.get('student') or {}).get('metric')
-            and self.recipe.get('val_dataloader'))
+            and self.recipe.get('val_dataloader')
+        )
 
     def execute(self, lock: IO):
         """Run the command.
@@ -254,24 +290,25 @@ class Step:
         if self.run == 'train':
             if self.generator:
                 self.recipe.model.generator = self.generator
-            write_text(self.keys['config'], (
-                f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
-                'which writes it again:\n# copy it to change it.\n'
-                f'{self.recipe.pretty_text}'))
+            write_text(
+                self.keys['config'],
+                (
+                    f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
+                    'which writes it again:\n# copy it to change it.\n'
+                    f'{self.recipe.pretty_text}'
+                ),
+            )
         result = out / self.command.result
-        code = run_logged(command_line(
-            self.run, *self.arguments(out, resume)), self.log, lock)
+        code = run_logged(command_line(self.run, *self.arguments(out, resume)), self.log, lock)
         if code or not result.is_file():
             what = f'ended with status {code}' if code else f'left no {result}'
-            raise ValueError(f'its command {what}; what it printed is in '
-                             f'{self.log}')
+            raise ValueError(f'its command {what}; what it printed is in {self.log}')
         if out != self.out:
             os.replace(out, self.out)
 
     def has_results(self) -> bool:
         """Tell whether something is there that must not be lost."""
-        return self.out.exists() if self.command.resume is None \
-            else has_run(str(self.out))
+        return self.out.exists() if self.command.resume is None else has_run(str(self.out))
 
 
 def _texts(value: Any) -> list[str]:
@@ -283,8 +320,7 @@ def _texts(value: Any) -> list[str]:
 
 def _resolve(value: Any, outs: dict[str, Path]) -> Any:
     """Put folders in place of ``{stage}``, in lists and dicts too."""
-    return map_texts(lambda text: _REFERENCE.sub(
-        lambda match: str(outs[match[1]]), text), value)
+    return map_texts(lambda text: _REFERENCE.sub(lambda match: str(outs[match[1]]), text), value)
 
 
 def _words(value: Any) -> list[str]:
@@ -298,13 +334,17 @@ def _words(value: Any) -> list[str]:
 def _digest(path: Path) -> str | None:
     """Hash a file, or all files of a folder; None if it does not exist."""
     if path.is_dir():
-        return ' '.join(f'{file.relative_to(path)}={sha256_of(file)}'
-                        for file in sorted(path.rglob('*')) if file.is_file())
+        return ' '.join(
+            f'{file.relative_to(path)}={sha256_of(file)}'
+            for file in sorted(path.rglob('*'))
+            if file.is_file()
+        )
     return sha256_of(path) if path.is_file() else None
 
 
-def read_pipeline(args: Namespace, work: Path,
-                  parse: Callable[[list[str]], Namespace]) -> list[Step]:
+def read_pipeline(
+    args: Namespace, work: Path, parse: Callable[[list[str]], Namespace]
+) -> list[Step]:
     """Read the stages of a pipeline.
 
     Args:
@@ -319,18 +359,18 @@ def read_pipeline(args: Namespace, work: Path,
     path = Path(find_config(args.config))
     specs = read_config(str(path)).to_dict().get('stages')
     if not specs or not isinstance(specs, (list, tuple)):
-        raise ValueError(f'{path} is no pipeline: expected stages = '
-                         "[dict(name='prune', run='prune', ...), ...]")
-    names = [spec.get('name') if isinstance(spec, dict) else None
-             for spec in specs]
+        raise ValueError(
+            f"{path} is no pipeline: expected stages = [dict(name='prune', run='prune', ...), ...]"
+        )
+    names = [spec.get('name') if isinstance(spec, dict) else None for spec in specs]
     for index, name in enumerate(names):
         if not isinstance(name, str) or not re.fullmatch(r'\w+', name):
-            raise ValueError(f'{path}: a stage is called {name!r}, expected '
-                             'name= of letters, digits and _')
+            raise ValueError(
+                f'{path}: a stage is called {name!r}, expected name= of letters, digits and _'
+            )
         if name in names[:index]:
             raise ValueError(f'{path}: two stages are called {name!r}')
-    outs = {name: work / f'{index}_{name}' / 'run'
-            for index, name in enumerate(names, 1)}
+    outs = {name: work / f'{index}_{name}' / 'run' for index, name in enumerate(names, 1)}
     steps, faults, skipped = [], [], {}
     for index, (name, spec) in enumerate(zip(names, specs)):
         try:
@@ -341,18 +381,17 @@ def read_pipeline(args: Namespace, work: Path,
             continue
         steps.append(step)
         if name in (args.skip or []) and not step.result.exists():
-            skipped[name] = step.command.passes and spec.get(
-                step.command.student)
+            skipped[name] = step.command.passes and spec.get(step.command.student)
             if skipped[name]:
-                step.passes = f'left out, {skipped[name]} stands for its ' \
-                    'student'
+                step.passes = f'left out, {skipped[name]} stands for its student'
     if faults:
         raise ValueError('\n  '.join([f'{path} cannot run:', *faults]))
     return steps
 
 
-def _spec_of(spec: dict, args: Namespace, earlier: list[str],
-             skipped: dict[str, str | None]) -> dict:
+def _spec_of(
+    spec: dict, args: Namespace, earlier: list[str], skipped: dict[str, str | None]
+) -> dict:
     """Return the keys of a stage under the command line. ``skipped`` holds
     the earlier stages without a result and the student that replaces it.
     """
@@ -364,12 +403,13 @@ def _spec_of(spec: dict, args: Namespace, earlier: list[str],
         raise ValueError(f'the pipeline itself sets {own}: leave them out')
     for text in _texts(spec):
         for other in set(_REFERENCE.findall(text)) - set(earlier):
-            raise ValueError(f'{text!r}: {other!r} is no earlier stage, these '
-                             f'are {earlier}')
+            raise ValueError(f'{text!r}: {other!r} is no earlier stage, these are {earlier}')
     if isinstance(spec.get('students'), dict):  # rows of a table
         spec['students'] = {
-            row: file for row, file in spec['students'].items()
-            if not skipped.keys() & set(_REFERENCE.findall(file))}
+            row: file
+            for row, file in spec['students'].items()
+            if not skipped.keys() & set(_REFERENCE.findall(file))
+        }
     for name, passed in skipped.items():
         if passed:
             pattern = rf'\{{{name}\}}/student(_best)?\.pth'
@@ -388,12 +428,11 @@ class Progress:
     def __init__(self, work: Path):
         self.path = work / 'pipeline.json'
         try:
-            self.entries = json.loads(self.path.read_text())['stages'] \
-                if self.path.exists() else {}
+            self.entries = json.loads(self.path.read_text())['stages'] if self.path.exists() else {}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f'{self.path} cannot be read ({error}): restore it, or name '
-                'another --work-dir') from error
+                f'{self.path} cannot be read ({error}): restore it, or name another --work-dir'
+            ) from error
 
     def of(self, step: Step) -> dict[str, Any]:
         """Return that of a stage; without its folder it runs again."""
@@ -405,8 +444,7 @@ class Progress:
     def update(self, step: Step, **values):
         """Change that of a stage; the file is replaced as a whole."""
         self.entries[step.name] = dict(self.of(step), **values)
-        write_text(self.path, json.dumps(
-            dict(stages=self.entries), indent=2) + '\n')
+        write_text(self.path, json.dumps(dict(stages=self.entries), indent=2) + '\n')
 
     def check(self, step: Step):
         """Refuse to go on from results that were made of something else."""
@@ -416,26 +454,37 @@ class Progress:
             raise ValueError(
                 f'{step.folder} holds files that this pipeline has not made: '
                 f'leave stage {step.name!r} out (--skip, --from), or move '
-                'them away')
+                'them away'
+            )
         if not done and not step.has_results():
             return
         old = dict(old, run=_OLD_NAMES.get(old['run'], old['run']))
         new, anew = step.inputs(), f'move {step.folder} away to do it anew'
-        changes = [_change(key, old.get(key), new.get(key))
-                   for key in {**old, **new} if old.get(key) != new.get(key)]
+        changes = [
+            _change(key, old.get(key), new.get(key))
+            for key in {**old, **new}
+            if old.get(key) != new.get(key)
+        ]
         if changes:
-            raise ValueError('\n  '.join([
-                f'stage {step.name!r} is {"done" if done else "half done"} '
-                'with other inputs than now, so neither it nor later stages '
-                'can run:', *changes]) + '\nIts results are kept. Restore the '
-                f'inputs, name another --work-dir, or {anew}')
+            raise ValueError(
+                '\n  '.join(
+                    [
+                        f'stage {step.name!r} is {"done" if done else "half done"} '
+                        'with other inputs than now, so neither it nor later stages '
+                        'can run:',
+                        *changes,
+                    ]
+                )
+                + '\nIts results are kept. Restore the '
+                f'inputs, name another --work-dir, or {anew}'
+            )
         if done and not step.result.is_file():
             raise ValueError(
                 f'stage {step.name!r} is done, but its {step.result} is gone: '
-                f'leave the stage out (--skip, --from), or {anew}')
+                f'leave the stage out (--skip, --from), or {anew}'
+            )
 
-    def table(self, steps: list[Step], chosen: list[Step],
-              live: bool = False) -> str:
+    def table(self, steps: list[Step], chosen: list[Step], live: bool = False) -> str:
         """Return a table of the stages; ``live``: a process works on them
         now.
         """
@@ -450,20 +499,22 @@ class Progress:
             elif status == 'pending' and step not in chosen:
                 status = step.passes or 'left out'
             shown = step.result if status == 'done' else step.log
-            rows.append((
-                step.name, status,
-                str(timedelta(seconds=round(seconds))) if seconds else '',
-                str(shown) if shown.is_file() else ''))
+            rows.append(
+                (
+                    step.name,
+                    status,
+                    str(timedelta(seconds=round(seconds))) if seconds else '',
+                    str(shown) if shown.is_file() else '',
+                )
+            )
         widths = [max(map(len, column)) for column in zip(*rows)]
-        return '\n'.join('  '.join(map(str.ljust, row, widths)).rstrip()
-                         for row in rows)
+        return '\n'.join('  '.join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _change(key: str, old: Any, new: Any) -> str:
     """Say in which way an input changed."""
     if key.startswith(('file ', 'contents of ')):  # the value is a hash
-        return f'{key}: ' + ('new' if old is None else
-                             'gone' if new is None else 'changed')
+        return f'{key}: ' + ('new' if old is None else 'gone' if new is None else 'changed')
     return f'{key}: {old!r} -> {new!r}'
 
 
@@ -477,26 +528,27 @@ def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
         parse (Callable): Parses the words of a command, its name first, and
             raises ``SystemExit`` with what it prints if they are wrong.
     """
-    work = Path(args.work_dir or os.path.join(
-        'work_dirs', Path(args.config).stem + ('-demo' if args.demo else '')))
+    work = Path(
+        args.work_dir
+        or os.path.join('work_dirs', Path(args.config).stem + ('-demo' if args.demo else ''))
+    )
     steps = read_pipeline(args, work, parse)
     names = [step.name for step in steps]
     first, skip = args.from_stage or names[0], args.skip or []
     for name in [*skip, first]:
         if name not in names:
             raise ValueError(f'no stage {name!r}, stages are {names}')
-    chosen = [step for step in steps[names.index(first):]
-              if step.name not in skip]
+    chosen = [step for step in steps[names.index(first) :] if step.name not in skip]
     progress = Progress(work)
     if args.status:
         print(progress.table(steps, chosen, is_locked(work)))
         return
     for step in chosen:
         progress.check(step)
-    todo = {step.name: step for step in chosen
-            if progress.of(step)['status'] != 'done'}
-    faults = [f'stage {name!r}: {fault}' for name, step in todo.items()
-              for fault in step.faults(todo)]
+    todo = {step.name: step for step in chosen if progress.of(step)['status'] != 'done'}
+    faults = [
+        f'stage {name!r}: {fault}' for name, step in todo.items() for fault in step.faults(todo)
+    ]
     if faults:
         raise ValueError('\n  '.join(['nothing was run:', *faults]))
     with locked(work) as lock:
@@ -519,8 +571,7 @@ def _run(step: Step, progress: Progress, lock: IO):
     print(f'== {step.name}: works in {step.folder}')
     began, status = time.time(), 'failed'
     step.folder.mkdir(exist_ok=True)
-    progress.update(step, status='running', started=began,
-                    inputs=step.inputs())
+    progress.update(step, status='running', started=began, inputs=step.inputs())
     try:
         step.execute(lock)
         status = 'done'
@@ -531,7 +582,7 @@ def _run(step: Step, progress: Progress, lock: IO):
     except _MISTAKES as error:
         raise ValueError(
             f'stage {step.name!r}: {message_of(error)}\nWhen that is mended, '
-            'run the same command again to continue') from error
+            'run the same command again to continue'
+        ) from error
     finally:
-        progress.update(step, status=status,
-                        seconds=entry['seconds'] + time.time() - began)
+        progress.update(step, status=status, seconds=entry['seconds'] + time.time() - began)

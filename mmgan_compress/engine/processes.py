@@ -1,4 +1,5 @@
 """Processes: one run at a time in a folder, none left behind."""
+
 import contextlib
 import ctypes
 import os
@@ -22,8 +23,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
-def locked(folder: Path, instead: str = 'name another --work-dir'
-           ) -> Iterator[IO]:
+def locked(folder: Path, instead: str = 'name another --work-dir') -> Iterator[IO]:
     """Hold a folder inside the block; the lock ends with its processes.
 
     Args:
@@ -81,6 +81,7 @@ def is_locked(folder: Path) -> bool:
 
 def _try(lock: IO) -> bool:
     import fcntl  # POSIX only, and every engine module is always imported
+
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -96,10 +97,8 @@ def _take(lock: IO, folder: Path, instead: str):
         owner = lock.read()
         alive = owner.isdigit() and _alive(int(owner))
         if alive or time.monotonic() > end:
-            who = f'process {owner}' if alive else \
-                'a command that a killed one has left'
-            raise ValueError(f'{who} works in {folder} already: wait until '
-                             f'it ends, or {instead}')
+            who = f'process {owner}' if alive else 'a command that a killed one has left'
+            raise ValueError(f'{who} works in {folder} already: wait until it ends, or {instead}')
         time.sleep(0.05)
 
 
@@ -131,14 +130,18 @@ def run_logged(command: list[str], log: Path, lock: IO) -> int:
     with open(log, 'ab') as file:
         _show(f'$ {shlex.join(command)}\n'.encode(), file)
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, pass_fds=[lock.fileno()],
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
             # of its own, so that its workers can be ended with it
-            start_new_session=True, preexec_fn=end_with_parent(),
-            env=dict(os.environ, PYTHONUNBUFFERED='1'))
+            start_new_session=True,
+            preexec_fn=end_with_parent(),
+            env=dict(os.environ, PYTHONUNBUFFERED='1'),
+        )
         try:
-            for chunk in iter(lambda: os.read(child.stdout.fileno(), 1 << 16),
-                              b''):
+            for chunk in iter(lambda: os.read(child.stdout.fileno(), 1 << 16), b''):
                 _show(chunk, file)
             return child.wait()
         finally:

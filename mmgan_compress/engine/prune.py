@@ -1,4 +1,5 @@
 """Prune a student and write the recipe that fine-tunes it."""
+
 from argparse import Namespace
 from pathlib import Path
 
@@ -28,59 +29,77 @@ def prune(args: Namespace) -> str:
         ValueError: If an option does not fit the student or the others.
     """
     refuse_taken(
-        [Path(args.out, name) for name in (
-            *workflow.FILES, finetune.NAME,
-            *([DENSE] if _is_config(args.source) else []))],
-        [args.source], args.overwrite)
+        [
+            Path(args.out, name)
+            for name in (
+                *workflow.FILES,
+                finetune.NAME,
+                *([DENSE] if _is_config(args.source) else []),
+            )
+        ],
+        [args.source],
+        args.overwrite,
+    )
     settings = workflow.read_options(args.options)
     if 'budget' in settings:
         raise ValueError('a budget is no option: give it by --budget')
     if args.training:
-        settings['training'] = load_config(Namespace(
-            config=args.training, demo=args.demo, data_root=args.data_root,
-            cfg_options=None))
+        settings['training'] = load_config(
+            Namespace(
+                config=args.training, demo=args.demo, data_root=args.data_root, cfg_options=None
+            )
+        )
     source = read_student(args.source)
     size = args.size or source.image_size
-    budgets = workflow.choose_domains(source, args.budget, args.domain,
-                                      size=size, tolerance=args.tolerance,
-                                      threads=args.threads)
-    teachers = {domain: (source.generators[domain], source.configs[domain])
-                for domain in budgets}
+    budgets = workflow.choose_domains(
+        source, args.budget, args.domain, size=size, tolerance=args.tolerance, threads=args.threads
+    )
+    teachers = {domain: (source.generators[domain], source.configs[domain]) for domain in budgets}
     recipe, notes = _choose_recipe(args, source, teachers)
     torch.manual_seed(args.seed or 0)
     results = workflow.compress_source(source, args.pruner, budgets, settings)
-    table = workflow.write_results(Path(args.out), source, results,
-                                   args.pruner, size, args.threads,
-                                   args.overwrite)
+    table = workflow.write_results(
+        Path(args.out), source, results, args.pruner, size, args.threads, args.overwrite
+    )
     if _is_config(args.source):  # its weights as a file, for the teacher
         workflow.save_dense(Path(args.out, DENSE), source)
     if recipe is not None:
         for note in notes:
             print(f'finetune.py: {note}')
         finetune.write_finetune(
-            Path(args.out), recipe, 'Made by mmgan-compress prune: '
-            f'{args.source}, {args.pruner} {" ".join(args.budget)}', notes)
+            Path(args.out),
+            recipe,
+            f'Made by mmgan-compress prune: {args.source}, {args.pruner} {" ".join(args.budget)}',
+            notes,
+        )
     return table
 
 
 def _choose_recipe(
-        args: Namespace, source: Student,
-        teachers: dict) -> tuple[Config | None, list[str]]:
+    args: Namespace, source: Student, teachers: dict
+) -> tuple[Config | None, list[str]]:
     """Return the recipe for finetune.py and what is left out of it, before
     the work. If no recipe was asked for, none need fit: then it is None.
     """
     recipe = finetune.read_recipe(
-        args.finetune or finetune.default_recipe(
-            [source.source], source.generators[source.default_domain]),
-        source.domains, list(teachers),
-        args.size or source.image_size, args.demo, args.data_root)
+        args.finetune
+        or finetune.default_recipe([source.source], source.generators[source.default_domain]),
+        source.domains,
+        list(teachers),
+        args.size or source.image_size,
+        args.demo,
+        args.data_root,
+    )
     finetune.add_imports(recipe, [*source.imports, *args.imports])
     out = Path(args.out)
     dense = str(out / DENSE) if _is_config(args.source) else args.source
     try:
         return recipe, finetune.fit_networks(
-            recipe, teachers, finetune.beside(out, str(out / 'student.pth')),
-            finetune.beside(out, dense))
+            recipe,
+            teachers,
+            finetune.beside(out, str(out / 'student.pth')),
+            finetune.beside(out, dense),
+        )
     except ValueError as error:
         if args.finetune:
             raise

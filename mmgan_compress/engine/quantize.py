@@ -1,4 +1,5 @@
 """Quantize a student and score both models on a recipe's test split."""
+
 import dataclasses
 from argparse import Namespace
 from pathlib import Path
@@ -47,19 +48,26 @@ def quantize(args: Namespace) -> dict:
         test = read_recipe(args.test, 'test_dataloader', info, **data)
         check_size(args, test, target, info)
         tested = recipe_images(test, 'test_dataloader', source)
-    calibration = named_images(args.calibration, 'train_dataloader', info,
-                               domain, CALIBRATION_IMAGES, **data)
-    record = quantize_student(args.student, args.out, quantizer, calibration,
-                              target, args.size, args.images or tested,
-                              domain)
+    calibration = named_images(
+        args.calibration, 'train_dataloader', info, domain, CALIBRATION_IMAGES, **data
+    )
+    record = quantize_student(
+        args.student,
+        args.out,
+        quantizer,
+        calibration,
+        target,
+        args.size,
+        args.images or tested,
+        domain,
+    )
     if test is not None:
         record['test'] = _score(args, test, tested, [source, domain], record)
         write_record(args.out, record)
     return record
 
 
-def check_size(args: Namespace, cfg: Config, target: Target,
-               info: dict) -> None:
+def check_size(args: Namespace, cfg: Config, target: Target, info: dict) -> None:
     """Refuse a fixed size that the test images do not have."""
     size = args.size or info['image_size']
     tested = cfg.test_dataloader.dataset.get('size', size)
@@ -67,28 +75,32 @@ def check_size(args: Namespace, cfg: Config, target: Target,
         raise ValueError(
             f'the model takes {size}x{size} images and those of {args.test} '
             f'are {tested}x{tested}: say --size {tested}, or take a dynamic '
-            'deploy config')
+            'deploy config'
+        )
 
 
-def _score(args: Namespace, cfg: Config, images: list, domains: list,
-           record: dict) -> dict:
+def _score(args: Namespace, cfg: Config, images: list, domains: list, record: dict) -> dict:
     """Return the figures of both models on the test split."""
     model = Path(args.out, next(iter(record['export']['files'])))
     networks = dict(
         fp32=load_student(args.student, domains[1]),
-        int8=RuntimeNetwork(model, record['export']['uint8']))
+        int8=RuntimeNetwork(model, record['export']['uint8']),
+    )
     lost = loss_on(*networks.values(), images)
     figures, protocols = score_networks(cfg, networks, domains, domains[1])
-    return dict(recipe=Path(args.test).name, lost=lost, protocols=protocols,
-                **figures)
+    return dict(recipe=Path(args.test).name, lost=lost, protocols=protocols, **figures)
 
 
 def _quantizer_of(args: Namespace, info: dict) -> dict:
     """Return the quantizer's config."""
-    chosen = dict(skip=args.skip, psnr_floor=args.psnr_floor,
-                  sensitivity=args.sensitivity or None)
-    options = dict(read_options(args.options), **{
-        key: value for key, value in chosen.items() if value is not None})
-    own = 'StudentScales' if info.get('quantization') and not options and \
-        not args.calibration else 'ORTStatic'
+    chosen = dict(skip=args.skip, psnr_floor=args.psnr_floor, sensitivity=args.sensitivity or None)
+    options = dict(
+        read_options(args.options),
+        **{key: value for key, value in chosen.items() if value is not None},
+    )
+    own = (
+        'StudentScales'
+        if info.get('quantization') and not options and not args.calibration
+        else 'ORTStatic'
+    )
     return dict(type=args.quantizer or own, **options)

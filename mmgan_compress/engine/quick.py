@@ -1,4 +1,5 @@
 """``--size`` and ``--quick``: a recipe at another size, or for a first try."""
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -92,8 +93,7 @@ def set_size(cfg: Config, size: int) -> list[str]:
         data, path = cfg[loader].dataset, f'{loader}.dataset'
         before = data.get('size', 256)
         if data.get('load_size'):
-            changes.set(data, 'load_size',
-                        round(data.load_size * size / before), path)
+            changes.set(data, 'load_size', round(data.load_size * size / before), path)
         changes.set(data, 'size', size, path)
     for key in ('val_evaluator', 'test_evaluator', 'custom_hooks'):
         for path, node in _dicts(cfg.get(key), key):
@@ -102,9 +102,7 @@ def set_size(cfg: Config, size: int) -> list[str]:
     for path, node in _dicts(cfg.model, 'model'):
         kind = str(node.get('type'))
         if kind.endswith('RelationLoss'):
-            changes.set(node, 'patch_size',
-                        round(node.get('patch_size', 32) * size / before),
-                        path)
+            changes.set(node, 'patch_size', round(node.get('patch_size', 32) * size / before), path)
         elif kind.endswith('UnetGenerator') and not _has_weights(cfg, path):
             levels = node.get('num_down', 8)
             while levels > 5 and size % 2**levels:
@@ -117,14 +115,17 @@ def set_size(cfg: Config, size: int) -> list[str]:
 def _has_weights(cfg: Config, path: str) -> bool:
     """Tell whether the network at a path starts from a file."""
     distiller = cfg.model.get('distiller') or {}
-    of_teacher = path.startswith('model.distiller.teacher') or \
-        path == 'model.distiller.discriminator'
+    of_teacher = (
+        path.startswith('model.distiller.teacher') or path == 'model.distiller.discriminator'
+    )
     if distiller.get('start_from_teacher') and path == 'model.generator':
         of_teacher = True  # what the teacher has, it takes
     if of_teacher and distiller.get('teacher_checkpoints'):
         return True
-    return any(node.get('type') == 'Pretrained' and where.startswith(path)
-               for where, node in _dicts(cfg.model, 'model'))
+    return any(
+        node.get('type') == 'Pretrained' and where.startswith(path)
+        for where, node in _dicts(cfg.model, 'model')
+    )
 
 
 def make_quick(cfg: Config, size: int | None = None) -> list[str]:
@@ -144,19 +145,17 @@ def make_quick(cfg: Config, size: int | None = None) -> list[str]:
     changes = _Changes(set_size(cfg, size or QUICK_SIZE))
     for path, node in _dicts(cfg.model, 'model'):
         # widths of a super-net or a slim network belong together
-        if '.arch' not in path and isinstance(
-                node.get('base_channels'), int) and not _has_weights(
-                cfg, path):
-            most = _WIDTH if path.startswith('model.generator') \
-                else _TEACHER_WIDTH
-            changes.set(node, 'base_channels',
-                        min(node.base_channels, most), path)
+        if (
+            '.arch' not in path
+            and isinstance(node.get('base_channels'), int)
+            and not _has_weights(cfg, path)
+        ):
+            most = _WIDTH if path.startswith('model.generator') else _TEACHER_WIDTH
+            changes.set(node, 'base_channels', min(node.base_channels, most), path)
     for loader in filter(cfg.get, LOADERS):
-        changes.set(cfg[loader], 'num_workers',
-                    min(cfg[loader].get('num_workers', 0), 2), loader)
+        changes.set(cfg[loader], 'num_workers', min(cfg[loader].get('num_workers', 0), 2), loader)
     loader = cfg.train_dataloader
-    changes.set(loader, 'batch_size', min(loader.batch_size, _BATCH),
-                'train_dataloader')
+    changes.set(loader, 'batch_size', min(loader.batch_size, _BATCH), 'train_dataloader')
     _score_by_vgg(cfg, changes)
     _shorten(cfg, changes)
     return changes
@@ -173,8 +172,7 @@ def _score_by_vgg(cfg: Config, changes: _Changes):
             name = name.replace(old, new)
         return name
 
-    for key in ('val_evaluator', 'test_evaluator', 'default_hooks',
-                'custom_hooks'):
+    for key in ('val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks'):
         for path, node in _dicts(cfg.get(key), key):
             if str(node.get('type')).endswith('FrechetDistance'):
                 changes.set(node, 'network', 'vgg16', path)
@@ -182,8 +180,7 @@ def _score_by_vgg(cfg: Config, changes: _Changes):
                 changes.set(node, 'metric', renamed(node.metric), path)
             elif path.endswith('.metrics'):  # of a hook, by domain
                 for domain, figures in node.items():
-                    changes.set(node, domain, list(map(renamed, figures)),
-                                path)
+                    changes.set(node, domain, list(map(renamed, figures)), path)
 
 
 def _shorten(cfg: Config, changes: _Changes):
@@ -200,10 +197,8 @@ def _shorten(cfg: Config, changes: _Changes):
     if rounds:
         changes.set(schedule, 'student_epochs', steps // 2 - block, path)
     hooks = cfg.default_hooks
-    changes.set(hooks.logger, 'interval', max(1, steps // 20),
-                'default_hooks.logger')
-    changes.set(hooks.checkpoint, 'interval', max(1, steps // 10),
-                'default_hooks.checkpoint')
+    changes.set(hooks.logger, 'interval', max(1, steps // 20), 'default_hooks.logger')
+    changes.set(hooks.checkpoint, 'interval', max(1, steps // 10), 'default_hooks.checkpoint')
     if 'since' in (hooks.get('student') or {}):
         changes.set(hooks.student, 'since', 1, 'default_hooks.student')
 
@@ -214,10 +209,11 @@ def step_cost(cfg: Config) -> float:
     Args:
         cfg (Config): Of a recipe that distils.
     """
-    data, cost = cfg.train_dataloader, 0.
+    data, cost = cfg.train_dataloader, 0.0
     distiller, size = cfg.model.distiller, data.dataset.size
-    teaches = _FROZEN if distiller.get('offline') else \
-        _CYCLE if distiller.get('teacher') else _PAIRED
+    teaches = (
+        _FROZEN if distiller.get('offline') else _CYCLE if distiller.get('teacher') else _PAIRED
+    )
     for path, config in generators_of(cfg.model):
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             network = build_generator(config, 'meta')
@@ -231,6 +227,6 @@ def step_cost(cfg: Config) -> float:
 def _macs(network: nn.Module, size: int) -> float:
     """Count those of one image; of a network that gives images only, none."""
     if getattr(network, 'image_only', False):
-        return 0.
+        return 0.0
     shape = (1, image_channels(network), size, size)
     return count_macs(network.eval(), shape).macs

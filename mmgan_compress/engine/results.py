@@ -1,4 +1,5 @@
 """Results of a run: student files, a report and pictures."""
+
 import contextlib
 import os
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ _BEST_ROW = 'student, best(val)'
 def write_student(model, path: str, trained_on: Dataset) -> str:
     """Write the model's student with its resources as a student file."""
     student = Student.from_model(
-        model, trained_on.size,
-        source=model.distiller.method if model.distiller else 'none')
+        model, trained_on.size, source=model.distiller.method if model.distiller else 'none'
+    )
     if isinstance(student.generators[student.default_domain], SuperNet):
         student.data = origin_of(trained_on.metainfo)
     student.measure()
@@ -51,10 +52,10 @@ class StudentHook(Hook):
         lower_is_better (bool): Whether the metric is a distance.
         since (int): First epoch, from 1, whose student can be the best.
     """
+
     priority = 'LOW'
 
-    def __init__(self, metric: str | None = None,
-                 lower_is_better: bool = True, since: int = 1):
+    def __init__(self, metric: str | None = None, lower_is_better: bool = True, since: int = 1):
         self.since = since
         self.metric, self.sign = metric, 1 if lower_is_better else -1
         self._metrics: dict[str, str] = {}
@@ -69,11 +70,11 @@ class StudentHook(Hook):
             raise ValueError(
                 f'the best student is chosen from epoch {self.since} on, and '
                 f'the schedule has {epochs}: set default_hooks.student.since '
-                'to an epoch of it')
+                'to an epoch of it'
+            )
         evaluator = runner.val_loop.evaluator
         check_names([self.metric], evaluator)
-        computed = {name for metric in evaluator.metrics
-                    for name in getattr(metric, 'names', [])}
+        computed = {name for metric in evaluator.metrics for name in getattr(metric, 'names', [])}
         figure = self.metric.partition('/')[2]
         for domain in unwrap(runner.model).domains:
             own = f'{domain}/{figure}'
@@ -99,20 +100,21 @@ class StudentHook(Hook):
         path = self._write_best(runner)
         runner.logger.info(
             'Best student on the val split so far: %s, written to %s',
-            ', '.join(f'{self._metrics[domain]} {score:.4g}'
-                      for domain, score in better.items()), path)
+            ', '.join(f'{self._metrics[domain]} {score:.4g}' for domain, score in better.items()),
+            path,
+        )
 
     def _write_best(self, runner) -> str:
         model = unwrap(runner.model)
         with _holding(model, self._best):
-            return write_student(model, os.path.join(runner.work_dir, BEST),
-                                 runner.train_dataloader.dataset)
+            return write_student(
+                model, os.path.join(runner.work_dir, BEST), runner.train_dataloader.dataset
+            )
 
     def after_train(self, runner):
         if is_main_process():
             path = os.path.join(runner.work_dir, LAST)
-            write_student(unwrap(runner.model), path,
-                          runner.train_dataloader.dataset)
+            write_student(unwrap(runner.model), path, runner.train_dataloader.dataset)
             runner.logger.info('Student written to %s', path)
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
@@ -124,21 +126,18 @@ class StudentHook(Hook):
         self._best = checkpoint.get('student_best', {})
         seen = checkpoint['message_hub']['runtime_info']
         if isinstance(seen.get('best_student'), float):  # of version 0.1.0
-            seen['best_student'] = dict.fromkeys(
-                unwrap(runner.model).domains, seen['best_student'])
+            seen['best_student'] = dict.fromkeys(unwrap(runner.model).domains, seen['best_student'])
 
 
 def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return a copy of a network's state, on the CPU."""
-    return {key: value.detach().cpu().clone()
-            for key, value in network.state_dict().items()}
+    return {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
 
 @contextlib.contextmanager
 def _holding(model, weights: dict[str, dict]) -> Iterator[None]:
     """Give the model's generators other weights inside the block."""
-    before = {domain: weights_of(model.generators[domain])
-              for domain in weights}
+    before = {domain: weights_of(model.generators[domain]) for domain in weights}
     try:
         for domain, state in weights.items():
             model.generators[domain].load_state_dict(state)
@@ -157,6 +156,7 @@ class ReportHook(Hook):
     Args:
         pictures (int): Rows of ``comparison.png``.
     """
+
     priority = 'VERY_LOW'  # when the students are on disk
 
     def __init__(self, pictures: int = 6):
@@ -167,11 +167,9 @@ class ReportHook(Hook):
         if is_main_process():
             model = unwrap(runner.model)
             path = os.path.join(runner.work_dir, VAL_PICTURE)
-            save_comparison(path, *comparison(
-                model, runner.val_dataloader.dataset, self.pictures))
+            save_comparison(path, *comparison(model, runner.val_dataloader.dataset, self.pictures))
             with Image.open(path) as picture:
-                runner.visualizer.add_image(
-                    'comparison', np.asarray(picture), runner.iter)
+                runner.visualizer.add_image('comparison', np.asarray(picture), runner.iter)
 
     def after_train(self, runner):
         if runner.cfg.get('test_dataloader') is None:
@@ -199,8 +197,9 @@ def report_run(runner, pictures: int = 6):
         protocols.update(protocols_of(evaluator))
     best = Path(runner.work_dir) / BEST
     if best.is_file():
-        with _holding(model, {domain: load_student(best, domain).state_dict()
-                             for domain in model.domains}):
+        with _holding(
+            model, {domain: load_student(best, domain).state_dict() for domain in model.domains}
+        ):
             metrics[_BEST_ROW] = evaluate(model, loader, evaluator)
     if not is_main_process():
         return
@@ -209,27 +208,43 @@ def report_run(runner, pictures: int = 6):
         protocols['device'] = torch.cuda.get_device_name(device)
     report = build_report(
         {name: model.network(name, domain) for name in names},
-        model.generators[domain], metrics, protocols, size,
-        model.distiller.notes() if model.distiller else [])
+        model.generators[domain],
+        metrics,
+        protocols,
+        size,
+        model.distiller.notes() if model.distiller else [],
+    )
     report.save(runner.work_dir)
     path = os.path.join(runner.work_dir, PICTURE)
     # the figure that chooses the student, or else the first of the domain
-    wanted = ((cfg.get('default_hooks') or {}).get('student') or {}).get(
-        'metric')
+    wanted = ((cfg.get('default_hooks') or {}).get('student') or {}).get('metric')
     captions = {row.name: row.caption(wanted, domain) for row in report.rows}
-    save_comparison(path, *comparison(
-        model, loader.dataset, pictures, captions, any(
-            isinstance(metric, PairedQuality) and metric.domain == domain
-            for metric in evaluator.metrics)))
+    save_comparison(
+        path,
+        *comparison(
+            model,
+            loader.dataset,
+            pictures,
+            captions,
+            any(
+                isinstance(metric, PairedQuality) and metric.domain == domain
+                for metric in evaluator.metrics
+            ),
+        ),
+    )
     report.print()
     print(f'table: {runner.work_dir}/report.md  pictures: {path}')
     if best.is_file():
         print(f'student: {best}')
 
 
-def comparison(model, dataset: Dataset, count: int,
-               captions: dict[str, str] | None = None,
-               paired: bool = False) -> tuple[list, list, list | None]:
+def comparison(
+    model,
+    dataset: Dataset,
+    count: int,
+    captions: dict[str, str] | None = None,
+    paired: bool = False,
+) -> tuple[list, list, list | None]:
     """Return the arguments of ``save_comparison`` behind its path.
 
     Columns are the input, every teacher, the student and, where the data set
@@ -259,23 +274,23 @@ def comparison(model, dataset: Dataset, count: int,
             samples = model.val_step(batch)
         columns.append([s.get(f'fake_{domain}') for s in samples])
         caption = (captions or {}).get(name)
-        titles.append(f'{name}\n{source} to {domain}' + (
-            f'\n{caption}' if caption else ''))
+        titles.append(f'{name}\n{source} to {domain}' + (f'\n{caption}' if caption else ''))
     columns.insert(0, [s.get(f'img_{source}') for s in samples])
     titles.insert(0, f'input\n{source}')
     if dataset.aligned or paired:
         columns.append([s.get(f'img_{domain}') for s in samples])
         titles.append(f'target\n{domain}')
-    return list(map(list, zip(*columns))), titles, _shapes(
-        samples, f'img_{source}_path', getattr(dataset, 'halved', False))
+    return (
+        list(map(list, zip(*columns))),
+        titles,
+        _shapes(samples, f'img_{source}_path', getattr(dataset, 'halved', False)),
+    )
 
 
-def _shapes(samples: list, key: str, halved: bool
-            ) -> list[tuple[int, int]] | None:
+def _shapes(samples: list, key: str, halved: bool) -> list[tuple[int, int]] | None:
     """Return width and height of the samples' image files, if they have."""
     files = [sample.get(key) for sample in samples]
     if None in files:
         return None
     sizes = [open_image(file).size for file in files]
-    return [(width // 2 if halved else width, height)
-            for width, height in sizes]
+    return [(width // 2 if halved else width, height) for width, height in sizes]

@@ -1,4 +1,5 @@
 """Checkpoints from which a run continues bit-equal, in plain types."""
+
 import contextlib
 import random
 from pathlib import Path
@@ -34,8 +35,8 @@ def rng_state() -> dict:
         python=to_plain(random.getstate()),
         numpy=to_plain(np.random.get_state()),
         torch=torch.get_rng_state(),
-        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available()
-        else [])
+        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    )
 
 
 def set_rng_state(state: dict):
@@ -62,8 +63,7 @@ def to_plain(value: Any) -> Any:
     """Turn a value into what ``torch.load(weights_only=True)`` accepts."""
     if isinstance(value, HistoryBuffer):
         history, counts = value.data
-        return {_BUFFER: [history.tolist(), counts.tolist(),
-                          value.max_length]}
+        return {_BUFFER: [history.tolist(), counts.tolist(), value.max_length]}
     if isinstance(value, dict):
         return {k: to_plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -92,24 +92,29 @@ def resume_faults(checkpoint: dict, runner: Runner) -> list[str]:
             ``checkpoint_key`` need their own entry.
     """
     model = unwrap(runner.model)
-    of_hooks = [hook.checkpoint_key for hook in runner.hooks
-                if hasattr(hook, 'checkpoint_key')]
-    lacking = [key for key in ('state_dict', 'optimizer', 'message_hub',
-                               'meta', _KEY, *of_hooks)
-               if key not in checkpoint]
+    of_hooks = [hook.checkpoint_key for hook in runner.hooks if hasattr(hook, 'checkpoint_key')]
+    lacking = [
+        key
+        for key in ('state_dict', 'optimizer', 'message_hub', 'meta', _KEY, *of_hooks)
+        if key not in checkpoint
+    ]
     if lacking:
-        return [f'it holds no {", no ".join(lacking)}, so that the run would '
-                'begin anew: resume from an iter_N.pth of this recipe, or '
-                'start a new run with --cfg-options load_from=...']
+        return [
+            f'it holds no {", no ".join(lacking)}, so that the run would '
+            'begin anew: resume from an iter_N.pth of this recipe, or '
+            'start a new run with --cfg-options load_from=...'
+        ]
     own = model.distiller.training_state()
     compared = [
         ('was written by', checkpoint[_KEY].get('method'), _method(model)),
         ('remembers', sorted(checkpoint[_KEY]['distiller']), sorted(own)),
-        ('has the optimizers', sorted(checkpoint['optimizer']),
-         _optimizers(runner.optim_wrapper))]
-    faults = [f'it {what} {there}, the recipe has {here}'
-              for what, there, here in compared
-              if there and here and there != here]
+        ('has the optimizers', sorted(checkpoint['optimizer']), _optimizers(runner.optim_wrapper)),
+    ]
+    faults = [
+        f'it {what} {there}, the recipe has {here}'
+        for what, there, here in compared
+        if there and here and there != here
+    ]
     differs = mismatch(model.state_dict(), weights_in(checkpoint))
     return [*faults, differs] if differs else faults
 
@@ -125,10 +130,10 @@ def start_faults(checkpoint: dict, model: nn.Module) -> list[str]:
         model (DistillationModel): Takes the weights.
     """
     own, found = model.state_dict(), weights_in(checkpoint)
-    tops = {key.split('.')[0] for key in found} & {
-        key.split('.')[0] for key in own} | {'generators'}
-    differs = mismatch({k: v for k, v in own.items()
-                        if k.split('.')[0] in tops}, found)
+    tops = {key.split('.')[0] for key in found} & {key.split('.')[0] for key in own} | {
+        'generators'
+    }
+    differs = mismatch({k: v for k, v in own.items() if k.split('.')[0] in tops}, found)
     return [differs] if differs else []
 
 
@@ -136,8 +141,7 @@ def _optimizers(wrappers: Any) -> list[str] | None:
     """Return the names of several optimizers, built or to be built."""
     if not hasattr(wrappers, 'items') or 'optimizer' in wrappers:
         return None
-    return sorted(name for name, value in wrappers.items()
-                  if not isinstance(value, str))
+    return sorted(name for name, value in wrappers.items() if not isinstance(value, str))
 
 
 def _method(model: nn.Module) -> str:
@@ -170,6 +174,7 @@ class TrainingStateHook(Hook):
     of rank 0. The message hub is written in plain
     types, so that a checkpoint of ours loads with ``weights_only=True``.
     """
+
     # before LoggerHook and CheckpointHook read what it restores
     priority = 'VERY_HIGH'
 
@@ -181,11 +186,15 @@ class TrainingStateHook(Hook):
         checkpoint['meta'] = to_plain(checkpoint['meta'])
         model = unwrap(runner.model)
         checkpoint[_KEY] = dict(
-            rng=rng_state(), method=_method(model),
-            gradients={name: held for name, wrapper in
-                       runner.optim_wrapper.items()
-                       if (held := held_gradients(wrapper))},
-            distiller=model.distiller.training_state())
+            rng=rng_state(),
+            method=_method(model),
+            gradients={
+                name: held
+                for name, wrapper in runner.optim_wrapper.items()
+                if (held := held_gradients(wrapper))
+            },
+            distiller=model.distiller.training_state(),
+        )
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         """Refuse what mmengine would load in part.
@@ -194,8 +203,11 @@ class TrainingStateHook(Hook):
             ValueError: If a run cannot go on from it, or start with it.
         """
         update_checkpoint(checkpoint)
-        faults = resume_faults(checkpoint, runner) if runner._resume else \
-            start_faults(checkpoint, unwrap(runner.model))
+        faults = (
+            resume_faults(checkpoint, runner)
+            if runner._resume
+            else start_faults(checkpoint, unwrap(runner.model))
+        )
         refuse([f'the checkpoint does not fit: {fault}' for fault in faults])
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
@@ -203,8 +215,7 @@ class TrainingStateHook(Hook):
 
     def before_train(self, runner):
         if self._pending is not None:
-            unwrap(runner.model).distiller.load_training_state(
-                self._pending['distiller'])
+            unwrap(runner.model).distiller.load_training_state(self._pending['distiller'])
             for name, held in self._pending.get('gradients', {}).items():
                 hold_gradients(runner.optim_wrapper[name], held)
             set_rng_state(self._pending['rng'])  # last: loaders draw as well

@@ -1,4 +1,5 @@
 """From the command line to a Runner: overrides, and what is refused."""
+
 import contextlib
 import os
 import sys
@@ -44,8 +45,7 @@ def set_everywhere(cfg, key: str, value):
             node[key] = value
 
 
-def load_config(args: Namespace, needed: Sequence[str] = (),
-                faults: list | None = None) -> Config:
+def load_config(args: Namespace, needed: Sequence[str] = (), faults: list | None = None) -> Config:
     """Read the config and apply the command line to it.
 
     Args:
@@ -67,9 +67,11 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
     refuse(missing_parts(cfg, TRAINS if args.demo else needed))
     if args.demo:
         if args.data_root:
-            raise ValueError('--demo brings its own data: leave out '
-                             '--data-root, or leave out --demo')
+            raise ValueError(
+                '--demo brings its own data: leave out --data-root, or leave out --demo'
+            )
         from ..demo import apply_demo
+
         apply_demo(cfg)
     for key in [key for key in cfg.keys() if key.startswith('demo')]:
         cfg.pop(key)  # of no use to the run
@@ -85,8 +87,7 @@ def load_config(args: Namespace, needed: Sequence[str] = (),
             print(f'--size: {line}')
     options = read_options(args.cfg_options or ())
     wrong = option_faults(cfg, options)
-    cfg.merge_from_dict({key: value for key, value in options.items()
-                         if key not in wrong})
+    cfg.merge_from_dict({key: value for key, value in options.items() if key not in wrong})
     update_config(list(cfg.values()))  # options may have old names
     missing = missing_parts(cfg, needed)
     if missing or faults is None:
@@ -110,10 +111,12 @@ def _set_data_root(cfg: Config, root: str):
     if not os.path.isdir(root):
         raise FileNotFoundError(f'--data-root {root}: there is no such folder')
     set_everywhere(cfg._cfg_dict, 'data_root', root)
-    if not any(os.path.isdir(os.path.join(root, name))
-               for name in ('test', 'testA')):
-        print('no test images in --data-root: there will be no report; '
-              'see comparison_val.png and the log', file=sys.stderr)
+    if not any(os.path.isdir(os.path.join(root, name)) for name in ('test', 'testA')):
+        print(
+            'no test images in --data-root: there will be no report; '
+            'see comparison_val.png and the log',
+            file=sys.stderr,
+        )
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
 
 
@@ -128,17 +131,20 @@ def choose_work_dir(args: Namespace) -> str:
             raise FileNotFoundError(f'no checkpoint {args.resume!r}')
         folder = args.work_dir or str(Path(args.resume).parent)
         if not has_run(folder):
-            refuse_taken(_taken(folder, args.config), [args.config],
-                         instead='name another --work-dir')
+            refuse_taken(
+                _taken(folder, args.config), [args.config], instead='name another --work-dir'
+            )
         return folder
     if args.work_dir:
         if args.resume is None and has_run(args.work_dir):
             raise FileExistsError(
                 f'{args.work_dir} holds a run already: add --resume to '
-                'continue it, or name another --work-dir')
+                'continue it, or name another --work-dir'
+            )
         if args.resume is None:
-            refuse_taken(_taken(args.work_dir, args.config), [args.config],
-                         instead='name another --work-dir')
+            refuse_taken(
+                _taken(args.work_dir, args.config), [args.config], instead='name another --work-dir'
+            )
         if args.resume and not has_run(args.work_dir):
             raise FileNotFoundError(f'no run to resume in {args.work_dir}')
         return args.work_dir
@@ -153,8 +159,7 @@ def choose_work_dir(args: Namespace) -> str:
 
 def _work_dirs(config: str, demo: bool) -> list[str]:
     """Return the numbered folders of a recipe's runs, the next one last."""
-    base = os.path.join('work_dirs',
-                        Path(config).stem + ('-demo' if demo else ''))
+    base = os.path.join('work_dirs', Path(config).stem + ('-demo' if demo else ''))
     names = [base]
     while os.path.isdir(names[-1]):
         names.append(f'{base}-{len(names) + 1}')
@@ -165,8 +170,9 @@ def next_work_dir(config: str, demo: bool) -> str:
     """Return the first numbered folder of a recipe that holds neither a run
     nor a file that one would replace.
     """
-    return next(name for name in _work_dirs(config, demo)
-                if not has_run(name) and not _taken(name, config))
+    return next(
+        name for name in _work_dirs(config, demo) if not has_run(name) and not _taken(name, config)
+    )
 
 
 def _taken(folder: str, config: str) -> list[Path]:
@@ -175,16 +181,16 @@ def _taken(folder: str, config: str) -> list[Path]:
     A run that stopped before its first checkpoint may be started again: the
     lock tells that what it writes at the start is its own.
     """
-    early = () if Path(folder, LOCK).is_file() else \
-        (VAL_PICTURE, Path(config).name)
+    early = () if Path(folder, LOCK).is_file() else (VAL_PICTURE, Path(config).name)
     files = [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
     return [file for file in files if os.path.lexists(file)]
 
 
 def has_run(folder: str) -> bool:
     """Tell whether a folder holds checkpoints or a student."""
-    return any(Path(folder).glob('*.pth')) or \
-        os.path.isfile(os.path.join(folder, 'last_checkpoint'))
+    return any(Path(folder).glob('*.pth')) or os.path.isfile(
+        os.path.join(folder, 'last_checkpoint')
+    )
 
 
 def resumed_checkpoint(resume: str, work_dir: str) -> str:
@@ -201,18 +207,27 @@ def resumed_checkpoint(resume: str, work_dir: str) -> str:
     path = Path(resume)
     if resume == 'auto':
         path = run_file(Path(work_dir, 'last_checkpoint'))
-    older = sorted((file for file in path.parent.glob('iter_*.pth')
-                    if file != path and file.stem[5:].isdigit()),
-                   key=lambda file: int(file.stem[5:]), reverse=True)
+    older = sorted(
+        (
+            file
+            for file in path.parent.glob('iter_*.pth')
+            if file != path and file.stem[5:].isdigit()
+        ),
+        key=lambda file: int(file.stem[5:]),
+        reverse=True,
+    )
     try:
         read_checkpoint(path)
     except (FileNotFoundError, ValueError) as error:
-        sound = next((file for file in older
-                      if not file_faults(file, '', lambda _: '')), None)
+        sound = next((file for file in older if not file_faults(file, '', lambda _: '')), None)
         raise type(error)(
-            f'cannot resume: {error}. ' + (
-                f'The newest other one is there: --resume {sound}' if sound
-                else f'No other checkpoint is in {path.parent}')) from error
+            f'cannot resume: {error}. '
+            + (
+                f'The newest other one is there: --resume {sound}'
+                if sound
+                else f'No other checkpoint is in {path.parent}'
+            )
+        ) from error
     return str(path)
 
 
@@ -229,10 +244,12 @@ def check_weights(runner: Runner):
     faults = model.weight_faults()
     if path and os.path.isfile(path):
         faults += file_faults(
-            path, f'{path} does not fit {cfg.filename or "the recipe"}',
+            path,
+            f'{path} does not fit {cfg.filename or "the recipe"}',
             lambda content: '; '.join(
-                resume_faults(content, runner) if cfg.resume
-                else start_faults(content, model)))
+                resume_faults(content, runner) if cfg.resume else start_faults(content, model)
+            ),
+        )
     refuse(faults)
 
 
@@ -243,8 +260,7 @@ def use_amp(cfg: Config):
         ValueError: Without a CUDA device.
     """
     if not torch.cuda.is_available():
-        raise ValueError('--amp needs a CUDA device and none was found: '
-                         'leave it out')
+        raise ValueError('--amp needs a CUDA device and none was found: leave it out')
     for value in cfg.optim_wrapper.values():
         if isinstance(value, dict):
             value.type = 'AmpOptimWrapper'
@@ -256,13 +272,15 @@ def check_launcher(launcher: str):
     Raises:
         ValueError: Names the variable that it would have set.
     """
-    variable = dict(pytorch='RANK', slurm='SLURM_PROCID',
-                    mpi='OMPI_COMM_WORLD_LOCAL_RANK').get(launcher)
+    variable = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_LOCAL_RANK').get(
+        launcher
+    )
     if variable and variable not in os.environ:
         raise ValueError(
             f'--launcher {launcher}: it did not start this process, for '
             f'{variable} is not set. Start it by that launcher (torchrun, '
-            'srun, mpirun), or leave --launcher out')
+            'srun, mpirun), or leave --launcher out'
+        )
 
 
 def start_distributed(args: Namespace):
@@ -284,17 +302,19 @@ def resumable(runner: Runner) -> Iterator[None]:
             runner.undo()
         if not isinstance(error, OSError):
             raise
-        how = f'Continue with --resume --work-dir {folder}' if \
-            has_run(folder) else f'Start again; {folder} holds no checkpoint'
-        raise OSError(f'{message_of(error)}. The run has stopped. {how}'
-                      ) from error
+        how = (
+            f'Continue with --resume --work-dir {folder}'
+            if has_run(folder)
+            else f'Start again; {folder} holds no checkpoint'
+        )
+        raise OSError(f'{message_of(error)}. The run has stopped. {how}') from error
     except KeyboardInterrupt as stop:
         last = run_file(Path(folder, 'last_checkpoint'))
         stop.args = (
-            f'{last} is kept: continue with the same command and --resume '
-            f'--work-dir {folder}'
-            if last.is_file() else f'{folder} holds no checkpoint yet: start '
-            'again with the same command', )
+            f'{last} is kept: continue with the same command and --resume --work-dir {folder}'
+            if last.is_file()
+            else f'{folder} holds no checkpoint yet: start again with the same command',
+        )
         raise
 
 
@@ -332,8 +352,12 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
     return _build(cfg, args, held)
 
 
-def _build(cfg: Config, args: Namespace, held: ExitStack,
-           load: Callable[[Runner], None] = lambda runner: None) -> Runner:
+def _build(
+    cfg: Config,
+    args: Namespace,
+    held: ExitStack,
+    load: Callable[[Runner], None] = lambda runner: None,
+) -> Runner:
     """Lock the work dir, then build what writes into it, and load weights.
     After an error the folder is as it was.
     """
@@ -369,15 +393,15 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
     cfg = load_config(args, TESTS, faults)
     cfg.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     if is_first_process():  # it writes, maybe before the others look
-        refuse_taken(_taken(cfg.work_dir, args.config),
-                     [args.checkpoint, args.config], args.overwrite)
+        refuse_taken(
+            _taken(cfg.work_dir, args.config), [args.checkpoint, args.config], args.overwrite
+        )
     cfg.launcher = args.launcher
     checkpoint = read_checkpoint(args.checkpoint)
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None
-    check_inputs(cfg, ['test_dataloader'], TESTS, [
-        *faults, *work_dir_faults(cfg.work_dir)])
+    check_inputs(cfg, ['test_dataloader'], TESTS, [*faults, *work_dir_faults(cfg.work_dir)])
 
     def load(runner: Runner):
         model = unwrap(runner.model)
@@ -385,13 +409,14 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
         differs = mismatch(model.state_dict(), state)
         if differs:
             trained = Path(args.checkpoint).with_name(Path(args.config).name)
-            hint = f'. Its run wrote its own recipe, try {trained}' if \
-                trained.is_file() and not trained.samefile(args.config) else ''
-            raise ValueError(f'{args.checkpoint} does not fit {args.config}: '
-                             f'{differs}{hint}')
+            hint = (
+                f'. Its run wrote its own recipe, try {trained}'
+                if trained.is_file() and not trained.samefile(args.config)
+                else ''
+            )
+            raise ValueError(f'{args.checkpoint} does not fit {args.config}: {differs}{hint}')
         model.load_state_dict(state, strict=False)
         if is_run:
-            model.distiller.load_training_state(
-                checkpoint['mmgan_compress']['distiller'])
+            model.distiller.load_training_state(checkpoint['mmgan_compress']['distiller'])
 
     return _build(cfg, args, held, load)

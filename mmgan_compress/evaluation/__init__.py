@@ -1,4 +1,5 @@
 """Metrics, feature networks and reports."""
+
 from mmengine.evaluator import Evaluator
 
 from ..registry import EVALUATORS

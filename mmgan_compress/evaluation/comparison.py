@@ -1,4 +1,5 @@
 """A picture of inputs, teachers, student and targets side by side."""
+
 import os
 from collections.abc import Sequence
 
@@ -17,9 +18,12 @@ FONT_SIZE, SMALLEST_FONT = 17, 8
 INK, PAPER = (30, 30, 30), (236, 236, 236)  # white pictures stand out
 
 
-def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
-                    columns: Sequence[str],
-                    shapes: Sequence[tuple[int, int]] | None = None):
+def save_comparison(
+    path: str | os.PathLike,
+    rows: Sequence[Sequence[Tensor]],
+    columns: Sequence[str],
+    shapes: Sequence[tuple[int, int]] | None = None,
+):
     """Draw rows of pictures under column titles, as ``comparison.png``.
 
     Pictures smaller than 192 px are enlarged by a whole factor, bicubic.
@@ -46,9 +50,11 @@ def save_comparison(path: str | os.PathLike, rows: Sequence[Sequence[Tensor]],
     cell = width * factor, height * factor
     boxes = [_fit(shape, cell) for shape in shapes or [cell] * len(rows)]
     top = _title_height(columns)
-    canvas = Image.new('RGB', (
-        len(columns) * (cell[0] + GAP) + GAP,
-        top + sum(box[1] + GAP for box in boxes)), PAPER)
+    canvas = Image.new(
+        'RGB',
+        (len(columns) * (cell[0] + GAP) + GAP, top + sum(box[1] + GAP for box in boxes)),
+        PAPER,
+    )
     draw = ImageDraw.Draw(canvas)
     for at, title in enumerate(columns):
         left = GAP + at * (cell[0] + GAP)
@@ -69,15 +75,20 @@ def _check(rows: Sequence[Sequence[Tensor]], columns: Sequence[str]):
         raise ValueError('no rows to draw: give at least one')
     for row in rows:
         if len(row) != len(columns):
-            raise ValueError(f'a row of {len(row)} pictures under '
-                             f'{len(columns)} titles {list(columns)}')
+            raise ValueError(
+                f'a row of {len(row)} pictures under {len(columns)} titles {list(columns)}'
+            )
         for picture in row:
-            if picture.ndim != 3 or picture.shape[0] not in IMAGE_MODES \
-                    or picture.shape[1:] != rows[0][0].shape[1:]:
+            if (
+                picture.ndim != 3
+                or picture.shape[0] not in IMAGE_MODES
+                or picture.shape[1:] != rows[0][0].shape[1:]
+            ):
                 raise ValueError(
                     f'a picture is {tuple(picture.shape)}, expected all '
                     f'(C, H, W), C one of {list(IMAGE_MODES)}, of the size '
-                    f'of the first, {tuple(rows[0][0].shape)}')
+                    f'of the first, {tuple(rows[0][0].shape)}'
+                )
 
 
 def _fit(shape: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
@@ -93,23 +104,20 @@ def _picture(image: Tensor) -> Image.Image:
 
 def _sizes(title: str) -> list[tuple[str, int]]:
     """Return the lines of a title with their font sizes."""
-    return [(line, FONT_SIZE - 3 * bool(at))
-            for at, line in enumerate(title.split('\n'))]
+    return [(line, FONT_SIZE - 3 * bool(at)) for at, line in enumerate(title.split('\n'))]
 
 
 def _title_height(columns: Sequence[str]) -> int:
     return max(sum(size + 4 for _, size in _sizes(c)) for c in columns) + GAP
 
 
-def _draw_title(draw: ImageDraw.ImageDraw, title: str, centre: float,
-                width: int):
+def _draw_title(draw: ImageDraw.ImageDraw, title: str, centre: float, width: int):
     """Draw a title in a column; lines that are too wide are made smaller."""
     y = GAP
     for line, size in _sizes(title):
         font = ImageFont.load_default(size)
         wide = draw.textlength(line, font)
         if wide > width:
-            font = ImageFont.load_default(
-                max(SMALLEST_FONT, int(size * width / wide)))
+            font = ImageFont.load_default(max(SMALLEST_FONT, int(size * width / wide)))
         draw.text((centre, y), line, fill=INK, anchor='ma', font=font)
         y += size + 4

@@ -1,4 +1,5 @@
 """Distances between two sets of features, by torchmetrics."""
+
 import warnings
 
 import torch
@@ -36,8 +37,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     return _fed(FrechetInceptionDistance(identity), real, fake).item()
 
 
-def kernel_distance(real: Tensor, fake: Tensor,
-                    subset_size: int) -> tuple[float, float]:
+def kernel_distance(real: Tensor, fake: Tensor, subset_size: int) -> tuple[float, float]:
     """Return torchmetrics' KID of two sets of features (n, D).
 
     Args:
@@ -53,9 +53,8 @@ def kernel_distance(real: Tensor, fake: Tensor,
         # "will save all extracted features in buffer": a few MB here
         warnings.simplefilter('ignore', UserWarning)
         kid = KernelInceptionDistance(
-            _Identity(real.shape[1]),
-            subsets=KID_SUBSETS,
-            subset_size=subset_size)
+            _Identity(real.shape[1]), subsets=KID_SUBSETS, subset_size=subset_size
+        )
     # Scoring must not move the random numbers of the training run.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -4,6 +4,7 @@ A figure of a GAN means nothing without its protocol. After ``evaluate`` a
 metric's ``protocol`` maps the name of each figure to one line that says what
 was compared with what; reports print it under the table.
 """
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,7 +91,8 @@ class TranslationMetric(BaseMetric):
                 self._how = (
                     f'{fake.shape[2]}x{fake.shape[1]}; generator mode: '
                     f'{sample.get("generator_mode", "unstated")}; 8 bit'
-                    f'{KINDS[len(sample[f"fake_{self.domain}"])]}')
+                    f'{KINDS[len(sample[f"fake_{self.domain}"])]}'
+                )
                 measured = self.measure(fake, sample).cpu()
             # Repeats keep their place: mmengine interleaves what the ranks
             # hold and would cut all of them to the shortest list.
@@ -113,13 +115,10 @@ class TranslationMetric(BaseMetric):
             raise ValueError(
                 f'{type(self).__name__}({self.domain!r}) got {len(distinct)} '
                 f'generated images, expected at least {MIN_IMAGES}: use a '
-                'larger split')
-        figures, protocols = self.summarise(
-            torch.stack(list(distinct.values())))
-        self.protocol = {
-            f'{self.prefix}/{name}': text
-            for name, text in protocols.items()
-        }
+                'larger split'
+            )
+        figures, protocols = self.summarise(torch.stack(list(distinct.values())))
+        self.protocol = {f'{self.prefix}/{name}': text for name, text in protocols.items()}
         return figures
 
     def _about(self, count: int, what: str) -> str:
@@ -127,29 +126,34 @@ class TranslationMetric(BaseMetric):
 
     def _image(self, sample: dict, key: str) -> Tensor:
         if key not in sample:
-            raise KeyError(f'no {key!r} in the data sample, there are '
-                           f'{sorted(sample)}; check the domain of the metric')
+            raise KeyError(
+                f'no {key!r} in the data sample, there are '
+                f'{sorted(sample)}; check the domain of the metric'
+            )
         image = sample[key]
-        if (image.ndim != 3 or image.shape[0] not in KINDS
-                or not image.float().sum().isfinite()):
-            raise ValueError(f'{key} is {tuple(image.shape)} with values in '
-                             f'{image.min():.3g}..{image.max():.3g}, expected '
-                             'finite (C, H, W) in 0..255, C one of '
-                             f'{list(KINDS)}')
+        if image.ndim != 3 or image.shape[0] not in KINDS or not image.float().sum().isfinite():
+            raise ValueError(
+                f'{key} is {tuple(image.shape)} with values in '
+                f'{image.min():.3g}..{image.max():.3g}, expected '
+                'finite (C, H, W) in 0..255, C one of '
+                f'{list(KINDS)}'
+            )
         return to_rgb(to_8_bit(image.to(get_device())))
 
     def _source_path(self, sample: dict) -> str:
         own = f'img_{self.domain}_path'
         paths = [
-            sample[key] for key in sample if key.startswith('img_')
-            and key.endswith('_path') and key != own
+            sample[key]
+            for key in sample
+            if key.startswith('img_') and key.endswith('_path') and key != own
         ]
         if len(paths) != 1:
             raise KeyError(
                 f'expected the path of one source image in each sample to '
                 f'tell repeats of {self.domain!r} apart, got {len(paths)} '
                 f'among {sorted(sample)}; give PackInputs '
-                "meta_keys=['img_<source>_path']")
+                "meta_keys=['img_<source>_path']"
+            )
         return paths[0]
 
 
@@ -180,14 +184,10 @@ class FrechetDistance(TranslationMetric):
         ...         split='train+test'))
     """
 
-    def __init__(self,
-                 domain: str,
-                 reference: dict,
-                 network: str | nn.Module = 'inception'):
+    def __init__(self, domain: str, reference: dict, network: str | nn.Module = 'inception'):
         super().__init__(domain)
         self.reference = Reference(**reference)
-        self.network = network if isinstance(network, nn.Module) else \
-            shared_network(network)
+        self.network = network if isinstance(network, nn.Module) else shared_network(network)
 
     @property
     def names(self) -> list[str]:
@@ -211,7 +211,8 @@ class FrechetDistance(TranslationMetric):
             raise ValueError(
                 f'fake_{self.domain} is {tuple(fake.shape)}, and the real '
                 f'images are read at {side}x{side}: give both one size '
-                '(reference.size; --size of a command sets both)')
+                '(reference.size; --size of a command sets both)'
+            )
         return self.network.to(fake.device)(fake[None])[0]
 
     def summarise(self, measured: Tensor) -> Figures:
@@ -225,10 +226,10 @@ class FrechetDistance(TranslationMetric):
             figures[f'{kid}_std'] = deviation
         return figures, {
             fid: f'{self._about(len(measured), "generated")} against '
-                 f'{self.reference.describe(len(real))}; '
-                 f'{self.network.protocol}',
+            f'{self.reference.describe(len(real))}; '
+            f'{self.network.protocol}',
             kid: f'as {self.prefix}/{fid}; unbiased, mean (± deviation) over '
-                 f'{KID_SUBSETS} subsets of {size}'
+            f'{KID_SUBSETS} subsets of {size}',
         }
 
 
@@ -266,11 +267,12 @@ class PairedQuality(TranslationMetric):
             raise ValueError(
                 f'fake_{self.domain} is {tuple(fake.shape)}, expected the '
                 f'shape {tuple(real.shape)} of img_{self.domain}: let the '
-                'pipeline resize both domains to one size')
+                'pipeline resize both domains to one size'
+            )
         fake, real = fake[None], real[None]
         values = [
             peak_signal_noise_ratio(fake, real, data_range=255.0),
-            structural_similarity_index_measure(fake, real, data_range=255.0)
+            structural_similarity_index_measure(fake, real, data_range=255.0),
         ]
         if self.lpips is not None:
             net = self.lpips.to(fake.device)
@@ -283,7 +285,7 @@ class PairedQuality(TranslationMetric):
         protocols = {
             'PSNR': f'dB, RGB, range 255; {about}',
             'SSIM': f'RGB, range 255, Gaussian 11x11, sigma 1.5; {about}',
-            'LPIPS': f'VGG-16, version 0.1; {about}'
+            'LPIPS': f'VGG-16, version 0.1; {about}',
         }
         means = measured.double().mean(dim=0).tolist()
         figures = dict(zip(protocols, means))

@@ -1,4 +1,5 @@
 """Networks whose features the distribution and LPIPS metrics compare."""
+
 import functools
 import hashlib
 import warnings
@@ -21,18 +22,20 @@ class InceptionFeatures(nn.Module):
 
     name = 'inception'
     num_features = 2048
-    protocol = ('FID Inception 2015-12-05, 2048 pooled features, bilinear to '
-                '299x299 (align_corners=False, no antialias)')
+    protocol = (
+        'FID Inception 2015-12-05, 2048 pooled features, bilinear to '
+        '299x299 (align_corners=False, no antialias)'
+    )
 
     def __init__(self):
         super().__init__()
         from ..datasets.weights import weights_path
+
         with warnings.catch_warnings():
             # The authors' file exists as TorchScript only, which torch still
             # reads but announces as deprecated.
             warnings.simplefilter('ignore', DeprecationWarning)
-            self.net = torch.jit.load(
-                str(weights_path('inception')), map_location='cpu')
+            self.net = torch.jit.load(str(weights_path('inception')), map_location='cpu')
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'InceptionFeatures':
@@ -41,8 +44,7 @@ class InceptionFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (N, 2048) of RGB images (N, 3, H, W), 0..255."""
-        images = F.interpolate(
-            images / 255, (299, 299), mode='bilinear', align_corners=False)
+        images = F.interpolate(images / 255, (299, 299), mode='bilinear', align_corners=False)
         return self.net(images * 2 - 1)
 
 
@@ -58,12 +60,12 @@ class VGG16MeanFeatures(nn.Module):
 
     name = 'vgg16'
     num_features = 512
-    protocol = ('ImageNet VGG-16, spatial mean of relu4_3 (512 features), '
-                'no resize')
+    protocol = 'ImageNet VGG-16, spatial mean of relu4_3 (512 features), no resize'
 
     def __init__(self):
         super().__init__()
         from ..models.perceptual import VGG16Features
+
         self.net = VGG16Features()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -90,8 +92,7 @@ def shared_network(name: str) -> nn.Module:
         FileNotFoundError: If its weights are not prepared.
     """
     if name not in NETWORKS:
-        raise ValueError(f'no feature network {name!r}; '
-                         f'there are: {", ".join(NETWORKS)}')
+        raise ValueError(f'no feature network {name!r}; there are: {", ".join(NETWORKS)}')
     return NETWORKS[name]()
 
 
@@ -116,6 +117,7 @@ def shared_lpips() -> nn.Module:
 
     from ..core.tensor_files import load_tensors
     from ..datasets.weights import weights_path
+
     path = weights_path('vgg16')
     state = load_tensors(path)
     with torch.random.fork_rng(devices=[]):  # it draws random weights first
@@ -128,8 +130,9 @@ def shared_lpips() -> nn.Module:
         else:
             missing.append(source)
     if missing:
-        raise RuntimeError(f'{path} lacks {missing}: not a whole VGG-16. '
-                           'Run: mmgan-compress weights vgg16')
+        raise RuntimeError(
+            f'{path} lacks {missing}: not a whole VGG-16. Run: mmgan-compress weights vgg16'
+        )
     return lpips
 
 

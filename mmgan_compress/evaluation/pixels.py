@@ -1,4 +1,5 @@
 """Images as they are scored and shown: 8 bits, RGB."""
+
 from torch import Tensor
 
 

@@ -1,4 +1,5 @@
 """Features of the real images that generated ones are compared with."""
+
 import hashlib
 import json
 import os
@@ -52,6 +53,7 @@ class Reference:
             too few images.
         FileNotFoundError: If there is no image; names the folder.
     """
+
     data_root: str
     side: str
     split: str = 'test'
@@ -60,21 +62,24 @@ class Reference:
     channels: int = 3
 
     def __post_init__(self):
-        for name, allowed in (('side', ('A', 'B')),
-                              ('layout', ('unpaired', 'paired'))):
+        for name, allowed in (('side', ('A', 'B')), ('layout', ('unpaired', 'paired'))):
             if getattr(self, name) not in allowed:
-                raise ValueError(f'reference: {name} must be one of {allowed},'
-                                 f' got {getattr(self, name)!r}')
+                raise ValueError(
+                    f'reference: {name} must be one of {allowed}, got {getattr(self, name)!r}'
+                )
         splits = self.split.split('+')
         if not set(splits) <= {'train', 'val', 'test'}:
-            raise ValueError("reference: split must be 'train', 'val', 'test' "
-                             f"or such as 'train+test', got {self.split!r}")
+            raise ValueError(
+                "reference: split must be 'train', 'val', 'test' "
+                f"or such as 'train+test', got {self.split!r}"
+            )
         count = len(self.files())
         if count < MIN_IMAGES:
             raise ValueError(
                 f'reference: {self.describe(count)}, expected at least '
                 f'{MIN_IMAGES}: add images to {self.data_root}, or name '
-                "another split, such as 'train'")
+                "another split, such as 'train'"
+            )
 
     def files(self) -> list[str]:
         """Return the image files, split by split, sorted within each."""
@@ -89,8 +94,7 @@ class Reference:
         return found
 
     def _halved(self) -> bool:
-        return self.layout == 'paired' and has_halves(
-            self.data_root, self.split.split('+')[0])
+        return self.layout == 'paired' and has_halves(self.data_root, self.split.split('+')[0])
 
     def load(self, path: str) -> Tensor:
         """Read one image as the data sets of this package do.
@@ -113,19 +117,29 @@ class Reference:
 
     def describe(self, count: int) -> str:
         """Say in words what the reference is."""
-        return (f'{count} real images ({self.split}, side {self.side} of '
-                f'{Path(self.data_root).name}, PIL bicubic to '
-                f'{self.size}x{self.size})')
+        return (
+            f'{count} real images ({self.split}, side {self.side} of '
+            f'{Path(self.data_root).name}, PIL bicubic to '
+            f'{self.size}x{self.size})'
+        )
 
     def _cache_file(self, files: list[str], network: nn.Module) -> Path:
         """Return the cache's file, named by all that features depend on."""
         stats = [os.stat(path) for path in files]
-        key = json.dumps([
-            self._halved(), self.side, self.size, self.channels, 'PIL',
-            fingerprint(network),
-            [(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
-             for path, stat in zip(files, stats)]
-        ])
+        key = json.dumps(
+            [
+                self._halved(),
+                self.side,
+                self.size,
+                self.channels,
+                'PIL',
+                fingerprint(network),
+                [
+                    (os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
+                    for path, stat in zip(files, stats)
+                ],
+            ]
+        )
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return cache_dir() / 'stats' / f'{network.name}-{name}.pt'
 
@@ -147,8 +161,8 @@ class Reference:
         features = _read(path, shape)
         if features is None:
             MMLogger.get_current_instance().info(
-                'computing %s features of %s', network.name,
-                self.describe(len(files)))
+                'computing %s features of %s', network.name, self.describe(len(files))
+            )
             features = self._compute(files, network)
             write_tensors(path, features.clone())
         return features
@@ -168,7 +182,7 @@ class Reference:
         network = network.to(device)
         parts = []
         for start in range(0, len(files), BATCH_SIZE):
-            batch = files[start:start + BATCH_SIZE]
+            batch = files[start : start + BATCH_SIZE]
             images = torch.stack([self.load(path) for path in batch])
             parts.append(network(images.to(device)).float().cpu())
         return torch.cat(parts)
@@ -180,10 +194,10 @@ def _read(path: Path, shape: tuple) -> Tensor | None:
     try:
         features = load_tensors(path)
         if tuple(features.shape) != shape or not features.isfinite().all():
-            raise ValueError(f'shape {tuple(features.shape)}, '
-                             f'expected {shape} finite numbers')
+            raise ValueError(f'shape {tuple(features.shape)}, expected {shape} finite numbers')
     except (AttributeError, OSError, ValueError) as error:
         MMLogger.get_current_instance().warning(
-            '%s is damaged (%s): computing it again', path, error)
+            '%s is damaged (%s): computing it again', path, error
+        )
         return None
     return features

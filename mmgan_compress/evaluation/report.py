@@ -1,4 +1,5 @@
 """The result of a run: a table of teachers and student, and pictures."""
+
 import io
 import json
 import math
@@ -25,7 +26,7 @@ COLUMNS = {
     'params': 'parameters',
     'macs': 'MACs',
     'macs_paper': "MACs, papers'",
-    'latency': 'eager latency'
+    'latency': 'eager latency',
 }
 
 
@@ -46,6 +47,7 @@ class Row:
             first teacher, by ``params``, ``macs``, ``macs_paper`` and
             ``latency``.
     """
+
     name: str
     params: int
     macs: int
@@ -56,8 +58,7 @@ class Row:
 
     def cost(self, key: str) -> float:
         """Return the number behind a column of `COLUMNS`."""
-        return self.latency['median_ms'] if key == 'latency' else getattr(
-            self, key)
+        return self.latency['median_ms'] if key == 'latency' else getattr(self, key)
 
     def caption(self, figure: str | None, domain: str) -> str:
         """Return MACs and one figure, to stand above pictures.
@@ -67,11 +68,17 @@ class Row:
                 domain is taken if there is no such figure.
             domain (str): Domain of the pictures.
         """
-        names = [name for name in (figure, *self.metrics)
-                 if name in self.metrics and name.startswith(f'{domain}/')]
-        return '\n'.join([f'{units.count(self.macs)} MACs', *(
-            f'{name.partition("/")[2]} {_figure(self.metrics, name)}'
-            for name in names[:1])])
+        names = [
+            name
+            for name in (figure, *self.metrics)
+            if name in self.metrics and name.startswith(f'{domain}/')
+        ]
+        return '\n'.join(
+            [
+                f'{units.count(self.macs)} MACs',
+                *(f'{name.partition("/")[2]} {_figure(self.metrics, name)}' for name in names[:1]),
+            ]
+        )
 
 
 @dataclass
@@ -86,6 +93,7 @@ class Report:
         notes (list[str]): What else a reader must know, such as
             ``'perceptual weights: random'``.
     """
+
     rows: list[Row]
     size: int
     protocols: dict[str, str]
@@ -93,44 +101,57 @@ class Report:
 
     def table(self) -> list[list[str]]:
         """Return the cells, the header first."""
-        figures = list(
-            dict.fromkeys(name for row in self.rows for name in row.metrics))
+        figures = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
         # KID_std stands beside KID, not in a column of its own.
-        shown = [f for f in figures if f.removesuffix('_std') not in figures
-                 or not f.endswith('_std')]
+        shown = [
+            f for f in figures if f.removesuffix('_std') not in figures or not f.endswith('_std')
+        ]
         cells = [['network', *COLUMNS.values(), *shown]]
         for row in self.rows:
-            cells.append([row.name] + [_cost(row, key) for key in COLUMNS] +
-                         [_figure(row.metrics, name) for name in shown])
+            cells.append(
+                [row.name]
+                + [_cost(row, key) for key in COLUMNS]
+                + [_figure(row.metrics, name) for name in shown]
+            )
         return cells
 
     def lines(self) -> list[str]:
         """Return what belongs under the table: protocols and notes."""
         latency = self.rows[-1].latency
-        return [
-            f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
-            'a transposed convolution counted at its output size',
-            'eager latency: median ± half the interquartile range, batch 1, '
-            f'{latency["device"]}, {latency["threads"]} threads; in '
-            f'brackets: against {self.rows[0].name}'
-        ] + self._wide() + [
-            f'{name}: {text}' for name, text in self.protocols.items()
-        ] + self.notes
+        return (
+            [
+                f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
+                'a transposed convolution counted at its output size',
+                'eager latency: median ± half the interquartile range, batch 1, '
+                f'{latency["device"]}, {latency["threads"]} threads; in '
+                f'brackets: against {self.rows[0].name}',
+            ]
+            + self._wide()
+            + [f'{name}: {text}' for name, text in self.protocols.items()]
+            + self.notes
+        )
 
     def _wide(self) -> list[str]:
         """Return a warning if latencies spread too widely to compare."""
         wide = dict.fromkeys(
-            row.name.partition(',')[0] for row in self.rows
-            if row.latency['iqr_ms'] > WIDE * row.latency['median_ms'])
-        return [f'eager latency of {", ".join(wide)} spreads widely '
+            row.name.partition(',')[0]
+            for row in self.rows
+            if row.latency['iqr_ms'] > WIDE * row.latency['median_ms']
+        )
+        return (
+            [
+                f'eager latency of {", ".join(wide)} spreads widely '
                 f'(interquartile range above {WIDE:.0%} of the median): '
-                'measure again on a quiet machine'] if wide else []
+                'measure again on a quiet machine'
+            ]
+            if wide
+            else []
+        )
 
     def to_markdown(self) -> str:
         """Return the table and its protocol lines as Markdown."""
         header, *body = self.table()
-        return markdown(header, body) + '\n\n' + ''.join(
-            f'- {line}\n' for line in self.lines())
+        return markdown(header, body) + '\n\n' + ''.join(f'- {line}\n' for line in self.lines())
 
     def to_text(self) -> str:
         """Return the table and its protocol lines for a console.
@@ -141,11 +162,11 @@ class Report:
         from rich import box
         from rich.console import Console
         from rich.table import Table
+
         header, *body = self.table()
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         for index, title in enumerate(header):
-            table.add_column(title, no_wrap=True,
-                             justify='right' if index else 'left')
+            table.add_column(title, no_wrap=True, justify='right' if index else 'left')
         for cells in body:
             table.add_row(*cells)
         stream = io.StringIO()
@@ -169,8 +190,7 @@ class Report:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, dataloader: Iterable,
-             evaluator: Evaluator) -> dict[str, float]:
+def evaluate(model: nn.Module, dataloader: Iterable, evaluator: Evaluator) -> dict[str, float]:
     """Score a model as the loops of mmengine do, outside of a run.
 
     Args:
@@ -218,12 +238,14 @@ def protocols_of(evaluator: Evaluator) -> dict[str, str]:
     return found
 
 
-def build_report(teachers: Mapping[str, nn.Module],
-                 student: nn.Module,
-                 metrics: Mapping[str, Mapping[str, float]],
-                 protocols: Mapping[str, str],
-                 size: int,
-                 notes: Sequence[str] = ()) -> Report:
+def build_report(
+    teachers: Mapping[str, nn.Module],
+    student: nn.Module,
+    metrics: Mapping[str, Mapping[str, float]],
+    protocols: Mapping[str, str],
+    size: int,
+    notes: Sequence[str] = (),
+) -> Report:
     """Measure the networks and put the figures beside them.
 
     Args:
@@ -246,26 +268,24 @@ def build_report(teachers: Mapping[str, nn.Module],
     extra = [name for name in metrics if name not in teachers]
     wrong = [name for name in extra if not name.startswith(STUDENT)]
     if wrong:
-        raise ValueError(f'metrics of {wrong} belong to no network; expected '
-                         f"{[*teachers, STUDENT]} or 'student, <checkpoint>'")
+        raise ValueError(
+            f'metrics of {wrong} belong to no network; expected '
+            f"{[*teachers, STUDENT]} or 'student, <checkpoint>'"
+        )
     rows = [
-        _measure(name, network, size, metrics.get(name, {}))
-        for name, network in teachers.items()
+        _measure(name, network, size, metrics.get(name, {})) for name, network in teachers.items()
     ]
     own = _measure(STUDENT, student, size, {})
     rows += [
-        Row(**{**asdict(own), 'name': name, 'metrics': dict(metrics.get(
-            name, {}))}) for name in extra or [STUDENT]
+        Row(**{**asdict(own), 'name': name, 'metrics': dict(metrics.get(name, {}))})
+        for name in extra or [STUDENT]
     ]
     for row in rows[1:]:
-        row.ratio = {
-            key: rows[0].cost(key) / row.cost(key) for key in COLUMNS
-        }
+        row.ratio = {key: rows[0].cost(key) / row.cost(key) for key in COLUMNS}
     return Report(rows, size, dict(protocols), list(notes))
 
 
-def _measure(name: str, network: nn.Module, size: int,
-             metrics: Mapping[str, float]) -> Row:
+def _measure(name: str, network: nn.Module, size: int, metrics: Mapping[str, float]) -> Row:
     shape = (1, image_channels(network), size, size)
     macs = count_macs(network, shape)
     latency = measure_latency(network, shape)
@@ -275,14 +295,17 @@ def _measure(name: str, network: nn.Module, size: int,
         macs=macs.macs,
         macs_paper=macs.macs_paper,
         latency=asdict(latency),
-        metrics=dict(metrics))
+        metrics=dict(metrics),
+    )
 
 
 def _cost(row: Row, key: str) -> str:
     value = row.cost(key)
-    text = f'{units.milliseconds(value)} ± ' \
-        f'{row.latency["iqr_ms"] / 2:.2g}' if key == 'latency' else \
-        units.count(value)
+    text = (
+        f'{units.milliseconds(value)} ± {row.latency["iqr_ms"] / 2:.2g}'
+        if key == 'latency'
+        else units.count(value)
+    )
     return f'{text} ({row.ratio[key]:.1f}x)' if row.ratio else text
 
 

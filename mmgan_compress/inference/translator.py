@@ -1,4 +1,5 @@
 """Use of a student, whatever it was exported to."""
+
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -64,9 +65,14 @@ class Translator:
         ImportError: If the runtime is not installed.
     """
 
-    def __init__(self, model: StrPath | nn.Module,
-                 domain: str | None = None, runtime: str | None = None,
-                 threads: int | None = None, trust: bool = False):
+    def __init__(
+        self,
+        model: StrPath | nn.Module,
+        domain: str | None = None,
+        runtime: str | None = None,
+        threads: int | None = None,
+        trust: bool = False,
+    ):
         check_threads(threads)
         net = _network_of(model, domain, runtime)
         if net is not None:
@@ -79,15 +85,17 @@ class Translator:
             layout = opened.facts['layout']
         self.domain = self._meta['domain']
         if domain not in (None, self.domain):
-            raise ValueError(f'the model generates {self.domain!r}, not '
-                             f'{domain!r}: give the student file, or an '
-                             'export of that domain')
+            raise ValueError(
+                f'the model generates {self.domain!r}, not '
+                f'{domain!r}: give the student file, or an '
+                'export of that domain'
+            )
         self.channels = channels_of(self._meta)
         self._takes_pixels = layout == 'NHWC'
 
-    def __call__(self, images: Any, out: StrPath | None = None,
-                 batch_size: int = 1, overwrite: bool = False
-                 ) -> list[Image.Image] | list[str]:
+    def __call__(
+        self, images: Any, out: StrPath | None = None, batch_size: int = 1, overwrite: bool = False
+    ) -> list[Image.Image] | list[str]:
         """Translate images or a video; a progress bar shows how far it is.
 
         Args:
@@ -117,25 +125,23 @@ class Translator:
             TypeError: If an input is neither a file nor an image.
         """
         if batch_size < 1:
-            raise ValueError(f'batch_size is {batch_size}: expected at '
-                             'least 1')
+            raise ValueError(f'batch_size is {batch_size}: expected at least 1')
         if video.is_video(images):
             if self.channels != (3, 3):
                 raise ValueError(
                     f'{images} is a video, whose frames have 3 channels: '
                     f'this model maps {self.channels[0]} to '
-                    f'{self.channels[1]}, give it images')
+                    f'{self.channels[1]}, give it images'
+                )
             target = video.destination(Path(images), out, overwrite)
             return [self._video(Path(images), target, batch_size)]
         jobs = pictures.collect(images)
-        targets = pictures.destinations(jobs, out, overwrite) if out \
-            else None
-        frames = (to_array(read_image(job.image, self.channels[0]))
-                  for job in jobs)
+        targets = pictures.destinations(jobs, out, overwrite) if out else None
+        frames = (to_array(read_image(job.image, self.channels[0])) for job in jobs)
         results = []
-        for index, pixels in enumerate(tqdm(self.stream(frames, batch_size),
-                                            total=len(jobs),
-                                            disable=len(jobs) == 1)):
+        for index, pixels in enumerate(
+            tqdm(self.stream(frames, batch_size), total=len(jobs), disable=len(jobs) == 1)
+        ):
             picture = of_array(pixels)
             if targets is None:
                 results.append(picture)
@@ -145,8 +151,7 @@ class Translator:
             results.append(str(targets[index]))
         return results
 
-    def stream(self, frames: Iterable[np.ndarray],
-               batch_size: int = 1) -> Iterator[np.ndarray]:
+    def stream(self, frames: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
         """Translate pictures one after the other, as they come.
 
         Args:
@@ -173,10 +178,11 @@ class Translator:
             ValueError: If the model takes another number of channels.
         """
         if pixels.shape[-1] != self.channels[0]:
-            raise ValueError(f'got pixels of shape {pixels.shape}: this model '
-                             f'takes {self.channels[0]} channels, at the end')
-        if self._takes_pixels and pictures.fits(*pixels.shape[1:3],
-                                                self._meta):
+            raise ValueError(
+                f'got pixels of shape {pixels.shape}: this model '
+                f'takes {self.channels[0]} channels, at the end'
+            )
+        if self._takes_pixels and pictures.fits(*pixels.shape[1:3], self._meta):
             return self._run(pixels)
         x = pictures.to_values(pixels)
         return pictures.to_pixels(pictures.run(self._network, x, self._meta))
@@ -201,7 +207,7 @@ def translate(
     images: Any,
     out: StrPath | None = None,
     overwrite: bool = False,
-    trust: bool = False
+    trust: bool = False,
 ) -> list[Image.Image] | list[str]:
     """Translate images with a student or an exported model.
 
@@ -217,22 +223,23 @@ def translate(
         list: Pictures (``PIL.Image``, in the sizes of the inputs) or, with
         ``out``, the paths of the files.
     """
-    return Translator(student, trust=trust)(images, out,
-                                            overwrite=overwrite)
+    return Translator(student, trust=trust)(images, out, overwrite=overwrite)
 
 
-def _network_of(model: StrPath | nn.Module, domain: str | None,
-                runtime: str | None) -> nn.Module | None:
+def _network_of(
+    model: StrPath | nn.Module, domain: str | None, runtime: str | None
+) -> nn.Module | None:
     """Return the network of a student; None for an exported model."""
     is_network = isinstance(model, nn.Module)
     is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
     if is_student and runtime not in (None, EAGER):
-        raise ValueError(f'a student runs in torch only, not in {runtime}: '
-                         'export it first (mmgan-compress export)')
+        raise ValueError(
+            f'a student runs in torch only, not in {runtime}: '
+            'export it first (mmgan-compress export)'
+        )
     if is_network:
         return model
-    return load_student(model, domain) if is_student or runtime == EAGER \
-        else None
+    return load_student(model, domain) if is_student or runtime == EAGER else None
 
 
 def _of_network(net: nn.Module, threads: int | None) -> Callable:
@@ -245,24 +252,26 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
     if 'size_multiple' not in facts:
         raise ValueError(
             f'{model} does not say what it takes: expected a file that '
-            'mmgan-compress export made, with the ones beside it')
+            'mmgan-compress export made, with the ones beside it'
+        )
     try:
         shape = json.loads(facts['input_shape'])
         side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
         domains = json.loads(facts['domains'])
-        meta = dict(size_multiple=int(facts['size_multiple']),
-                    image_size=int(facts['image_size']),
-                    fixed_size=None if None in side else tuple(side),
-                    channels=dict(zip(domains, json.loads(
-                        facts.get('channels', '[3, 3]')))),
-                    domain=domains[-1])
+        meta = dict(
+            size_multiple=int(facts['size_multiple']),
+            image_size=int(facts['image_size']),
+            fixed_size=None if None in side else tuple(side),
+            channels=dict(zip(domains, json.loads(facts.get('channels', '[3, 3]')))),
+            domain=domains[-1],
+        )
         check_image_channels(*meta['channels'].values())
-        sides = (meta['size_multiple'], meta['image_size'],
-                 *(meta['fixed_size'] or (1, 1)))
-        if len(sides) != 4 or not all(
-                type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
+        sides = (meta['size_multiple'], meta['image_size'], *(meta['fixed_size'] or (1, 1)))
+        if len(sides) != 4 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
             raise ValueError(f'sides of {sides} pixels')
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f'{model} is damaged or was changed: what it says '
-                         f'of its images cannot be used ({error})') from error
+        raise ValueError(
+            f'{model} is damaged or was changed: what it says '
+            f'of its images cannot be used ({error})'
+        ) from error
     return meta

@@ -1,4 +1,5 @@
 """Videos, frame by frame; their sound is not read."""
+
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,7 @@ import numpy as np
 
 from ..core.files import atomic_write, refuse_taken
 
-EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg',
-              '.mpeg')
+EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg')
 # MPEG-4 part 2: the one codec of MP4 that every OpenCV can write
 CODEC = cv2.VideoWriter_fourcc(*'mp4v')
 
@@ -23,6 +23,7 @@ class About(NamedTuple):
         width, height (int): In pixels, as shown.
         frames (int | None): How many, if the file says so.
     """
+
     fps: float
     width: int
     height: int
@@ -31,12 +32,10 @@ class About(NamedTuple):
 
 def is_video(path: Any) -> bool:
     """Tell by its name whether something is a video file."""
-    return isinstance(path, (str, Path)) \
-        and str(path).lower().endswith(EXTENSIONS)
+    return isinstance(path, (str, Path)) and str(path).lower().endswith(EXTENSIONS)
 
 
-def destination(source: Path, out: str | Path | None,
-                overwrite: bool = False) -> Path:
+def destination(source: Path, out: str | Path | None, overwrite: bool = False) -> Path:
     """Choose the file that a translated video goes to.
 
     Args:
@@ -53,8 +52,7 @@ def destination(source: Path, out: str | Path | None,
     if not source.is_file():
         raise FileNotFoundError(f'no video at {source.resolve()}')
     if out is None:
-        raise ValueError(f'{source} is a video: give a folder for the result '
-                         '(out)')
+        raise ValueError(f'{source} is a video: give a folder for the result (out)')
     target = Path(out).resolve() / f'{source.stem}.mp4'
     refuse_taken([target], [source], overwrite)
     return target
@@ -72,8 +70,7 @@ def probe(source: Path) -> About:
         if not done or not fps > 0:
             raise ValueError(f'{source} cannot be read as a video by OpenCV')
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        return About(fps, frame.shape[1], frame.shape[0],
-                     count if count > 0 else None)
+        return About(fps, frame.shape[1], frame.shape[0], count if count > 0 else None)
 
 
 def frames(source: Path) -> Iterator[np.ndarray]:
@@ -102,20 +99,17 @@ def writing(target: Path, about: About) -> Iterator[Callable]:
         OSError: If OpenCV cannot write there.
     """
     with atomic_write(target) as part:
-        writer = cv2.VideoWriter(str(part), CODEC, about.fps,
-                                 (about.width, about.height))
+        writer = cv2.VideoWriter(str(part), CODEC, about.fps, (about.width, about.height))
         try:
             if not writer.isOpened():
                 raise OSError(f'OpenCV cannot write a video to {target}')
-            yield lambda frame: writer.write(
-                cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            yield lambda frame: writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         finally:
             writer.release()
         try:
             probe(part)  # OpenCV does not say that a write has failed
         except ValueError as error:
-            raise OSError(f'OpenCV could not write {target}: is there room '
-                          'on the disk?') from error
+            raise OSError(f'OpenCV could not write {target}: is there room on the disk?') from error
 
 
 @contextlib.contextmanager

@@ -1,2 +1,3 @@
 """Other compression libraries."""
+
 from . import nni  # noqa: F401  registers its pruner

@@ -1,4 +1,5 @@
 """Losses that ask a teacher's discriminator."""
+
 from collections.abc import Sequence
 from typing import cast
 
@@ -28,10 +29,11 @@ class AdversarialLoss(DistillLoss):
         weight (float): Factor, 1 in CRD's CycleGAN.
         gan_type (str): Adversarial loss: ``'lsgan'``, ``'hinge'``, ...
     """
+
     name = 'adversarial'
     uses_discriminator = True
 
-    def __init__(self, weight: float = 1., gan_type: str = 'lsgan', **kwargs):
+    def __init__(self, weight: float = 1.0, gan_type: str = 'lsgan', **kwargs):
         super().__init__(weight, **kwargs)
         self.gan_type = gan_type
 
@@ -63,18 +65,21 @@ class CooperativeLoss(AdaptedLoss):
             GCC's published CycleGAN does.
         weight (float): Factor of the whole.
     """
+
     name = 'cooperative'
 
-    def __init__(self,
-                 content_weight: float,
-                 gram_weight: float,
-                 layers: Sequence[str],
-                 target_layers: Sequence[str] | None = None,
-                 discriminator_layers: Sequence[str] = (),
-                 root: bool = True,
-                 detach_discriminator: bool = False,
-                 weight: float = 1.,
-                 **kwargs):
+    def __init__(
+        self,
+        content_weight: float,
+        gram_weight: float,
+        layers: Sequence[str],
+        target_layers: Sequence[str] | None = None,
+        discriminator_layers: Sequence[str] = (),
+        root: bool = True,
+        detach_discriminator: bool = False,
+        weight: float = 1.0,
+        **kwargs,
+    ):
         super().__init__(weight, layers, target_layers, **kwargs)
         self.discriminator_layers = tuple(discriminator_layers)
         self.uses_discriminator = bool(discriminator_layers)
@@ -87,8 +92,7 @@ class CooperativeLoss(AdaptedLoss):
 
     def _pairs(self, batch, teacher) -> list[tuple[Tensor, Tensor]]:
         """Return features of student and teacher, layer by layer."""
-        pairs = [(adaptor(s), t)
-                 for adaptor, s, t in self.feature_pairs(batch, teacher)]
+        pairs = [(adaptor(s), t) for adaptor, s, t in self.feature_pairs(batch, teacher)]
         if not self.discriminator_layers:
             return pairs
         own = batch.discriminated(teacher)[1]
@@ -105,13 +109,15 @@ class CooperativeLoss(AdaptedLoss):
             if s.shape != t.shape:
                 raise ValueError(
                     f'CooperativeLoss compares features of {tuple(s.shape)} '
-                    f'and {tuple(t.shape)}: name layers of one resolution')
+                    f'and {tuple(t.shape)}: name layers of one resolution'
+                )
             content.append(F.mse_loss(s, t))
             texture.append(F.mse_loss(gram(s), gram(t)))
         if self.root:
             # of the whole batch's distance, whoever has its images
-            content, texture = ([torch.sqrt(global_mean(x) + _EPS)
-                                 for x in part] for part in (content, texture))
+            content, texture = (
+                [torch.sqrt(global_mean(x) + _EPS) for x in part] for part in (content, texture)
+            )
         return cast(Tensor, sum(content)), cast(Tensor, sum(texture))
 
     def forward(self, batch, teacher):

@@ -18,6 +18,7 @@ list ``model.distiller.losses``::
 The distiller multiplies it by its weight and adds it to the others
 (``distillers/base.py``).
 """
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -60,20 +61,19 @@ class DistillBatch:
         discriminated_targets (dict[str, tuple]): What it returned for the
             teachers' images, if that is known.
     """
+
     source: Tensor
     image: Tensor
     targets: dict[str, Tensor]
     features: dict[str, Tensor] = field(default_factory=dict)
-    target_features: dict[str, dict[str, Tensor]] = \
-        field(default_factory=dict)
+    target_features: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     perceptual: Callable[[Tensor], list[Tensor]] | None = None
     discriminate: Callable[[str, Tensor], tuple[Tensor, dict]] | None = None
     discriminated_targets: dict[str, tuple] = field(default_factory=dict)
     _perceptual: dict = field(default_factory=dict, repr=False)
     _discriminated: dict = field(default_factory=dict, repr=False)
 
-    def perceptual_features(self, teacher: str | None = None
-                            ) -> list[Tensor]:
+    def perceptual_features(self, teacher: str | None = None) -> list[Tensor]:
         """Return the perceptual features of the student's image, or of one
         teacher's; each is computed once however many losses ask.
         """
@@ -90,18 +90,17 @@ class DistillBatch:
         """
         if teacher not in self._discriminated:
             assert self.discriminate is not None  # uses_discriminator does
-            self._discriminated[teacher] = self.discriminate(
-                teacher, self.image)
+            self._discriminated[teacher] = self.discriminate(teacher, self.image)
         return self._discriminated[teacher]
 
-    def discriminated_target(self, teacher: str
-                             ) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminated_target(self, teacher: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the same for the teacher's own image, without gradient."""
         if teacher not in self.discriminated_targets:
             assert self.discriminate is not None
             with torch.no_grad():
                 self.discriminated_targets[teacher] = self.discriminate(
-                    teacher, self.targets[teacher])
+                    teacher, self.targets[teacher]
+                )
         return self.discriminated_targets[teacher]
 
 
@@ -130,6 +129,7 @@ class DistillLoss(nn.Module):
         weight (float): Factor of the loss.
         teachers (list[str] | None): Teachers that it applies to; None is all.
     """
+
     name: str
     uses_perceptual = False
     uses_discriminator = False
@@ -139,14 +139,12 @@ class DistillLoss(nn.Module):
     target_layers: tuple[str, ...] = ()  # of its teachers
     discriminator_layers: tuple[str, ...] = ()  # of teachers' discriminators
 
-    def __init__(self, weight: float,
-                 teachers: Sequence[str] | None = None):
+    def __init__(self, weight: float, teachers: Sequence[str] | None = None):
         super().__init__()
         self.weight = weight
         self.teachers = teachers
 
-    def compare_layers(self, layers: Sequence[str],
-                       target_layers: Sequence[str] | None):
+    def compare_layers(self, layers: Sequence[str], target_layers: Sequence[str] | None):
         """Name the layers to compare; the teacher's are the same if None.
 
         Raises:
@@ -157,10 +155,10 @@ class DistillLoss(nn.Module):
         if len(self.layers) != len(self.target_layers):
             raise ValueError(
                 f'{type(self).__name__} got {len(self.layers)} layers and '
-                f'{len(self.target_layers)} target_layers: name one each')
+                f'{len(self.target_layers)} target_layers: name one each'
+            )
 
-    def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
-                shape: tuple):
+    def connect(self, student: nn.Module, teachers: dict[str, nn.Module], shape: tuple):
         """Build what depends on the networks; called once at build time.
 
         Args:
@@ -201,9 +199,13 @@ class AdaptedLoss(DistillLoss):
         ValueError: If the numbers of layers differ.
     """
 
-    def __init__(self, weight: float, layers: Sequence[str],
-                 target_layers: Sequence[str] | None = None,
-                 teachers: Sequence[str] | None = None):
+    def __init__(
+        self,
+        weight: float,
+        layers: Sequence[str],
+        target_layers: Sequence[str] | None = None,
+        teachers: Sequence[str] | None = None,
+    ):
         super().__init__(weight, teachers)
         self.compare_layers(layers, target_layers)
         self.adaptors = nn.ModuleDict()
@@ -218,16 +220,16 @@ class AdaptedLoss(DistillLoss):
         for key, teacher in teachers.items():
             wide = infer_channels(teacher, self.target_layers, shape)
             self.adaptors[key] = nn.ModuleList(
-                self.adaptor(narrow[s], wide[t])
-                for s, t in zip(self.layers, self.target_layers))
+                self.adaptor(narrow[s], wide[t]) for s, t in zip(self.layers, self.target_layers)
+            )
 
-    def feature_pairs(self, batch: DistillBatch, teacher: str
-               ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
+    def feature_pairs(
+        self, batch: DistillBatch, teacher: str
+    ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
         """Yield adaptor, feature and teacher's feature by layer."""
         targets = batch.target_features[teacher]
         adaptors = cast(nn.ModuleList, self.adaptors[teacher])
-        for adaptor, s, t in zip(adaptors, self.layers,
-                                 self.target_layers):
+        for adaptor, s, t in zip(adaptors, self.layers, self.target_layers):
             yield adaptor, batch.features[s].float(), targets[t].float()
 
 
@@ -238,22 +240,22 @@ class SSIMLoss(DistillLoss):
     C1 and C2 are those of images in [0, 1] though images are in [-1, 1]:
     the weight 10 is tuned to it (OMGD/models/modules/loss, spec section 3).
     """
+
     name = 'ssim'
     line: Tensor
 
-    def __init__(self, weight: float = 10., **kwargs):
+    def __init__(self, weight: float = 10.0, **kwargs):
         super().__init__(weight, **kwargs)
         at = torch.arange(11, dtype=torch.float64) - 5
-        line = torch.exp(-at**2 / (2 * 1.5**2))
-        self.register_buffer(
-            'line', (line / line.sum()).float(), persistent=False)
+        line = torch.exp(-(at**2) / (2 * 1.5**2))
+        self.register_buffer('line', (line / line.sum()).float(), persistent=False)
 
     def _blur(self, x: Tensor) -> Tensor:
         c = x.shape[1]  # the window is separable: 22 factors, not 121
-        x = F.conv2d(x, self.line.view(1, 1, 11, 1).expand(c, 1, 11, 1),
-                     padding=(5, 0), groups=c)
-        return F.conv2d(x, self.line.view(1, 1, 1, 11).expand(c, 1, 1, 11),
-                        padding=(0, 5), groups=c)
+        x = F.conv2d(x, self.line.view(1, 1, 11, 1).expand(c, 1, 11, 1), padding=(5, 0), groups=c)
+        return F.conv2d(
+            x, self.line.view(1, 1, 1, 11).expand(c, 1, 1, 11), padding=(0, 5), groups=c
+        )
 
     def forward(self, batch, teacher):
         s, t = batch.image, batch.targets[teacher]
@@ -262,14 +264,18 @@ class SSIMLoss(DistillLoss):
         var_t = self._blur(t * t) - mu_t**2
         cov = self._blur(s * t) - mu_s * mu_t
         c1, c2 = 0.01**2, 0.03**2
-        ssim = (2 * mu_s * mu_t + c1) * (2 * cov + c2) / (
-            (mu_s**2 + mu_t**2 + c1) * (var_s + var_t + c2))
+        ssim = (
+            (2 * mu_s * mu_t + c1)
+            * (2 * cov + c2)
+            / ((mu_s**2 + mu_t**2 + c1) * (var_s + var_t + c2))
+        )
         return 1 - ssim.mean()
 
 
 @MODELS.register_module()
 class StyleLoss(DistillLoss):
     """L1 of the Gram matrices, summed over the four VGG features."""
+
     name = 'style'
     uses_perceptual = True
 
@@ -277,24 +283,26 @@ class StyleLoss(DistillLoss):
         super().__init__(weight, **kwargs)
 
     def forward(self, batch, teacher):
-        pairs = zip(batch.perceptual_features(),
-                    batch.perceptual_features(teacher))
+        pairs = zip(batch.perceptual_features(), batch.perceptual_features(teacher))
         return sum(F.l1_loss(gram(s), gram(t)) for s, t in pairs)
 
 
 @MODELS.register_module()
 class PerceptualLoss(DistillLoss):
     """L1 of one VGG feature, relu2_2 by default ("feature" in OMGD)."""
+
     name = 'feature'
     uses_perceptual = True
 
-    def __init__(self, weight: float = 10., feature: int = 1, **kwargs):
+    def __init__(self, weight: float = 10.0, feature: int = 1, **kwargs):
         super().__init__(weight, **kwargs)
         self.feature = feature
 
     def forward(self, batch, teacher):
-        return F.l1_loss(batch.perceptual_features()[self.feature],
-                         batch.perceptual_features(teacher)[self.feature])
+        return F.l1_loss(
+            batch.perceptual_features()[self.feature],
+            batch.perceptual_features(teacher)[self.feature],
+        )
 
 
 @MODELS.register_module()
@@ -304,6 +312,7 @@ class TotalVariationLoss(DistillLoss):
     A *sum* over batch and pixels, so it grows with both: the weight 1e-5 is
     tuned to that. It is added once per teacher, as in OMGD.
     """
+
     name = 'tv'
     sums_images = True
 
@@ -312,8 +321,7 @@ class TotalVariationLoss(DistillLoss):
 
     def forward(self, batch, teacher):
         x = batch.image
-        return (x[..., 1:] - x[..., :-1]).abs().sum() + \
-            (x[..., 1:, :] - x[..., :-1, :]).abs().sum()
+        return (x[..., 1:] - x[..., :-1]).abs().sum() + (x[..., 1:, :] - x[..., :-1, :]).abs().sum()
 
 
 @MODELS.register_module()
@@ -331,31 +339,34 @@ class ChannelLoss(AdaptedLoss):
             its weights are tuned, or ``'mean'`` as in the paper.
         weight (float): lambda_CD of OMGD's scripts (10 ... 1000).
     """
+
     name = 'channel'
 
-    def __init__(self,
-                 weight: float,
-                 layers: Sequence[str],
-                 target_layers: Sequence[str] | None = None,
-                 reduction: str = 'sum',
-                 **kwargs):
+    def __init__(
+        self,
+        weight: float,
+        layers: Sequence[str],
+        target_layers: Sequence[str] | None = None,
+        reduction: str = 'sum',
+        **kwargs,
+    ):
         super().__init__(weight, layers, target_layers, **kwargs)
         if reduction not in ('sum', 'mean'):
-            raise ValueError("reduction must be 'sum' or 'mean', got "
-                             f'{reduction!r}')
+            raise ValueError(f"reduction must be 'sum' or 'mean', got {reduction!r}")
         self.reduction = reduction
 
     @staticmethod
     def adaptor(narrow: int, wide: int) -> nn.Sequential:
-        conv, norm = nn.Conv2d(narrow, wide, 1, bias=False), \
-            nn.BatchNorm2d(wide)
+        conv, norm = nn.Conv2d(narrow, wide, 1, bias=False), nn.BatchNorm2d(wide)
         # OMGD overwrites its He initialisation by these (spec section 6.4).
         nn.init.normal_(conv.weight, 0, 0.02)
         nn.init.normal_(norm.weight, 1, 0.02)
         return nn.Sequential(conv, norm, nn.ReLU())
 
     def forward(self, batch, teacher):
-        losses = [F.mse_loss(adaptor(s).mean((2, 3)), t.mean((2, 3)))
-                  for adaptor, s, t in self.feature_pairs(batch, teacher)]
+        losses = [
+            F.mse_loss(adaptor(s).mean((2, 3)), t.mean((2, 3)))
+            for adaptor, s, t in self.feature_pairs(batch, teacher)
+        ]
         total = sum(losses)
         return total / len(losses) if self.reduction == 'mean' else total

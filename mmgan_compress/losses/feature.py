@@ -1,4 +1,5 @@
 """Whole feature maps against a teacher's, through learnt adaptors."""
+
 from typing import cast
 
 import torch.nn as nn
@@ -30,6 +31,7 @@ class FeatureMapLoss(AdaptedLoss):
     Raises:
         ValueError: If the numbers of layers differ.
     """
+
     name = 'feature_map'
 
     @staticmethod

@@ -1,4 +1,5 @@
 """Adversarial losses of the papers."""
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,13 +22,11 @@ def gan_loss(kind: str, pred: Tensor, role: str) -> Tensor:
     target = float(role != 'fake')
     sign = 1 if role == 'fake' else -1
     if kind == 'lsgan':
-        return ((pred - target)**2).mean()
+        return ((pred - target) ** 2).mean()
     if kind == 'vanilla':
-        return F.binary_cross_entropy_with_logits(
-            pred, pred.new_full(pred.shape, target))
+        return F.binary_cross_entropy_with_logits(pred, pred.new_full(pred.shape, target))
     if kind == 'wgan' or (kind == 'hinge' and role == 'g'):
         return sign * pred.mean()
     if kind == 'hinge':
         return F.relu(1 + sign * pred).mean()
-    raise ValueError("kind must be 'lsgan', 'vanilla', 'hinge' or 'wgan', "
-                     f'got {kind!r}')
+    raise ValueError(f"kind must be 'lsgan', 'vanilla', 'hinge' or 'wgan', got {kind!r}")

@@ -10,6 +10,7 @@ image, and the (N, N, N) angles exist a few anchors at a time, so that memory
 does not grow with their number. ``projects/relation_cost`` compares this with
 the formula as published.
 """
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
         Tensor: Smooth L1 (beta 1), mean over the N^2 pairs, (B, ).
     """
     return F.smooth_l1_loss(
-        _scaled_distances(student), _scaled_distances(teacher),
-        reduction='none').mean((1, 2))
+        _scaled_distances(student), _scaled_distances(teacher), reduction='none'
+    ).mean((1, 2))
 
 
 def _inverse_distances(squares: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ class _AngleLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream: Tensor):
-        gradient, = ctx.saved_tensors
+        (gradient,) = ctx.saved_tensors
         return upstream[:, None, None] * gradient, None
 
 
@@ -142,9 +143,9 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return _AngleLoss.apply(student, teacher)
 
 
-def relation_loss(student: Tensor, teacher: Tensor,
-                  distance_weight: float = 1.,
-                  angle_weight: float = 2.) -> Tensor:
+def relation_loss(
+    student: Tensor, teacher: Tensor, distance_weight: float = 1.0, angle_weight: float = 2.0
+) -> Tensor:
     """Return the RKD loss of each image.
 
     Args:
@@ -163,12 +164,15 @@ def relation_loss(student: Tensor, teacher: Tensor,
         raise ValueError(
             'relations are between two samples or more, as many of the '
             f'student as of the teacher; got {tuple(student.shape)} and '
-            f'{tuple(teacher.shape)} (images, samples, dimension)')
+            f'{tuple(teacher.shape)} (images, samples, dimension)'
+        )
     squares = squared_distances(student)
     with torch.no_grad():
         targets = squared_distances(teacher)
-    return (distance_weight * distance_loss(squares, targets)
-            + angle_weight * angle_loss(squares, targets)).float()
+    return (
+        distance_weight * distance_loss(squares, targets)
+        + angle_weight * angle_loss(squares, targets)
+    ).float()
 
 
 def cut_patches(images: Tensor, size: int) -> Tensor:
@@ -181,12 +185,16 @@ def cut_patches(images: Tensor, size: int) -> Tensor:
     """
     height, width = images.shape[2:]
     if height % size or width % size:
-        sizes = [s for s in range(1, min(height, width) + 1)
-                 if not (height % s or width % s) and s * s < height * width]
+        sizes = [
+            s
+            for s in range(1, min(height, width) + 1)
+            if not (height % s or width % s) and s * s < height * width
+        ]
         nearest = sorted(sizes, key=lambda s: abs(s - size))[:2]
         raise ValueError(
             f'patch_size {size} does not divide an image of height {height} '
-            f'and width {width}: choose {" or ".join(map(str, nearest))}')
+            f'and width {width}: choose {" or ".join(map(str, nearest))}'
+        )
     patches = images.unfold(2, size, size).unfold(3, size, size)
     return patches.permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
 
@@ -214,26 +222,27 @@ class RelationLoss(DistillLoss):
         ValueError: If an argument is none of those named; at the first batch
             if ``patch_size`` does not divide the image or fills it.
     """
+
     name = 'relation'
 
-    def __init__(self,
-                 weight: float = 25.,
-                 parts: Sequence[str] = _PARTS,
-                 patch_size: int = 32,
-                 distance_weight: float = 1.,
-                 angle_weight: float = 2.,
-                 reduction: str = 'mean',
-                 patches: str = 'intended',
-                 **kwargs):
+    def __init__(
+        self,
+        weight: float = 25.0,
+        parts: Sequence[str] = _PARTS,
+        patch_size: int = 32,
+        distance_weight: float = 1.0,
+        angle_weight: float = 2.0,
+        reduction: str = 'mean',
+        patches: str = 'intended',
+        **kwargs,
+    ):
         super().__init__(weight, **kwargs)
         if not parts or set(parts) - set(_PARTS):
             raise ValueError(f'parts must be some of {_PARTS}, got {parts!r}')
         if reduction not in ('mean', 'sum'):
-            raise ValueError("reduction must be 'mean' or 'sum', got "
-                             f'{reduction!r}')
+            raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
         if patches not in ('intended', 'published'):
-            raise ValueError("patches must be 'intended' or 'published', got "
-                             f'{patches!r}')
+            raise ValueError(f"patches must be 'intended' or 'published', got {patches!r}")
         self.parts = tuple(parts)
         self.patch_size = patch_size
         self.weights = (distance_weight, angle_weight)
@@ -248,17 +257,21 @@ class RelationLoss(DistillLoss):
             return images.permute(0, 3, 1, 2).flatten(2)
         patches = cut_patches(images, self.patch_size)
         if self.published:
-            patches = patches.flatten(0, 1)[:len(images)]
+            patches = patches.flatten(0, 1)[: len(images)]
         elif patches.shape[1] == 1:
             raise ValueError(
                 f'patch_size {self.patch_size} makes the whole image one '
-                'patch, which has no relations: choose a smaller one')
+                'patch, which has no relations: choose a smaller one'
+            )
         return patches.flatten(2)
 
     def forward(self, batch: DistillBatch, teacher: str) -> Tensor:
         losses: Any = sum(
             relation_loss(
                 self._samples(part, batch.image),
-                self._samples(part, batch.targets[teacher]), *self.weights)
-            for part in self.parts)
+                self._samples(part, batch.targets[teacher]),
+                *self.weights,
+            )
+            for part in self.parts
+        )
         return losses.sum() if self.sums_images else losses.mean()

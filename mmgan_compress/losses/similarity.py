@@ -2,6 +2,7 @@
 
 None of them needs a connector, so student and teacher may differ in width.
 """
+
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -23,7 +24,7 @@ def _row_products(x: Tensor, y: Tensor) -> Tensor:
         Tensor: (B, N). The order of multiplication makes N x N or D x D'
         matrices, whichever is smaller: pixels can be many, or features.
     """
-    if x.shape[1]**2 <= x.shape[2] * y.shape[2]:
+    if x.shape[1] ** 2 <= x.shape[2] * y.shape[2]:
         return ((x @ x.mT) * (y @ y.mT)).sum(2)
     return (x @ (x.mT @ y) * y).sum(2)
 
@@ -43,17 +44,20 @@ class _RowsLoss(DistillLoss):
         ValueError: If ``over`` is neither, or the numbers of layers differ.
     """
 
-    def __init__(self,
-                 weight: float,
-                 layers: Sequence[str],
-                 target_layers: Sequence[str] | None = None,
-                 over: str = 'batch',
-                 **kwargs):
+    def __init__(
+        self,
+        weight: float,
+        layers: Sequence[str],
+        target_layers: Sequence[str] | None = None,
+        over: str = 'batch',
+        **kwargs,
+    ):
         super().__init__(weight, **kwargs)
         self.compare_layers(layers, target_layers)
         if over not in ('batch', 'positions'):
-            raise ValueError(f"over of {type(self).__name__} must be 'batch' "
-                             f"or 'positions', got {over!r}")
+            raise ValueError(
+                f"over of {type(self).__name__} must be 'batch' or 'positions', got {over!r}"
+            )
         self.over = over
 
     def _rows(self, feature: Tensor) -> Tensor:
@@ -64,11 +68,11 @@ class _RowsLoss(DistillLoss):
             raise ValueError(
                 f"{type(self).__name__} with over='batch' compares the images "
                 'of a batch with each other, but the batch has one: it would '
-                "be constant. Choose over='positions' or a larger batch")
+                "be constant. Choose over='positions' or a larger batch"
+            )
         return feature.float().flatten(1)[None]
 
-    def _pairs(self, batch: DistillBatch,
-               teacher: str) -> Iterator[tuple[Tensor, Tensor]]:
+    def _pairs(self, batch: DistillBatch, teacher: str) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the rows of student and teacher, layer by layer."""
         targets = batch.target_features[teacher]
         for layer, target_layer in zip(self.layers, self.target_layers):
@@ -78,7 +82,8 @@ class _RowsLoss(DistillLoss):
                 raise ValueError(
                     f'{type(self).__name__}: {layer!r} of the student has '
                     f'{student.shape[1]} positions, {target_layer!r} of the '
-                    f'teacher {target.shape[1]}: choose layers of one size')
+                    f'teacher {target.shape[1]}: choose layers of one size'
+                )
             yield student, target
 
 
@@ -110,6 +115,7 @@ class KernelAlignmentLoss(_RowsLoss):
         ValueError: If the numbers of layers differ; at the first batch, if
             it has one image and ``over='batch'``.
     """
+
     name = 'kernel_alignment'
 
     def __init__(self, *args, over: str = 'positions', **kwargs):
@@ -149,6 +155,7 @@ class SimilarityLoss(_RowsLoss):
         ValueError: If the numbers of layers differ; at the first batch, if
             it has one image and ``over='batch'``.
     """
+
     name = 'similarity'
 
     def forward(self, batch, teacher):
@@ -160,7 +167,7 @@ class SimilarityLoss(_RowsLoss):
             norms = (own_x * own_y).clamp(min=1e-30).sqrt()
             squares = (own_x > 0).float() + (own_y > 0).float()
             distances = squares - 2 * _row_products(x, y) / norms
-            total = total + distances.sum(1).mean() / x.shape[1]**2
+            total = total + distances.sum(1).mean() / x.shape[1] ** 2
         return total
 
 
@@ -199,6 +206,7 @@ class WaveletLoss(DistillLoss):
         ValueError: If ``levels`` is below 1; at the first batch if the image
             cannot be halved that often.
     """
+
     name = 'wavelet'
 
     def __init__(self, weight: float = 0.4, levels: int = 4, **kwargs):
@@ -213,7 +221,8 @@ class WaveletLoss(DistillLoss):
             raise ValueError(
                 f'an image of height {height} and width {width} cannot be '
                 f'halved {self.levels} times: choose sizes that '
-                f'{2**self.levels} divides, or fewer levels')
+                f'{2**self.levels} divides, or fewer levels'
+            )
         # the transform is linear: one of the difference instead of two
         low, total = batch.image - batch.targets[teacher].detach(), 0
         for _ in range(self.levels):
@@ -245,22 +254,20 @@ class DiscriminatorFeatureLoss(DistillLoss):
     Raises:
         ValueError: If no layer is named.
     """
+
     name = 'discriminator_feature'
     uses_discriminator = True
 
-    def __init__(self,
-                 weight: float = 1.,
-                 discriminator_layers: Sequence[str] = (),
-                 **kwargs):
+    def __init__(self, weight: float = 1.0, discriminator_layers: Sequence[str] = (), **kwargs):
         super().__init__(weight, **kwargs)
         self.discriminator_layers = tuple(discriminator_layers)
         if not self.discriminator_layers:
-            raise ValueError('DiscriminatorFeatureLoss needs '
-                             'discriminator_layers, got none')
+            raise ValueError('DiscriminatorFeatureLoss needs discriminator_layers, got none')
 
     def forward(self, batch, teacher):
         _, features = batch.discriminated(teacher)
         _, targets = batch.discriminated_target(teacher)
         return sum(
             F.l1_loss(features[layer].float(), targets[layer].float())
-            for layer in self.discriminator_layers)
+            for layer in self.discriminator_layers
+        )

@@ -1,4 +1,5 @@
 """What GAN Slimming's student imitates."""
+
 import torch.nn.functional as F
 
 from ..registry import MODELS
@@ -16,17 +17,16 @@ class SlimmingPerceptualLoss(DistillLoss):
         weight (float): beta of the paper; published 20.
         style_weight (float): Hard-coded in the published loss.
     """
+
     name = 'perceptual'
     uses_perceptual = True
 
-    def __init__(self, weight: float = 20., style_weight: float = 1e5,
-                 **kwargs):
+    def __init__(self, weight: float = 20.0, style_weight: float = 1e5, **kwargs):
         super().__init__(weight, **kwargs)
         self.style_weight = style_weight
 
     def forward(self, batch, teacher):
-        pairs = list(zip(batch.perceptual_features(),
-                         batch.perceptual_features(teacher)))
+        pairs = list(zip(batch.perceptual_features(), batch.perceptual_features(teacher)))
         style = sum(F.mse_loss(gram(s), gram(t)) for s, t in pairs)
         return F.l1_loss(*pairs[0]) + self.style_weight * style
 
@@ -38,9 +38,10 @@ class SlimmingPixelLoss(DistillLoss):
     Args:
         weight (float): beta of the paper; published 20.
     """
+
     name = 'pixel'
 
-    def __init__(self, weight: float = 20., **kwargs):
+    def __init__(self, weight: float = 20.0, **kwargs):
         super().__init__(weight, **kwargs)
 
     def forward(self, batch, teacher):

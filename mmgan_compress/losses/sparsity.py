@@ -1,4 +1,5 @@
 """L1 penalty under which channels die: GCC's sparsity pre-training."""
+
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -34,13 +35,11 @@ class SparsityLoss(DistillLoss):
     Raises:
         ValueError: If ``on`` is another word.
     """
+
     name = 'sparsity'
     needs_teacher = False
 
-    def __init__(self,
-                 weight: float,
-                 on: str,
-                 factors: dict[str, float] | None = None):
+    def __init__(self, weight: float, on: str, factors: dict[str, float] | None = None):
         super().__init__(weight)
         if on not in _LAYERS:
             raise ValueError(f"on must be 'scale' or 'weight', got {on!r}")
@@ -49,8 +48,7 @@ class SparsityLoss(DistillLoss):
         # pairs in a list are no sub-modules: the model owns the student
         self._penalised: list[tuple[float, Any]] = []
 
-    def connect(self, student: nn.Module, teachers: dict[str, nn.Module],
-                shape: tuple):
+    def connect(self, student: nn.Module, teachers: dict[str, nn.Module], shape: tuple):
         """Find the layers that are penalised.
 
         Raises:
@@ -58,28 +56,29 @@ class SparsityLoss(DistillLoss):
             KeyError: If a factor fits none of them.
         """
         layers: dict[str, Any] = {
-            name: layer for name, layer in student.named_modules()
-            if isinstance(layer, _LAYERS[self.on])
-            and getattr(layer, 'weight', None) is not None
+            name: layer
+            for name, layer in student.named_modules()
+            if isinstance(layer, _LAYERS[self.on]) and getattr(layer, 'weight', None) is not None
         }
         if not layers:
             raise ValueError(
                 f'SparsityLoss(on={self.on!r}) finds nothing to penalise in '
                 f"{type(student).__name__}: 'scale' needs batch norm or "
-                "dict(type='IN', affine=True), else use on='weight'")
+                "dict(type='IN', affine=True), else use on='weight'"
+            )
         fitting: dict[str, Any] = {
-            name: next((p for p in self.factors if fnmatchcase(name, p)), None)
-            for name in layers
+            name: next((p for p in self.factors if fnmatchcase(name, p)), None) for name in layers
         }
         for pattern in self.factors.keys() - set(fitting.values()):
             raise KeyError(
                 f'factor {pattern!r} of SparsityLoss(on={self.on!r}) fits no '
                 f'layer, or only such as an earlier one fits; there are '
-                f'{list(layers)}')
-        self._penalised = [(self.factors.get(fitting[name], 1.), layer)
-                           for name, layer in layers.items()]
+                f'{list(layers)}'
+            )
+        self._penalised = [
+            (self.factors.get(fitting[name], 1.0), layer) for name, layer in layers.items()
+        ]
 
     def forward(self, batch, teacher) -> Tensor:
-        total: Any = sum(factor * layer.weight.abs().sum()
-                         for factor, layer in self._penalised)
+        total: Any = sum(factor * layer.weight.abs().sum() for factor, layer in self._penalised)
         return total

@@ -1,4 +1,5 @@
 """Networks, teachers, student files and the model that Runner trains."""
+
 from .. import registry  # noqa: F401  applies the shims before mmcv
 from .cartoon import CartoonGenerator
 from .discriminators import MultiHeadPatchDiscriminator
@@ -16,10 +17,25 @@ from .teachers import CycleGANTeacher
 from .unets import DeepUnetGenerator
 
 __all__ = [
-    'CallableTeacher', 'CartoonGenerator', 'CycleGANTeacher',
-    'DeepSeparableResnetGenerator', 'DeepUnetGenerator', 'DistillationModel',
-    'FrozenTeacher', 'GatedPatchDiscriminator', 'MultiHeadPatchDiscriminator',
-    'OnnxTeacher', 'SeparableResnetGenerator', 'StoredTeacher', 'Student',
-    'SuperNet', 'VGG16Features', 'load_original', 'load_student',
-    'read_test_config', 'save_student', 'slim_network', 'student_info'
+    'CallableTeacher',
+    'CartoonGenerator',
+    'CycleGANTeacher',
+    'DeepSeparableResnetGenerator',
+    'DeepUnetGenerator',
+    'DistillationModel',
+    'FrozenTeacher',
+    'GatedPatchDiscriminator',
+    'MultiHeadPatchDiscriminator',
+    'OnnxTeacher',
+    'SeparableResnetGenerator',
+    'StoredTeacher',
+    'Student',
+    'SuperNet',
+    'VGG16Features',
+    'load_original',
+    'load_student',
+    'read_test_config',
+    'save_student',
+    'slim_network',
+    'student_info',
 ]

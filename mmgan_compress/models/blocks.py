@@ -32,7 +32,7 @@ def normal_init(init_cfg: dict | list | None) -> dict | list:
     gain = init_cfg.get('gain', 0.02)
     return [
         dict(type='Normal', layer=['Conv2d', 'ConvTranspose2d'], std=gain),
-        dict(type='Normal', layer='_BatchNorm', mean=1., std=gain)
+        dict(type='Normal', layer='_BatchNorm', mean=1.0, std=gain),
     ]
 
 
@@ -67,7 +67,8 @@ class SeparableConv(nn.Module):
         self.conv = nn.Sequential(
             nn.Conv2d(in_channels, in_channels, 3, groups=in_channels),
             nn.InstanceNorm2d(in_channels),
-            nn.Conv2d(in_channels, out_channels, 1))
+            nn.Conv2d(in_channels, out_channels, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, H, W) to (N, out, H - 2, W - 2)."""
@@ -90,20 +91,20 @@ class ResidualBlock(nn.Module):
         return x + self.conv_block(x)
 
 
-def separable_block(channels: int, norm_cfg: dict,
-                    dropout: float) -> ResidualBlock:
+def separable_block(channels: int, norm_cfg: dict, dropout: float) -> ResidualBlock:
     """Return the residual block of the "mobile" ResNet generators."""
-    return ResidualBlock([
-        nn.ReflectionPad2d(1),
-        *conv_norm(SeparableConv(channels, channels), norm_cfg),
-        nn.Dropout(dropout),
-        nn.ReflectionPad2d(1),
-        *conv_norm(SeparableConv(channels, channels), norm_cfg, act=False)
-    ])
+    return ResidualBlock(
+        [
+            nn.ReflectionPad2d(1),
+            *conv_norm(SeparableConv(channels, channels), norm_cfg),
+            nn.Dropout(dropout),
+            nn.ReflectionPad2d(1),
+            *conv_norm(SeparableConv(channels, channels), norm_cfg, act=False),
+        ]
+    )
 
 
-def expansion_block(channels: int, norm_cfg: dict,
-                    dropout: float) -> ResidualBlock:
+def expansion_block(channels: int, norm_cfg: dict, dropout: float) -> ResidualBlock:
     """Return the block of OMGD's deeper teachers: full convolutions at four
     times the channels.
 
@@ -111,13 +112,14 @@ def expansion_block(channels: int, norm_cfg: dict,
     behind it sees the padded map.
     """
     wide, bias = 4 * channels, needs_bias(norm_cfg)
-    return ResidualBlock([
-        nn.ReflectionPad2d(1),
-        *conv_norm(nn.Conv2d(channels, wide, 1, bias=bias), norm_cfg),
-        *conv_norm(nn.Conv2d(wide, wide, 3, bias=bias), norm_cfg),
-        *conv_norm(nn.Conv2d(wide, channels, 1, bias=bias), norm_cfg),
-        nn.Dropout(dropout),
-        nn.ReflectionPad2d(1),
-        *conv_norm(
-            nn.Conv2d(channels, channels, 3, bias=bias), norm_cfg, act=False)
-    ])
+    return ResidualBlock(
+        [
+            nn.ReflectionPad2d(1),
+            *conv_norm(nn.Conv2d(channels, wide, 1, bias=bias), norm_cfg),
+            *conv_norm(nn.Conv2d(wide, wide, 3, bias=bias), norm_cfg),
+            *conv_norm(nn.Conv2d(wide, channels, 1, bias=bias), norm_cfg),
+            nn.Dropout(dropout),
+            nn.ReflectionPad2d(1),
+            *conv_norm(nn.Conv2d(channels, channels, 3, bias=bias), norm_cfg, act=False),
+        ]
+    )

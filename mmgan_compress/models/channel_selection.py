@@ -14,6 +14,7 @@ Parts of a configuration, by its length:
 - U-Nets of n levels, n numbers: one for each resolution, down and up; or
   2n - 1: levels down, then up without the image.
 """
+
 from collections.abc import Callable, Sequence
 
 import torch.nn as nn
@@ -50,8 +51,7 @@ def writers_of(net: nn.Module) -> dict[str, int]:
     Raises:
         TypeError: If it is none of these.
     """
-    names = [conv for conv, _ in unet_convs(net)[:-1]] if is_unet(net) \
-        else list(resnet_chain(net))
+    names = [conv for conv, _ in unet_convs(net)[:-1]] if is_unet(net) else list(resnet_chain(net))
     channels = channel_map(net)
     return {name: channels[name][1] for name in names}
 
@@ -70,19 +70,24 @@ def filters_for(net: nn.Module, configuration: Sequence[int]) -> list[int]:
     wide = list(writers_of(net).values())
     base = wide[0]
     if any(width % base for width in wide):
-        raise ValueError(f'{type(net).__name__} has layers of {wide} filters: '
-                         'a super-net needs multiples of the first one')
+        raise ValueError(
+            f'{type(net).__name__} has layers of {wide} filters: '
+            'a super-net needs multiples of the first one'
+        )
     if max(configuration) > base:
-        raise ValueError(f'the configuration {list(configuration)} is wider '
-                         f'than the network, which has {base} base channels')
-    parts = _unet_parts(net, len(configuration)) if is_unet(net) else \
-        _resnet_parts(net, len(configuration))
-    return [width // base * configuration[part]
-            for width, part in zip(wide, parts, strict=True)]
+        raise ValueError(
+            f'the configuration {list(configuration)} is wider '
+            f'than the network, which has {base} base channels'
+        )
+    parts = (
+        _unet_parts(net, len(configuration))
+        if is_unet(net)
+        else _resnet_parts(net, len(configuration))
+    )
+    return [width // base * configuration[part] for width, part in zip(wide, parts, strict=True)]
 
 
-def kept_channels(net: nn.Module, filters: Sequence[int],
-                  choose: Choose = leading) -> Kept:
+def kept_channels(net: nn.Module, filters: Sequence[int], choose: Choose = leading) -> Kept:
     """Return what each layer keeps if writers keep so many filters.
 
     Args:
@@ -115,16 +120,17 @@ def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
     """
     names = list(writers_of(net))
     if len(filters) != len(names):
-        raise ValueError(f'{len(filters)} widths for {len(names)} layers of '
-                         f'{type(net).__name__}: {names}')
-    firsts = range(len(names)) if is_unet(net) else \
-        resnet_chain(net).values()
+        raise ValueError(
+            f'{len(filters)} widths for {len(names)} layers of {type(net).__name__}: {names}'
+        )
+    firsts = range(len(names)) if is_unet(net) else resnet_chain(net).values()
     for name, first, width in zip(names, firsts, filters):
         if width < 1 or width != filters[first]:
             raise ValueError(
                 f'{name!r} cannot have {width} filters: expected at least 1 '
                 'and, along the trunk, the same number as '
-                f'{names[first]!r}, which has {filters[first]}')
+                f'{names[first]!r}, which has {filters[first]}'
+            )
     return kept_widths(kept_channels(net, filters))
 
 
@@ -135,16 +141,19 @@ def _resnet_parts(net: nn.Module, length: int) -> list[int]:
     ends = [3 + 2 * blocks, 4 + 2 * blocks]
     inside = [place for i in range(blocks) for place in (3 + 2 * i, 2)]
     if firsts != [0, 1, 2, *inside, *ends]:
-        raise TypeError(f'{type(net).__name__} is not made of a stem, two '
-                        'down-samplings, blocks of two convolutions and two '
-                        'up-samplings: it cannot be a super-net')
+        raise TypeError(
+            f'{type(net).__name__} is not made of a stem, two '
+            'down-samplings, blocks of two convolutions and two '
+            'up-samplings: it cannot be a super-net'
+        )
     groups = length - 5
     if not 1 <= groups <= blocks:
-        raise ValueError(f'a configuration of {length} numbers for '
-                         f'{blocks} residual blocks: expected 6 to '
-                         f'{5 + blocks}')
-    inside = [part for i in range(blocks)
-              for part in (3 + i * groups // blocks, 2)]
+        raise ValueError(
+            f'a configuration of {length} numbers for '
+            f'{blocks} residual blocks: expected 6 to '
+            f'{5 + blocks}'
+        )
+    inside = [part for i in range(blocks) for part in (3 + i * groups // blocks, 2)]
     return [0, 1, 2, *inside, 3 + groups, 4 + groups]
 
 
@@ -153,14 +162,15 @@ def _unet_parts(net: nn.Module, length: int) -> list[int]:
     if length == levels:
         return [*range(levels), *reversed(range(levels - 1))]
     if length != 2 * levels - 1:
-        raise ValueError(f'a configuration of {length} numbers for a U-Net '
-                         f'of {levels} levels: expected {levels} or '
-                         f'{2 * levels - 1}')
+        raise ValueError(
+            f'a configuration of {length} numbers for a U-Net '
+            f'of {levels} levels: expected {levels} or '
+            f'{2 * levels - 1}'
+        )
     return list(range(length))
 
 
-def _kept_resnet(net: nn.Module, filters: list[int],
-                 choose: Choose) -> Kept:
+def _kept_resnet(net: nn.Module, filters: list[int], choose: Choose) -> Kept:
     chain, channels = resnet_chain(net), channel_map(net)
     names, wanted = list(chain), dict(zip(chain, filters, strict=True))
     convs = [n for n, counts in channels.items() if len(counts) == 2]
@@ -175,8 +185,7 @@ def _kept_resnet(net: nn.Module, filters: list[int],
             outputs = list(range(channels[name][1]))
         elif name in chain:
             trunk = made.get(names[chain[name]])
-            outputs = made[name] = trunk or choose(
-                layer, current, wanted[name])
+            outputs = made[name] = trunk or choose(layer, current, wanted[name])
         kept[name] = [current, outputs]
         current = outputs
     return kept
@@ -189,8 +198,7 @@ def _kept_unet(net: nn.Module, filters: list[int], choose: Choose) -> Kept:
     image = list(range(channels[convs[-1][0]][1]))
     for index, (conv, norm) in enumerate(convs):
         last = index == len(convs) - 1
-        outputs = image if last else choose(
-            net.get_submodule(conv), inputs, filters[index])
+        outputs = image if last else choose(net.get_submodule(conv), inputs, filters[index])
         kept[conv] = [inputs, outputs]
         if norm is not None:
             kept[norm] = [outputs]

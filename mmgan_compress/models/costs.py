@@ -1,4 +1,5 @@
 """What every sub-network of a super-net costs, without running any."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,17 +33,24 @@ class SubnetCosts:
         try:
             rows = count_macs(net, (1, image, size, size)).layers
         except RuntimeError as error:
-            raise ValueError(f'{type(net).__name__} does not run at {size} '
-                             'pixels: name another size') from error
+            raise ValueError(
+                f'{type(net).__name__} does not run at {size} pixels: name another size'
+            ) from error
         rates = []
         for row in rows:
             layer, counts = net.get_submodule(row.name), channels[row.name]
             single = len(counts) == 1 or layer.groups > 1
             area = counts[-1] if single else counts[0] * counts[1]
             bias = layer.bias is not None
-            rates.append([
-                single, row.macs // area, row.macs_paper // area,
-                (row.params - bias * counts[-1]) // area, bias])
+            rates.append(
+                [
+                    single,
+                    row.macs // area,
+                    row.macs_paper // area,
+                    (row.params - bias * counts[-1]) // area,
+                    bias,
+                ]
+            )
             self._names.append(row.name)
         self._rates = np.array(rates, np.int64).T
         self._maps = self._linear(supernet)
@@ -54,17 +62,16 @@ class SubnetCosts:
 
         def counts(configuration: Sequence[int]) -> np.ndarray:
             kept = supernet.kept(configuration)
-            return np.array([[len(kept[name][0]), len(kept[name][-1])]
-                             for name in self._names], np.int64).T
+            return np.array(
+                [[len(kept[name][0]), len(kept[name][-1])] for name in self._names], np.int64
+            ).T
 
         ones = [1] * self.parts
         base = counts(ones)
-        factors = [counts([*ones[:i], 2, *ones[i + 1:]]) - base
-                   for i in range(self.parts)]
+        factors = [counts([*ones[:i], 2, *ones[i + 1 :]]) - base for i in range(self.parts)]
         return np.stack([base - sum(factors), *factors])
 
-    def of(self, configurations: Sequence[Sequence[int]]
-           ) -> dict[str, np.ndarray]:
+    def of(self, configurations: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
         """Return the costs of many configurations.
 
         Args:
@@ -81,12 +88,10 @@ class SubnetCosts:
         """
         rows = np.asarray(configurations, np.int64)
         if rows.ndim != 2 or rows.shape[1] != self.parts:
-            raise ValueError(f'configurations of shape {rows.shape}: expected '
-                             f'(N, {self.parts})')
-        inputs, outputs = (
-            self._maps[0, side] + rows @ self._maps[1:, side]
-            for side in (0, 1))
+            raise ValueError(f'configurations of shape {rows.shape}: expected (N, {self.parts})')
+        inputs, outputs = (self._maps[0, side] + rows @ self._maps[1:, side] for side in (0, 1))
         single, macs, macs_paper, params, bias = self._rates
         area = np.where(single, outputs, inputs * outputs)
-        return dict(macs=area @ macs, macs_paper=area @ macs_paper,
-                    params=area @ params + outputs @ bias)
+        return dict(
+            macs=area @ macs, macs_paper=area @ macs_paper, params=area @ params + outputs @ bias
+        )

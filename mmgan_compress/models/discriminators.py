@@ -9,12 +9,11 @@ from ..registry import MODELS
 from .blocks import needs_bias, normal_init
 
 
-def _block(in_channels: int, out_channels: int, stride: int,
-           norm_cfg: dict | None) -> nn.Sequential:
+def _block(
+    in_channels: int, out_channels: int, stride: int, norm_cfg: dict | None
+) -> nn.Sequential:
     bias = norm_cfg is None or needs_bias(norm_cfg)
-    layers = [
-        nn.Conv2d(in_channels, out_channels, 4, stride, padding=1, bias=bias)
-    ]
+    layers = [nn.Conv2d(in_channels, out_channels, 4, stride, padding=1, bias=bias)]
     if norm_cfg is not None:
         layers.append(build_norm_layer(norm_cfg, out_channels)[1])
     return nn.Sequential(*layers, nn.LeakyReLU(0.2))
@@ -43,17 +42,20 @@ class MultiHeadPatchDiscriminator(BaseModule):
         ValueError: If ``shared`` is not in 0 to 5.
     """
 
-    def __init__(self,
-                 in_channels: int = 6,
-                 base_channels: int = 64,
-                 num_heads: int = 2,
-                 shared: int = 3,
-                 norm_cfg: dict = dict(type='BN'),  # noqa: B006
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int = 6,
+        base_channels: int = 64,
+        num_heads: int = 2,
+        shared: int = 3,
+        norm_cfg: dict = dict(type='BN'),  # noqa: B006
+        init_cfg: dict | None = None,
+    ):
         super().__init__(normal_init(init_cfg))
         if not 0 <= shared <= 5:
-            raise ValueError(f'shared is {shared}, expected 0 to 5: the '
-                             'discriminator has five blocks')
+            raise ValueError(
+                f'shared is {shared}, expected 0 to 5: the discriminator has five blocks'
+            )
         self.num_heads = num_heads
         self.shared = shared
 
@@ -63,14 +65,14 @@ class MultiHeadPatchDiscriminator(BaseModule):
                 return _block(in_channels, width, 2, None)
             if index == 4:
                 return nn.Sequential(nn.Conv2d(8 * width, 1, 4, padding=1))
-            inputs = width * 2**(index - 1)
+            inputs = width * 2 ** (index - 1)
             stride = 2 if index < 3 else 1
             return _block(inputs, 2 * inputs, stride, norm_cfg)
 
         self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                make(index) for _ in range(1 if index < shared else num_heads))
-            for index in range(5))
+            nn.ModuleList(make(index) for _ in range(1 if index < shared else num_heads))
+            for index in range(5)
+        )
 
     def forward(self, x: Tensor, head: int) -> Tensor:
         """Judge images with one head.
@@ -86,8 +88,7 @@ class MultiHeadPatchDiscriminator(BaseModule):
             IndexError: If there is no such head.
         """
         if not 0 <= head < self.num_heads:
-            raise IndexError(f'head is {head}, expected 0 to '
-                             f'{self.num_heads - 1}')
+            raise IndexError(f'head is {head}, expected 0 to {self.num_heads - 1}')
         for index, block in enumerate(self.blocks):
             x = block[0 if index < self.shared else head](x)
         return x

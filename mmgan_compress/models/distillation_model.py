@@ -1,4 +1,5 @@
 """The model that Runner trains: a translation model that is the student."""
+
 import contextlib
 import copy
 
@@ -34,27 +35,28 @@ class DistillationModel(BaseTranslationModel):
         data_preprocessor (dict | None): mmagic's, to [-1, 1] by default.
     """
 
-    def __init__(self,
-                 generator: dict,
-                 default_domain: str,
-                 reachable_domains: list[str],
-                 related_domains: list[str],
-                 distiller: dict | None = None,
-                 test_in_train_mode: bool = False,
-                 data_preprocessor: dict | None = None):
-        configs, first = per_domain(generator, reachable_domains), \
-            reachable_domains[0]
+    def __init__(
+        self,
+        generator: dict,
+        default_domain: str,
+        reachable_domains: list[str],
+        related_domains: list[str],
+        distiller: dict | None = None,
+        test_in_train_mode: bool = False,
+        data_preprocessor: dict | None = None,
+    ):
+        configs, first = per_domain(generator, reachable_domains), reachable_domains[0]
         super().__init__(
             generator=configs[first],
             discriminator=None,
             default_domain=default_domain,
             reachable_domains=reachable_domains,
             related_domains=related_domains,
-            data_preprocessor=data_preprocessor or dict(
-                type='DataPreprocessor', _scope_='mmagic', data_keys=[]))
+            data_preprocessor=data_preprocessor
+            or dict(type='DataPreprocessor', _scope_='mmagic', data_keys=[]),
+        )
         if len(related_domains) != 2:
-            raise ValueError('related_domains must be two, got '
-                             f'{related_domains}')
+            raise ValueError(f'related_domains must be two, got {related_domains}')
         for domain, config in configs.items():
             if config != configs[first]:
                 self.generators[domain] = MODELS.build(config)
@@ -65,8 +67,9 @@ class DistillationModel(BaseTranslationModel):
         if distiller is not None:
             self.distiller = DISTILLERS.build(distiller)
             kind = distiller['type']
-            self.distiller.method = kind.rsplit('.', 1)[-1] \
-                if isinstance(kind, str) else kind.__name__
+            self.distiller.method = (
+                kind.rsplit('.', 1)[-1] if isinstance(kind, str) else kind.__name__
+            )
             self.distiller.attach(self)
 
     @property
@@ -80,8 +83,7 @@ class DistillationModel(BaseTranslationModel):
 
     def weight_faults(self) -> list[str]:
         """Say which files of weights do not fit their networks."""
-        teachers = [] if self.distiller is None else \
-            self.distiller.teacher_faults()
+        teachers = [] if self.distiller is None else self.distiller.teacher_faults()
         return [*pretrained_faults(self), *teachers]
 
     def init_weights(self):
@@ -109,8 +111,10 @@ class DistillationModel(BaseTranslationModel):
                 entries of its inputs.
             optim_wrapper (OptimWrapperDict): Optimizers.
         """
-        streams = {name: self.data_preprocessor(batch, True)['inputs']
-                   for name, batch in data.get('streams', {}).items()}
+        streams = {
+            name: self.data_preprocessor(batch, True)['inputs']
+            for name, batch in data.get('streams', {}).items()
+        }
         main = {k: v for k, v in data.items() if k != 'streams'}
         inputs = self.data_preprocessor(main, True)['inputs']
         log = self.distiller.train_step({**inputs, **streams}, optim_wrapper)
@@ -162,14 +166,12 @@ class DistillationModel(BaseTranslationModel):
             network = self.network(self._scored, domain)
             mode = network.training
             network.train(self.test_in_train_mode)
-            images[f'fake_{domain}'] = network(
-                inputs[f'img_{self.source_of(domain)}'])
+            images[f'fake_{domain}'] = network(inputs[f'img_{self.source_of(domain)}'])
             network.train(mode)
         shown = {key: self.to_pixels(x) for key, x in images.items()}
         results = []
         for index, sample in enumerate(samples.split()):
-            result = DataSample(metainfo=dict(
-                sample.metainfo, generator_mode=self.scored_mode))
+            result = DataSample(metainfo=dict(sample.metainfo, generator_mode=self.scored_mode))
             result.set_tensor_data({k: x[index] for k, x in shown.items()})
             results.append(result)
         return results

@@ -4,6 +4,7 @@ GAN Slimming (arXiv 2008.11062, section 3.3; operators: spec section 3).
 Weights are signed, activations are not, and rounding lets the gradient
 through as if it were not there.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +40,7 @@ def quantize_weight(weight: Tensor, bits: int = 8) -> Tensor:
     Returns:
         Tensor: The same shape; gradient 1 everywhere.
     """
-    top = weight.detach().abs().amax() / (2**(bits - 1) - 1)
+    top = weight.detach().abs().amax() / (2 ** (bits - 1) - 1)
     scale = top.clamp(min=torch.finfo(weight.dtype).tiny)  # all may be 0
     return _Round.apply(weight / scale) * scale
 
@@ -70,6 +71,7 @@ class Grid:
         levels (int | None): Steps of the input; None leaves it as it is.
         original (type): Class that the layer had before.
     """
+
     weight_bits: int
     activation_max: float
     levels: int | None
@@ -80,6 +82,7 @@ class _Quantized:
     """What both kinds share. A layer becomes one by a change of its class:
     its tensors, their names, its hooks and its place stay what they are.
     """
+
     grid: Grid
 
     def rounded(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +90,7 @@ class _Quantized:
         grid = self.grid
         if grid.levels is not None:
             # half precision does not tell 256 steps apart once it is cast
-            x = quantize_activation(x.float(), grid.activation_max,
-                                    grid.levels)
+            x = quantize_activation(x.float(), grid.activation_max, grid.levels)
         return x, quantize_weight(self.weight, grid.weight_bits)
 
 
@@ -106,19 +108,27 @@ class QuantConvTranspose2d(_Quantized, nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, H, W) to (N, out, H', W')."""
         return F.conv_transpose2d(
-            *self.rounded(x), self.bias, self.stride, self.padding,
-            self.output_padding, self.groups, self.dilation)
+            *self.rounded(x),
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
 
 
 _KINDS = {nn.Conv2d: QuantConv2d, nn.ConvTranspose2d: QuantConvTranspose2d}
 
 
-def fake_quantize(module: nn.Module,
-                  weight_bits: int = 8,
-                  activation_bits: int = 8,
-                  activation_max: float = 4.,
-                  levels: int | None = None,
-                  skip_first: bool = True) -> nn.Module:
+def fake_quantize(
+    module: nn.Module,
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    activation_max: float = 4.0,
+    levels: int | None = None,
+    skip_first: bool = True,
+) -> nn.Module:
     """Let all convolutions of a network round, in place.
 
     The state dict keeps its keys and its float values, and the layers stay
@@ -143,25 +153,23 @@ def fake_quantize(module: nn.Module,
             is impossible.
     """
     if is_quantized(module):
-        raise ValueError(f'{type(module).__name__} is quantized already: '
-                         'call defake_quantize() first')
+        raise ValueError(
+            f'{type(module).__name__} is quantized already: call defake_quantize() first'
+        )
     if weight_bits < 2 or activation_bits < 1 or activation_max <= 0:
         raise ValueError(
             f'weight_bits={weight_bits}, activation_bits={activation_bits}, '
             f'activation_max={activation_max}: expected at least 2 and 1 '
-            'bits and a positive maximum')
-    layers = [layer for layer in module.modules()
-              if isinstance(layer, tuple(_KINDS))]
+            'bits and a positive maximum'
+        )
+    layers = [layer for layer in module.modules() if isinstance(layer, tuple(_KINDS))]
     if not layers:
-        raise ValueError(f'{type(module).__name__} has no 2-D convolution '
-                         'to quantize')
+        raise ValueError(f'{type(module).__name__} has no 2-D convolution to quantize')
     levels = levels or 2**activation_bits - 1
     for index, layer in enumerate(layers):
         plain = skip_first and index == 0
-        layer.grid = Grid(weight_bits, activation_max,
-                          None if plain else levels, type(layer))
-        layer.__class__ = next(
-            ours for kind, ours in _KINDS.items() if isinstance(layer, kind))
+        layer.grid = Grid(weight_bits, activation_max, None if plain else levels, type(layer))
+        layer.__class__ = next(ours for kind, ours in _KINDS.items() if isinstance(layer, kind))
     return module
 
 

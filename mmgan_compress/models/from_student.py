@@ -8,6 +8,7 @@ is::
         distiller=dict(teacher=dict(
             type='mmgan_compress.FrozenTeacher', file='dense.pth')))
 """
+
 from collections.abc import Sequence
 
 from mmengine.config import Config, ConfigDict
@@ -39,10 +40,10 @@ def resolve_students(cfg: Config):
     domains = list(model.get('reachable_domains') or [])
     generator, distiller = _dict(model, 'generator'), _dict(model, 'distiller')
     if generator.get('type') == FROM_STUDENT:
-        model.generator = networks_of(generator.get('file'), domains,
-                                      generator.get('weights', True))
-    teacher, teachers = _dict(distiller, 'teacher'), _dict(distiller,
-                                                           'teachers')
+        model.generator = networks_of(
+            generator.get('file'), domains, generator.get('weights', True)
+        )
+    teacher, teachers = _dict(distiller, 'teacher'), _dict(distiller, 'teachers')
     if teacher.get('file'):
         teacher.generators = networks_of(teacher.pop('file'), domains)
     for name in teachers:
@@ -58,8 +59,7 @@ def _dict(config, key: str) -> dict:
     return part if isinstance(part, dict) else {}
 
 
-def networks_of(file: str, domains: Sequence[str],
-                weights: bool = True) -> ConfigDict:
+def networks_of(file: str, domains: Sequence[str], weights: bool = True) -> ConfigDict:
     """Return the configs of a student's networks.
 
     Args:
@@ -81,11 +81,15 @@ def networks_of(file: str, domains: Sequence[str],
     if not set(domains) <= set(info['reachable']):
         raise ValueError(
             f'{file} has networks for {info["reachable"]}, but the recipe '
-            f'trains {list(domains)}: use a recipe of the same domains')
+            f'trains {list(domains)}: use a recipe of the same domains'
+        )
     configs = {domain: domain_config(info, domain) for domain in domains}
-    return ConfigDict({
-        domain: with_weights(config, file, domain) if weights else config
-        for domain, config in configs.items()})
+    return ConfigDict(
+        {
+            domain: with_weights(config, file, domain) if weights else config
+            for domain, config in configs.items()
+        }
+    )
 
 
 def with_weights(config: dict, file: str, domain: str) -> dict:
@@ -98,8 +102,10 @@ def with_weights(config: dict, file: str, domain: str) -> dict:
     """
     kind = MODELS.get(config['type'])
     if config['type'].split('.')[-1] != SLIM and not (
-            isinstance(kind, type) and issubclass(kind, BaseModule)):
+        isinstance(kind, type) and issubclass(kind, BaseModule)
+    ):
         # it may take no init_cfg
         config = dict(type=f'mmgan_compress.{SLIM}', arch=config)
-    return dict(config, init_cfg=dict(
-        type='Pretrained', checkpoint=file, prefix=f'generators.{domain}'))
+    return dict(
+        config, init_cfg=dict(type='Pretrained', checkpoint=file, prefix=f'generators.{domain}')
+    )

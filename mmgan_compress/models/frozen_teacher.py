@@ -1,4 +1,5 @@
 """A teacher that is generators with weights of their own."""
+
 import torch.nn as nn
 
 from ..registry import MODELS
@@ -29,15 +30,17 @@ class FrozenTeacher(nn.Module):
 
     def __init__(self, generators: dict[str, dict]):
         super().__init__()
-        self.generators = nn.ModuleDict({
-            domain: MODELS.build(cfg) for domain, cfg in generators.items()})
+        self.generators = nn.ModuleDict(
+            {domain: MODELS.build(cfg) for domain, cfg in generators.items()}
+        )
         self.discriminators = dict.fromkeys(generators)
         for domain, network in self.generators.items():
             if not brings_weights(network):
                 raise ValueError(
                     f'the teacher for {domain!r} has no weights: give it '
                     "init_cfg=dict(type='Pretrained', checkpoint=..., "
-                    f"prefix='generators.{domain}')")
+                    f"prefix='generators.{domain}')"
+                )
 
     def init_weights(self):
         """Load the weights."""

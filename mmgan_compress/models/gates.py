@@ -3,6 +3,7 @@
 Gates (arXiv 2110.14439; GCC/models/DifferentiableOp.py) keep the
 discriminator from overpowering a small generator.
 """
+
 import torch
 import torch.nn as nn
 from mmcv.cnn import ConvModule
@@ -55,8 +56,9 @@ class ChannelGate(nn.Module):
     def __init__(self, channels: int, threshold: float = 0.5):
         super().__init__()
         if not 0 < threshold < 1:
-            raise ValueError(f'threshold is {threshold}, expected between 0 '
-                             'and 1: gates are numbers from 0 to 1')
+            raise ValueError(
+                f'threshold is {threshold}, expected between 0 and 1: gates are numbers from 0 to 1'
+            )
         self.threshold = threshold
         self.alpha = nn.Parameter(torch.ones(channels))
 
@@ -80,24 +82,31 @@ class ChannelGate(nn.Module):
 
 def _is_gateable(block: nn.Module) -> bool:
     """Tell whether removing a closed channel leaves the others alone."""
-    return isinstance(block, ConvModule) and \
-        block.order == ('conv', 'norm', 'act') and \
-        block.conv.groups == 1 and not block.with_spectral_norm and \
-        isinstance(block.norm, (NormBase, type(None))) and \
-        block.with_activation and \
-        isinstance(block.activate, (nn.ReLU, nn.LeakyReLU))
+    return (
+        isinstance(block, ConvModule)
+        and block.order == ('conv', 'norm', 'act')
+        and block.conv.groups == 1
+        and not block.with_spectral_norm
+        and isinstance(block.norm, (NormBase, type(None)))
+        and block.with_activation
+        and isinstance(block.activate, (nn.ReLU, nn.LeakyReLU))
+    )
 
 
 def _check(body: nn.Module):
     layers = getattr(body, 'model', None)
-    if not isinstance(layers, nn.Sequential) or len(layers) < 2 or \
-            not isinstance(layers[-1], nn.Conv2d) or \
-            not all(map(_is_gateable, layers[:-1])):
+    if (
+        not isinstance(layers, nn.Sequential)
+        or len(layers) < 2
+        or not isinstance(layers[-1], nn.Conv2d)
+        or not all(map(_is_gateable, layers[:-1]))
+    ):
         raise TypeError(
             f'{type(body).__name__} cannot be gated: expected a `model` that '
             'is an nn.Sequential of ConvModules (convolution, batch or '
             'instance norm or none, ReLU or LeakyReLU) and a last Conv2d; '
-            "use mmagic's type='PatchDiscriminator'")
+            "use mmagic's type='PatchDiscriminator'"
+        )
 
 
 @MODELS.register_module()
@@ -128,21 +137,19 @@ class GatedPatchDiscriminator(BaseModule):
         ValueError: If ``norm_bias_std`` is given and norms have no bias.
     """
 
-    def __init__(self,
-                 discriminator: dict,
-                 threshold: float = 0.5,
-                 norm_bias_std: float = 0.):
+    def __init__(self, discriminator: dict, threshold: float = 0.5, norm_bias_std: float = 0.0):
         super().__init__()
         self.body = MODELS.build(discriminator)
         _check(self.body)
         self.gates = nn.ModuleList(
-            ChannelGate(block.conv.out_channels, threshold)
-            for block in self.body.model[:-1])
+            ChannelGate(block.conv.out_channels, threshold) for block in self.body.model[:-1]
+        )
         self.norm_bias_std = norm_bias_std
         if norm_bias_std and not self._norm_biases():
             raise ValueError(
                 f'norm_bias_std is {norm_bias_std}, but the norms of '
-                f'{discriminator} have no bias: expected 0')
+                f'{discriminator} have no bias: expected 0'
+            )
 
     def init_weights(self):
         """Initialise the body and open the gates."""
@@ -191,14 +198,17 @@ class GatedPatchDiscriminator(BaseModule):
         """
         kept, factors = self._kept()
         channels = channel_map(self.body)
-        small = slice_channels(self.body, {
-            name: kept[_index(name):_index(name) + 2][-len(counts):]
-            for name, counts in channels.items()})
+        small = slice_channels(
+            self.body,
+            {
+                name: kept[_index(name) : _index(name) + 2][-len(counts) :]
+                for name, counts in channels.items()
+            },
+        )
         with torch.no_grad():
             for name, counts in channels.items():
                 if len(counts) == 2:  # a convolution
-                    small.get_submodule(name).weight *= \
-                        factors[_index(name)][:, None, None]
+                    small.get_submodule(name).weight *= factors[_index(name)][:, None, None]
         return small
 
     def _kept(self) -> tuple[list[list[int]], list[Tensor]]:
@@ -208,16 +218,16 @@ class GatedPatchDiscriminator(BaseModule):
         *_, last = self.body.model
         kept = [torch.arange(self.body.model[0].conv.in_channels)]
         kept += [gate.mask.nonzero().flatten() for gate in self.gates]
-        kept = [indices if len(indices) else indices.new_zeros(1)
-                for indices in [*kept, torch.arange(last.out_channels)]]
+        kept = [
+            indices if len(indices) else indices.new_zeros(1)
+            for indices in [*kept, torch.arange(last.out_channels)]
+        ]
         factors = [last.weight.new_ones(len(kept[0]))]
-        factors += [gate.mask[indices]
-                    for gate, indices in zip(self.gates, kept[1:])]
+        factors += [gate.mask[indices] for gate, indices in zip(self.gates, kept[1:])]
         return [indices.tolist() for indices in kept], factors
 
     def _norm_biases(self) -> list[nn.Parameter]:
-        norms = [block.norm for block in self.body.model[:-1]
-                 if block.with_norm]
+        norms = [block.norm for block in self.body.model[:-1] if block.with_norm]
         return [norm.bias for norm in norms if norm.bias is not None]
 
 

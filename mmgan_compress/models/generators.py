@@ -14,29 +14,19 @@ def _stem(in_channels: int, width: int, norm_cfg: dict) -> list:
 
 
 def _conv3(width: int, out: int, norm_cfg: dict, stride: int = 1) -> list:
-    conv = nn.Conv2d(
-        width, out, 3, stride, padding=1, bias=needs_bias(norm_cfg))
+    conv = nn.Conv2d(width, out, 3, stride, padding=1, bias=needs_bias(norm_cfg))
     return conv_norm(conv, norm_cfg)
 
 
 def _up(width: int, norm_cfg: dict) -> list:
     conv = nn.ConvTranspose2d(
-        width,
-        width // 2,
-        3,
-        stride=2,
-        padding=1,
-        output_padding=1,
-        bias=needs_bias(norm_cfg))
+        width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=needs_bias(norm_cfg)
+    )
     return conv_norm(conv, norm_cfg)
 
 
 def _head(width: int, out_channels: int) -> list:
-    return [
-        nn.ReflectionPad2d(3),
-        nn.Conv2d(width, out_channels, 7),
-        nn.Tanh()
-    ]
+    return [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
 
 
 @MODELS.register_module()
@@ -60,24 +50,27 @@ class SeparableResnetGenerator(BaseModule):
             (``'Pretrained'``).
     """
 
-    def __init__(self,
-                 in_channels: int = 3,
-                 out_channels: int = 3,
-                 base_channels: int = 64,
-                 norm_cfg: dict = dict(type='IN'),  # noqa: B006
-                 num_blocks: int = 9,
-                 dropout: float = 0.,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        norm_cfg: dict = dict(type='IN'),  # noqa: B006
+        num_blocks: int = 9,
+        dropout: float = 0.0,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(normal_init(init_cfg))
         width = base_channels
         self.model = nn.Sequential(
             *_stem(in_channels, width, norm_cfg),
             *_conv3(width, 2 * width, norm_cfg, stride=2),
-            *_conv3(2 * width, 4 * width, norm_cfg, stride=2), *[
-                separable_block(4 * width, norm_cfg, dropout)
-                for _ in range(num_blocks)
-            ], *_up(4 * width, norm_cfg), *_up(2 * width, norm_cfg),
-            *_head(width, out_channels))
+            *_conv3(2 * width, 4 * width, norm_cfg, stride=2),
+            *[separable_block(4 * width, norm_cfg, dropout) for _ in range(num_blocks)],
+            *_up(4 * width, norm_cfg),
+            *_up(2 * width, norm_cfg),
+            *_head(width, out_channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images.
@@ -112,21 +105,20 @@ class DeepSeparableResnetGenerator(BaseModule):
             :class:`SeparableResnetGenerator`.
     """
 
-    def __init__(self,
-                 in_channels: int = 3,
-                 out_channels: int = 3,
-                 base_channels: int = 16,
-                 norm_cfg: dict = dict(type='IN'),  # noqa: B006
-                 num_blocks: int = 9,
-                 dropout: float = 0.,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 16,
+        norm_cfg: dict = dict(type='IN'),  # noqa: B006
+        num_blocks: int = 9,
+        dropout: float = 0.0,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(normal_init(init_cfg))
 
         def expanded(width: int) -> list:
-            return [
-                expansion_block(width, norm_cfg, dropout),
-                *_conv3(width, width, norm_cfg)
-            ]
+            return [expansion_block(width, norm_cfg, dropout), *_conv3(width, width, norm_cfg)]
 
         def repeat(block, count: int) -> list:
             trunk = 4 * base_channels
@@ -138,12 +130,16 @@ class DeepSeparableResnetGenerator(BaseModule):
             *_conv3(width, 2 * width, norm_cfg, stride=2),
             *expanded(2 * width),
             *_conv3(2 * width, 4 * width, norm_cfg, stride=2),
-            *expanded(4 * width), *repeat(separable_block, half),
+            *expanded(4 * width),
+            *repeat(separable_block, half),
             *repeat(expansion_block, 2),
             *repeat(separable_block, num_blocks - half),
-            *_up(4 * width, norm_cfg), *expanded(2 * width),
-            *_up(2 * width, norm_cfg), *expanded(width),
-            *_head(width, out_channels))
+            *_up(4 * width, norm_cfg),
+            *expanded(2 * width),
+            *_up(2 * width, norm_cfg),
+            *expanded(width),
+            *_head(width, out_channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images.

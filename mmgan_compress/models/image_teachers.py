@@ -4,6 +4,7 @@ They have no parameters to train and no layers to look into, so only losses
 of images can learn from them. A diffusion model is one of them, by any of
 the three: exported, called, or run once over the training images.
 """
+
 import functools
 import importlib
 import os
@@ -31,6 +32,7 @@ class ImageTeacher(nn.Module):
     A teacher overrides :meth:`open` and :meth:`translate`. What it opens is
     no part of the model's state and is opened anew in a copy.
     """
+
     image_only = True
     stored = False
     channels: int | None = None  # of its images, where that is known
@@ -72,7 +74,8 @@ class ImageTeacher(nn.Module):
             raise ValueError(
                 f'{self} gave {problem}: expected finite numbers in [-1, 1] '
                 'and the shape of its input. Mend the teacher, or wrap it '
-                'in a function that does so')
+                'in a function that does so'
+            )
         if image.is_inference():  # autograd refuses those, even as targets
             image = image.clone()
         return image.to(x.device, torch.float32)
@@ -112,37 +115,43 @@ class OnnxTeacher(ImageTeacher):
         ImportError: If ONNX Runtime is not installed.
     """
 
-    def __init__(self,
-                 path: str,
-                 output_name: str | None = None,
-                 providers: Sequence[str] | None = None):
+    def __init__(
+        self, path: str, output_name: str | None = None, providers: Sequence[str] | None = None
+    ):
         super().__init__()
         if not os.path.isfile(path):
-            raise FileNotFoundError(f'no ONNX file {path!r}: mmgan-compress '
-                                    'export makes one of a student')
+            raise FileNotFoundError(
+                f'no ONNX file {path!r}: mmgan-compress export makes one of a student'
+            )
         self.path, self.providers = str(path), providers
         inputs = self.engine.get_inputs()
         if len(inputs) != 1:
-            raise ValueError(f'{path} has the inputs '
-                             f'{[i.name for i in inputs]}: expected one image')
+            raise ValueError(
+                f'{path} has the inputs {[i.name for i in inputs]}: expected one image'
+            )
         self._take_input(inputs[0])
         outputs = [output.name for output in self.engine.get_outputs()]
         self.output_name = output_name or outputs[0]
-        if self.output_name not in outputs or \
-                len(outputs) > 1 and not output_name:
-            raise ValueError(f'{path} has the outputs {outputs}, got '
-                             f'output_name={output_name!r}: name one of them')
+        if self.output_name not in outputs or len(outputs) > 1 and not output_name:
+            raise ValueError(
+                f'{path} has the outputs {outputs}, got '
+                f'output_name={output_name!r}: name one of them'
+            )
 
     def _take_input(self, entry):
         """Keep name, precision and the fixed sizes of the input."""
         shape = [d if isinstance(d, int) else None for d in entry.shape]
-        if entry.type not in _PRECISIONS or len(shape) != 4 or \
-                shape[0] not in (1, None) or \
-                shape[1] not in (None, *IMAGE_MODES):
+        if (
+            entry.type not in _PRECISIONS
+            or len(shape) != 4
+            or shape[0] not in (1, None)
+            or shape[1] not in (None, *IMAGE_MODES)
+        ):
             raise ValueError(
                 f'{self.path} takes {entry.type} of shape {entry.shape}: '
                 'expected floats of shape [N, C, H, W], N free or 1, C one '
-                f'of {list(IMAGE_MODES)}')
+                f'of {list(IMAGE_MODES)}'
+            )
         self.input_name = entry.name
         self.precision = _PRECISIONS[entry.type]
         self.one_by_one = shape[0] == 1
@@ -155,22 +164,21 @@ class OnnxTeacher(ImageTeacher):
     def open(self):
         runtime = require('onnxruntime', 'OnnxTeacher')
         available = runtime.get_available_providers()
-        wanted = list(self.providers or
-                      [p for p in _PROVIDERS if p in available])
+        wanted = list(self.providers or [p for p in _PROVIDERS if p in available])
         if set(wanted) - set(available):  # it would fall back to the CPU
-            raise ValueError(f'this ONNX Runtime has {available}, got '
-                             f'providers={wanted}: install another build of '
-                             'it (onnxruntime-gpu) or leave them out')
+            raise ValueError(
+                f'this ONNX Runtime has {available}, got '
+                f'providers={wanted}: install another build of '
+                'it (onnxruntime-gpu) or leave them out'
+            )
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors only
         # every process of a run would start a thread per core
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            return runtime.InferenceSession(self.path, options,
-                                            providers=wanted)
+            return runtime.InferenceSession(self.path, options, providers=wanted)
         except Exception as error:
-            raise ValueError(f'{self.path} cannot be opened as ONNX '
-                             f'({error})') from error
+            raise ValueError(f'{self.path} cannot be opened as ONNX ({error})') from error
 
     def translate(self, x):
         size = tuple(x.shape[2:])
@@ -178,17 +186,23 @@ class OnnxTeacher(ImageTeacher):
             raise ValueError(
                 f'{self.path} takes images of (H, W) = {self.size}, got '
                 f'{size}: export it with free sizes (mmgan-compress export '
-                '--dynamic) or train at its size')
+                '--dynamic) or train at its size'
+            )
         array = x.cpu().numpy().astype(self.precision)
         parts = np.split(array, len(array)) if self.one_by_one else [array]
         try:
-            return torch.from_numpy(np.concatenate([
-                self.engine.run([self.output_name],
-                                {self.input_name: part})[0]
-                for part in parts]))
+            return torch.from_numpy(
+                np.concatenate(
+                    [
+                        self.engine.run([self.output_name], {self.input_name: part})[0]
+                        for part in parts
+                    ]
+                )
+            )
         except Exception as error:
-            raise ValueError(f'{self.path} failed on images of (H, W) = '
-                             f'{size}, try another size ({error})') from error
+            raise ValueError(
+                f'{self.path} failed on images of (H, W) = {size}, try another size ({error})'
+            ) from error
 
 
 @MODELS.register_module()
@@ -217,7 +231,8 @@ class CallableTeacher(ImageTeacher):
                 f'the teacher {function!r} with arguments={arguments} is '
                 f'{self.engine!r}: expected a function of images. Give '
                 'arguments=dict(...) for a class or a factory, none for the '
-                'function itself')
+                'function itself'
+            )
 
     def extra_repr(self) -> str:
         return self.function
@@ -240,19 +255,23 @@ def _imported(function: str) -> Callable:
     """Import ``'package.module:name'``."""
     module, _, name = function.partition(':')
     if not module or not name.isidentifier():
-        raise ValueError(f'the teacher {function!r} names no function: '
-                         "expected 'package.module:name'")
+        raise ValueError(
+            f"the teacher {function!r} names no function: expected 'package.module:name'"
+        )
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if not f'{module}.'.startswith(f'{error.name}.'):
             raise  # the module is there and misses another one
-        raise ValueError(f'no module {error.name!r} for the teacher '
-                         f'{function!r}: install it, or add its folder to '
-                         'PYTHONPATH') from error
+        raise ValueError(
+            f'no module {error.name!r} for the teacher '
+            f'{function!r}: install it, or add its folder to '
+            'PYTHONPATH'
+        ) from error
     if not hasattr(found, name):
-        raise ValueError(f'{module} ({found.__file__}) has no {name!r}, which '
-                         f'the teacher {function!r} names')
+        raise ValueError(
+            f'{module} ({found.__file__}) has no {name!r}, which the teacher {function!r} names'
+        )
     return getattr(found, name)
 
 
@@ -264,10 +283,12 @@ class StoredTeacher(ImageTeacher):
     (``teacher_images={domain: folder}``) loads its images beside their
     sources, as ``inputs['img_teacher_<domain>']``.
     """
+
     stored = True
 
     def forward(self, x):
         raise RuntimeError(
             'StoredTeacher has no network to run: its images are loaded by '
             'the training data set, teacher_images={domain: folder}, and '
-            'there are none for other images')
+            'there are none for other images'
+        )

@@ -6,6 +6,7 @@ in nested ``nn.Sequential``s (``model.10.conv_block.1.weight``,
 stand in the order in which they run. So do the layers of mmagic's and our
 networks, whatever their names are: the n-th belongs to the n-th.
 """
+
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +25,7 @@ from .discriminators import MultiHeadPatchDiscriminator
 _STATISTICS = {'running_mean', 'running_var', 'num_batches_tracked'}
 
 
-def load_original(module: nn.Module,
-                  source: str | os.PathLike | dict,
-                  part: str = '') -> None:
+def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str = '') -> None:
     """Load a state dict of an original repository.
 
     Knows mmagic's ``ResnetGenerator``, ``UnetGenerator`` and
@@ -60,15 +59,15 @@ def load_original(module: nn.Module,
         loaded = {}
         for (name, want), (place, got) in zip(ours.items(), theirs.items()):
             _compare(module, name, want, place, got)
-            loaded.update({f'{name}.{key}': got[key] for key in got
-                           if key in want})
+            loaded.update({f'{name}.{key}': got[key] for key in got if key in want})
         _compare_ends(module, list(ours), list(theirs))
     except ValueError as error:
         names = _beginnings(state)
         if not names:
             raise
-        raise ValueError(f'{error}. The tensors belong to {names}: choose '
-                         'one as the part') from error
+        raise ValueError(
+            f'{error}. The tensors belong to {names}: choose one as the part'
+        ) from error
     # Batch norm of old files has no num_batches_tracked: ours stays.
     module.load_state_dict({**module.state_dict(), **loaded})
 
@@ -93,27 +92,31 @@ def to_rgb(source: str | os.PathLike | dict) -> dict[str, Tensor]:
     """
     if not isinstance(source, dict):
         source = read_checkpoint(source)
-    state = {key: value for key, value in weights_in(source).items()
-             if key.startswith(('generators.', 'discriminators.'))}
+    state = {
+        key: value
+        for key, value in weights_in(source).items()
+        if key.startswith(('generators.', 'discriminators.'))
+    }
     networks: dict[str, list] = {}
     for key in sorted(state, key=_place):
         if state[key].dim() == 4:
             networks.setdefault('.'.join(key.split('.')[:2]), []).append(key)
     if not any(name.startswith('generators.') for name in networks):
-        raise ValueError('it has no tensors "generators.<domain>.*": expected '
-                         'a checkpoint of a CycleGAN or Pix2Pix of mmagic')
+        raise ValueError(
+            'it has no tensors "generators.<domain>.*": expected '
+            'a checkpoint of a CycleGAN or Pix2Pix of mmagic'
+        )
     for name, keys in networks.items():
         first, last = state[keys[0]], state[keys[-1]]
         images = first.shape[1] // 3  # two for the discriminator of pairs
-        if first.shape[1] % 3 or name.startswith('generators.') and \
-                3 not in last.shape[:2]:
-            raise ValueError(f'{name} is not for images of 3 channels: there '
-                             'is no order to be turned')
+        if first.shape[1] % 3 or name.startswith('generators.') and 3 not in last.shape[:2]:
+            raise ValueError(
+                f'{name} is not for images of 3 channels: there is no order to be turned'
+            )
         state[keys[0]] = first.unflatten(1, (images, 3)).flip(2).flatten(1, 2)
         if name.startswith('generators.'):
             # the outputs of a transposed convolution are its second dimension
-            state[keys[-1]] = state[keys[-1]].flip(
-                0 if last.shape[0] == 3 else 1)
+            state[keys[-1]] = state[keys[-1]].flip(0 if last.shape[0] == 3 else 1)
             bias = keys[-1].removesuffix('weight') + 'bias'
             if bias in state:
                 state[bias] = state[bias].flip(0)
@@ -124,14 +127,15 @@ def _part(content: Mapping[str, Any], part: str) -> dict[str, Tensor]:
     """Return the tensors of one network in the content of a file."""
     wanted = part.strip('.')
     while True:
-        inner = {key: value for key, value in content.items()
-                 if isinstance(value, dict) and weights_in(value)}
-        named = next((key for key in inner
-                      if f'{wanted}.'.startswith(f'{key}.')), None)
+        inner = {
+            key: value
+            for key, value in content.items()
+            if isinstance(value, dict) and weights_in(value)
+        }
+        named = next((key for key in inner if f'{wanted}.'.startswith(f'{key}.')), None)
         if named is not None:
-            wanted = wanted[len(named) + 1:]
-        elif len(inner) == 1 and not any(
-                isinstance(value, Tensor) for value in content.values()):
+            wanted = wanted[len(named) + 1 :]
+        elif len(inner) == 1 and not any(isinstance(value, Tensor) for value in content.values()):
             named = next(iter(inner))
         else:
             break
@@ -141,7 +145,8 @@ def _part(content: Mapping[str, Any], part: str) -> dict[str, Tensor]:
         flat = weights_in(dict(content))
         raise ValueError(
             f'no weights in the part {part!r}: choose one of '
-            f'{sorted(inner) or _beginnings(flat) or sorted(content)[:5]}')
+            f'{sorted(inner) or _beginnings(flat) or sorted(content)[:5]}'
+        )
     return state
 
 
@@ -149,30 +154,34 @@ def _beginnings(state: Mapping[str, Tensor]) -> list[str]:
     """Return the names of networks whose tensors lie side by side."""
     start = ''
     while True:
-        names = {key[len(start):].split('.')[0] for key in state}
+        names = {key[len(start) :].split('.')[0] for key in state}
         if len(names) != 1 or start + next(iter(names)) in state:
             break
         start += f'{names.pop()}.'
     children = sorted(start + name for name in names)
-    return [] if any(name.rpartition('.')[2].isdigit() or name in state
-                     for name in children) else children
+    return (
+        []
+        if any(name.rpartition('.')[2].isdigit() or name in state for name in children)
+        else children
+    )
 
 
 def _refuse_foreign(module: nn.Module, ours: dict, theirs: dict) -> None:
     """Refuse tensors of a kind that no layer of ours has."""
     known = _STATISTICS.union(*ours.values())
-    foreign = [f'{place}.{leaf}' for place, layer in theirs.items()
-               for leaf in layer if leaf not in known]
+    foreign = [
+        f'{place}.{leaf}' for place, layer in theirs.items() for leaf in layer if leaf not in known
+    ]
     if foreign:
         raise ValueError(
             f'{type(module).__name__} has nothing like {foreign[0]!r}, one '
             f'of {len(foreign)} such tensors: the state dict is of another '
-            'architecture, such as one with filters against aliasing')
+            'architecture, such as one with filters against aliasing'
+        )
 
 
 def _place(key: str) -> list:
-    return [(part.isdigit(), int(part) if part.isdigit() else part)
-            for part in key.split('.')]
+    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in key.split('.')]
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -193,31 +202,38 @@ def _drop_dead_copies(state: dict, shared: int) -> dict:
 def _shapes(layer: dict[str, Tensor]) -> dict[str, tuple]:
     return {
         key: tuple(value.shape)
-        for key, value in sorted(layer.items()) if key != 'num_batches_tracked'
+        for key, value in sorted(layer.items())
+        if key != 'num_batches_tracked'
     }
 
 
-def _compare(module: nn.Module, name: str, want: dict, place: str,
-             got: dict) -> None:
+def _compare(module: nn.Module, name: str, want: dict, place: str, got: dict) -> None:
     if _shapes(want) != _shapes(got):
         raise ValueError(
             f'layer {name!r} of {type(module).__name__} expects '
             f'{_shapes(want)}, got {_shapes(got)} from {place!r}: check '
-            'architecture, base_channels and norm_cfg of the config')
+            'architecture, base_channels and norm_cfg of the config'
+        )
 
 
 def _compare_ends(module: nn.Module, ours: list, theirs: list) -> None:
     if len(ours) != len(theirs):
-        missing, unexpected = ours[len(theirs):], theirs[len(ours):]
+        missing, unexpected = ours[len(theirs) :], theirs[len(ours) :]
         raise ValueError(
             f'{type(module).__name__} has {len(ours)} layers with parameters, '
             f'the state dict {len(theirs)}; missing: {missing}, unexpected: '
-            f'{unexpected}. Check the architecture of the config')
+            f'{unexpected}. Check the architecture of the config'
+        )
 
 
-def convert_original(source: str, target: str, config: str,
-                     path: str = 'generator', part: str = '',
-                     overwrite: bool = False) -> nn.Module:
+def convert_original(
+    source: str,
+    target: str,
+    config: str,
+    path: str = 'generator',
+    part: str = '',
+    overwrite: bool = False,
+) -> nn.Module:
     """Write a checkpoint of an original repository as ours.
 
     Args:
@@ -244,11 +260,9 @@ def convert_original(source: str, target: str, config: str,
     for key in path.split('.'):
         if not isinstance(node, dict) or key not in node:
             found = list(node) if isinstance(node, dict) else node
-            raise KeyError(f'no {key!r} of --network {path} in the config; '
-                           f'there is: {found}')
+            raise KeyError(f'no {key!r} of --network {path} in the config; there is: {found}')
         node = node[key]
-    network = MODELS.build({key: value for key, value in node.items()
-                            if key != 'init_cfg'})
+    network = MODELS.build({key: value for key, value in node.items() if key != 'init_cfg'})
     load_original(network, source, part)
     write_tensors(target, network.state_dict())
     return network

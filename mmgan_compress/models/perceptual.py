@@ -1,4 +1,5 @@
 """VGG-16 features for perceptual and style losses."""
+
 import json
 import logging
 import os
@@ -16,8 +17,7 @@ from ..registry import MODELS
 # Widths of the convolutions up to relu4_3, by torchvision's `features.N`; a
 # pooling layer stands wherever the next index skips one (architectures.md
 # section 13). The ReLU behind a layer in `TAPPED` is a tap.
-_WIDTHS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256,
-           17: 512, 19: 512, 21: 512}
+_WIDTHS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 17: 512, 19: 512, 21: 512}
 _POOL_BEFORE = (5, 10, 17)
 TAPPED = {2: 'relu1_2', 7: 'relu2_2', 14: 'relu3_3', 21: 'relu4_3'}
 
@@ -50,9 +50,8 @@ class VGG16Features(nn.Module):
         for index in _WIDTHS:
             for part in ('weight', 'bias'):
                 self.register_buffer(
-                    f'{part}_{index}',
-                    state[f'features.{index}.{part}'].float(),
-                    persistent=False)
+                    f'{part}_{index}', state[f'features.{index}.{part}'].float(), persistent=False
+                )
 
     @staticmethod
     def _note(weights: str) -> str:
@@ -62,8 +61,7 @@ class VGG16Features(nn.Module):
         if weights != 'imagenet':
             return f'weights of {os.path.basename(weights)}'
         record = weights_path('vgg16').with_suffix('.json')
-        known = not record.is_file() or json.loads(
-            record.read_text()).get('imagenet', True)
+        known = not record.is_file() or json.loads(record.read_text()).get('imagenet', True)
         return '' if known else 'prepared from a file, not known as ImageNet'
 
     @staticmethod
@@ -73,9 +71,12 @@ class VGG16Features(nn.Module):
 
     @staticmethod
     def _random() -> dict:
-        print_log('The perceptual network has RANDOM weights: results are '
-                  'not comparable with published ones.', 'current',
-                  logging.WARNING)
+        print_log(
+            'The perceptual network has RANDOM weights: results are '
+            'not comparable with published ones.',
+            'current',
+            logging.WARNING,
+        )
         state, channels = {}, 3
         for index, width in _WIDTHS.items():
             kernel = torch.empty(width, channels, 3, 3)
@@ -92,8 +93,11 @@ class VGG16Features(nn.Module):
         for index in _WIDTHS:
             if index in _POOL_BEFORE:
                 x = F.max_pool2d(x, 2)
-            x = F.relu(F.conv2d(x, getattr(self, f'weight_{index}'),
-                                getattr(self, f'bias_{index}'), padding=1))
+            x = F.relu(
+                F.conv2d(
+                    x, getattr(self, f'weight_{index}'), getattr(self, f'bias_{index}'), padding=1
+                )
+            )
             if index in TAPPED:
                 features.append(x)
         return features

@@ -16,6 +16,7 @@ with ``[scale, zero_point]``.
 Whatever is missing (``input``, ``output``, a layer) stays float. The weights
 in the file are the float ones.
 """
+
 import fnmatch
 from collections.abc import Sequence
 from typing import Any
@@ -33,8 +34,7 @@ KEY = 'quantization'
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-def layers_to_quantize(network: nn.Module,
-                       skip: Sequence[str] = SENSITIVE) -> list[str]:
+def layers_to_quantize(network: nn.Module, skip: Sequence[str] = SENSITIVE) -> list[str]:
     """Return the convolutions of a network, less those that stay float.
 
     Args:
@@ -47,8 +47,7 @@ def layers_to_quantize(network: nn.Module,
     Raises:
         ValueError: If a name is not there or nothing is left.
     """
-    names = [name for name, layer in network.named_modules()
-             if isinstance(layer, LAYERS)]
+    names = [name for name, layer in network.named_modules() if isinstance(layer, LAYERS)]
     out = {FIRST: names[:1], RGB: names[-1:], NORMS: []}
     stays = set()
     for word in skip:
@@ -58,19 +57,23 @@ def layers_to_quantize(network: nn.Module,
                 find_layer(network, word)
             except KeyError as error:
                 raise ValueError(f'skip: {error.args[0]}') from error
-            raise ValueError(f'skip: {word!r} is no convolution: expected '
-                             f'some of {names}')
+            raise ValueError(f'skip: {word!r} is no convolution: expected some of {names}')
         stays.update(found)
     chosen = [name for name in names if name not in stays]
     if not chosen:
-        raise ValueError(f'skip={list(skip)} leaves nothing to quantize of '
-                         f'{type(network).__name__}')
+        raise ValueError(
+            f'skip={list(skip)} leaves nothing to quantize of {type(network).__name__}'
+        )
     return chosen
 
 
-def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
-                 outputs: bool = False,
-                 processor: str = VNNI) -> list[dict]:
+def nni_settings(
+    network: nn.Module,
+    layers: Sequence[str],
+    symmetric: bool,
+    outputs: bool = False,
+    processor: str = VNNI,
+) -> list[dict]:
     """Return the ``config_list`` that NNI's quantizers take.
 
     Args:
@@ -80,24 +83,34 @@ def nni_settings(network: nn.Module, layers: Sequence[str], symmetric: bool,
         outputs (bool): Quantize what the layers give, too.
         processor (str): Of ``core.processors.WEIGHT_BITS``.
     """
-    values = dict(quant_dtype='int8', quant_scheme='symmetric') \
-        if symmetric else dict(quant_dtype='uint8', quant_scheme='affine')
-    settings = {key: dict(values) for key in  # NNI changes them
-                ('_input_', *(['_output_'] if outputs else []))}
+    values = (
+        dict(quant_dtype='int8', quant_scheme='symmetric')
+        if symmetric
+        else dict(quant_dtype='uint8', quant_scheme='affine')
+    )
+    settings = {
+        key: dict(values)
+        for key in ('_input_', *(['_output_'] if outputs else []))  # NNI changes them
+    }
     configs = []
     for transposed in (False, True):
-        own = [name for name in layers
-               if find_layer(network, name).transposed == transposed]
+        own = [name for name in layers if find_layer(network, name).transposed == transposed]
         # a scale for each filter
         filters = [-1, 1, -1, -1] if transposed else [1, -1, -1, -1]
-        weight = dict(quant_dtype=f'int{WEIGHT_BITS[processor]}',
-                      quant_scheme='symmetric',
-                      granularity=filters)
+        weight = dict(
+            quant_dtype=f'int{WEIGHT_BITS[processor]}',
+            quant_scheme='symmetric',
+            granularity=filters,
+        )
         if own:
-            configs.append(dict(
-                op_names=own, target_names=['weight', *settings],
-                quant_dtype='int8',  # of targets that name none
-                target_settings=dict(settings, weight=weight)))
+            configs.append(
+                dict(
+                    op_names=own,
+                    target_names=['weight', *settings],
+                    quant_dtype='int8',  # of targets that name none
+                    target_settings=dict(settings, weight=weight),
+                )
+            )
     return configs
 
 
@@ -118,15 +131,13 @@ def nni_scales(quantizer: Any) -> dict[str, dict]:
         entry = {}
         for target, space in spaces.items():
             if space.scale is None or space.zero_point is None:
-                raise ValueError(f'no scale for {layer!r}: it never ran in '
-                                 'train mode')
+                raise ValueError(f'no scale for {layer!r}: it never ran in train mode')
             scales = space.scale.detach().flatten().tolist()
             if target == 'weight':
                 entry.update(weight=scales, weight_top=space.qmax)
                 continue
             # 8 bits with a sign are 8 bits without, moved by 128
-            zero = round(float(space.zero_point)) + (
-                128 if space.qmin < 0 else 0)
+            zero = round(float(space.zero_point)) + (128 if space.qmin < 0 else 0)
             kind = 'input' if target.startswith('_input_') else 'output'
             entry[kind] = [scales[0], zero]
         found[layer] = entry
@@ -146,20 +157,26 @@ def grid_scales(network: nn.Module) -> dict[str, dict]:
         ValueError: If it does not round, or not in 8 bits.
     """
     if not is_quantized(network):
-        raise ValueError(f'{type(network).__name__} does not round: expected '
-                         'a network that fake_quantize() changed')
+        raise ValueError(
+            f'{type(network).__name__} does not round: expected '
+            'a network that fake_quantize() changed'
+        )
     found = {}
     for name, layer in network.named_modules():
         grid = getattr(layer, 'grid', None)
         if grid is None:
             continue
         # the published grid ends a level above what 8 bits hold
-        if grid.weight_bits not in WEIGHT_BITS.values() or \
-                grid.levels not in (None, 255, PUBLISHED_LEVELS):
-            raise ValueError(f'{name!r} rounds to {grid}: only 8 bits can be '
-                             'exported, with 7 or 8 of weights')
+        if grid.weight_bits not in WEIGHT_BITS.values() or grid.levels not in (
+            None,
+            255,
+            PUBLISHED_LEVELS,
+        ):
+            raise ValueError(
+                f'{name!r} rounds to {grid}: only 8 bits can be exported, with 7 or 8 of weights'
+            )
         largest = layer.weight.detach().abs().amax().item()
-        top = 2**(grid.weight_bits - 1) - 1
+        top = 2 ** (grid.weight_bits - 1) - 1
         entry = dict(weight=[largest / top], weight_top=top)
         if grid.levels is not None:
             entry['input'] = [grid.activation_max / grid.levels, 0]

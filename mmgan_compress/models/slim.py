@@ -1,4 +1,5 @@
 """Networks whose layers have widths of their own."""
+
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +17,13 @@ SLIM = 'SlimNetwork'
 
 
 @MODELS.register_module(name=SLIM)
-def slim_network(arch: dict,
-                 channels: dict[str, list[int]] | None = None,
-                 widths: Sequence[int] | None = None,
-                 configuration: str | Sequence[int] | None = None,
-                 init_cfg: dict | None = None) -> nn.Module:
+def slim_network(
+    arch: dict,
+    channels: dict[str, list[int]] | None = None,
+    widths: Sequence[int] | None = None,
+    configuration: str | Sequence[int] | None = None,
+    init_cfg: dict | None = None,
+) -> nn.Module:
     """Build a network and give some of its layers other widths.
 
     The result is the network of ``arch`` itself: its class, its forward and

@@ -1,4 +1,5 @@
 """Which channels of a generator can go one by one: GAN Slimming's."""
+
 from typing import NamedTuple
 
 import torch.nn as nn
@@ -21,6 +22,7 @@ class FreeChannels(NamedTuple):
         between (tuple[nn.Module]): Layers behind the norm.
         reader (str): The convolution after these; may be depthwise.
     """
+
     writer: str
     norm: str
     between: tuple[nn.Module, ...]
@@ -49,28 +51,36 @@ def free_channels(net: nn.Module) -> list[FreeChannels]:
     """
     chain = resnet_chain(net)
     firsts = list(chain.values())
-    leaves = [(name, layer) for name, layer in net.named_modules()
-              if next(layer.children(), None) is None]
+    leaves = [
+        (name, layer) for name, layer in net.named_modules() if next(layer.children(), None) is None
+    ]
     found = []
     for at, (name, _) in enumerate(leaves):
         if name not in chain or firsts.count(chain[name]) > 1:
             continue
-        end = next(i for i, (_, layer) in enumerate(leaves)
-                   if i > at and isinstance(layer, ConvBase))
-        norm = next((i for i in range(at + 1, end)
-                     if isinstance(leaves[i][1], NormBase)), None)
+        end = next(
+            i for i, (_, layer) in enumerate(leaves) if i > at and isinstance(layer, ConvBase)
+        )
+        norm = next((i for i in range(at + 1, end) if isinstance(leaves[i][1], NormBase)), None)
         if norm is None:  # another convolution reads it as it is
             continue
         if leaves[norm][1].weight is None:
             raise ValueError(
                 f'the norm {leaves[norm][0]!r} of {type(net).__name__} has '
                 "no scales: expected norm_cfg=dict(type='IN', affine=True) "
-                "or dict(type='BN')")
-        found.append(FreeChannels(
-            name, leaves[norm][0],
-            tuple(layer for _, layer in leaves[norm + 1:end]),
-            leaves[end][0]))
+                "or dict(type='BN')"
+            )
+        found.append(
+            FreeChannels(
+                name,
+                leaves[norm][0],
+                tuple(layer for _, layer in leaves[norm + 1 : end]),
+                leaves[end][0],
+            )
+        )
     if not found:
-        raise ValueError(f'{type(net).__name__} has no norm whose channels '
-                         'nothing is added to: there is nothing to slim')
+        raise ValueError(
+            f'{type(net).__name__} has no norm whose channels '
+            'nothing is added to: there is nothing to slim'
+        )
     return found

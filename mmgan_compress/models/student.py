@@ -28,6 +28,7 @@ for mmengine's own tools, which execute it as Python: here it is never read
 so mmengine's ``load_checkpoint`` and ``init_cfg=dict(type='Pretrained',
 checkpoint='student.pth', prefix='generators.zebra')`` read it too.
 """
+
 import math
 import os
 import re
@@ -70,9 +71,18 @@ from .student_config import (
 
 FORMAT = 1
 StrPath = str | Path
-_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64,
-           torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32,
-           torch.int64}
+_DTYPES = {
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+}
 
 
 @dataclass
@@ -100,6 +110,7 @@ class Student:
         >>> student.source += ', mine'
         >>> student.save('mine.pth')
     """
+
     generators: dict[str, nn.Module]
     configs: dict[str, dict]
     domains: list[str]
@@ -126,14 +137,18 @@ class Student:
         """
         info, state = _read(path, imports)
         reachable = info['reachable']
-        return cls({domain: _rebuild(info, state, domain)
-                    for domain in reachable},
-                   {domain: domain_config(info, domain)
-                    for domain in reachable},
-                   info['domains'], info['default_domain'],
-                   info['image_size'], info['source'],
-                   info.get('resources', {}), info.get('data', {}),
-                   info.get(KEY, {}), list(imports))
+        return cls(
+            {domain: _rebuild(info, state, domain) for domain in reachable},
+            {domain: domain_config(info, domain) for domain in reachable},
+            info['domains'],
+            info['default_domain'],
+            info['image_size'],
+            info['source'],
+            info.get('resources', {}),
+            info.get('data', {}),
+            info.get(KEY, {}),
+            list(imports),
+        )
 
     @classmethod
     def from_config(cls, path: StrPath) -> 'Student':
@@ -147,31 +162,38 @@ class Student:
             ValueError: If it is no such config.
         """
         from .from_student import resolve_students  # it reads student files
+
         cfg = read_config(find_config(str(path)))
         resolve_students(cfg)
         cfg = cfg.to_dict()
         model = cfg.get('model') or {}
-        missing = {'generator', 'related_domains', 'reachable_domains',
-                   'default_domain'} - set(model)
+        missing = {'generator', 'related_domains', 'reachable_domains', 'default_domain'} - set(
+            model
+        )
         if missing:
-            raise ValueError(f'cfg.model of {path} has no {sorted(missing)}: '
-                             'expected the config of a translation model')
+            raise ValueError(
+                f'cfg.model of {path} has no {sorted(missing)}: '
+                'expected the config of a translation model'
+            )
         configs = per_domain(model['generator'], model['reachable_domains'])
-        networks = {domain: build_generator(config)
-                    for domain, config in configs.items()}
+        networks = {domain: build_generator(config) for domain, config in configs.items()}
         for network in networks.values():
             init_weights(network)
         dataset = (cfg.get('train_dataloader') or {}).get('dataset', {})
-        return cls(networks, configs, model['related_domains'],
-                   model['default_domain'], dataset.get('size', 256),
-                   imports=(cfg.get('custom_imports') or {}).get(
-                       'imports', []),
-                   untrained=[domain for domain, network in networks.items()
-                              if not brings_weights(network)])
+        return cls(
+            networks,
+            configs,
+            model['related_domains'],
+            model['default_domain'],
+            dataset.get('size', 256),
+            imports=(cfg.get('custom_imports') or {}).get('imports', []),
+            untrained=[
+                domain for domain, network in networks.items() if not brings_weights(network)
+            ],
+        )
 
     @classmethod
-    def from_model(cls, model: nn.Module, image_size: int,
-                   **rest: Any) -> 'Student':
+    def from_model(cls, model: nn.Module, image_size: int, **rest: Any) -> 'Student':
         """Take the generators of a translation model; nothing is copied.
 
         Args:
@@ -181,9 +203,14 @@ class Student:
             **rest: Further fields, such as ``source``.
         """
         generators = dict(model.get_module(model.generators).items())
-        return cls(generators, per_domain(model._gen_cfg, list(generators)),
-                   list(model._related_domains), model._default_domain,
-                   image_size, **rest)
+        return cls(
+            generators,
+            per_domain(model._gen_cfg, list(generators)),
+            list(model._related_domains),
+            model._default_domain,
+            image_size,
+            **rest,
+        )
 
     def check(self) -> None:
         """Refuse configs that :meth:`save` would refuse.
@@ -202,8 +229,7 @@ class Student:
         """
         net, side = self.generators[self.default_domain], self.image_size
         macs = count_macs(net, (1, image_channels(net), side, side))
-        self.resources = dict(params=count_params(net), macs=macs.macs,
-                              macs_paper=macs.macs_paper)
+        self.resources = dict(params=count_params(net), macs=macs.macs, macs_paper=macs.macs_paper)
 
     def save(self, path: StrPath) -> str:
         """Write the student file; it appears whole or not at all.
@@ -225,16 +251,19 @@ class Student:
                 values.
         """
         default, twins, state = self.default_domain, {}, {}
-        configs = {domain: generator_config(config)
-                   for domain, config in self.configs.items()}
+        configs = {domain: generator_config(config) for domain, config in self.configs.items()}
         for domain, generator in self.generators.items():
             weights = generator.state_dict()
             twins[domain] = check_twin(configs[domain], weights, domain)
-            state.update({f'generators.{domain}.{key}':
-                          value.detach().cpu().clone()
-                          for key, value in weights.items()})
-        kinds = [domain for domain in configs
-                 if domain == default or configs[domain] != configs[default]]
+            state.update(
+                {
+                    f'generators.{domain}.{key}': value.detach().cpu().clone()
+                    for key, value in weights.items()
+                }
+            )
+        kinds = [
+            domain for domain in configs if domain == default or configs[domain] != configs[default]
+        ]
         info = dict(
             format=FORMAT,
             version=__version__,
@@ -244,12 +273,13 @@ class Student:
             generator=configs[default],
             module=type(twins[default]).__module__,
             image_size=self.image_size,
-            size_multiple=math.lcm(*(size_multiple(
-                twins[kind], self.image_size) for kind in kinds)),
-            channels=channels_by_domain(twins, self.domains,
-                                        self.image_size),
+            size_multiple=math.lcm(
+                *(size_multiple(twins[kind], self.image_size) for kind in kinds)
+            ),
+            channels=channels_by_domain(twins, self.domains, self.image_size),
             resources=plain(self.resources, 'resources'),
-            sha256=state_digest(state))
+            sha256=state_digest(state),
+        )
         if self.data:
             info['data'] = plain(self.data, 'data')
         if len(kinds) > 1:
@@ -264,13 +294,15 @@ class Student:
         return str(path)
 
 
-def save_student(path: StrPath,
-                 model: nn.Module,
-                 *,
-                 source: str,
-                 image_size: int,
-                 resources: dict | None = None,
-                 data: dict | None = None) -> str:
+def save_student(
+    path: StrPath,
+    model: nn.Module,
+    *,
+    source: str,
+    image_size: int,
+    resources: dict | None = None,
+    data: dict | None = None,
+) -> str:
     """Write the generators of a translation model as a student file.
 
     Args:
@@ -289,9 +321,9 @@ def save_student(path: StrPath,
         ValueError: As of :meth:`Student.save`.
         TypeError: As of :meth:`Student.save`.
     """
-    return Student.from_model(model, image_size, source=source,
-                              resources=resources or {},
-                              data=data or {}).save(path)
+    return Student.from_model(
+        model, image_size, source=source, resources=resources or {}, data=data or {}
+    ).save(path)
 
 
 def read_student(path: str) -> Student:
@@ -305,12 +337,10 @@ def read_student(path: str) -> Student:
         FileNotFoundError: If there is no such file.
         ValueError: If it is neither.
     """
-    return Student.from_config(path) if Path(path).suffix == '.py' \
-        else Student.load(path)
+    return Student.from_config(path) if Path(path).suffix == '.py' else Student.load(path)
 
 
-def student_info(path: StrPath, imports: Sequence[str] = ()
-                 ) -> dict[str, Any]:
+def student_info(path: StrPath, imports: Sequence[str] = ()) -> dict[str, Any]:
     """Read what a student file says of itself.
 
     Args:
@@ -349,8 +379,9 @@ def read_test_config(path: StrPath, imports: Sequence[str] = ()) -> Config:
     return make_test_config(student_info(path, imports), imports)
 
 
-def load_student(path: StrPath, domain: str | None = None,
-                 imports: Sequence[str] = ()) -> nn.Module:
+def load_student(
+    path: StrPath, domain: str | None = None, imports: Sequence[str] = ()
+) -> nn.Module:
     """Rebuild the generator of a student file, in eval mode, on the CPU.
 
     The file is data: nothing in it is run or imported, and no more memory is
@@ -378,8 +409,9 @@ def load_student(path: StrPath, domain: str | None = None,
     info, state = _read(path, imports)
     domain = domain or info['default_domain']
     if domain not in info['reachable']:
-        raise ValueError(f'{path} has no generator for {domain!r}, choose '
-                         f'one of {info["reachable"]}')
+        raise ValueError(
+            f'{path} has no generator for {domain!r}, choose one of {info["reachable"]}'
+        )
     return _rebuild(info, state, domain)
 
 
@@ -396,21 +428,24 @@ def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'no student file at {os.path.abspath(path)}. A run writes it '
-            'into its work dir when it ends')
+            'into its work dir when it ends'
+        )
     import_modules(imports)
     content = _load(path)
     meta = content.get('meta') if isinstance(content, dict) else None
     info = meta.get('mmgan_compress') if isinstance(meta, dict) else None
-    if not isinstance(info, dict) or not {
-            'format', 'default_domain', 'domains'} <= info.keys() \
-            or 'state_dict' not in content:
-        raise ValueError(f'{path} is no student file but '
-                         f'{_describe(content)}. {_HOW}')
+    if (
+        not isinstance(info, dict)
+        or not {'format', 'default_domain', 'domains'} <= info.keys()
+        or 'state_dict' not in content
+    ):
+        raise ValueError(f'{path} is no student file but {_describe(content)}. {_HOW}')
     if type(info['format']) is not int or info['format'] > FORMAT:
         raise ValueError(
             f'{path} has format {info["format"]!r:.20}, written by version '
             f'{info.get("version")!s:.20}; this is version {__version__}, '
-            f'which reads up to {FORMAT}. Run: pip install -U mmgan_compress')
+            f'which reads up to {FORMAT}. Run: pip install -U mmgan_compress'
+        )
     state = content['state_dict']
     try:
         _check(info, state, os.path.getsize(path))
@@ -418,8 +453,7 @@ def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
             raise ValueError('its weights are not those that were saved')
         reachable = sorted({key.split('.')[1] for key in state})
         for domain in reachable:
-            check_twin(domain_config(info, domain), _weights(state, domain),
-                       domain)
+            check_twin(domain_config(info, domain), _weights(state, domain), domain)
     except UnknownTypeError as error:
         raise ValueError(f'{path} cannot be read: {error}') from error
     except ValueError as error:
@@ -430,8 +464,9 @@ def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
 def _weights(state: dict[str, Tensor], domain: str) -> dict[str, Tensor]:
     """Return the weights of one generator."""
     prefix = f'generators.{domain}.'
-    return {key.removeprefix(prefix): value for key, value in state.items()
-            if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
 
 
 def _check(info: dict, state: Any, size: float = math.inf) -> None:
@@ -446,44 +481,51 @@ def _check(info: dict, state: Any, size: float = math.inf) -> None:
         ValueError: With what is wrong.
     """
     if not isinstance(state, dict) or not state:
-        raise ValueError(f'state_dict is a {type(state).__name__}, expected '
-                         'weights by name')
+        raise ValueError(f'state_dict is a {type(state).__name__}, expected weights by name')
     for key, value in state.items():
-        if not isinstance(key, str) or \
-                not re.fullmatch(r'generators\.[^.]+\..+', key):
-            raise ValueError(f'unexpected {key!r}, a student has '
-                             'generators.* only')
-        if not torch.is_tensor(value) or value.dtype not in _DTYPES or \
-                value.layout != torch.strided or value.device.type != 'cpu':
+        if not isinstance(key, str) or not re.fullmatch(r'generators\.[^.]+\..+', key):
+            raise ValueError(f'unexpected {key!r}, a student has generators.* only')
+        if (
+            not torch.is_tensor(value)
+            or value.dtype not in _DTYPES
+            or value.layout != torch.strided
+            or value.device.type != 'cpu'
+        ):
             raise ValueError(f'{key} is no plain tensor')
         size -= value.nbytes
         if size < 0:  # a number that stands for a large tensor
-            raise ValueError(f'{key} has the shape {tuple(value.shape)}, '
-                             'which the file does not hold')
+            raise ValueError(
+                f'{key} has the shape {tuple(value.shape)}, which the file does not hold'
+            )
         if not value.isfinite().all():
-            raise ValueError(f'{key} holds values that are not finite (NaN '
-                             'or infinity): the training diverged')
+            raise ValueError(
+                f'{key} holds values that are not finite (NaN or infinity): the training diverged'
+            )
     check_info(info, state)
 
 
 def _load(path: StrPath) -> Any:
     if not zipfile.is_zipfile(path):
-        raise ValueError(f'{path} is no student file: torch did not write '
-                         f'it, or it is a part of one. {_HOW}')
+        raise ValueError(
+            f'{path} is no student file: torch did not write it, or it is a part of one. {_HOW}'
+        )
     try:
         return load_tensors(path)
     except ValueError as error:
         raise ValueError(
             f'{error}. It is no student file, as a training checkpoint or a '
-            f'pickled model is none. {_HOW}') from error
+            f'pickled model is none. {_HOW}'
+        ) from error
 
 
 _CHANGED = 'is damaged or was changed'
-_HOW = ('A run writes its student (student*.pth) into its work dir. From a '
-        'checkpoint: load it into the model of its config with '
-        "mmengine.runner.load_checkpoint(model, 'iter_N.pth'), then call "
-        "mmgan_compress.save_student('student.pth', model, source='NAME', "
-        'image_size=256)')
+_HOW = (
+    'A run writes its student (student*.pth) into its work dir. From a '
+    'checkpoint: load it into the model of its config with '
+    "mmengine.runner.load_checkpoint(model, 'iter_N.pth'), then call "
+    "mmgan_compress.save_student('student.pth', model, source='NAME', "
+    'image_size=256)'
+)
 
 
 def _describe(content: Any) -> str:

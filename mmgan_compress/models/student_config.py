@@ -3,6 +3,7 @@
 The file may be anybody's: :func:`check_info` looks at every value before
 anything is built from it.
 """
+
 import contextlib
 import inspect
 import math
@@ -40,13 +41,21 @@ DRAWS = ('normal', 'xavier', 'kaiming', 'orthogonal')
 # Fields of a file beside its domains and configs: what fits, what to say
 # of others, and what a file means that lacks the field.
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
-    **dict.fromkeys(('version', 'source', 'module'), (
-        lambda value: isinstance(value, str), 'text', None)),
-    **dict.fromkeys(('image_size', 'size_multiple'), (
-        lambda value: type(value) is int and 1 <= value <= LARGEST_SIDE,
-        f'a number of pixels, 1 to {LARGEST_SIDE}', None)),
-    **dict.fromkeys(('resources', 'data', 'generators', 'channels', KEY), (
-        lambda value: isinstance(value, dict), 'a dict', {}))
+    **dict.fromkeys(
+        ('version', 'source', 'module'), (lambda value: isinstance(value, str), 'text', None)
+    ),
+    **dict.fromkeys(
+        ('image_size', 'size_multiple'),
+        (
+            lambda value: type(value) is int and 1 <= value <= LARGEST_SIDE,
+            f'a number of pixels, 1 to {LARGEST_SIDE}',
+            None,
+        ),
+    ),
+    **dict.fromkeys(
+        ('resources', 'data', 'generators', 'channels', KEY),
+        (lambda value: isinstance(value, dict), 'a dict', {}),
+    ),
 }
 _DOMAIN = re.compile(r'[^./\\\x00-\x1f]{1,64}')
 _NAME = re.compile(r'(?!_)[\w.+-]{1,200}')  # no `_scope_`: mmengine imports it
@@ -68,8 +77,11 @@ def build_generator(config: dict, device: str = 'cpu') -> nn.Module:
         KeyError: If its type is not registered.
     """
     # mmagic's generators look up their layers in the current scope
-    with MODELS.switch_scope_and_registry('mmgan_compress') as registry, \
-            torch.device(device), warnings.catch_warnings():
+    with (
+        MODELS.switch_scope_and_registry('mmgan_compress') as registry,
+        torch.device(device),
+        warnings.catch_warnings(),
+    ):
         silence_meaningless()
         return registry.build(config)
 
@@ -93,8 +105,7 @@ def generator_config(config: dict) -> dict:
     # not exist where the file goes.
     for part in (config, config.get('arch') or {}):  # of a SlimNetwork
         init_cfg = part.get('init_cfg')
-        if isinstance(init_cfg, dict) and \
-                init_cfg.get('type') == 'Pretrained':
+        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
             del part['init_cfg']
     return config
 
@@ -126,25 +137,29 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f'{place} is {value}, expected a finite number')
     domains, held = info['domains'], {key.split('.')[1] for key in state}
-    if not isinstance(domains, list) or len(domains) < 2 or \
-            len(set(map(str, domains))) < len(domains) or \
-            not all(_fits(_DOMAIN, domain) for domain in domains):
-        raise ValueError(f'domains is {_short(domains)}, expected the names '
-                         'of two domains')
-    if not held <= set(domains) or \
-            info['default_domain'] not in sorted(held):
+    if (
+        not isinstance(domains, list)
+        or len(domains) < 2
+        or len(set(map(str, domains))) < len(domains)
+        or not all(_fits(_DOMAIN, domain) for domain in domains)
+    ):
+        raise ValueError(f'domains is {_short(domains)}, expected the names of two domains')
+    if not held <= set(domains) or info['default_domain'] not in sorted(held):
         raise ValueError(
             f'it has generators for {sorted(held)} and generates '
-            f'{_short(info["default_domain"])} of the domains {domains}')
+            f'{_short(info["default_domain"])} of the domains {domains}'
+        )
     for key, (fits, expected, default) in _FIELDS.items():
         if not fits(value := info.get(key, default)):
             raise ValueError(f'{key} is {_short(value)}, expected {expected}')
     check_image_channels(*info.get('channels', {}).values())
     sides = [side for value in state.values() for side in value.shape]
     for domain in held:
-        check_generator(domain_config(info, domain),
-                        min(max(SMALL, len(state), *sides), LARGEST_SIDE),
-                        f'(defined in {_short(info["module"])}) ')
+        check_generator(
+            domain_config(info, domain),
+            min(max(SMALL, len(state), *sides), LARGEST_SIDE),
+            f'(defined in {_short(info["module"])}) ',
+        )
     for domain, scales in info.get(KEY, {}).items():
         _check_scales(scales, f'{KEY}.{domain}')
 
@@ -163,24 +178,24 @@ def check_generator(config: Any, largest: int, note: str = '') -> None:
             is out of bounds.
     """
     if not isinstance(config, dict) or 'type' not in config:
-        raise ValueError(f'generator is {_short(config)}, expected a dict '
-                         "with its 'type'")
+        raise ValueError(f"generator is {_short(config)}, expected a dict with its 'type'")
     for place, value in _walk(config, 'generator'):
         name = place.rpartition('.')[2]
         if name == 'type':
             _check_type(value, place, note)
         elif isinstance(value, dict):
             for key in value:
-                if not _fits(_NAME, key) or 'pretrained' in key.lower() \
-                        and value[key] is not None:
-                    raise ValueError(f'{place} has the key {_short(key)}, '
-                                     'expected the name of a parameter')
+                if not _fits(_NAME, key) or 'pretrained' in key.lower() and value[key] is not None:
+                    raise ValueError(
+                        f'{place} has the key {_short(key)}, expected the name of a parameter'
+                    )
         elif isinstance(value, str) and not _WORD.fullmatch(value):
             raise ValueError(f'{place} is {_short(value)}, expected a word')
         elif type(value) is int and abs(value) > largest:
             raise ValueError(
                 f'{place} is {value}, expected at most {largest}: the file '
-                'holds no weights of that size')
+                'holds no weights of that size'
+            )
 
 
 class UnknownTypeError(ValueError):
@@ -192,34 +207,38 @@ def _check_type(name: Any, place: str, note: str) -> None:
     if 'init_cfg' in place.split('.'):
         known = {*WEIGHT_INITIALIZERS.module_dict, *DRAWS} - {'Pretrained'}
         if not _fits(_NAME, name) or name not in known:
-            raise ValueError(f'{place} is {_short(name)}, expected one of '
-                             f'{sorted(known)}: the weights are in the file')
+            raise ValueError(
+                f'{place} is {_short(name)}, expected one of '
+                f'{sorted(known)}: the weights are in the file'
+            )
         return
     kind = MODELS.get(name) if _fits(_NAME, name) else None
     if kind is None:
         raise UnknownTypeError(
             f'{place} is {_short(name)}, which is not registered here. '
             f'Import the module {note}that registers it, if you trust it: '
-            '--import MODULE, or load_student(..., imports=[MODULE])')
-    if kind is not slim_network and not (inspect.isclass(kind)
-                                         and issubclass(kind, nn.Module)):
-        raise ValueError(f'{place} is {_short(name)}, which is no module of '
-                         'torch')
+            '--import MODULE, or load_student(..., imports=[MODULE])'
+        )
+    if kind is not slim_network and not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
+        raise ValueError(f'{place} is {_short(name)}, which is no module of torch')
 
 
 def _check_scales(scales: Any, place: str) -> None:
     """Refuse scales that are not as in ``models/quantization.py``."""
     try:
         layers = scales['layers'].values()
-        for values in ([value] if key == 'weight_top' else list(value)
-                       for layer in layers for key, value in layer.items()):
-            if not values or not all(type(v) in (int, float) and v >= 0
-                                     for v in values):
+        for values in (
+            [value] if key == 'weight_top' else list(value)
+            for layer in layers
+            for key, value in layer.items()
+        ):
+            if not values or not all(type(v) in (int, float) and v >= 0 for v in values):
                 raise ValueError
         str.strip(scales['made_by'])
     except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f'{place} holds no scales of layers: quantize the '
-                         'student again') from error
+        raise ValueError(
+            f'{place} holds no scales of layers: quantize the student again'
+        ) from error
 
 
 def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
@@ -235,11 +254,14 @@ def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         elif type(value) is list:
             inside = [(f'{place}[{i}]', v) for i, v in enumerate(value)]
         elif value is not None and type(value) not in (str, bool, int, float):
-            raise ValueError(f'{place} is a {type(value).__name__}, expected '
-                             'text, a number, a list or a dict')
+            raise ValueError(
+                f'{place} is a {type(value).__name__}, expected text, a number, a list or a dict'
+            )
         if inside and level == MOST_LEVELS or seen + len(todo) > MOST_VALUES:
-            raise ValueError(f'{place[:80]}... holds too much: at most '
-                             f'{MOST_LEVELS} levels and {MOST_VALUES} values')
+            raise ValueError(
+                f'{place[:80]}... holds too much: at most '
+                f'{MOST_LEVELS} levels and {MOST_VALUES} values'
+            )
         todo += [(where, child, level + 1) for where, child in inside[::-1]]
 
 
@@ -249,8 +271,11 @@ def _fits(pattern: re.Pattern, value: Any) -> bool:
 
 def _short(value: Any) -> str:
     """Return a value for a message: one line, not a whole file."""
-    text = repr(value) if value is None or isinstance(
-        value, (str, int, float)) else f'a {type(value).__name__}'
+    text = (
+        repr(value)
+        if value is None or isinstance(value, (str, int, float))
+        else f'a {type(value).__name__}'
+    )
     return text if len(text) < 80 else f'{text[:76]}...'
 
 
@@ -278,12 +303,13 @@ def plain(value: Any, name: str) -> Any:
         value = value.item()
     if value is None or type(value) in (str, bool, int, float):
         return value
-    raise TypeError(f'{name} is a {type(value).__name__}, expected text, a '
-                    'number, list or dict: a student file holds plain values')
+    raise TypeError(
+        f'{name} is a {type(value).__name__}, expected text, a '
+        'number, list or dict: a student file holds plain values'
+    )
 
 
-def check_twin(config: dict, state: Mapping[str, Tensor],
-               domain: str) -> nn.Module:
+def check_twin(config: dict, state: Mapping[str, Tensor], domain: str) -> nn.Module:
     """Refuse weights that the config would not rebuild.
 
     Nothing is allocated: the layers are made without weights.
@@ -304,24 +330,24 @@ def check_twin(config: dict, state: Mapping[str, Tensor],
         full = config
         while 'arch' in full:  # of a SlimNetwork, in all its width
             full = full['arch']
-            if sum(p.numel() for p in build_generator(
-                    full, 'meta').parameters()) > MOST_WEIGHTS:
+            if sum(p.numel() for p in build_generator(full, 'meta').parameters()) > MOST_WEIGHTS:
                 raise ValueError(f'arch has more than {MOST_WEIGHTS} weights')
         twin = build_generator(config, 'meta').eval()
         built = {k: tuple(v.shape) for k, v in twin.state_dict().items()}
     # the class may be anybody's, and the values may not suit it
     except Exception as error:
-        raise ValueError(f'the config of the generator of {domain!r} makes '
-                         f'no network: {message_of(error)}') from error
+        raise ValueError(
+            f'the config of the generator of {domain!r} makes no network: {message_of(error)}'
+        ) from error
     held = {key: tuple(value.shape) for key, value in state.items()}
-    wrong = sorted(key for key in built.keys() | held.keys()
-                   if built.get(key) != held.get(key))
+    wrong = sorted(key for key in built.keys() | held.keys() if built.get(key) != held.get(key))
     if wrong:
         key = wrong[0]
         raise ValueError(
             f'the config of the generator of {domain!r} does not rebuild it: '
             f'{len(wrong)} tensors differ, the first is {key} (config: '
-            f'{built.get(key)}, weights: {held.get(key)})')
+            f'{built.get(key)}, weights: {held.get(key)})'
+        )
     return twin
 
 
@@ -342,17 +368,18 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
     for level in range(LARGEST_MULTIPLE.bit_length()):
         # divisible by 2 ** level but by no larger power of two, and large
         # enough for every reflection padding
-        side = 2 * LARGEST_MULTIPLE + 2 ** level
+        side = 2 * LARGEST_MULTIPLE + 2**level
         image = torch.empty(1, channels, side, side, device='meta')
         # the skip connections of a U-Net may not meet
         with torch.no_grad(), contextlib.suppress(RuntimeError, ValueError):
             if twin(image).shape[-2:] == image.shape[-2:]:
-                return 2 ** level
+                return 2**level
     return image_size
 
 
-def channels_by_domain(twins: dict[str, nn.Module], domains: Sequence[str],
-                       side: int) -> dict[str, int]:
+def channels_by_domain(
+    twins: dict[str, nn.Module], domains: Sequence[str], side: int
+) -> dict[str, int]:
     """Return the channels of a translation model's images.
 
     Args:
@@ -370,14 +397,17 @@ def channels_by_domain(twins: dict[str, nn.Module], domains: Sequence[str],
     found: dict[str, int] = {}
     for target, twin in twins.items():
         source = next(d for d in domains if d != target)
-        for domain, count in ((source, image_channels(twin)),
-                              (target, output_channels(twin, side))):
+        for domain, count in (
+            (source, image_channels(twin)),
+            (target, output_channels(twin, side)),
+        ):
             check_image_channels(count)
             if found.setdefault(domain, count) != count:
                 raise ValueError(
                     f'one generator is for {domain} images of '
                     f'{found[domain]} channels, the other for {count}: give '
-                    'them the same number')
+                    'them the same number'
+                )
     return found
 
 
@@ -412,39 +442,44 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     source = next(d for d in info['domains'] if d != target)
     key, size = f'img_{source}', info['image_size']
     pipeline = [
-        dict(type='mmgan_compress.ReadImage', key=key,
-             channels=info['channels'][source]),
-        dict(type='Resize', keys=[key], scale=(size, size),
-             interpolation='bicubic', backend='pillow'),
+        dict(type='mmgan_compress.ReadImage', key=key, channels=info['channels'][source]),
+        dict(
+            type='Resize', keys=[key], scale=(size, size), interpolation='bicubic', backend='pillow'
+        ),
         # PackInputs would take a single image out of its dict
         dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
-        dict(type='PackInputs', keys=[key, 'img'], data_keys=[],
-             meta_keys=[f'{key}_path'])
+        dict(type='PackInputs', keys=[key, 'img'], data_keys=[], meta_keys=[f'{key}_path']),
     ]
-    return Config(dict(
-        default_scope='mmagic',
-        custom_imports=dict(imports=['mmgan_compress.registry', *imports]),
-        model=dict(
-            type='mmgan_compress.DistillationModel',
-            generator=info['generator'],
-            default_domain=target,
-            reachable_domains=[target],
-            related_domains=info['domains']),
-        work_dir='work_dirs/student',
-        test_dataloader=dict(
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(
-                type='BasicImageDataset',
-                data_root='data/images',
-                data_prefix={key: ''},
-                pipeline=pipeline)),
-        test_cfg=dict(),
-        test_evaluator=[],
-        visualizer=dict(
-            type='ConcatImageVisualizer',
-            fn_key=f'{key}_path',
-            img_keys=[key, f'fake_{target}'],
-            vis_backends=[dict(type='LocalVisBackend')]),
-        custom_hooks=[dict(type='BasicVisualizationHook', interval=1)],
-    ))
+    return Config(
+        dict(
+            default_scope='mmagic',
+            custom_imports=dict(imports=['mmgan_compress.registry', *imports]),
+            model=dict(
+                type='mmgan_compress.DistillationModel',
+                generator=info['generator'],
+                default_domain=target,
+                reachable_domains=[target],
+                related_domains=info['domains'],
+            ),
+            work_dir='work_dirs/student',
+            test_dataloader=dict(
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(
+                    type='BasicImageDataset',
+                    data_root='data/images',
+                    data_prefix={key: ''},
+                    pipeline=pipeline,
+                ),
+            ),
+            test_cfg=dict(),
+            test_evaluator=[],
+            visualizer=dict(
+                type='ConcatImageVisualizer',
+                fn_key=f'{key}_path',
+                img_keys=[key, f'fake_{target}'],
+                vis_backends=[dict(type='LocalVisBackend')],
+            ),
+            custom_hooks=[dict(type='BasicVisualizationHook', interval=1)],
+        )
+    )

@@ -1,4 +1,5 @@
 """Networks that hold all their narrower versions, and weights for them."""
+
 from collections.abc import Sequence
 
 import torch
@@ -43,8 +44,7 @@ class SuperNet(BaseModule):
         >>> net.set_channels('4_4_8_4_4_4_8_4')
     """
 
-    def __init__(self, arch: dict, space: str | Sequence,
-                 init_cfg: dict | None = None):
+    def __init__(self, arch: dict, space: str | Sequence, init_cfg: dict | None = None):
         super().__init__()
         self.arch, self.space = arch, ConfigurationSpace.of(space)
         # shares its layers with this module: no child, or all would be double
@@ -69,8 +69,7 @@ class SuperNet(BaseModule):
         Raises:
             ValueError: If the network has no such sub-network.
         """
-        filters = filters_for(self.network,
-                              read_configuration(configuration))
+        filters = filters_for(self.network, read_configuration(configuration))
         return kept_channels(self.network, filters)
 
     def set_channels(self, configuration: str | Sequence[int] | None):
@@ -119,19 +118,19 @@ def transfer_weights(wide: nn.Module, narrow: nn.Module):
     """
     target = getattr(narrow, 'network', narrow)
     have, want = writers_of(wide), writers_of(target)
-    if have.keys() != want.keys() or channel_map(wide).keys() != channel_map(
-            target).keys():
+    if have.keys() != want.keys() or channel_map(wide).keys() != channel_map(target).keys():
         raise ValueError(
             f'{type(target).__name__} cannot start from a '
             f'{type(wide).__name__}: their layers have other names. Give both '
-            'the same architecture, of any widths')
+            'the same architecture, of any widths'
+        )
     wider = [name for name in want if want[name] > have[name]]
     if wider:
         raise ValueError(
             f'{wider[0]!r} has {want[wider[0]]} filters, {have[wider[0]]} in '
-            'the network that it is to start from: it can only be narrower')
-    for name, sides in kept_channels(wide, list(want.values()),
-                                     strongest).items():
+            'the network that it is to start from: it can only be narrower'
+        )
+    for name, sides in kept_channels(wide, list(want.values()), strongest).items():
         layer = target.get_submodule(name)
         for key, tensor in cut(wide.get_submodule(name), sides).items():
             getattr(layer, key).copy_(tensor)

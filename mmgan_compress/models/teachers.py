@@ -23,8 +23,7 @@ class CycleGANStep:
     ``image_buffers`` by domain, ``loss_config`` and ``source_of(domain)``.
     """
 
-    def forward_both(self, inputs: dict[str, Tensor],
-                     layers: dict[str, list[str]]) -> dict:
+    def forward_both(self, inputs: dict[str, Tensor], layers: dict[str, list[str]]) -> dict:
         """Translate and reconstruct both domains.
 
         Args:
@@ -36,8 +35,7 @@ class CycleGANStep:
         for domain, generator in self.generators.items():
             source = self.source_of(domain)
             real = inputs[f'img_{source}']
-            fake, features = forward_with_features(
-                generator, real, layers.get(domain, []))
+            fake, features = forward_with_features(generator, real, layers.get(domain, []))
             outputs[f'real_{source}'] = real
             outputs[f'fake_{domain}'] = fake
             outputs[f'features_{domain}'] = features
@@ -56,14 +54,15 @@ class CycleGANStep:
                 pred = net(outputs[f'fake_{domain}'])
             losses[f'loss_gan_{domain}'] = gan_loss('lsgan', pred, 'g')
             losses[f'loss_cycle_{domain}'] = cycle * F.l1_loss(
-                outputs[f'cycle_{domain}'].float(), real)
+                outputs[f'cycle_{domain}'].float(), real
+            )
             if identity:
                 losses[f'loss_identity_{domain}'] = identity * F.l1_loss(
-                    generator(real).float(), real)
+                    generator(real).float(), real
+                )
         return losses
 
-    def discriminator_loss(self, outputs: dict,
-                           layers: dict[str, list[str]]) -> dict[str, Tensor]:
+    def discriminator_loss(self, outputs: dict, layers: dict[str, list[str]]) -> dict[str, Tensor]:
         """Return 1/2 (real + fake) of each discriminator, fakes pooled.
 
         ``outputs`` gets ``discriminated_<domain>``: logits and, of the
@@ -72,14 +71,12 @@ class CycleGANStep:
         losses = {}
         for domain in self.generators:
             net = self.discriminators[domain]
-            fake = self.image_buffers[domain].query(
-                outputs[f'fake_{domain}'].detach())
+            fake = self.image_buffers[domain].query(outputs[f'fake_{domain}'].detach())
             real = net(outputs[f'real_{domain}'])
-            discriminated = forward_with_features(
-                net, fake, layers.get(domain, []))
+            discriminated = forward_with_features(net, fake, layers.get(domain, []))
             losses[f'loss_disc_{domain}'] = 0.5 * (
-                gan_loss('lsgan', real, 'real')
-                + gan_loss('lsgan', discriminated[0], 'fake'))
+                gan_loss('lsgan', real, 'real') + gan_loss('lsgan', discriminated[0], 'fake')
+            )
             outputs[f'discriminated_{domain}'] = discriminated
         return losses
 
@@ -120,9 +117,14 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
             for network in group.values():
                 network.init_weights()
 
-    def step(self, inputs: dict[str, Tensor], generators, discriminators,
-             layers: dict | None = None,
-             discriminator_layers: dict | None = None) -> tuple[dict, dict]:
+    def step(
+        self,
+        inputs: dict[str, Tensor],
+        generators,
+        discriminators,
+        layers: dict | None = None,
+        discriminator_layers: dict | None = None,
+    ) -> tuple[dict, dict]:
         """Train on one preprocessed batch.
 
         Args:
@@ -142,13 +144,11 @@ class CycleGANTeacher(CycleGANStep, CycleGAN):
             log = self.generator_loss(outputs)
         update(generators, sum(log.values()))
         with discriminators.optim_context(self):
-            log_d = self.discriminator_loss(outputs,
-                                            discriminator_layers or {})
+            log_d = self.discriminator_loss(outputs, discriminator_layers or {})
         update(discriminators, sum(log_d.values()))
         return {k: v.detach() for k, v in {**log, **log_d}.items()}, outputs
 
     def train_step(self, data: dict, optim_wrapper) -> dict[str, Tensor]:
         """Train alone, as an ordinary mmagic model."""
         inputs = self.data_preprocessor(data, True)['inputs']
-        return self.step(inputs, optim_wrapper['generators'],
-                         optim_wrapper['discriminators'])[0]
+        return self.step(inputs, optim_wrapper['generators'], optim_wrapper['discriminators'])[0]

@@ -24,15 +24,15 @@ def is_unet(net: nn.Module) -> bool:
 
 def _depthwise(net: nn.Module) -> set[str]:
     # not by `groups`: with one channel left it is an ordinary convolution
-    return {f'{name}.conv.0' for name, layer in net.named_modules()
-            if isinstance(layer, SeparableConv)}
+    return {
+        f'{name}.conv.0' for name, layer in net.named_modules() if isinstance(layer, SeparableConv)
+    }
 
 
 def has_trunk(net: nn.Module) -> bool:
     """Tell whether a network has a row of residual blocks."""
     row = getattr(net, 'model', None)
-    return isinstance(row, nn.Sequential) and any(
-        isinstance(block, _RESIDUAL) for block in row)
+    return isinstance(row, nn.Sequential) and any(isinstance(block, _RESIDUAL) for block in row)
 
 
 def resnet_chain(net: nn.Module) -> dict[str, int]:
@@ -60,15 +60,19 @@ def resnet_chain(net: nn.Module) -> dict[str, int]:
         TypeError: If it has no residual blocks in a row.
     """
     if not has_trunk(net):
-        raise TypeError(f'{type(net).__name__} has no row of residual blocks '
-                        'called "model": expected a ResNet generator of '
-                        'mmagic or of this package')
+        raise TypeError(
+            f'{type(net).__name__} has no row of residual blocks '
+            'called "model": expected a ResNet generator of '
+            'mmagic or of this package'
+        )
     chain, trunk, depthwise = {}, 0, _depthwise(net)
     for child, block in net.model.named_children():
         prefix = f'model.{child}'
-        names = [f'{prefix}.{name}' if name else prefix
-                 for name, layer in block.named_modules()
-                 if isinstance(layer, _CONVS)]
+        names = [
+            f'{prefix}.{name}' if name else prefix
+            for name, layer in block.named_modules()
+            if isinstance(layer, _CONVS)
+        ]
         names = [name for name in names if name not in depthwise]
         for name in names:
             chain[name] = len(chain)
@@ -99,19 +103,25 @@ def feature_layers(net: nn.Module) -> list[str]:
     """
     if is_unet(net):
         convs = [name for name, _ in unet_convs(net)]
-        return [convs[index].removesuffix('.conv') + '.activate'
-                for index in (2, 4, -4, -2)]
+        return [convs[index].removesuffix('.conv') + '.activate' for index in (2, 4, -4, -2)]
     if not has_trunk(net):
-        raise ValueError(f"layers='auto' does not work for "
-                         f'{type(net).__name__}, only for ResNet generators '
-                         'and U-Nets: name the layers of the loss')
+        raise ValueError(
+            f"layers='auto' does not work for "
+            f'{type(net).__name__}, only for ResNet generators '
+            'and U-Nets: name the layers of the loss'
+        )
     names = [name for name, _ in net.model.named_children()]
-    blocks = [name for name, block in net.model.named_children()
-              if isinstance(block, _RESIDUAL)]
+    blocks = [name for name, block in net.model.named_children() if isinstance(block, _RESIDUAL)]
     count = len(blocks)
-    return [f'model.{name}' for name in (
-        names[names.index(blocks[0]) - 1], blocks[count // 3 - 1],
-        blocks[2 * count // 3 - 1], blocks[-1])]
+    return [
+        f'model.{name}'
+        for name in (
+            names[names.index(blocks[0]) - 1],
+            blocks[count // 3 - 1],
+            blocks[2 * count // 3 - 1],
+            blocks[-1],
+        )
+    ]
 
 
 def unet_convs(net: nn.Module) -> list[tuple[str, str | None]]:
@@ -129,8 +139,9 @@ def unet_convs(net: nn.Module) -> list[tuple[str, str | None]]:
         TypeError: If it is another network.
     """
     if not is_unet(net):
-        raise TypeError(f'{type(net).__name__} is not built of mmagic\'s '
-                        'U-Net levels: expected a UnetGenerator')
+        raise TypeError(
+            f"{type(net).__name__} is not built of mmagic's U-Net levels: expected a UnetGenerator"
+        )
     names = {layer: name for name, layer in net.named_modules()}
     down, up, level = [], [], net.model
     while level is not None:
@@ -138,6 +149,5 @@ def unet_convs(net: nn.Module) -> list[tuple[str, str | None]]:
         pairs = [(names[m.conv], names.get(m.norm)) for m in convs]
         down.append(pairs[0])
         up.append(pairs[1])
-        level = next((m for m in level.model
-                      if isinstance(m, UnetSkipConnectionBlock)), None)
+        level = next((m for m in level.model if isinstance(m, UnetSkipConnectionBlock)), None)
     return [*down, *reversed(up)]

@@ -17,8 +17,7 @@ def _down(in_channels: int, out_channels: int, bias: bool) -> nn.Conv2d:
 
 
 def _up(in_channels: int, out_channels: int, bias: bool) -> nn.Module:
-    return nn.ConvTranspose2d(
-        in_channels, out_channels, 4, 2, padding=1, bias=bias)
+    return nn.ConvTranspose2d(in_channels, out_channels, 4, 2, padding=1, bias=bias)
 
 
 class SkipLevel(nn.Module):
@@ -65,35 +64,39 @@ class DeepUnetGenerator(BaseModule):
         ValueError: If ``num_down`` is less than 5.
     """
 
-    def __init__(self,
-                 in_channels: int = 3,
-                 out_channels: int = 3,
-                 num_down: int = 8,
-                 base_channels: int = 16,
-                 norm_cfg: dict = dict(type='BN'),  # noqa: B006
-                 use_dropout: bool = False,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        num_down: int = 8,
+        base_channels: int = 16,
+        norm_cfg: dict = dict(type='BN'),  # noqa: B006
+        use_dropout: bool = False,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(normal_init(init_cfg))
         if num_down < 5:
-            raise ValueError(f'num_down is {num_down}, expected 5 or more: '
-                             'four levels widen, one is the innermost')
+            raise ValueError(
+                f'num_down is {num_down}, expected 5 or more: '
+                'four levels widen, one is the innermost'
+            )
         bias = needs_bias(norm_cfg)
         widths = [base_channels * min(2**i, 8) for i in range(num_down)]
         level = self._innermost(widths[-2], widths[-1], norm_cfg)
         for i in range(num_down - 2, 0, -1):
-            dropout = 0.5 if use_dropout and i >= 4 else 0.
-            level = self._middle(widths[i - 1], widths[i], level, norm_cfg,
-                                 dropout)
+            dropout = 0.5 if use_dropout and i >= 4 else 0.0
+            level = self._middle(widths[i - 1], widths[i], level, norm_cfg, dropout)
         width = widths[0]
         outermost = [
             _down(in_channels, width, bias),
-            expansion_block(width, norm_cfg, 0.),
-            expansion_block(width, norm_cfg, 0.), level,
-            expansion_block(2 * width, norm_cfg, 0.),
-            expansion_block(2 * width, norm_cfg, 0.),
+            expansion_block(width, norm_cfg, 0.0),
+            expansion_block(width, norm_cfg, 0.0),
+            level,
+            expansion_block(2 * width, norm_cfg, 0.0),
+            expansion_block(2 * width, norm_cfg, 0.0),
             nn.ReLU(),
             _up(2 * width, out_channels, True),
-            nn.Tanh()
+            nn.Tanh(),
         ]
         self.model = nn.Sequential()
         self.model.add_module('model', nn.Sequential(*outermost))
@@ -101,28 +104,34 @@ class DeepUnetGenerator(BaseModule):
     @staticmethod
     def _innermost(outer: int, inner: int, norm_cfg: dict) -> SkipLevel:
         bias = needs_bias(norm_cfg)
-        return SkipLevel([
-            nn.LeakyReLU(_SLOPE),
-            _down(outer, inner, bias),
-            nn.ReLU(),
-            *conv_norm(_up(inner, outer, bias), norm_cfg, act=False)
-        ])
+        return SkipLevel(
+            [
+                nn.LeakyReLU(_SLOPE),
+                _down(outer, inner, bias),
+                nn.ReLU(),
+                *conv_norm(_up(inner, outer, bias), norm_cfg, act=False),
+            ]
+        )
 
     @staticmethod
-    def _middle(outer: int, inner: int, level: SkipLevel, norm_cfg: dict,
-                dropout: float) -> SkipLevel:
+    def _middle(
+        outer: int, inner: int, level: SkipLevel, norm_cfg: dict, dropout: float
+    ) -> SkipLevel:
         bias = needs_bias(norm_cfg)
-        return SkipLevel([
-            nn.LeakyReLU(_SLOPE),
-            *conv_norm(_down(outer, inner, bias), norm_cfg, act=False),
-            expansion_block(inner, norm_cfg, dropout),
-            expansion_block(inner, norm_cfg, dropout), level,
-            nn.ReLU(),
-            *conv_norm(_up(2 * inner, outer, bias), norm_cfg, act=False),
-            expansion_block(outer, norm_cfg, dropout),
-            expansion_block(outer, norm_cfg, dropout),
-            nn.Dropout(dropout)
-        ])
+        return SkipLevel(
+            [
+                nn.LeakyReLU(_SLOPE),
+                *conv_norm(_down(outer, inner, bias), norm_cfg, act=False),
+                expansion_block(inner, norm_cfg, dropout),
+                expansion_block(inner, norm_cfg, dropout),
+                level,
+                nn.ReLU(),
+                *conv_norm(_up(2 * inner, outer, bias), norm_cfg, act=False),
+                expansion_block(outer, norm_cfg, dropout),
+                expansion_block(outer, norm_cfg, dropout),
+                nn.Dropout(dropout),
+            ]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images.

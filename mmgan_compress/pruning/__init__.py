@@ -1,4 +1,5 @@
 """Pruners: narrower generators, to a budget."""
+
 from .base import Compressed
 from .gcc import GCCWidths, NormWidths, ScaleWidths
 from .slimming import SlimExtraction
@@ -7,6 +8,13 @@ from .torch_pruner import TorchPruner, prune
 from .zero_channels import MaskExtraction
 
 __all__ = [
-    'Compressed', 'GCCWidths', 'MaskExtraction', 'NormWidths', 'ScaleWidths',
-    'SlimExtraction', 'SubNet', 'TorchPruner', 'prune'
+    'Compressed',
+    'GCCWidths',
+    'MaskExtraction',
+    'NormWidths',
+    'ScaleWidths',
+    'SlimExtraction',
+    'SubNet',
+    'TorchPruner',
+    'prune',
 ]

@@ -1,4 +1,5 @@
 """What pruners have in common."""
+
 from typing import NamedTuple
 
 import torch.nn as nn
@@ -7,8 +8,10 @@ from torch.nn.utils.parametrize import is_parametrized
 from ..models.fake_quant import is_quantized
 
 # what torch's older ways of computing a weight are undone by
-_REMOVERS = dict(WeightNorm='torch.nn.utils.remove_weight_norm',
-                 SpectralNorm='torch.nn.utils.remove_spectral_norm')
+_REMOVERS = dict(
+    WeightNorm='torch.nn.utils.remove_weight_norm',
+    SpectralNorm='torch.nn.utils.remove_spectral_norm',
+)
 
 
 class Compressed(NamedTuple):
@@ -19,6 +22,7 @@ class Compressed(NamedTuple):
         config (dict): Config that rebuilds its layers.
         summary (dict): How it was found, in plain values.
     """
+
     network: nn.Module
     config: dict
     summary: dict
@@ -37,17 +41,22 @@ def check_layers(network: nn.Module) -> None:
         if own.__module__.startswith(('torch.ao.', 'nni.')):
             raise TypeError(
                 f'{name!r} of {kind} is a {own.__name__} of '
-                f'{own.__module__.split(".")[0]}\'s quantization: prune the '
-                'network in floating point and quantize the result')
+                f"{own.__module__.split('.')[0]}'s quantization: prune the "
+                'network in floating point and quantize the result'
+            )
         how = _computed(layer)
         if how:
-            raise TypeError(f'{name!r} of {kind} computes its weight from '
-                            f'other tensors, which cannot be cut: call {how} '
-                            'first, which leaves the weight as it is now')
+            raise TypeError(
+                f'{name!r} of {kind} computes its weight from '
+                f'other tensors, which cannot be cut: call {how} '
+                'first, which leaves the weight as it is now'
+            )
     if is_quantized(network):
-        raise TypeError(f'{kind} rounds its weights: call defake_quantize() '
-                        'first, prune the network in floating point and '
-                        'quantize the result')
+        raise TypeError(
+            f'{kind} rounds its weights: call defake_quantize() '
+            'first, prune the network in floating point and '
+            'quantize the result'
+        )
 
 
 def _computed(layer: nn.Module) -> str | None:
@@ -56,6 +65,5 @@ def _computed(layer: nn.Module) -> str | None:
         return 'torch.nn.utils.parametrize.remove_parametrizations'
     for hook in layer._forward_pre_hooks.values():
         if type(hook).__module__.startswith('torch.nn.utils.'):
-            return _REMOVERS.get(type(hook).__name__,
-                                 'torch.nn.utils.prune.remove')
+            return _REMOVERS.get(type(hook).__name__, 'torch.nn.utils.prune.remove')
     return None

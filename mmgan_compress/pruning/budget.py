@@ -1,4 +1,5 @@
 """What a smaller network may cost, and the search for the one that does."""
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ def check_limits(size: int, tolerance: float) -> None:
     if size < 1:
         raise ValueError(f'the size is {size}: expected the side of an image')
     if not 0 <= tolerance < math.inf:
-        raise ValueError(f'the tolerance is {tolerance}: expected a number of '
-                         'at least 0, such as 0.02')
+        raise ValueError(
+            f'the tolerance is {tolerance}: expected a number of at least 0, such as 0.02'
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Budget:
     Raises:
         ValueError: If kind, value, size or tolerance make no sense.
     """
+
     kind: str
     value: float
     size: int = 256
@@ -43,11 +46,9 @@ class Budget:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f'no budget {self.kind!r}: expected one of '
-                             f'{", ".join(KINDS)}')
+            raise ValueError(f'no budget {self.kind!r}: expected one of {", ".join(KINDS)}')
         if not 0 < self.value < math.inf:
-            raise ValueError(f'the budget is {self.kind}={self.value}: '
-                             'expected a number above 0')
+            raise ValueError(f'the budget is {self.kind}={self.value}: expected a number above 0')
         check_limits(self.size, self.tolerance)
 
     @classmethod
@@ -62,17 +63,16 @@ class Budget:
             ValueError: If it names no kind, two, or anything unknown.
         """
         spec = dict(spec)
-        rest = {key: spec.pop(key) for key in ('size', 'tolerance')
-                if key in spec}
+        rest = {key: spec.pop(key) for key in ('size', 'tolerance') if key in spec}
         if len(spec) != 1:
-            raise ValueError(f'a budget names one of {", ".join(KINDS)}, '
-                             f'got {sorted(spec)}')
-        (kind, value), = spec.items()
+            raise ValueError(f'a budget names one of {", ".join(KINDS)}, got {sorted(spec)}')
+        ((kind, value),) = spec.items()
         if kind.startswith(LATENCY):
             raise ValueError(
                 f'{kind} is measured, which no pruner can search by itself: '
                 'use mmgan-compress prune, or meet_latency() of '
-                'pruning/latency.py')
+                'pruning/latency.py'
+            )
         return cls(kind, float(value), **rest)
 
     def measure(self, network: nn.Module) -> int:
@@ -84,13 +84,12 @@ class Budget:
         if self.kind == 'params':
             return count_params(network)
         try:
-            macs = count_macs(network, (1, image_channels(network),
-                                        self.size, self.size))
+            macs = count_macs(network, (1, image_channels(network), self.size, self.size))
         except RuntimeError as error:
             raise ValueError(
                 f'{type(network).__name__} does not run at {self.size} '
-                'pixels: name a size that it runs at in the budget') \
-                from error
+                'pixels: name a size that it runs at in the budget'
+            ) from error
         return getattr(macs, self.kind)
 
     def target(self, dense: int) -> float:
@@ -115,7 +114,8 @@ class Budget:
                 f'{self.kind}={target:.6g}{self.at}: the nearest reachable '
                 f'is {self.kind}={cost:.6g} ({cost / dense:.4f} of the dense '
                 f'network), {what}. Ask for that, widen the tolerance or '
-                'start from another network')
+                'start from another network'
+            )
 
     @property
     def at(self) -> str:
@@ -123,8 +123,9 @@ class Budget:
         return '' if self.kind == 'params' else f' at {self.size} pixels'
 
 
-def nearest(segments: Sequence[Sequence[float]],
-            cost: Callable[[float], int], target: float) -> float:
+def nearest(
+    segments: Sequence[Sequence[float]], cost: Callable[[float], int], target: float
+) -> float:
     """Find the threshold whose network costs most nearly the target.
 
     Few are tried: along a segment the cost never rises, so each is halved.

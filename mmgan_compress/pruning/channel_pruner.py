@@ -4,6 +4,7 @@ A pruner scores the channels of each group that can only go together (see
 ``dependencies.py``). The least important ones go until the budget is met,
 and what is left is cut out of the network (see ``slicing.py``).
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Pruned(NamedTuple):
             ``cost`` and ``history``: ``[removed, cost]`` of each network
             tried.
     """
+
     network: nn.Module
     kept: Kept
     summary: dict
@@ -66,18 +68,19 @@ class ChannelPruner:
 
     takes_budget = 'optional'
 
-    def __init__(self, budget: dict | None, scope: str, floor: int,
-                 ratio: float | None):
+    def __init__(self, budget: dict | None, scope: str, floor: int, ratio: float | None):
         check_choice('scope', scope, SCOPES)
         if (budget is None) == (ratio is None):
-            raise ValueError(f'budget is {budget} and ratio is {ratio}: give '
-                             'one of the two')
+            raise ValueError(f'budget is {budget} and ratio is {ratio}: give one of the two')
         if ratio is not None and not 0 <= ratio < 1:
-            raise ValueError(f'ratio is {ratio}, expected the share of '
-                             'channels to remove, at least 0 and below 1')
+            raise ValueError(
+                f'ratio is {ratio}, expected the share of '
+                'channels to remove, at least 0 and below 1'
+            )
         if floor < 1:
-            raise ValueError(f'floor is {floor}, expected 1 or more: a layer '
-                             'without channels makes no image')
+            raise ValueError(
+                f'floor is {floor}, expected 1 or more: a layer without channels makes no image'
+            )
         self.budget = None if budget is None else Budget.of(budget)
         self.scope, self.floor, self.ratio = scope, floor, ratio
 
@@ -99,11 +102,9 @@ class ChannelPruner:
             ImportError: If a library is not installed.
         """
         size = self.budget.size if self.budget else SIZE
-        image = torch.empty(1, image_channels(generator), size, size,
-                            device='meta')
+        image = torch.empty(1, image_channels(generator), size, size, device='meta')
         network, _, summary = self._run(generator, image, config)
-        return Compressed(network.cpu(), slim_config(network, config),
-                          summary)
+        return Compressed(network.cpu(), slim_config(network, config), summary)
 
     def prune(self, module: nn.Module, image: Tensor) -> Pruned:
         """Make any network narrower.
@@ -118,25 +119,29 @@ class ChannelPruner:
         """
         return self._run(module, image, None)
 
-    def _run(self, module: nn.Module, image: Tensor,
-             config: dict | None) -> Pruned:
+    def _run(self, module: nn.Module, image: Tensor, config: dict | None) -> Pruned:
         """Prune a network, whose config is not always known."""
         raise NotImplementedError
 
-    def _groups(self, module: nn.Module, image: Tensor
-                ) -> list[ChannelGroup]:
+    def _groups(self, module: nn.Module, image: Tensor) -> list[ChannelGroup]:
         """Return the groups of a network; raise TypeError without any."""
         groups = channel_groups(module, image)
         if not groups:
             raise TypeError(
                 f'{type(module).__name__} has no channels that can be '
                 'removed: expected a network of convolutions, some of which '
-                'do not make its output')
+                'do not make its output'
+            )
         return groups
 
-    def _choose(self, module: nn.Module, groups: Sequence[ChannelGroup],
-                scores: Sequence[Tensor | None], lacking: str,
-                scope: str) -> tuple[list[list[int]], dict]:
+    def _choose(
+        self,
+        module: nn.Module,
+        groups: Sequence[ChannelGroup],
+        scores: Sequence[Tensor | None],
+        lacking: str,
+        scope: str,
+    ) -> tuple[list[list[int]], dict]:
         """Choose what goes.
 
         Args:
@@ -156,13 +161,12 @@ class ChannelPruner:
                 the budget.
         """
         order = self._order(groups, scores, scope)
-        total = sum(group.width for group, score in zip(groups, scores)
-                    if score is not None)
+        total = sum(group.width for group, score in zip(groups, scores) if score is not None)
         if not total:
             raise ValueError(lacking)
         summary = dict(scope=scope)
         if self.budget is None:
-            removed = order[:round(self.ratio * total)]
+            removed = order[: round(self.ratio * total)]
         else:
             search = ChannelSearch(self.budget, module, groups)
             removed = search.find(order)
@@ -170,9 +174,9 @@ class ChannelPruner:
         summary.update(removed=len(removed), removable=total)
         return by_group(groups, removed), summary
 
-    def _order(self, groups: Sequence[ChannelGroup],
-               scores: Sequence[Tensor | None],
-               scope: str) -> list[Channel]:
+    def _order(
+        self, groups: Sequence[ChannelGroup], scores: Sequence[Tensor | None], scope: str
+    ) -> list[Channel]:
         """Return the channels without those that the floor keeps, the least
         important first.
         """
@@ -183,26 +187,30 @@ class ChannelPruner:
             held = [set(member.roots) for member in group.members]
             left, rank = list(map(len, held)), 0
             for channel in score.argsort(stable=True).tolist():
-                own = [at for at, roots in enumerate(held)
-                       if channel in roots]
+                own = [at for at, roots in enumerate(held) if channel in roots]
                 if min(left[at] for at in own) <= self.floor:
                     continue  # a branch of a split may be narrower
                 for at in own:
                     left[at] -= 1
-                key = float(score[channel]) if scope == 'global' \
-                    else (rank + 1) / group.width
+                key = float(score[channel]) if scope == 'global' else (rank + 1) / group.width
                 ranked.append((key, index, rank, channel))
                 rank += 1
-        return [(index, channel)
-                for _, index, _, channel in sorted(ranked)]
+        return [(index, channel) for _, index, _, channel in sorted(ranked)]
 
     @staticmethod
-    def _cut(module: nn.Module, image: Tensor,
-             groups: Sequence[ChannelGroup],
-             removed: Sequence[Sequence[int]], summary: dict) -> Pruned:
+    def _cut(
+        module: nn.Module,
+        image: Tensor,
+        groups: Sequence[ChannelGroup],
+        removed: Sequence[Sequence[int]],
+        summary: dict,
+    ) -> Pruned:
         """Cut the chosen channels out of a copy of the network."""
         kept = without(module, groups, removed)
         network = slice_channels(module, kept)
         check_equal(module, network, kept, image)
-        return Pruned(network, kept, dict(summary, channels=changed(
-            channel_map(network), channel_map(module))))
+        return Pruned(
+            network,
+            kept,
+            dict(summary, channels=changed(channel_map(network), channel_map(module))),
+        )

@@ -1,4 +1,5 @@
 """The search for the channels whose removal meets a budget."""
+
 from collections.abc import Iterable, Sequence
 
 import torch.nn as nn
@@ -12,8 +13,7 @@ from .dependencies import ChannelGroup, without
 Channel = tuple[int, int]  # group, and channel as the group counts it
 
 
-def by_group(groups: Sequence[ChannelGroup],
-             removed: Iterable[Channel]) -> list[list[int]]:
+def by_group(groups: Sequence[ChannelGroup], removed: Iterable[Channel]) -> list[list[int]]:
     """Return the channels that go, for each group."""
     of_group = [[] for _ in groups]
     for index, channel in removed:
@@ -30,8 +30,7 @@ class ChannelSearch:
         groups (Sequence[ChannelGroup]): Of the network.
     """
 
-    def __init__(self, budget: Budget, module: nn.Module,
-                 groups: Sequence[ChannelGroup]):
+    def __init__(self, budget: Budget, module: nn.Module, groups: Sequence[ChannelGroup]):
         self.budget, self.groups = budget, groups
         self.shapes, self.dense = meta_copy(module), budget.measure(module)
         self.target = budget.target(self.dense)
@@ -57,18 +56,16 @@ class ChannelSearch:
         above = [n for n in costs if costs[n] > self.target]
         below = [n for n in costs if costs[n] < self.target]
         if below and not self.met():
-            self.walk(order[:min(below)], order[:min(below)][::-1], 1)
+            self.walk(order[: min(below)], order[: min(below)][::-1], 1)
         if above and not self.met():
-            self.walk(order[:max(above)], order[max(above):], -1)
+            self.walk(order[: max(above)], order[max(above) :], -1)
         best = min(self.tried, key=self.gap)
-        self.budget.check(self.tried[best], self.dense,
-                          f'with {len(best)} channels removed')
+        self.budget.check(self.tried[best], self.dense, f'with {len(best)} channels removed')
         return best
 
     def cost(self, removed: frozenset[Channel]) -> int:
         """Return what the network costs without some channels."""
-        widths = kept_widths(without(self.shapes, self.groups, by_group(
-            self.groups, removed)))
+        widths = kept_widths(without(self.shapes, self.groups, by_group(self.groups, removed)))
         small = resize(meta_copy(self.shapes), widths)
         self.tried[removed] = self.budget.measure(small)
         return self.tried[removed]
@@ -81,8 +78,7 @@ class ChannelSearch:
         """Tell whether something tried meets the budget."""
         return min(map(self.gap, self.tried)) <= self.budget.tolerance
 
-    def walk(self, start: Sequence[Channel], channels: Sequence[Channel],
-             sign: int) -> None:
+    def walk(self, start: Sequence[Channel], channels: Sequence[Channel], sign: int) -> None:
         """Give channels back (1) or remove them (-1) until the budget is
         met, passing over groups whose channels would go beyond it.
         """
@@ -103,7 +99,10 @@ class ChannelSearch:
     def summary(self, best: frozenset[Channel]) -> dict:
         """Return how it was found, in plain values."""
         return dict(
-            kind=self.budget.kind, size=self.budget.size, dense=self.dense,
-            target=self.target, cost=self.tried[best],
-            history=[[len(removed), cost]
-                     for removed, cost in self.tried.items()])
+            kind=self.budget.kind,
+            size=self.budget.size,
+            dense=self.dense,
+            target=self.target,
+            cost=self.tried[best],
+            history=[[len(removed), cost] for removed, cost in self.tried.items()],
+        )

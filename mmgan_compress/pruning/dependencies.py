@@ -8,6 +8,7 @@ Torch-Pruning (https://github.com/VainF/Torch-Pruning, DepGraph, arXiv
 it is asked for nothing else: what goes is decided in ``channel_pruner.py``
 and cut out by ``slicing.py``.
 """
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -26,7 +27,7 @@ from ..core.sliced_forward import Kept, kept_widths
 from .base import check_layers
 
 # the lists of a map of kept channels that a layer's part refers to
-SIDES = dict(reads=(0, ), makes=(1, ), norm=(0, ), depthwise=(0, 1))
+SIDES = dict(reads=(0,), makes=(1,), norm=(0,), depthwise=(0, 1))
 
 # Functions that change the number of channels, which can be followed.
 _JOINING = {'cat', 'concat', 'concatenate'}
@@ -34,15 +35,39 @@ _SPLITTING = {'chunk', 'split', 'split_with_sizes'}
 # Functions that may mix channels and keep their number.
 _MIXING = {
     # products
-    'matmul', '__matmul__', '__rmatmul__', 'mm', 'bmm', 'addmm', 'addbmm',
-    'baddbmm', 'einsum', 'tensordot', 'bilinear', 'cdist',
-    'scaled_dot_product_attention', 'multi_head_attention_forward',
-    'lstm', 'gru', 'rnn_tanh', 'rnn_relu', 'repeat_interleave',
+    'matmul',
+    '__matmul__',
+    '__rmatmul__',
+    'mm',
+    'bmm',
+    'addmm',
+    'addbmm',
+    'baddbmm',
+    'einsum',
+    'tensordot',
+    'bilinear',
+    'cdist',
+    'scaled_dot_product_attention',
+    'multi_head_attention_forward',
+    'lstm',
+    'gru',
+    'rnn_tanh',
+    'rnn_relu',
+    'repeat_interleave',
     # other orders of dimensions or channels; __get__ is of T, mT and H
-    'transpose', 'permute', 'swapaxes', 'swapdims', 'movedim', 'moveaxis',
-    'adjoint', 't', '__get__', 'channel_shuffle', 'roll'}
-_RESHAPING = {'view', 'reshape', 'flatten', 'unflatten', 'view_as',
-              'reshape_as'}
+    'transpose',
+    'permute',
+    'swapaxes',
+    'swapdims',
+    'movedim',
+    'moveaxis',
+    'adjoint',
+    't',
+    '__get__',
+    'channel_shuffle',
+    'roll',
+}
+_RESHAPING = {'view', 'reshape', 'flatten', 'unflatten', 'view_as', 'reshape_as'}
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,7 @@ class Member:
         channels (tuple[int]): As the layer counts them.
         roots (tuple[int]): The same as the group counts them.
     """
+
     layer: str
     part: str
     channels: tuple[int, ...]
@@ -65,6 +91,7 @@ class Member:
 @dataclass(frozen=True)
 class ChannelGroup:
     """Channels 0 to ``width - 1`` and the layers that have them."""
+
     width: int
     members: tuple[Member, ...]
 
@@ -124,14 +151,12 @@ class _Walls(TorchFunctionMode):
             # it meets them, but knows where a slice begins
             ends = accumulate(x.shape[1] for x in made)
             result = made = [
-                read[0].narrow(1, end - x.shape[1], x.shape[1])
-                for x, end in zip(made, ends)]
+                read[0].narrow(1, end - x.shape[1], x.shape[1]) for x, end in zip(made, ends)
+            ]
         # parts that meet again have an order of their own, of which there
         # are as many as permutations
-        if not _mixes(name, read, made, layer) and not (
-                parts and len(read) > 1):
-            if name in _SPLITTING or parts and not name.startswith(
-                    ('conv', 'linear')):
+        if not _mixes(name, read, made, layer) and not (parts and len(read) > 1):
+            if name in _SPLITTING or parts and not name.startswith(('conv', 'linear')):
                 for x in made:
                     x.is_part = True
             return result
@@ -158,8 +183,7 @@ def _followed(value) -> Iterator[Tensor]:
             yield from _followed(part)
 
 
-def _mixes(name: str, read: list[Tensor], made: list[Tensor],
-           layer: bool) -> bool:
+def _mixes(name: str, read: list[Tensor], made: list[Tensor], layer: bool) -> bool:
     """Tell whether a function may not treat each channel alone."""
     if name in _MIXING | _JOINING | _SPLITTING or layer:
         return name in _MIXING
@@ -230,24 +254,24 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
         with torch.enable_grad():
             whole = _Walled(twin, image)
             names.update(dict.fromkeys(whole.walls))
-            graph = tp.DependencyGraph().build_dependency(
-                whole, [image], verbose=False)
-            members = [_members(graph, group, names)
-                       for group in graph.get_all_groups()]
+            graph = tp.DependencyGraph().build_dependency(whole, [image], verbose=False)
+            members = [_members(graph, group, names) for group in graph.get_all_groups()]
     except Exception as error:  # whatever its tracer meets
-        raise TypeError(f'Torch-Pruning cannot follow the channels of '
-                        f'{type(module).__name__}: {error}') from error
-    groups = [ChannelGroup(1 + max(max(m.roots) for m in found), found)
-              for found in members if found]
+        raise TypeError(
+            f'Torch-Pruning cannot follow the channels of {type(module).__name__}: {error}'
+        ) from error
+    groups = [
+        ChannelGroup(1 + max(max(m.roots) for m in found), found) for found in members if found
+    ]
     place = {name: i for i, name in enumerate(names.values())}
     groups.sort(key=lambda group: min(place[m.layer] for m in group.members))
     with torch.no_grad():
-        return [group for group in groups
-                if _can_go(dense, group, image, shape)]
+        return [group for group in groups if _can_go(dense, group, image, shape)]
 
 
-def without(module: nn.Module, groups: Sequence[ChannelGroup],
-            removed: Sequence[Sequence[int]]) -> Kept:
+def without(
+    module: nn.Module, groups: Sequence[ChannelGroup], removed: Sequence[Sequence[int]]
+) -> Kept:
     """Return what is kept if channels of groups go.
 
     Args:
@@ -265,15 +289,15 @@ def without(module: nn.Module, groups: Sequence[ChannelGroup],
             holes = gone.setdefault(member.layer, (set(), set()))
             for side in SIDES[member.part]:
                 holes[side].update(
-                    channel for channel, root in zip(member.channels,
-                                                     member.roots)
-                    if root in roots)
+                    channel for channel, root in zip(member.channels, member.roots) if root in roots
+                )
     kept, wide = {}, channel_map(module)
     for name, holes in gone.items():
         # of norms, which have one list, the first is taken
-        kept[name] = [[channel for channel in range(count)
-                       if channel not in side]
-                      for count, side in zip(wide[name], holes)]
+        kept[name] = [
+            [channel for channel in range(count) if channel not in side]
+            for count, side in zip(wide[name], holes)
+        ]
     return kept
 
 
@@ -288,8 +312,7 @@ def _traceable(module: nn.Module) -> nn.Module:
     for name, layer in list(twin.named_modules()):
         if isinstance(layer, InstanceNormBase):
             parent, _, child = name.rpartition('.')
-            setattr(twin.get_submodule(parent), child,
-                    _Alone(*widths[name]))
+            setattr(twin.get_submodule(parent), child, _Alone(*widths[name]))
     return twin
 
 
@@ -302,11 +325,14 @@ def _output_shape(dense: nn.Module, image: Tensor) -> torch.Size:
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ValueError(
             f'{kind} does not run on an image of {tuple(image.shape)}: '
-            f'{error}. Name a size that it runs at') from error
+            f'{error}. Name a size that it runs at'
+        ) from error
     if not isinstance(output, Tensor):
-        raise TypeError(f'{kind} returns a {type(output).__name__}, expected '
-                        'an image, (N, C, H, W): wrap it in a module that '
-                        'returns the image alone')
+        raise TypeError(
+            f'{kind} returns a {type(output).__name__}, expected '
+            'an image, (N, C, H, W): wrap it in a module that '
+            'returns the image alone'
+        )
     return output.shape
 
 
@@ -324,25 +350,21 @@ def _members(graph, group, names: dict) -> tuple[Member, ...] | None:
         part = _part(layer, graph.is_out_channel_pruning_fn(item.dep.handler))
         if part is None or None in item.root_idxs:
             return None
-        members.append(Member(names[layer], part, tuple(item.idxs),
-                              tuple(item.root_idxs)))
+        members.append(Member(names[layer], part, tuple(item.idxs), tuple(item.root_idxs)))
     return tuple(members)
 
 
 def _part(layer: nn.Module, makes: bool) -> str | None:
     if isinstance(layer, NormBase):
         return 'norm'
-    if isinstance(layer, nn.Linear) or \
-            isinstance(layer, ConvBase) and layer.groups == 1:
+    if isinstance(layer, nn.Linear) or isinstance(layer, ConvBase) and layer.groups == 1:
         return 'makes' if makes else 'reads'
-    if isinstance(layer, ConvBase) and \
-            layer.groups == layer.in_channels == layer.out_channels:
+    if isinstance(layer, ConvBase) and layer.groups == layer.in_channels == layer.out_channels:
         return 'depthwise'
     return None
 
 
-def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor,
-            shape: torch.Size) -> bool:
+def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor, shape: torch.Size) -> bool:
     """Tell whether a network can do with a channel less.
 
     One is tried of those that the same layers have: behind a split not all
@@ -358,11 +380,12 @@ def _can_go(dense: nn.Module, group: ChannelGroup, image: Tensor,
     if group.width < 2 or not all(m.layer for m in group.members):
         return False
     holders = [set(member.roots) for member in group.members]
-    ways = {tuple(root in held for held in holders): root
-            for root in range(group.width)}
+    ways = {tuple(root in held for held in holders): root for root in range(group.width)}
     try:
-        return all(resize(meta_copy(dense), kept_widths(
-            without(dense, [group], [[root]])))(image).shape == shape
-            for root in ways.values())
+        return all(
+            resize(meta_copy(dense), kept_widths(without(dense, [group], [[root]])))(image).shape
+            == shape
+            for root in ways.values()
+        )
     except Exception:  # whatever its forward meets
         return False

@@ -4,6 +4,7 @@ One threshold for the whole network is searched so that a budget is met. The
 weights are not inherited (GCC, arXiv 2110.14439, trains the narrow generator
 from scratch): what is taken over is the number of channels of each layer.
 """
+
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Plan:
             the config of the architecture that it was made from.
         shape (Callable): Tells which filters make the same architecture.
     """
+
     scores: list[Tensor]
     interval: tuple[float, float]
     widths: Callable[[float], list[int]]
@@ -67,8 +69,10 @@ class Plan:
         values = values[(values >= low) & (values < high)]
         everything = np.nextafter(np.float32(low), np.float32(-np.inf))
         thresholds = [float(value) for value in (everything, *values)]
-        return [list(group) for _, group in itertools.groupby(
-            thresholds, lambda t: self.shape(self.widths(t)))]
+        return [
+            list(group)
+            for _, group in itertools.groupby(thresholds, lambda t: self.shape(self.widths(t)))
+        ]
 
 
 def narrow(config: dict, widths: Sequence[int]) -> Narrow:
@@ -108,15 +112,17 @@ def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
         raise ValueError(
             f'the filters {list(filters)} leave {len(levels)} levels of the '
             f'U-Net, mmagic builds none of fewer than {MIN_LEVELS}: take a '
-            'lower threshold (scale_interval names the highest) or budget')
-    kept = [*(filters[level] for level in levels),
-            *(filters[last - level] for level in reversed(levels) if level)]
+            'lower threshold (scale_interval names the highest) or budget'
+        )
+    kept = [
+        *(filters[level] for level in levels),
+        *(filters[last - level] for level in reversed(levels) if level),
+    ]
     arch = dict(architecture(config), num_down=len(levels))
     return narrow(arch, kept)
 
 
-def search(plan: Plan, budget: Budget, generator: nn.Module,
-           title: str) -> Compressed:
+def search(plan: Plan, budget: Budget, generator: nn.Module, title: str) -> Compressed:
     """Find the threshold that meets a budget and build what it gives.
 
     Args:
@@ -145,10 +151,20 @@ def search(plan: Plan, budget: Budget, generator: nn.Module,
     config = slim_config(*plan.narrow(widths))
     network = build_generator(config)
     init_weights(network)
-    return Compressed(network, config, dict(
-        kind=budget.kind, size=budget.size, dense=dense, target=target,
-        cost=tried[threshold], threshold=threshold, widths=widths,
-        history=[list(trial) for trial in tried.items()]))
+    return Compressed(
+        network,
+        config,
+        dict(
+            kind=budget.kind,
+            size=budget.size,
+            dense=dense,
+            target=target,
+            cost=tried[threshold],
+            threshold=threshold,
+            widths=widths,
+            history=[list(trial) for trial in tried.items()],
+        ),
+    )
 
 
 class WidthPruner:
@@ -158,6 +174,7 @@ class WidthPruner:
         budget (dict): Such as ``dict(macs_paper=2.4e9, size=256)``, see
             :class:`~mmgan_compress.pruning.budget.Budget`.
     """
+
     draws_weights = True
     takes_budget = 'needed'
 
@@ -186,8 +203,7 @@ class WidthPruner:
             ValueError: If no network meets the budget; names the nearest.
         """
         check_layers(generator)
-        return search(self.plan(generator, config), self.budget, generator,
-                      type(self).__name__)
+        return search(self.plan(generator, config), self.budget, generator, type(self).__name__)
 
 
 @PRUNERS.register_module()
@@ -211,24 +227,24 @@ class NormWidths(WidthPruner):
     def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
         super().__init__(budget)
         if floor < 1:
-            raise ValueError(f'floor is {floor}, expected 1 or more: no '
-                             'layer can do without filters')
+            raise ValueError(
+                f'floor is {floor}, expected 1 or more: no layer can do without filters'
+            )
         if rule not in TRUNK_RULES:
-            raise ValueError(f'rule is {rule!r}, expected one of '
-                             f'{", ".join(TRUNK_RULES)}')
+            raise ValueError(f'rule is {rule!r}, expected one of {", ".join(TRUNK_RULES)}')
         self.rule, self.floor = rule, floor
 
     def plan(self, generator: nn.Module, config: dict) -> Plan:
         """Plan by the L1 norms of the filters."""
         chain = resnet_chain(generator)
-        scores = share_norms(filter_norms(generator), list(chain.values()),
-                             self.rule)
-        bounds = torch.stack([torch.stack(score.aminmax())
-                              for score in scores])
+        scores = share_norms(filter_norms(generator), list(chain.values()), self.rule)
+        bounds = torch.stack([torch.stack(score.aminmax()) for score in scores])
         return Plan(
-            scores, (float(bounds.min()), float(bounds.max())),
+            scores,
+            (float(bounds.min()), float(bounds.max())),
             lambda threshold: count_above(scores, threshold, self.floor),
-            lambda widths: narrow(config, widths))
+            lambda widths: narrow(config, widths),
+        )
 
 
 @PRUNERS.register_module()
@@ -252,10 +268,12 @@ class ScaleWidths(WidthPruner):
         channels, convs = channel_map(generator), unet_convs(generator)
         ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]
         return Plan(
-            scores, scale_interval(scores),
+            scores,
+            scale_interval(scores),
             lambda threshold: unet_filters(scores, threshold, *ends),
             lambda filters: narrow_unet(config, filters),
-            lambda filters: tuple(surviving_levels(filters)))
+            lambda filters: tuple(surviving_levels(filters)),
+        )
 
 
 @PRUNERS.register_module()
@@ -271,5 +289,8 @@ class GCCWidths(NormWidths):
 
     def plan(self, generator: nn.Module, config: dict) -> Plan:
         """See :class:`ScaleWidths` and :class:`NormWidths`."""
-        return ScaleWidths.plan(self, generator, config) \
-            if is_unet(generator) else super().plan(generator, config)
+        return (
+            ScaleWidths.plan(self, generator, config)
+            if is_unet(generator)
+            else super().plan(generator, config)
+        )

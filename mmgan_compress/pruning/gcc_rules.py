@@ -3,6 +3,7 @@
 As published (arXiv 2110.14439; models/CycleGAN.py and models/Pix2Pix.py of
 its repository); the search for the threshold is in ``widths.py``.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -32,12 +33,10 @@ def filter_norms(net: nn.Module) -> list[Tensor]:
         list[Tensor]: (filters,) of each layer of
         :func:`~mmgan_compress.models.topology.resnet_chain`.
     """
-    return [filters_of(find_layer(net, name)).abs().sum((1, 2, 3))
-            for name in resnet_chain(net)]
+    return [filters_of(find_layer(net, name)).abs().sum((1, 2, 3)) for name in resnet_chain(net)]
 
 
-def share_norms(norms: Sequence[Tensor], chain: Sequence[int],
-                rule: str) -> list[Tensor]:
+def share_norms(norms: Sequence[Tensor], chain: Sequence[int], rule: str) -> list[Tensor]:
     """Let the layers of a trunk keep the same filters.
 
     Args:
@@ -52,18 +51,15 @@ def share_norms(norms: Sequence[Tensor], chain: Sequence[int],
     groups: dict[int, list] = {}
     for first, norm in zip(chain, norms):
         groups.setdefault(first, []).append(norm)
-    shared = {first: TRUNK_RULES[rule](torch.stack(group))
-              for first, group in groups.items()}
+    shared = {first: TRUNK_RULES[rule](torch.stack(group)) for first, group in groups.items()}
     return [shared[first] for first in chain]
 
 
-def count_above(scores: Sequence[Tensor], threshold: float,
-                floor: int = 0) -> list[int]:
+def count_above(scores: Sequence[Tensor], threshold: float, floor: int = 0) -> list[int]:
     """Return how many scores of each layer lie above a threshold, but
     ``floor`` where it has so many.
     """
-    return [max(min(floor, len(score)), int((score > threshold).sum()))
-            for score in scores]
+    return [max(min(floor, len(score)), int((score > threshold).sum())) for score in scores]
 
 
 def norm_scales(net: nn.Module) -> list[Tensor]:
@@ -83,7 +79,8 @@ def norm_scales(net: nn.Module) -> list[Tensor]:
     if len(norms) == 0 or any(scale is None for scale in scales):
         raise ValueError(
             f'{type(net).__name__} has norms without scales: expected '
-            "norm_cfg=dict(type='BN') or dict(type='IN', affine=True)")
+            "norm_cfg=dict(type='BN') or dict(type='IN', affine=True)"
+        )
     return [scale.detach() for scale in scales]
 
 
@@ -103,14 +100,15 @@ def scale_interval(scales: Sequence[Tensor]) -> tuple[float, float]:
     peaks = [float(scale.max()) for scale in scales]
     levels = (len(scales) + 3) // 2
     inner = slice(MIN_LEVELS - 1, 2 * levels - MIN_LEVELS - 2)
-    high = min(peaks[:inner.start] + peaks[inner.stop:])
+    high = min(peaks[: inner.start] + peaks[inner.stop :])
     if peaks[inner]:
         high = min(high, max(peaks[inner]))
     return min(float(scale.min()) for scale in scales), high
 
 
-def unet_filters(scales: Sequence[Tensor], threshold: float, outermost: int,
-                 innermost: int) -> list[int]:
+def unet_filters(
+    scales: Sequence[Tensor], threshold: float, outermost: int, innermost: int
+) -> list[int]:
     """Return the filters of each convolution of a U-Net (GCC's
     ``filter_cfgs``); 0 on either side of a level drops it.
 
@@ -128,7 +126,7 @@ def unet_filters(scales: Sequence[Tensor], threshold: float, outermost: int,
     """
     counts = count_above(scales, threshold)
     n = (len(scales) + 3) // 2
-    down, up = [outermost, *counts[:n - 2]], counts[n - 2:]
+    down, up = [outermost, *counts[: n - 2]], counts[n - 2 :]
     down.append(innermost if down[-1] and up[0] else 0)
     return [*down, *(u if d else 0 for u, d in zip(up, reversed(down)))]
 
@@ -136,5 +134,8 @@ def unet_filters(scales: Sequence[Tensor], threshold: float, outermost: int,
 def surviving_levels(filters: Sequence[int]) -> list[int]:
     """Return the levels of a U-Net that have filters on both sides."""
     last = len(filters)
-    return [level for level in range((last + 1) // 2)
-            if not level or filters[level] and filters[last - level]]
+    return [
+        level
+        for level in range((last + 1) // 2)
+        if not level or filters[level] and filters[last - level]
+    ]

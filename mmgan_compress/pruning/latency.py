@@ -5,6 +5,7 @@ the MACs; each result is timed in turns with the dense network, and the next
 share follows from that time. A result that meets the budget is timed once
 more, longer: a lucky measurement is not a fast network.
 """
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class LatencyBudget:
     Raises:
         ValueError: If the value makes no sense.
     """
+
     runtime: str
     value: float | str
     size: int = 256
@@ -57,7 +59,8 @@ class LatencyBudget:
         if not 0 < number < math.inf or number > 1 and not self.absolute:
             raise ValueError(
                 f'cannot read the budget {self}: expected a share above 0 '
-                'and up to 1, such as 0.5, or milliseconds, such as 8ms')
+                'and up to 1, such as 0.5, or milliseconds, such as 8ms'
+            )
         check_limits(self.size, self.tolerance)
 
     def __str__(self) -> str:
@@ -70,10 +73,8 @@ class LatencyBudget:
         Args:
             spec (dict): ``{'latency@onnxruntime': 0.5, 'size': 256}``.
         """
-        (key, value), = ((k, v) for k, v in spec.items()
-                         if k.startswith(LATENCY))
-        return cls(key[len(LATENCY):], value,
-                   **{k: v for k, v in spec.items() if k != key})
+        ((key, value),) = ((k, v) for k, v in spec.items() if k.startswith(LATENCY))
+        return cls(key[len(LATENCY) :], value, **{k: v for k, v in spec.items() if k != key})
 
     @property
     def absolute(self) -> bool:
@@ -101,8 +102,9 @@ class _Trial(NamedTuple):
     times: dict[str, Timing]  # of 'small' and 'dense'
 
 
-def meet_latency(prune: Callable[[dict], Compressed], network: nn.Module,
-                 budget: LatencyBudget) -> Compressed:
+def meet_latency(
+    prune: Callable[[dict], Compressed], network: nn.Module, budget: LatencyBudget
+) -> Compressed:
     """Make a network so much smaller that it takes a given time.
 
     Args:
@@ -120,34 +122,32 @@ def meet_latency(prune: Callable[[dict], Compressed], network: nn.Module,
     Raises:
         ValueError: If no trial meets it; names the nearest.
     """
-    image = np.zeros((1, image_channels(network), budget.size, budget.size),
-                     np.float32)
+    image = np.zeros((1, image_channels(network), budget.size, budget.size), np.float32)
 
     def convert(net):
-        return convert_for_timing(net, budget.size, budget.runtime,
-                                  budget.threads)
+        return convert_for_timing(net, budget.size, budget.runtime, budget.threads)
 
     def trial(share: float, model, seconds: float) -> _Trial:
-        times = side_by_side(dict(dense=lambda: dense.run(image),
-                                  small=lambda: model.run(image)),
-                             seconds=seconds)
+        times = side_by_side(
+            dict(dense=lambda: dense.run(image), small=lambda: model.run(image)), seconds=seconds
+        )
         return _Trial(share, budget.ratio(**times), times)
 
     dense = convert(network)
     taken = side_by_side(dict(dense=lambda: dense.run(image)))['dense']
     ratio = budget.ratio(taken, taken)
     if ratio < 1 - budget.tolerance:
-        raise ValueError(f'{budget}: the dense network takes '
-                         f'{1e3 * taken.median:.3f} ms, which is less '
-                         'already')
-    share, least, problem = 1 / ratio, 0., None
+        raise ValueError(
+            f'{budget}: the dense network takes {1e3 * taken.median:.3f} ms, which is less already'
+        )
+    share, least, problem = 1 / ratio, 0.0, None
     trials: list[_Trial] = []
     for _ in tqdm(range(TRIALS), desc=str(budget), unit=' networks'):
         try:
             small = prune(budget.macs(share))
         except ValueError as error:  # the pruner does not go so low
             least, problem = share, error
-            share = (share + min((t.share for t in trials), default=1.)) / 2
+            share = (share + min((t.share for t in trials), default=1.0)) / 2
             continue
         model = convert(small.network)
         for seconds in (LOOK, PROOF):
@@ -157,10 +157,10 @@ def meet_latency(prune: Callable[[dict], Compressed], network: nn.Module,
                 break
         trials.append(found)
         if met:
-            return small._replace(summary=dict(
-                small.summary, latency=_summary(budget, dense, trials)))
-        share = min(max(_next_share(trials),
-                        (least + share) / 2 if least else 0), 1.)
+            return small._replace(
+                summary=dict(small.summary, latency=_summary(budget, dense, trials))
+            )
+        share = min(max(_next_share(trials), (least + share) / 2 if least else 0), 1.0)
     raise _out_of_reach(budget, trials, problem)
 
 
@@ -171,10 +171,9 @@ def _next_share(trials: list[_Trial]) -> float:
     """
     best = sorted(trials, key=lambda t: abs(t.ratio - 1))[:3]
     share, ratio, _ = best[0]
-    slope = 0.
+    slope = 0.0
     if len({t.share for t in best}) > 1:
-        slope, _ = np.polyfit([t.share for t in best],
-                              [t.ratio for t in best], 1)
+        slope, _ = np.polyfit([t.share for t in best], [t.ratio for t in best], 1)
     if slope * share < 0.1 * ratio:  # noise: as if time were MACs
         slope = ratio / share
     return share + min(max((1 - ratio) / slope, -share / 2), share)
@@ -183,22 +182,33 @@ def _next_share(trials: list[_Trial]) -> float:
 def _summary(budget: LatencyBudget, dense, trials: list[_Trial]) -> dict:
     """Return what was measured, in plain values."""
     times = trials[-1].times
-    facts = {f'{name}_{kind}': round(1e3 * value, 4)
-             for name, key in (('cost', 'small'), ('dense', 'dense'))
-             for kind, value in (('ms', times[key].median),
-                                 ('p95_ms', times[key].p95),
-                                 ('iqr_ms', times[key].iqr))}
+    facts = {
+        f'{name}_{kind}': round(1e3 * value, 4)
+        for name, key in (('cost', 'small'), ('dense', 'dense'))
+        for kind, value in (
+            ('ms', times[key].median),
+            ('p95_ms', times[key].p95),
+            ('iqr_ms', times[key].iqr),
+        )
+    }
     return dict(
-        runtime=dense.runtime, version=dense.version, threads=budget.threads,
-        size=budget.size, budget=str(budget.value),
-        repeats=times['small'].repeats, **facts,
-        history=[[share, *(round(1e3 * at[key].median, 4)
-                           for key in ('small', 'dense'))]
-                 for share, _, at in trials])
+        runtime=dense.runtime,
+        version=dense.version,
+        threads=budget.threads,
+        size=budget.size,
+        budget=str(budget.value),
+        repeats=times['small'].repeats,
+        **facts,
+        history=[
+            [share, *(round(1e3 * at[key].median, 4) for key in ('small', 'dense'))]
+            for share, _, at in trials
+        ],
+    )
 
 
-def _out_of_reach(budget: LatencyBudget, trials: list[_Trial],
-                  problem: ValueError | None) -> ValueError:
+def _out_of_reach(
+    budget: LatencyBudget, trials: list[_Trial], problem: ValueError | None
+) -> ValueError:
     """Return the error that names the nearest of the trials."""
     if not trials:
         return ValueError(f'{budget}: {problem}')
@@ -209,4 +219,5 @@ def _out_of_reach(budget: LatencyBudget, trials: list[_Trial],
         f'{budget.size} pixels: the nearest reachable of {len(trials)} '
         f'measured has {small:.3f} ms ({small / dense:.4f} of the dense '
         f'network), with {share:.4f} of the MACs. Ask for that, widen the '
-        'tolerance, or measure on a machine that does nothing else')
+        'tolerance, or measure on a machine that does nothing else'
+    )

@@ -1,4 +1,5 @@
 """Two generators side by side, layer by layer."""
+
 import copy
 import time
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class Times:
             installed.
         version (str): Its version.
     """
+
     layers: list[dict[str, float]]
     totals: list[float]
     rounds: int
@@ -44,15 +46,17 @@ class Times:
 
     def note(self) -> str:
         """Say how they were measured."""
-        text = (f'ms: medians of {self.rounds} passes of one image, both '
-                f'networks in turns, eager torch {torch.__version__}, '
-                f'{self.threads} CPU threads')
-        return text + (f'; total also in ONNX Runtime {self.version} with as '
-                       'many' if self.version else '')
+        text = (
+            f'ms: medians of {self.rounds} passes of one image, both '
+            f'networks in turns, eager torch {torch.__version__}, '
+            f'{self.threads} CPU threads'
+        )
+        return text + (
+            f'; total also in ONNX Runtime {self.version} with as many' if self.version else ''
+        )
 
 
-def measure(before: nn.Module, after: nn.Module, size: int,
-            threads: int | None = None) -> Times:
+def measure(before: nn.Module, after: nn.Module, size: int, threads: int | None = None) -> Times:
     """Time two networks in seconds, on the CPU.
 
     Args:
@@ -70,14 +74,15 @@ def measure(before: nn.Module, after: nn.Module, size: int,
         torch.set_num_threads(own)
     times.threads = threads
     try:
-        models = [convert_for_timing(net, size, 'onnxruntime', threads)
-                  for net in (before, after)]
+        models = [convert_for_timing(net, size, 'onnxruntime', threads) for net in (before, after)]
     except ImportError:
         return times
     image = np.zeros((1, image_channels(before), size, size), np.float32)
-    taken = side_by_side({
-        str(at): lambda model=model: model.run(image)
-        for at, model in enumerate(models)}, warmup=1, repeats=times.rounds)
+    taken = side_by_side(
+        {str(at): lambda model=model: model.run(image) for at, model in enumerate(models)},
+        warmup=1,
+        repeats=times.rounds,
+    )
     times.runtime = [1e3 * taken[key].median for key in ('0', '1')]
     times.version = models[0].version
     return times
@@ -93,25 +98,32 @@ def _measure_layers(networks: Sequence[nn.Module], size: int) -> Times:
             if any(True for _ in layer.parameters(recurse=False)):
                 _time(layer, record.setdefault(name, []))
     image = torch.zeros(1, image_channels(networks[0]), size, size)
-    totals = side_by_side({str(at): lambda net=net: net(image)
-                           for at, net in enumerate(networks)}, WARMUP, ROUNDS)
-    return Times([{name: 1e3 * Timing.of(record[WARMUP:]).median
-                   for name, record in side.items() if record}
-                  for side in taken],
-                 [1e3 * total.median for total in totals.values()], ROUNDS, 0)
+    totals = side_by_side(
+        {str(at): lambda net=net: net(image) for at, net in enumerate(networks)}, WARMUP, ROUNDS
+    )
+    return Times(
+        [
+            {
+                name: 1e3 * Timing.of(record[WARMUP:]).median
+                for name, record in side.items()
+                if record
+            }
+            for side in taken
+        ],
+        [1e3 * total.median for total in totals.values()],
+        ROUNDS,
+        0,
+    )
 
 
 def _time(layer: nn.Module, record: list):
     """Let a layer append the seconds of each of its calls."""
     begin = []
-    layer.register_forward_pre_hook(
-        lambda *_: begin.append(time.perf_counter()))
-    layer.register_forward_hook(
-        lambda *_: record.append(time.perf_counter() - begin.pop()))
+    layer.register_forward_pre_hook(lambda *_: begin.append(time.perf_counter()))
+    layer.register_forward_hook(lambda *_: record.append(time.perf_counter() - begin.pop()))
 
 
-def comparison(before: nn.Module, after: nn.Module, size: int,
-               times: Times) -> str:
+def comparison(before: nn.Module, after: nn.Module, size: int, times: Times) -> str:
     """Set two generators side by side, layer by layer.
 
     Args:
@@ -125,38 +137,46 @@ def comparison(before: nn.Module, after: nn.Module, size: int,
         str: Markdown table, totals first, and how it was measured; ``-``
         where there is no layer.
     """
-    sides = [_rows(net, size, layers, total) for net, layers, total in zip(
-        (before, after), times.layers, times.totals)]
+    sides = [
+        _rows(net, size, layers, total)
+        for net, layers, total in zip((before, after), times.layers, times.totals)
+    ]
     if times.runtime:
         for side, total in zip(sides, times.runtime):
-            side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1),
-                                           f'{total:.3f}']
+            side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1), f'{total:.3f}']
     header = ['layer', *(cell for name in HEAD for cell in (name, 'after'))]
-    names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0],
-                           *sides[1]])
+    names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0], *sides[1]])
     missing = ['-'] * len(HEAD)
-    rows = [[name, *chain(*zip(*(side.get(name, missing) for side in sides)))]
-            for name in names if any(name in side for side in sides)]
+    rows = [
+        [name, *chain(*zip(*(side.get(name, missing) for side in sides)))]
+        for name in names
+        if any(name in side for side in sides)
+    ]
     return f'{markdown(header, rows, len(header))}\n\n{times.note()}\n'
 
 
-def _rows(network: nn.Module, size: int, times: dict[str, float],
-          total: float) -> dict[str, list[str]]:
+def _rows(
+    network: nn.Module, size: int, times: dict[str, float], total: float
+) -> dict[str, list[str]]:
     """Return the cells of a network's layers by name."""
     channels = channel_map(network)
     macs = count_macs(network, (1, image_channels(network), size, size))
 
-    def cells(name: str, params: int, figures: Any, ms: float | None
-              ) -> list[str]:
+    def cells(name: str, params: int, figures: Any, ms: float | None) -> list[str]:
         counts = ', '.join(map(str, channels.get(name, [])))
-        return [counts, f'{params / 1e3:.2f}', f'{figures.macs / 1e6:.3f}',
-                f'{figures.macs_paper / 1e6:.3f}',
-                '' if ms is None else f'{ms:.3f}']
+        return [
+            counts,
+            f'{params / 1e3:.2f}',
+            f'{figures.macs / 1e6:.3f}',
+            f'{figures.macs_paper / 1e6:.3f}',
+            '' if ms is None else f'{ms:.3f}',
+        ]
 
     rows = {'total': cells('', count_params(network), macs, total)}
     for layer in macs.layers:
         rows[layer.name or layer.type] = cells(
-            layer.name, layer.params, layer, times.get(layer.name))
+            layer.name, layer.params, layer, times.get(layer.name)
+        )
     rest = total - sum(times.values())
     rows[REST] = [*[''] * (len(HEAD) - 1), f'{max(rest, 0):.3f}']
     return rows

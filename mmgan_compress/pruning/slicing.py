@@ -22,6 +22,7 @@ each channel alone. ``slice_channels`` must then give the same image but
 for the order of its sums: it does only if each tensor of each layer lost the
 channels that its neighbours lost.
 """
+
 import contextlib
 import copy
 
@@ -55,12 +56,10 @@ def masked(module: nn.Module, kept: Kept) -> nn.Module:
         if isinstance(layer, NormBase):
             continue  # reads what it is given, channel by channel
         shape = [-1] + [1] * (layer.weight.dim() - 2)
-        mask = torch.zeros(channel_map(layer)[''][0],
-                           device=layer.weight.device)
-        mask[sides[0]] = 1.
+        mask = torch.zeros(channel_map(layer)[''][0], device=layer.weight.device)
+        mask[sides[0]] = 1.0
         mask = mask.view(shape)
-        layer.register_forward_pre_hook(
-            lambda _, args, mask=mask: (args[0] * mask, *args[1:]))
+        layer.register_forward_pre_hook(lambda _, args, mask=mask: (args[0] * mask, *args[1:]))
     return dense
 
 
@@ -102,8 +101,7 @@ def random_image(module: nn.Module, image: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
-                image: Tensor) -> None:
+def check_equal(module: nn.Module, small: nn.Module, kept: Kept, image: Tensor) -> None:
     """Refuse a network that mixes channels where no layer shows it.
 
     A norm over channels that is a function (``F.group_norm``, softmax) sees
@@ -121,10 +119,11 @@ def check_equal(module: nn.Module, small: nn.Module, kept: Kept,
     x = random_image(module, image)
     size = float(copy.deepcopy(module).eval()(x).abs().max())
     gap = difference(masked(module, kept), small, x)
-    if not gap <= _ROUNDING * max(size, 1.):
+    if not gap <= _ROUNDING * max(size, 1.0):
         raise ValueError(
             f'{type(module).__name__} without the channels differs by '
             f'{gap:.2g} from one that reads zeros for them: something '
             'outside its layers mixes channels, such as F.group_norm or a '
             'softmax over them. Make a layer of it (nn.GroupNorm), whose '
-            'channels stay')
+            'channels stay'
+        )

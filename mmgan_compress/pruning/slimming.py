@@ -4,6 +4,7 @@ Such a channel still emits its norm's shift, a constant. What reads it adds
 the same number everywhere, which goes into a bias, but not where it is
 padded with zeros: there the constant ends at the border.
 """
+
 import copy
 
 import torch
@@ -25,8 +26,7 @@ from .zero_channels import SIZE, cut_zeros
 
 _POINTWISE = (nn.ReLU, nn.LeakyReLU)
 # of these the edges keep a constant, and dropout does nothing in eval mode
-_TRANSPARENT = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.Dropout,
-                nn.Identity)
+_TRANSPARENT = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.Dropout, nn.Identity)
 
 
 @PRUNERS.register_module()
@@ -87,8 +87,9 @@ class SlimExtraction:
         if all(find_layer(net, f.norm).weight.all() for f in free):
             raise ValueError(
                 'no norm has a scale of 0, so no channel can go: train with '
-                'SoftThresholdHook, longer or with a larger rho')
-        summary = dict(widths={}, kept={}, emptied=[], dropped=0.)
+                'SoftThresholdHook, longer or with a larger rho'
+            )
+        summary = dict(widths={}, kept={}, emptied=[], dropped=0.0)
         with torch.no_grad():
             for channels in free:
                 self._extract(net, channels, summary)
@@ -101,8 +102,7 @@ class SlimExtraction:
         dead = norm.weight == 0
         emitted = _constants(norm, free) * dead
         if self.published:
-            summary['dropped'] = max(summary['dropped'],
-                                     emitted.abs().max().item())
+            summary['dropped'] = max(summary['dropped'], emitted.abs().max().item())
         elif _folds(net, free):
             _fold(net, free.reader, emitted)
         else:
@@ -110,43 +110,44 @@ class SlimExtraction:
         living = (~dead).nonzero().flatten()
         if not len(living):
             living = torch.zeros(1, dtype=torch.long)
-            norm.bias[0] = 0.  # what it emitted is folded, dropped or 0
+            norm.bias[0] = 0.0  # what it emitted is folded, dropped or 0
             summary['emptied'].append(free.writer)
         elif (norm.weight[living] == 0).any():
-            summary['kept'][free.writer] = int(
-                (norm.weight[living] == 0).sum())
+            summary['kept'][free.writer] = int((norm.weight[living] == 0).sum())
         summary['widths'][free.writer] = len(living)
         channels, living = channel_map(net), living.tolist()
-        kept = {free.writer: [range(channels[free.writer][0]), living],
-                free.norm: [living]}
+        kept = {free.writer: [range(channels[free.writer][0]), living], free.norm: [living]}
         for name in _readers(net, free.reader):
             layer = find_layer(net, name)
             passes = isinstance(layer, NormBase) or _depthwise(layer)
-            kept[name] = [living] * len(channels[name]) if passes else [
-                living, range(channels[name][1])]
+            kept[name] = (
+                [living] * len(channels[name]) if passes else [living, range(channels[name][1])]
+            )
         keep_channels(net, kept)
 
 
 def _along_graph(generator: nn.Module, config: dict) -> Compressed:
     """Cut what norms make zero, wherever it goes."""
-    small, summary = cut_zeros(generator, ('norm', ))
+    small, summary = cut_zeros(generator, ('norm',))
     if not summary['removed']:
-        raise ValueError('no norm has a channel of scale and shift 0, so '
-                         'none can go: train with SoftThresholdHook, or set '
-                         'the shifts of dead channels to 0')
+        raise ValueError(
+            'no norm has a channel of scale and shift 0, so '
+            'none can go: train with SoftThresholdHook, or set '
+            'the shifts of dead channels to 0'
+        )
     if summary['gap'] > 1e-3:
         raise ValueError(
             f'the image changes by {summary["gap"]:.2g} without the channels '
             'of scale and shift 0: something reads them beside their norms, '
-            'or turns zeros into other numbers')
+            'or turns zeros into other numbers'
+        )
     summary['gap_8_bits'] = _gap_8_bits(generator, small)
     return Compressed(small, slim_config(small, config), summary)
 
 
 def _gap_8_bits(dense: nn.Module, small: nn.Module) -> float:
     """Return the largest difference on a random image when both round."""
-    one, other = (fake_quantize(copy.deepcopy(net).cpu())
-                  for net in (dense, small))
+    one, other = (fake_quantize(copy.deepcopy(net).cpu()) for net in (dense, small))
     image = torch.empty(1, image_channels(dense), SIZE, SIZE, device='meta')
     return difference(one, other, random_image(one, image))
 
@@ -165,8 +166,8 @@ def _folds(net: nn.Module, free: FreeChannels) -> bool:
     reader = find_layer(net, free.reader)
     padded = any(reader.padding) and reader.padding_mode == 'zeros'
     return not (reader.transposed or padded) and all(
-        isinstance(layer, (*_POINTWISE, *_TRANSPARENT))
-        for layer in free.between)
+        isinstance(layer, (*_POINTWISE, *_TRANSPARENT)) for layer in free.between
+    )
 
 
 def _depthwise(layer: nn.Module) -> bool:
@@ -176,14 +177,14 @@ def _depthwise(layer: nn.Module) -> bool:
 def _after(net: nn.Module, name: str) -> list[str]:
     """Return the layers with channels from a named one on."""
     names = list(channel_map(net))
-    return names[names.index(name):]
+    return names[names.index(name) :]
 
 
 def _readers(net: nn.Module, name: str) -> list[str]:
     """Return the layers that see channels: a convolution; or a depthwise
     one, the norm of its output and the convolution behind.
     """
-    return _after(net, name)[:3 if _depthwise(find_layer(net, name)) else 1]
+    return _after(net, name)[: 3 if _depthwise(find_layer(net, name)) else 1]
 
 
 def _fold(net: nn.Module, name: str, emitted: Tensor):
@@ -196,8 +197,9 @@ def _fold(net: nn.Module, name: str, emitted: Tensor):
     """
     reader = find_layer(net, name)
     behind = [find_layer(net, n) for n in _after(net, name)[1:2]]
-    taken_away = bool(behind) and isinstance(behind[0], nn.InstanceNorm2d) \
-        and behind[0].running_mean is None
+    taken_away = (
+        bool(behind) and isinstance(behind[0], nn.InstanceNorm2d) and behind[0].running_mean is None
+    )
     if taken_away:  # the norm subtracts each channel's mean
         return
     added = torch.einsum('oikl,i->o', reader.weight, emitted)

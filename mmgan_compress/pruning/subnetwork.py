@@ -1,4 +1,5 @@
 """Sub-networks of a super-net as networks of their own."""
+
 from collections.abc import Sequence
 
 import torch.nn as nn
@@ -11,8 +12,7 @@ from ..registry import PRUNERS
 from .base import Compressed
 
 
-def subnet(supernet: SuperNet,
-           configuration: str | Sequence[int]) -> tuple[nn.Module, dict]:
+def subnet(supernet: SuperNet, configuration: str | Sequence[int]) -> tuple[nn.Module, dict]:
     """Cut a sub-network out of a super-net.
 
     It gives what the super-net gives in this configuration, bit by bit.
@@ -40,6 +40,7 @@ class SubNet:
     Args:
         configuration (str | Sequence[int]): ``'16-16-32'`` or numbers.
     """
+
     takes_budget = 'none'
 
     def __init__(self, configuration: str | Sequence[int]):
@@ -60,7 +61,10 @@ class SubNet:
             ValueError: If it has no such sub-network.
         """
         if not isinstance(generator, SuperNet):
-            raise TypeError(f'{type(generator).__name__} is no SuperNet: '
-                            'expected the student of a super-net training')
-        return Compressed(*subnet(generator, self.configuration),
-                          dict(configuration=name_of(self.configuration)))
+            raise TypeError(
+                f'{type(generator).__name__} is no SuperNet: '
+                'expected the student of a super-net training'
+            )
+        return Compressed(
+            *subnet(generator, self.configuration), dict(configuration=name_of(self.configuration))
+        )

@@ -51,51 +51,55 @@ class TorchPruner(ChannelPruner):
             and ratio is given.
     """
 
-    def __init__(self, budget: dict | None = None,
-                 importance: str = 'magnitude', scope: str = 'global',
-                 floor: int = 1, ratio: float | None = None,
-                 losses: Losses | None = None,
-                 training: None | str | Config = None,
-                 steps: int = 32):
+    def __init__(
+        self,
+        budget: dict | None = None,
+        importance: str = 'magnitude',
+        scope: str = 'global',
+        floor: int = 1,
+        ratio: float | None = None,
+        losses: Losses | None = None,
+        training: None | str | Config = None,
+        steps: int = 32,
+    ):
         super().__init__(budget, scope, floor, ratio)
         check_choice('importance', importance, IMPORTANCES)
         if training is not None and (importance not in POWERS or losses):
             raise ValueError(
                 f'training is for the importances {", ".join(POWERS)} '
-                f'without losses, got {importance!r}: leave one of them out')
+                f'without losses, got {importance!r}: leave one of them out'
+            )
         self.importance, self.losses = importance, losses
         self.training, self.steps = training, steps
 
-    def _run(self, module: nn.Module, image: Tensor,
-             config: dict | None) -> Pruned:
+    def _run(self, module: nn.Module, image: Tensor, config: dict | None) -> Pruned:
         groups = self._groups(module, image)
         gradients = self._gradients(module, config)
         removed, summary = self._choose(
-            module, groups,
-            [group_scores(module, group, self.importance, gradients)
-             for group in groups],
+            module,
+            groups,
+            [group_scores(module, group, self.importance, gradients) for group in groups],
             f'importance {self.importance!r} has nothing to go by: '
             f'{type(module).__name__} has no norms with weights. Take '
-            'another, such as "magnitude"', self.scope)
-        return self._cut(module, image, groups, removed,
-                         dict(summary, importance=self.importance))
+            'another, such as "magnitude"',
+            self.scope,
+        )
+        return self._cut(module, image, groups, removed, dict(summary, importance=self.importance))
 
-    def _gradients(self, module: nn.Module, config: dict | None
-                   ) -> dict[str, Tensor]:
+    def _gradients(self, module: nn.Module, config: dict | None) -> dict[str, Tensor]:
         """Return by parameter what the importance asks for."""
         if self.training is None:
             return gradients_for(self.importance, module, self.losses)
         if config is None:
-            raise ValueError('a training needs the config of its network: '
-                             'call compress(), or give losses')
+            raise ValueError(
+                'a training needs the config of its network: call compress(), or give losses'
+            )
         # through the registry: the engine is above this package
         training = TASK_UTILS.get('mmgan_compress.TrainingGradients')
-        return training(self.training, module, config, self.steps,
-                        POWERS[self.importance])
+        return training(self.training, module, config, self.steps, POWERS[self.importance])
 
 
-def prune(module: nn.Module, image: Tensor, budget: dict,
-          **settings) -> Pruned:
+def prune(module: nn.Module, image: Tensor, budget: dict, **settings) -> Pruned:
     """Make any network of convolutions narrower, in one call.
 
     Args:

@@ -1,4 +1,5 @@
 """A student in, a smaller student out: what ``mmgan-compress prune`` does."""
+
 import ast
 import copy
 import dataclasses
@@ -40,8 +41,7 @@ def read_options(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, mark, value = text.partition('=')
         if not mark:
-            raise ValueError(f'cannot read the option {text!r}: expected '
-                             'KEY=VALUE')
+            raise ValueError(f'cannot read the option {text!r}: expected KEY=VALUE')
         try:
             options[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -49,8 +49,7 @@ def read_options(texts: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def read_budgets(texts: Sequence[str], domains: Sequence[str],
-                 **rest: float) -> dict[str, dict]:
+def read_budgets(texts: Sequence[str], domains: Sequence[str], **rest: float) -> dict[str, dict]:
     """Read budgets from the command line.
 
     Args:
@@ -78,8 +77,7 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
         name, _, value = text.partition('=')
         domain, _, kind = name.rpartition('.')
         latency = kind.startswith(LATENCY)
-        own = {key: setting for key, setting in rest.items()
-               if latency or key != 'threads'}
+        own = {key: setting for key, setting in rest.items() if latency or key != 'threads'}
         try:
             budget = {kind: value if latency else float(value), **own}
         except ValueError:
@@ -90,18 +88,18 @@ def read_budgets(texts: Sequence[str], domains: Sequence[str],
             ) from None
         for name in [domain] if domain else domains:
             if name not in domains:
-                raise ValueError(f'budget {text!r} is for {name!r}, expected '
-                                 f'one of {list(domains)}')
+                raise ValueError(
+                    f'budget {text!r} is for {name!r}, expected one of {list(domains)}'
+                )
             if name in budgets:
-                raise ValueError(f'{text!r} is a second budget for {name!r}: '
-                                 'leave out one')
+                raise ValueError(f'{text!r} is a second budget for {name!r}: leave out one')
             budgets[name] = budget
     return budgets
 
 
-def choose_domains(source: Student, texts: Sequence[str],
-                   domain: str | None = None,
-                   **rest: float) -> dict[str, dict | None]:
+def choose_domains(
+    source: Student, texts: Sequence[str], domain: str | None = None, **rest: float
+) -> dict[str, dict | None]:
     """Return what is made smaller, and the budget of each.
 
     Args:
@@ -115,16 +113,14 @@ def choose_domains(source: Student, texts: Sequence[str],
         ValueError: As :func:`read_budgets`, or if there is no such domain.
     """
     if domain and domain not in source.generators:
-        raise ValueError(f'no generator for {domain!r}, choose one of '
-                         f'{list(source.generators)}')
+        raise ValueError(f'no generator for {domain!r}, choose one of {list(source.generators)}')
     chosen = [domain] if domain else list(source.generators)
-    return read_budgets(texts, chosen, **rest) if texts else \
-        dict.fromkeys(chosen)
+    return read_budgets(texts, chosen, **rest) if texts else dict.fromkeys(chosen)
 
 
-def compress_source(source: Student, pruner: str,
-                    budgets: dict[str, dict | None],
-                    options: dict[str, Any]) -> dict[str, Compressed]:
+def compress_source(
+    source: Student, pruner: str, budgets: dict[str, dict | None], options: dict[str, Any]
+) -> dict[str, Compressed]:
     """Make generators smaller, each to its own budget.
 
     Args:
@@ -145,9 +141,11 @@ def compress_source(source: Student, pruner: str,
     """
     for domain, budget in budgets.items():
         _check_pair(source, domain, find_pruner(pruner, budget is not None))
-    latencies = {domain: LatencyBudget.of(budget)
-                 for domain, budget in budgets.items()
-                 if budget and any(key.startswith(LATENCY) for key in budget)}
+    latencies = {
+        domain: LatencyBudget.of(budget)
+        for domain, budget in budgets.items()
+        if budget and any(key.startswith(LATENCY) for key in budget)
+    }
 
     def method(domain: str, budget: dict | None):
         own = dict(options, **(dict(budget=budget) if budget else {}))
@@ -156,38 +154,43 @@ def compress_source(source: Student, pruner: str,
         try:
             pruning = PRUNERS.build(dict(own, type=pruner))
         except TypeError as error:
-            raise TypeError(f'{pruner} cannot be made with {options}: '
-                            f'{message_of(error)}') from error
-        return lambda: pruning.compress(source.generators[domain],
-                                        source.configs[domain])
+            raise TypeError(
+                f'{pruner} cannot be made with {options}: {message_of(error)}'
+            ) from error
+        return lambda: pruning.compress(source.generators[domain], source.configs[domain])
 
     # all are built before the first one runs: mistakes show at once
-    runs = {domain: method(domain, latencies[domain].macs(1.)
-                           if domain in latencies else budget)
-            for domain, budget in budgets.items()}
+    runs = {
+        domain: method(domain, latencies[domain].macs(1.0) if domain in latencies else budget)
+        for domain, budget in budgets.items()
+    }
     return {
         domain: meet_latency(
             lambda budget, domain=domain: method(domain, budget)(),
-            source.generators[domain], latencies[domain])
-        if domain in latencies else run() for domain, run in runs.items()
+            source.generators[domain],
+            latencies[domain],
+        )
+        if domain in latencies
+        else run()
+        for domain, run in runs.items()
     }
 
 
 def _check_pair(source: Student, domain: str, pruner: type) -> None:
     """Refuse a network that a kind of pruner can make nothing of."""
     if source.quantization and not getattr(pruner, 'takes_quantized', False):
-        made_by = sorted({scales['made_by'] for scales in
-                          source.quantization.values()})
+        made_by = sorted({scales['made_by'] for scales in source.quantization.values()})
         raise ValueError(
             f'the student was trained in 8 bits ({", ".join(made_by)}): prune '
-            'the network in floating point and quantize the result')
-    if domain in source.untrained and \
-            not getattr(pruner, 'draws_weights', False):
+            'the network in floating point and quantize the result'
+        )
+    if domain in source.untrained and not getattr(pruner, 'draws_weights', False):
         raise ValueError(
             f'the generator of {domain!r} has random weights, which do not '
             'tell what can go: give a student file, or its config '
             "init_cfg=dict(type='Pretrained', checkpoint='student.pth', "
-            f"prefix='generators.{domain}')")
+            f"prefix='generators.{domain}')"
+        )
 
 
 def _training_of(recipe: Config, domain: str) -> Config:
@@ -197,7 +200,8 @@ def _training_of(recipe: Config, domain: str) -> Config:
         raise ValueError(
             f'the training does not generate {domain!r}, but '
             f'{model.reachable_domains}: name another recipe, or one of '
-            'these with --domain')
+            'these with --domain'
+        )
     recipe = copy.deepcopy(recipe)
     recipe.model.default_domain = domain
     return recipe
@@ -208,9 +212,15 @@ def save_dense(path: Path, source: Student):
     _save(path, source, {}, None)
 
 
-def write_results(out: Path, source: Student, results: dict[str, Compressed],
-                  pruner: str, size: int, threads: int | None = None,
-                  overwrite: bool = False) -> str:
+def write_results(
+    out: Path,
+    source: Student,
+    results: dict[str, Compressed],
+    pruner: str,
+    size: int,
+    threads: int | None = None,
+    overwrite: bool = False,
+) -> str:
     """Write the smaller student, what changed and how it was found.
 
     Args:
@@ -230,34 +240,50 @@ def write_results(out: Path, source: Student, results: dict[str, Compressed],
         FileExistsError: If the folder holds one of these.
     """
     refuse_taken([out / name for name in FILES], overwrite=overwrite)
-    times = {domain: measure(source.generators[domain], result.network, size,
-                             threads)
-             for domain, result in results.items()}
+    times = {
+        domain: measure(source.generators[domain], result.network, size, threads)
+        for domain, result in results.items()
+    }
     text = '\n'.join(
-        f'## {domain}: {pruner}, image {size}x{size}\n\n' +
-        comparison(source.generators[domain], result.network, size,
-                   times[domain])
-        for domain, result in results.items())
+        f'## {domain}: {pruner}, image {size}x{size}\n\n'
+        + comparison(source.generators[domain], result.network, size, times[domain])
+        for domain, result in results.items()
+    )
     write_text(out / TABLE, text)
-    write_text(out / FACTS, json.dumps(dict(
-        pruner=pruner,
-        domains={domain: dict(result.summary, config=result.config,
-                              times=dataclasses.asdict(times[domain]))
-                 for domain, result in results.items()}), indent=2) + '\n')
+    write_text(
+        out / FACTS,
+        json.dumps(
+            dict(
+                pruner=pruner,
+                domains={
+                    domain: dict(
+                        result.summary,
+                        config=result.config,
+                        times=dataclasses.asdict(times[domain]),
+                    )
+                    for domain, result in results.items()
+                },
+            ),
+            indent=2,
+        )
+        + '\n',
+    )
     # last: whoever finds a student finds the rest
     _save(out / RESULT, source, results, pruner)
     return text
 
 
-def _save(path: Path, source: Student, results: dict[str, Compressed],
-          pruner: str | None) -> None:
+def _save(path: Path, source: Student, results: dict[str, Compressed], pruner: str | None) -> None:
     student = dataclasses.replace(
         source,
-        generators={**source.generators, **{
-            domain: result.network for domain, result in results.items()}},
-        configs={**source.configs, **{
-            domain: result.config for domain, result in results.items()}},
+        generators={
+            **source.generators,
+            **{domain: result.network for domain, result in results.items()},
+        },
+        configs={**source.configs, **{domain: result.config for domain, result in results.items()}},
         source=f'{source.source} + {pruner}' if pruner else source.source,
-        data={}, quantization={})  # of the network before it was pruned
+        data={},
+        quantization={},
+    )  # of the network before it was pruned
     student.measure()
     student.save(path)

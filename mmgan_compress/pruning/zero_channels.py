@@ -1,4 +1,5 @@
 """Channels that a training has set to zero, cut along the graph."""
+
 from collections.abc import Sequence
 
 import torch
@@ -17,8 +18,7 @@ from .slicing import check_equal, difference, random_image
 SIZE = 256
 
 
-def cut_zeros(generator: nn.Module,
-              parts: Sequence[str]) -> tuple[nn.Module, dict]:
+def cut_zeros(generator: nn.Module, parts: Sequence[str]) -> tuple[nn.Module, dict]:
     """Copy a network without the channels that some of its layers zero.
 
     Args:
@@ -36,8 +36,7 @@ def cut_zeros(generator: nn.Module,
         ValueError: If something outside of layers mixes channels.
         ImportError: If Torch-Pruning is not installed.
     """
-    image = torch.empty(1, image_channels(generator), SIZE, SIZE,
-                        device='meta')
+    image = torch.empty(1, image_channels(generator), SIZE, SIZE, device='meta')
     groups = channel_groups(generator, image)
     dead = [_dead(generator, group, parts) for group in groups]
     kept = without(generator, groups, dead)
@@ -45,13 +44,12 @@ def cut_zeros(generator: nn.Module,
     check_equal(generator, small, kept, image)
     gap = difference(generator, small, random_image(generator, image))
     return small.cpu(), dict(
-        removed=sum(map(len, dead)),
-        removable=sum(group.width for group in groups), gap=gap)
+        removed=sum(map(len, dead)), removable=sum(group.width for group in groups), gap=gap
+    )
 
 
 @torch.no_grad()
-def _dead(network: nn.Module, group: ChannelGroup,
-          parts: Sequence[str]) -> list[int]:
+def _dead(network: nn.Module, group: ChannelGroup, parts: Sequence[str]) -> list[int]:
     """Return the channels of a group that are zero, but one of them if all
     are: a layer without channels makes no image.
     """
@@ -66,8 +64,7 @@ def _dead(network: nn.Module, group: ChannelGroup,
             if tensor is not None:
                 if tensor.dim() > 1 and member.part == 'makes':
                     tensor = filters_of(layer)
-                live = tensor.flatten(1).any(1) if tensor.dim() > 1 \
-                    else tensor != 0
+                live = tensor.flatten(1).any(1) if tensor.dim() > 1 else tensor != 0
                 alive[roots] |= live[list(member.channels)].cpu()
     dead = (~alive).nonzero().flatten().tolist() if members else []
     return dead[1:] if len(dead) == group.width else dead
@@ -83,6 +80,7 @@ class MaskExtraction:
     gives zero for whoever reads it: behind ReLU and tanh, not behind a
     sigmoid, nor behind a norm without scales that has a running mean.
     """
+
     takes_budget = 'none'
 
     def compress(self, generator: nn.Module, config: dict) -> Compressed:
@@ -105,6 +103,5 @@ class MaskExtraction:
         """
         small, summary = cut_zeros(generator, ('makes', 'norm', 'depthwise'))
         if not summary['removed']:
-            raise ValueError('no channel is zero, so none can go: train with '
-                             'GradualPruningHook')
+            raise ValueError('no channel is zero, so none can go: train with GradualPruningHook')
         return Compressed(small, slim_config(small, config), summary)

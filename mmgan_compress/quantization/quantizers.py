@@ -5,6 +5,7 @@ exporter writes, checks and compares the files of all quantizers. Training
 with quantization is a hook (``engine/hooks/quantization.py``); its scales are
 in the student file, and ``StudentScales`` reads them there.
 """
+
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
         settings (dict): ``quantization_config`` of a deploy config.
         summary (dict): How it was found, in plain values.
     """
+
     settings: dict
     summary: dict
 
@@ -49,11 +51,11 @@ class Quantizer:
         calibrates (bool): Whether it needs images.
         needs (tuple[str, ...]): Modules that must be installed.
     """
+
     calibrates = True
     needs: tuple[str, ...] = ()
 
-    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray],
-             processor: str = ANY) -> Plan:
+    def plan(self, net: nn.Module, inputs: Sequence[np.ndarray], processor: str = ANY) -> Plan:
         """Find the settings of the int8 file.
 
         Args:
@@ -94,17 +96,25 @@ class ORTStatic(Quantizer):
         ValueError: If a setting is unknown, or two do not go together.
     """
 
-    def __init__(self, skip: Sequence[str] = SENSITIVE,
-                 psnr_floor: float | None = None,
-                 sensitivity: bool = False, per_channel: bool = True,
-                 outputs: bool = False, method: str = 'MinMax'):
+    def __init__(
+        self,
+        skip: Sequence[str] = SENSITIVE,
+        psnr_floor: float | None = None,
+        sensitivity: bool = False,
+        per_channel: bool = True,
+        outputs: bool = False,
+        method: str = 'MinMax',
+    ):
         if NORMS not in skip and (sensitivity or psnr_floor is not None):
-            raise ValueError(f'skip={list(skip)}: layers are chosen among '
-                             'convolutions, so norms must stay float: add '
-                             f"'{NORMS}'")
+            raise ValueError(
+                f'skip={list(skip)}: layers are chosen among '
+                'convolutions, so norms must stay float: add '
+                f"'{NORMS}'"
+            )
         check_choice('method', method, METHODS)
-        self.settings = dict(skip=list(skip), per_channel=per_channel,
-                             outputs=outputs, method=method)
+        self.settings = dict(
+            skip=list(skip), per_channel=per_channel, outputs=outputs, method=method
+        )
         self.psnr_floor, self.sensitivity = psnr_floor, sensitivity
 
     def plan(self, net, inputs, processor=ANY):
@@ -112,24 +122,28 @@ class ORTStatic(Quantizer):
             return Plan(self.settings, {})
         onnx = require('onnx', 'Quantization')
         shape = inputs[0].shape
-        macs = {row.name: row.macs for row in
-                count_macs(prepare(net, shape[-1]), shape).layers}
+        macs = {row.name: row.macs for row in count_macs(prepare(net, shape[-1]), shape).layers}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, 'fp32.onnx')
             write_onnx(net, path, shape[-1], {})
-            rows = rank(onnx.load(str(path)), inputs, macs,
-                        dict(self.settings, processor=processor),
-                        self.psnr_floor)
+            rows = rank(
+                onnx.load(str(path)),
+                inputs,
+                macs,
+                dict(self.settings, processor=processor),
+                self.psnr_floor,
+            )
         total = max(sum(row.macs for row in rows), 1)
         summary = dict(
-            psnr_floor=self.psnr_floor, set_psnr=rows[0].set_psnr,
-            int8_share_of_macs=round(
-                sum(row.macs for row in rows if row.int8) / total, 4),
-            layers=[dict(layer=row.layer, psnr=row.psnr, macs=row.macs,
-                         int8=row.int8) for row in rows])
+            psnr_floor=self.psnr_floor,
+            set_psnr=rows[0].set_psnr,
+            int8_share_of_macs=round(sum(row.macs for row in rows if row.int8) / total, 4),
+            layers=[
+                dict(layer=row.layer, psnr=row.psnr, macs=row.macs, int8=row.int8) for row in rows
+            ],
+        )
         rest = [row.layer for row in rows if not row.int8]
-        return Plan(dict(self.settings, skip=[*self.settings['skip'], *rest]),
-                    summary)
+        return Plan(dict(self.settings, skip=[*self.settings['skip'], *rest]), summary)
 
 
 class _Scales(Quantizer):
@@ -141,21 +155,27 @@ class _Scales(Quantizer):
 
     def __init__(self, skip: Sequence[str] = SENSITIVE):
         if NORMS not in skip:
-            raise ValueError(f'skip={list(skip)}: {type(self).__name__} '
-                             f"leaves norms in float, add '{NORMS}'")
+            raise ValueError(
+                f"skip={list(skip)}: {type(self).__name__} leaves norms in float, add '{NORMS}'"
+            )
         self.skip = list(skip)
 
     def plan(self, net, inputs, processor=ANY):
         ready = prepare(net, inputs[0].shape[-1])
         layers = layers_to_quantize(ready, self.skip)
-        scales = self.scales(ready, layers, [torch.from_numpy(x)
-                                             for x in inputs])
-        return Plan(dict(scales=scales), dict(
-            skip=self.skip, int8=list(scales),
-            float=[name for name in layers if name not in scales]))
+        scales = self.scales(ready, layers, [torch.from_numpy(x) for x in inputs])
+        return Plan(
+            dict(scales=scales),
+            dict(
+                skip=self.skip,
+                int8=list(scales),
+                float=[name for name in layers if name not in scales],
+            ),
+        )
 
-    def scales(self, net: nn.Module, layers: Sequence[str],
-               inputs: Sequence[torch.Tensor]) -> dict[str, dict]:
+    def scales(
+        self, net: nn.Module, layers: Sequence[str], inputs: Sequence[torch.Tensor]
+    ) -> dict[str, dict]:
         """Return the scales of layers of a network, which may be changed."""
         raise NotImplementedError
 
@@ -169,7 +189,7 @@ class NNIPTQ(_Scales):
         outputs (bool): Quantize what convolutions give, too.
     """
 
-    needs = ('nni', )
+    needs = ('nni',)
 
     def __init__(self, skip: Sequence[str] = SENSITIVE, outputs: bool = False):
         super().__init__(skip)
@@ -178,8 +198,9 @@ class NNIPTQ(_Scales):
     def scales(self, net, layers, inputs):
         nni = require('nni.compression.quantization', 'NNIPTQ')
         with quiet(logging.getLogger('nni'), logging.ERROR):
-            quantizer = nni.PtqQuantizer(net, nni_settings(
-                net, layers, symmetric=False, outputs=self.outputs), None)
+            quantizer = nni.PtqQuantizer(
+                net, nni_settings(net, layers, symmetric=False, outputs=self.outputs), None
+            )
         # as its compress() does, without an Evaluator that gives images
         with torch.no_grad():
             for image in inputs:
@@ -199,24 +220,26 @@ class INCStatic(_Scales):
     Args:
         skip (Sequence[str]): Layers that stay float.
     """
-    needs = ('neural_compressor', )
+
+    needs = ('neural_compressor',)
 
     def scales(self, net, layers, inputs):
         return pt2e_scales(self._converted(net, layers, inputs))
 
     @staticmethod
-    def _converted(net: nn.Module, layers: Sequence[str],
-                   inputs: Sequence[torch.Tensor]) -> nn.Module:
+    def _converted(
+        net: nn.Module, layers: Sequence[str], inputs: Sequence[torch.Tensor]
+    ) -> nn.Module:
         with quiet(logging.getLogger('neural_compressor'), logging.ERROR):
-            tools = require('neural_compressor.torch.quantization',
-                            'INCStatic')
+            tools = require('neural_compressor.torch.quantization', 'INCStatic')
             trace = require('neural_compressor.torch.export', 'INCStatic')
             config = tools.StaticQuantConfig()
             for name, layer in net.named_modules():
                 if isinstance(layer, nn.Conv2d) and name not in layers:
-                    config.set_local(name, tools.StaticQuantConfig(
-                        w_dtype='fp32', act_dtype='fp32'))
-            graph = trace.export(net, (inputs[0], ))
+                    config.set_local(
+                        name, tools.StaticQuantConfig(w_dtype='fp32', act_dtype='fp32')
+                    )
+            graph = trace.export(net, (inputs[0],))
             graph = tools.prepare(graph, config)
             with torch.no_grad():
                 for image in inputs:
@@ -236,21 +259,23 @@ def pt2e_scales(graph: nn.Module) -> dict[str, dict]:
     found = {}
     for node in graph.graph.nodes:
         # a node that reads two dequantized values is a quantized layer
-        pairs = [arg.args for arg in node.args[:2] if 'dequantize_per'
-                 in str(getattr(arg, 'target', ''))]
+        pairs = [
+            arg.args for arg in node.args[:2] if 'dequantize_per' in str(getattr(arg, 'target', ''))
+        ]
         if len(pairs) != 2:
             continue
         (_, scale, zero, *_), (_, weight, *_) = pairs
         layer, _ = list(node.meta['nn_module_stack'].values())[-1]
         found[layer] = dict(
-            input=[float(scale), int(zero)],
-            weight=getattr(graph, weight.target).flatten().tolist())
+            input=[float(scale), int(zero)], weight=getattr(graph, weight.target).flatten().tolist()
+        )
     return found
 
 
 @QUANTIZERS.register_module()
 class StudentScales(Quantizer):
     """The scales that a student was trained or calibrated with."""
+
     calibrates = False
 
     def plan(self, net, inputs, processor=ANY):
@@ -258,7 +283,7 @@ class StudentScales(Quantizer):
         if scales is None:
             raise ValueError(
                 'the student was not trained with quantization: name another '
-                'quantizer, such as ORTStatic, and images to calibrate on')
+                'quantizer, such as ORTStatic, and images to calibrate on'
+            )
         made_by = net.meta['quantization'][net.meta['domain']]['made_by']
-        return Plan(dict(scales=scales), dict(made_by=made_by,
-                                              int8=list(scales)))
+        return Plan(dict(scales=scales), dict(made_by=made_by, int8=list(scales)))

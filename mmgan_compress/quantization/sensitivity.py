@@ -5,6 +5,7 @@ The convolutions then go to 8 bits in the order of error per
 multiply-accumulate, as long as the images stay above the floor: of the sets
 of that order the largest, found by halving, each measured as a whole.
 """
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ class LayerError(NamedTuple):
         int8 (bool): Whether it is of the chosen set.
         set_psnr (float): In dB, of the worst image, with the chosen set.
     """
+
     layer: str
     node: str
     psnr: float
@@ -38,9 +40,13 @@ class LayerError(NamedTuple):
     set_psnr: float
 
 
-def rank(model: Any, calibration: Sequence[np.ndarray],
-         macs: Mapping[str, int], settings: dict[str, Any] | None = None,
-         floor: float | None = None) -> list[LayerError]:
+def rank(
+    model: Any,
+    calibration: Sequence[np.ndarray],
+    macs: Mapping[str, int],
+    settings: dict[str, Any] | None = None,
+    floor: float | None = None,
+) -> list[LayerError]:
     """Rank the layers of a model and choose those to quantize.
 
     Args:
@@ -62,8 +68,7 @@ def rank(model: Any, calibration: Sequence[np.ndarray],
     nodes = [node.name for node in chosen_nodes(model, settings['skip'])]
     layers = layer_names(model)
     costs = {node: macs.get(layers.get(node, ''), 0) for node in nodes}
-    chosen = np.unique(np.linspace(0, len(calibration) - 1, _MOST_IMAGES)
-                       .astype(int))
+    chosen = np.unique(np.linspace(0, len(calibration) - 1, _MOST_IMAGES).astype(int))
     inputs = [calibration[i] for i in chosen]
     expected = _run(model, inputs)
     # images of 8 bits have a range of 255, those in [-1, 1] of 2
@@ -72,39 +77,51 @@ def rank(model: Any, calibration: Sequence[np.ndarray],
 
         def trial(names: Sequence[str]) -> tuple[float, float]:
             """Return the mean squared error, and the worst PSNR."""
-            errors = [float(np.mean((a.astype(np.float64) - b)**2))
-                      for a, b in zip(_run(make(names), inputs), expected)]
-            return float(np.mean(errors)), 10 * math.log10(
-                span**2 / max(errors)) if max(errors) else math.inf
+            errors = [
+                float(np.mean((a.astype(np.float64) - b) ** 2))
+                for a, b in zip(_run(make(names), inputs), expected)
+            ]
+            return float(np.mean(errors)), 10 * math.log10(span**2 / max(errors)) if max(
+                errors
+            ) else math.inf
 
-        alone = {name: trial([name]) for name in
-                 tqdm(nodes, desc='sensitivity', leave=False)}
-        order = sorted(nodes, key=lambda name: (
-            alone[name][0] / max(costs[name], 1)))
+        alone = {name: trial([name]) for name in tqdm(nodes, desc='sensitivity', leave=False)}
+        order = sorted(nodes, key=lambda name: alone[name][0] / max(costs[name], 1))
         count, psnr = _longest(order, lambda names: trial(names)[1], floor)
     if not count:
         best = max(psnr for _, psnr in alone.values())
         raise ValueError(
             f'no layer can be quantized at {floor} dB: the least sensitive '
             f'leaves {best:.2f} dB. Lower the floor, or train with '
-            'quantization')
-    return [LayerError(layers.get(name, name), name,
-                       round(alone[name][1], 2), costs[name], at < count,
-                       round(psnr, 2)) for at, name in enumerate(order)]
+            'quantization'
+        )
+    return [
+        LayerError(
+            layers.get(name, name),
+            name,
+            round(alone[name][1], 2),
+            costs[name],
+            at < count,
+            round(psnr, 2),
+        )
+        for at, name in enumerate(order)
+    ]
 
 
 def _run(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     runtime = require('onnxruntime', 'Quantization')
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors only
-    session = runtime.InferenceSession(model.SerializeToString(), options,
-                                       providers=['CPUExecutionProvider'])
+    session = runtime.InferenceSession(
+        model.SerializeToString(), options, providers=['CPUExecutionProvider']
+    )
     entry = session.get_inputs()[0].name
     return [session.run(None, {entry: x})[0] for x in inputs]
 
 
-def _longest(order: Sequence[str], psnr_of: Callable[[Sequence[str]], float],
-             floor: float | None) -> tuple[int, float]:
+def _longest(
+    order: Sequence[str], psnr_of: Callable[[Sequence[str]], float], floor: float | None
+) -> tuple[int, float]:
     """Return how many of the first ones meet the floor, and their PSNR."""
     psnr = psnr_of(order)
     if floor is None or psnr >= floor:

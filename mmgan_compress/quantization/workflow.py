@@ -1,4 +1,5 @@
 """A student in, an 8-bit model with its loss of quality out."""
+
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -25,11 +26,16 @@ LOWERED = Target(precision='int8')
 _MADE = ('random', 'flat')
 
 
-def quantize_student(student: str | Path, out_dir: str | Path,
-                     quantizer: dict, calibration: Any = None,
-                     target: Target = LOWERED, size: int | None = None,
-                     images: Any = None,
-                     domain: str | None = None) -> dict:
+def quantize_student(
+    student: str | Path,
+    out_dir: str | Path,
+    quantizer: dict,
+    calibration: Any = None,
+    target: Target = LOWERED,
+    size: int | None = None,
+    images: Any = None,
+    domain: str | None = None,
+) -> dict:
     """Make the int8 model of a student and say what it loses.
 
     Args:
@@ -57,30 +63,34 @@ def quantize_student(student: str | Path, out_dir: str | Path,
         FileExistsError: As of ``export_student``.
     """
     if target.precision != 'int8':
-        raise ValueError(f'the target is {target.precision}: expected a '
-                         'deploy config of int8')
+        raise ValueError(f'the target is {target.precision}: expected a deploy config of int8')
     check_target(target)
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or net.meta['image_size']
     inputs = _inputs(method, size, calibration, channels_of(net.meta)[0])
     plan = method.plan(net, inputs, target.processor)
-    target = dataclasses.replace(target, settings=dict(
-        target.settings, quantization_config=plan.settings))
-    report = export_student(student, out_dir, target, size, images=images,
-                            calibration=calibration, domain=domain)
+    target = dataclasses.replace(
+        target, settings=dict(target.settings, quantization_config=plan.settings)
+    )
+    report = export_student(
+        student, out_dir, target, size, images=images, calibration=calibration, domain=domain
+    )
     lost, floor = _lost(report), quantizer.get('psnr_floor')
     record = dict(
-        student_sha256=report['student_sha256'], quantizer=quantizer,
-        calibration_images=len(inputs) if method.calibrates else 0, lost=lost,
-        floor_met=None if floor is None or lost['psnr'] is None
-        else lost['psnr'] >= floor, **plan.summary, export=report)
+        student_sha256=report['student_sha256'],
+        quantizer=quantizer,
+        calibration_images=len(inputs) if method.calibrates else 0,
+        lost=lost,
+        floor_met=None if floor is None or lost['psnr'] is None else lost['psnr'] >= floor,
+        **plan.summary,
+        export=report,
+    )
     write_record(out_dir, record)
     return record
 
 
-def _inputs(method: Any, size: int, calibration: Any,
-            channels: int) -> list[np.ndarray]:
+def _inputs(method: Any, size: int, calibration: Any, channels: int) -> list[np.ndarray]:
     """Return what a quantizer looks at."""
     if not method.calibrates:  # the shape alone counts
         return [np.zeros((1, channels, size, size), np.float32)]
@@ -88,9 +98,9 @@ def _inputs(method: Any, size: int, calibration: Any,
         raise ValueError(
             f'{type(method).__name__} needs images to calibrate on: give a '
             "folder of training images of the student's source domain "
-            '(--calibration FOLDER), or a recipe')
-    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES,
-                                      channels)]
+            '(--calibration FOLDER), or a recipe'
+        )
+    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES, channels)]
 
 
 def write_record(out_dir: str | Path, record: dict):
@@ -103,8 +113,7 @@ def write_record(out_dir: str | Path, record: dict):
     write_text(Path(out_dir, LOSS), json.dumps(record, indent=2) + '\n')
 
 
-def loss_on(net: nn.Module, model: nn.Module,
-            images: Sequence[np.ndarray]) -> dict:
+def loss_on(net: nn.Module, model: nn.Module, images: Sequence[np.ndarray]) -> dict:
     """Say how far a model is from the network that it was made from.
 
     Args:
@@ -124,9 +133,13 @@ def loss_on(net: nn.Module, model: nn.Module,
         psnr.append(difference(expected, got)[1])
         ssim.append(similarity(expected, got))
     found = [value for value in psnr if value is not None]
-    return dict(images=len(images), psnr=float(np.mean(found)) if found
-                else None, worst_psnr=min(found, default=None),
-                ssim=float(np.mean(ssim)), worst_ssim=min(ssim))
+    return dict(
+        images=len(images),
+        psnr=float(np.mean(found)) if found else None,
+        worst_psnr=min(found, default=None),
+        ssim=float(np.mean(ssim)),
+        worst_ssim=min(ssim),
+    )
 
 
 def build_quantizer(config: dict) -> Any:
@@ -142,8 +155,9 @@ def build_quantizer(config: dict) -> Any:
     """
     kind = QUANTIZERS.get(config['type'])
     if kind is None:
-        raise ValueError(f'no quantizer {config["type"]!r}; registered are '
-                         f'{sorted(QUANTIZERS.module_dict)}')
+        raise ValueError(
+            f'no quantizer {config["type"]!r}; registered are {sorted(QUANTIZERS.module_dict)}'
+        )
     for module in ('onnx', *getattr(kind, 'needs', ())):
         require(module, config['type'])  # before the work, not in it
     return QUANTIZERS.build(dict(config))
@@ -151,13 +165,13 @@ def build_quantizer(config: dict) -> Any:
 
 def _lost(report: dict) -> dict:
     """Return the worst figures of real images, else of all inputs."""
-    real = [check for check in report['checks']
-            if check['input'] not in _MADE] or report['checks']
+    real = [check for check in report['checks'] if check['input'] not in _MADE] or report['checks']
     return dict(
-        images=len(real), max_abs=max(check['max_abs'] for check in real),
-        psnr=min((check['psnr'] for check in real
-                  if check['psnr'] is not None), default=None),
-        ssim=min(check['ssim'] for check in real))
+        images=len(real),
+        max_abs=max(check['max_abs'] for check in real),
+        psnr=min((check['psnr'] for check in real if check['psnr'] is not None), default=None),
+        ssim=min(check['ssim'] for check in real),
+    )
 
 
 class RuntimeNetwork(nn.Module):
@@ -171,8 +185,7 @@ class RuntimeNetwork(nn.Module):
     def __init__(self, path: str | Path, uint8: bool = False):
         super().__init__()
         run = open_model(path, trust=True).run
-        self.run = (lambda x: from_levels(run(to_levels(x)))) \
-            if uint8 else run
+        self.run = (lambda x: from_levels(run(to_levels(x)))) if uint8 else run
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, H, W) in [-1, 1] to the same, an image at a time."""

@@ -1,4 +1,5 @@
 """Which sub-networks a search may look at, and what they cost."""
+
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,7 @@ class Costs(SubnetCosts):
         self.size = size
         self.predictor: LatencyPredictor | None = None
 
-    def of(self, configurations: Sequence[Configuration]
-           ) -> dict[str, np.ndarray]:
+    def of(self, configurations: Sequence[Configuration]) -> dict[str, np.ndarray]:
         """Return the costs of many configurations, each (N, ).
 
         ``'macs'``, ``'macs_paper'``, ``'params'`` and, with a predictor,
@@ -41,8 +41,7 @@ class Costs(SubnetCosts):
         """
         costs = super().of(configurations)
         if self.predictor is not None:
-            costs[LATENCY + self.predictor.runtime] = self.predictor(
-                configurations, costs['macs'])
+            costs[LATENCY + self.predictor.runtime] = self.predictor(configurations, costs['macs'])
         return costs
 
 
@@ -53,8 +52,7 @@ def check_kind(kind: str):
         ValueError: If it is none.
     """
     if kind not in KINDS and not kind.startswith(LATENCY):
-        raise ValueError(f'no cost {kind!r}: expected one of '
-                         f'{", ".join(KINDS)}, latency@RUNTIME')
+        raise ValueError(f'no cost {kind!r}: expected one of {", ".join(KINDS)}, latency@RUNTIME')
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,13 @@ class Limit:
         share (float | None): The same as a share of the largest
             sub-network's, where it was asked for as one.
     """
+
     kind: str
     most: float
     share: float | None = None
 
     @classmethod
-    def of(cls, text: str, largest: dict[str, np.ndarray],
-           size: int) -> 'Limit':
+    def of(cls, text: str, largest: dict[str, np.ndarray], size: int) -> 'Limit':
         """Read a budget of a command line.
 
         Args:
@@ -89,8 +87,7 @@ class Limit:
         check_kind(kind)
         dense = float(largest[kind][0])
         if not kind.startswith(LATENCY):
-            return cls(kind, Budget.of({kind: value, 'size': size})
-                       .target(dense))
+            return cls(kind, Budget.of({kind: value, 'size': size}).target(dense))
         budget = LatencyBudget.of({kind: value, 'size': size})
         if budget.absolute:
             return cls(kind, budget.number)
@@ -112,19 +109,23 @@ class Candidates:
         ValueError: If none meets the budget; names the nearest.
     """
 
-    def __init__(self, space: ConfigurationSpace, costs: Costs,
-                 limit: Limit | None = None, seed: int = 0,
-                 marked: dict[str, Configuration] | None = None):
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        costs: Costs,
+        limit: Limit | None = None,
+        seed: int = 0,
+        marked: dict[str, Configuration] | None = None,
+    ):
         self.space, self.costs, self.limit = space, costs, limit
         self.seed, self.marked = seed, dict(marked or {})
         self._rows: np.ndarray | None = None  # None: drawn when needed
         if len(space) <= LISTED:
-            self._rows = np.stack(np.meshgrid(
-                *space.candidates, indexing='ij'), -1).reshape(
-                    -1, len(space.candidates))
+            self._rows = np.stack(np.meshgrid(*space.candidates, indexing='ij'), -1).reshape(
+                -1, len(space.candidates)
+            )
         if limit is not None:
-            rows = self._drawn(np.random.default_rng(seed)) \
-                if self._rows is None else self._rows
+            rows = self._drawn(np.random.default_rng(seed)) if self._rows is None else self._rows
             self._check_reachable(np.vstack([rows, space.smallest]))
             if self._rows is not None:
                 self._rows = rows[self.allowed(rows)]
@@ -137,9 +138,12 @@ class Candidates:
 
     def _cost(self, rows: Sequence[Configuration]) -> np.ndarray:
         """Return what the budget limits, in chunks that fit in memory."""
-        return np.concatenate([
-            self.costs.of(rows[start:start + _BATCH])[self.limit.kind]
-            for start in range(0, len(rows), _BATCH)])
+        return np.concatenate(
+            [
+                self.costs.of(rows[start : start + _BATCH])[self.limit.kind]
+                for start in range(0, len(rows), _BATCH)
+            ]
+        )
 
     def _check_reachable(self, rows: np.ndarray):
         """Refuse a budget below all; MACs and parameters rise with widths,
@@ -155,20 +159,24 @@ class Candidates:
             f'at {self.costs.size} pixels: the nearest is '
             f'{name_of(rows[at])} with {costs[at]:.6g} '
             f'({costs[at] / dense:.4f} of the largest). Ask for that, or '
-            'train a super-net with narrower candidates')
+            'train a super-net with narrower candidates'
+        )
 
     def __len__(self) -> int:
         """Configurations, where they are known; else those of the space."""
         if self._rows is None:
             return len(self.space)
-        return len(self._rows) + len({
-            row for row in self.marked.values()
-            if row not in self.space or not self.allowed([row])[0]})
+        return len(self._rows) + len(
+            {
+                row
+                for row in self.marked.values()
+                if row not in self.space or not self.allowed([row])[0]
+            }
+        )
 
     def _drawn(self, rng: np.random.Generator) -> np.ndarray:
         """Return configurations of the space at random."""
-        return np.stack([rng.choice(part, _BATCH)
-                         for part in self.space.candidates], 1)
+        return np.stack([rng.choice(part, _BATCH) for part in self.space.candidates], 1)
 
     def shuffled(self, seed: int) -> Iterator[Configuration]:
         """Yield configurations in random order, each once.
@@ -190,8 +198,9 @@ class Candidates:
             missed = 0 if new else missed + 1
 
 
-def rank(candidates: Candidates, kind: str, count: int
-         ) -> tuple[list[Configuration], dict[str, np.ndarray]]:
+def rank(
+    candidates: Candidates, kind: str, count: int
+) -> tuple[list[Configuration], dict[str, np.ndarray]]:
     """Order configurations by what they cost; no image is made.
 
     Args:

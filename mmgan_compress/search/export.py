@@ -1,4 +1,5 @@
 """Sub-networks of a search as students."""
+
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,13 @@ from ..pruning.workflow import RESULT, compress_source, write_results
 from .scoring import SubnetScorer, source_of
 
 
-def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
-           cfg: Config, threads: int | None = None):
+def export(
+    out: Path,
+    configuration: Configuration,
+    scorer: SubnetScorer,
+    cfg: Config,
+    threads: int | None = None,
+):
     """Write a sub-network as ``mmgan-compress prune`` does, and compare.
 
     Args:
@@ -33,18 +39,15 @@ def export(out: Path, configuration: Configuration, scorer: SubnetScorer,
     scorer.set_channels(configuration)  # calibrates, too
     scorer.net.set_channels(None)
     results = compress_source(
-        source, 'SubNet', {source.default_domain: None},
-        dict(configuration=name_of(configuration)))
+        source, 'SubNet', {source.default_domain: None}, dict(configuration=name_of(configuration))
+    )
     with atomic_folder(folder) as part:
-        write_results(part, source, results, 'SubNet', source.image_size,
-                      threads)
-        check_slice(scorer.net, configuration, part / RESULT,
-                    source.image_size)
+        write_results(part, source, results, 'SubNet', source.image_size, threads)
+        check_slice(scorer.net, configuration, part / RESULT, source.image_size)
 
 
 @torch.no_grad()
-def check_slice(net: SuperNet, configuration: Configuration, path: Path,
-                size: int):
+def check_slice(net: SuperNet, configuration: Configuration, path: Path, size: int):
     """Refuse a student file that does not give what the super-net gives.
 
     Args:
@@ -57,8 +60,7 @@ def check_slice(net: SuperNet, configuration: Configuration, path: Path,
         RuntimeError: If their images differ by more than the order of sums.
     """
     device = next(net.parameters()).device
-    image = torch.rand(1, image_channels(net), size, size,
-                       device=device) * 2 - 1
+    image = torch.rand(1, image_channels(net), size, size, device=device) * 2 - 1
     small = load_student(path).to(device)
     try:
         net.set_channels(configuration)

@@ -7,6 +7,7 @@ widths better. The coefficients are least squares of the relative error. What
 MACs alone explain is fitted first; ridge keeps the rest near it, with the
 penalty that predicts left-out sub-networks best.
 """
+
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ FEWEST = 8
 # of the measured sub-networks one in so many tells the error
 HELD_OUT = 4
 # seconds that all sub-networks together are timed for
-SECONDS = 20.
+SECONDS = 20.0
 
 
 @dataclass
@@ -45,6 +46,7 @@ class LatencyPredictor:
             ``count``.
         measured (dict): How the times were taken, plain values.
     """
+
     runtime: str
     candidates: list[list[int]]
     base: list[float]
@@ -52,22 +54,25 @@ class LatencyPredictor:
     error: dict[str, float]
     measured: dict[str, Any]
 
-    def __call__(self, configurations: Sequence[Configuration],
-                 macs: np.ndarray) -> np.ndarray:
+    def __call__(self, configurations: Sequence[Configuration], macs: np.ndarray) -> np.ndarray:
         """Return milliseconds, (N, )."""
         features = _features(configurations, self.candidates)
-        return self.base[0] + self.base[1] * macs + \
-            features @ np.array(self.weights)
+        return self.base[0] + self.base[1] * macs + features @ np.array(self.weights)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, which the constructor takes."""
         return asdict(self)
 
     @classmethod
-    def fit(cls, runtime: str, candidates: Sequence[Sequence[int]],
-            configurations: Sequence[Configuration], macs: np.ndarray,
-            times: np.ndarray, measured: dict[str, Any] | None = None
-            ) -> 'LatencyPredictor':
+    def fit(
+        cls,
+        runtime: str,
+        candidates: Sequence[Sequence[int]],
+        configurations: Sequence[Configuration],
+        macs: np.ndarray,
+        times: np.ndarray,
+        measured: dict[str, Any] | None = None,
+    ) -> 'LatencyPredictor':
         """Fit to most of the measured sub-networks; test on the others.
 
         Args:
@@ -87,33 +92,41 @@ class LatencyPredictor:
         used, features = ~held, _features(configurations, candidates)
         base = np.stack([np.ones(len(macs)), macs], axis=1)
         # rows over their times: what is small is the relative error
-        rate, *_ = np.linalg.lstsq((base / times[:, None])[used],
-                                   np.ones(used.sum()), rcond=None)
+        rate, *_ = np.linalg.lstsq((base / times[:, None])[used], np.ones(used.sum()), rcond=None)
         rest = (times - base @ rate) / times
         weights = _ridge((features / times[:, None])[used], rest[used])
         found = base @ rate + features @ weights
         errors = np.abs(found / times - 1)[held]
-        return cls(runtime, [list(part) for part in candidates],
-                   rate.tolist(), weights.tolist(),
-                   dict(median=float(np.median(errors)),
-                        p95=float(np.percentile(errors, 95)),
-                        count=int(held.sum())), dict(measured or {}))
+        return cls(
+            runtime,
+            [list(part) for part in candidates],
+            rate.tolist(),
+            weights.tolist(),
+            dict(
+                median=float(np.median(errors)),
+                p95=float(np.percentile(errors, 95)),
+                count=int(held.sum()),
+            ),
+            dict(measured or {}),
+        )
 
 
 def _check_enough(count: int):
     if count < FEWEST:
-        raise ValueError(f'{count} measured sub-networks are too few to '
-                         f'predict others: expected at least {FEWEST}')
+        raise ValueError(
+            f'{count} measured sub-networks are too few to '
+            f'predict others: expected at least {FEWEST}'
+        )
 
 
-def _features(configurations: Sequence[Configuration],
-              candidates: Sequence[Sequence[int]]) -> np.ndarray:
+def _features(
+    configurations: Sequence[Configuration], candidates: Sequence[Sequence[int]]
+) -> np.ndarray:
     """Return what time is taken to be linear in, (N, features)."""
     rows = np.asarray(configurations, float)
     share = rows / [part[0] for part in candidates]
     one, other = np.triu_indices(len(candidates))
-    columns = [rows[:, i] == n for i, part in enumerate(candidates)
-               for n in part[1:]]
+    columns = [rows[:, i] == n for i, part in enumerate(candidates) for n in part[1:]]
     return np.column_stack([share[:, one] * share[:, other], *columns])
 
 
@@ -129,14 +142,15 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     for penalty in PENALTIES * values.mean():
         inverse = (vectors / (values + penalty)) @ vectors.T
         dual = inverse @ y
-        error = ((dual / np.diag(inverse))**2).mean()  # of the left-out rows
+        error = ((dual / np.diag(inverse)) ** 2).mean()  # of the left-out rows
         if error < best:
             best, weights = error, x.T @ dual
     return weights / scale
 
 
-def draw_to_measure(candidates: Sequence[Sequence[int]], count: int,
-                    seed: int) -> list[Configuration]:
+def draw_to_measure(
+    candidates: Sequence[Sequence[int]], count: int, seed: int
+) -> list[Configuration]:
     """Return sub-networks that show what each candidate costs.
 
     The ends, and draws in which each candidate of a part comes equally often.
@@ -155,10 +169,13 @@ def draw_to_measure(candidates: Sequence[Sequence[int]], count: int,
     return rows
 
 
-def measure_subnets(supernet: SuperNet,
-                    configurations: Sequence[Configuration], size: int,
-                    runtime: str, threads: int | None = None
-                    ) -> tuple[list[Timing], dict[str, Any]]:
+def measure_subnets(
+    supernet: SuperNet,
+    configurations: Sequence[Configuration],
+    size: int,
+    runtime: str,
+    threads: int | None = None,
+) -> tuple[list[Timing], dict[str, Any]]:
     """Measure sub-networks in turns, so that a busy moment hits all.
 
     Args:
@@ -171,22 +188,32 @@ def measure_subnets(supernet: SuperNet,
     Returns:
         tuple[list[Timing], dict]: In this order, and how they were taken.
     """
-    models = [convert_for_timing(subnet(supernet, c)[0], size, runtime,
-                                 threads)
-              for c in tqdm(configurations, desc=f'open in {runtime}',
-                            unit=' networks')]
+    models = [
+        convert_for_timing(subnet(supernet, c)[0], size, runtime, threads)
+        for c in tqdm(configurations, desc=f'open in {runtime}', unit=' networks')
+    ]
     image = np.zeros((1, image_channels(supernet), size, size), np.float32)
-    runs = {str(i): lambda model=model: model.run(image)
-            for i, model in enumerate(models)}
+    runs = {str(i): lambda model=model: model.run(image) for i, model in enumerate(models)}
     timings = list(side_by_side(runs, seconds=SECONDS).values())
     return timings, dict(
-        runtime=runtime, version=models[0].version, threads=threads,
-        size=size, networks=len(models), repeats=timings[0].repeats)
+        runtime=runtime,
+        version=models[0].version,
+        threads=threads,
+        size=size,
+        networks=len(models),
+        repeats=timings[0].repeats,
+    )
 
 
-def fit_predictor(supernet: SuperNet, macs_of, count: int, size: int,
-                  runtime: str, threads: int | None = None, seed: int = 0
-                  ) -> LatencyPredictor:
+def fit_predictor(
+    supernet: SuperNet,
+    macs_of,
+    count: int,
+    size: int,
+    runtime: str,
+    threads: int | None = None,
+    seed: int = 0,
+) -> LatencyPredictor:
     """Measure sub-networks of a super-net and learn to predict the others.
 
     Args:
@@ -202,5 +229,4 @@ def fit_predictor(supernet: SuperNet, macs_of, count: int, size: int,
     rows = draw_to_measure(candidates, count, seed)
     timings, facts = measure_subnets(supernet, rows, size, runtime, threads)
     times = np.array([1e3 * timing.median for timing in timings])
-    return LatencyPredictor.fit(runtime, candidates, rows, macs_of(rows),
-                                times, facts)
+    return LatencyPredictor.fit(runtime, candidates, rows, macs_of(rows), times, facts)

@@ -1,4 +1,5 @@
 """The command line of a search: what it asks for, refused before the work."""
+
 import hashlib
 import json
 from argparse import Namespace
@@ -42,12 +43,12 @@ def searcher_of(args: Namespace) -> Searcher:
         check_kind(kind)
     runtimes = sorted(kind for kind in kinds if kind.startswith(LATENCY))
     if len(runtimes) > 1:
-        raise ValueError(f'{" and ".join(runtimes)} are two runtimes: '
-                         'objective and budget need the same')
+        raise ValueError(
+            f'{" and ".join(runtimes)} are two runtimes: objective and budget need the same'
+        )
     args.runtime = runtimes[0].removeprefix(LATENCY) if runtimes else None
     if searcher.needs_limit and not args.budget:
-        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as '
-                         'macs=0.5')
+        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as macs=0.5')
     if args.rank:
         refuse_taken([Path(args.out, RANKING)], instead='name another --out')
     return searcher
@@ -56,27 +57,32 @@ def searcher_of(args: Namespace) -> Searcher:
 def check_times(args: Namespace, net: SuperNet, size: int):
     """Refuse times that cannot be measured here, if any are asked for."""
     if args.runtime and not args.join:  # a joined search has measured them
-        convert_for_timing(subnet(net, net.space.smallest)[0], size,
-                           args.runtime, args.threads)
+        convert_for_timing(subnet(net, net.space.smallest)[0], size, args.runtime, args.threads)
         draw_to_measure(net.space.candidates, args.measured, args.seed)
 
 
-def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer,
-                size: int) -> dict[str, Any]:
+def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer, size: int) -> dict[str, Any]:
     """Return what all workers of a study must share, as plain JSON.
 
     Images are told by their contents: machines may have them anywhere.
     """
     settings = dict(
-        supernet=sha256_of(Path(args.checkpoint)), metric=scorer.metric,
-        higher_is_better=scorer.higher, scored=scorer.split,
+        supernet=sha256_of(Path(args.checkpoint)),
+        metric=scorer.metric,
+        higher_is_better=scorer.higher,
+        scored=scorer.split,
         scored_images=_digest(scorer.scored_files()),
         evaluator=_elsewhere(cfg.val_evaluator.to_dict()),
         calibration_images=scorer.calibration_images,
         calibrated_on=_digest(scorer.calibration_files()),
-        sampler=args.sampler, options=sorted(args.options), seed=args.seed,
-        objective=args.objective, budget=args.budget, size=size,
-        threads=args.threads)
+        sampler=args.sampler,
+        options=sorted(args.options),
+        seed=args.seed,
+        objective=args.objective,
+        budget=args.budget,
+        size=size,
+        threads=args.threads,
+    )
     return json.loads(json.dumps(settings, default=str))
 
 
@@ -89,8 +95,7 @@ def _digest(files: list[str]) -> str:
 def _elsewhere(node: Any) -> Any:
     """Return a config without the places of its data."""
     if isinstance(node, dict):
-        return {key: _elsewhere(value) for key, value in node.items()
-                if key != 'data_root'}
+        return {key: _elsewhere(value) for key, value in node.items() if key != 'data_root'}
     if isinstance(node, (list, tuple)):
         return [_elsewhere(item) for item in node]
     return node
@@ -102,14 +107,16 @@ def check_folder(out: Path, study: str, settings: dict[str, Any]):
         made = json.loads((out / FRONT).read_text())
         if (made.get('study'), made.get('settings')) == (study, settings):
             return
-        raise FileExistsError(f'{out} holds the results of another search: '
-                              'name another --out, or remove it')
-    refuse_taken([out / name for name in (TABLE, PICTURE, RESULT)],
-                 instead='name another --out, or move it away')
+        raise FileExistsError(
+            f'{out} holds the results of another search: name another --out, or remove it'
+        )
+    refuse_taken(
+        [out / name for name in (TABLE, PICTURE, RESULT)],
+        instead='name another --out, or move it away',
+    )
 
 
-def candidates_of(args: Namespace, cfg: Config, net: SuperNet,
-                  costs: Costs) -> Candidates:
+def candidates_of(args: Namespace, cfg: Config, net: SuperNet, costs: Costs) -> Candidates:
     """Return what is searched, with the ends and what was published."""
     space = net.space
     marked = dict(largest=space.largest, smallest=space.smallest)

@@ -1,4 +1,5 @@
 """From the options of ``mmgan-compress search`` to sub-networks on disk."""
+
 import contextlib
 import csv
 import subprocess
@@ -46,8 +47,9 @@ def run_search(args: Namespace):
         FileExistsError: If the folder holds something else.
         ValueError: For settings that cannot work.
     """
-    cfg = load_config(Namespace(config=args.config, demo=args.demo,
-                                data_root=args.data_root, cfg_options=None))
+    cfg = load_config(
+        Namespace(config=args.config, demo=args.demo, data_root=args.data_root, cfg_options=None)
+    )
     require('matplotlib.figure', 'The picture of the front')
     searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)
@@ -68,13 +70,20 @@ def run_search(args: Namespace):
     check_folder(out, args.study, settings)
     if not (args.budget or '').startswith(LATENCY):
         candidates_of(args, cfg, net, costs)  # refused before the study is
-    study = open_study(args.storage, args.study, searcher, scorer.higher,
-                       settings)
-    with contextlib.nullcontext() if args.join else locked(
-            out, 'let this command help it with --join'):
+    study = open_study(args.storage, args.study, searcher, scorer.higher, settings)
+    with (
+        contextlib.nullcontext()
+        if args.join
+        else locked(out, 'let this command help it with --join')
+    ):
         _predict(costs, net, args, study)
-        problem = Problem(candidates_of(args, cfg, net, costs), scorer,
-                          scorer.metric, scorer.higher, args.objective)
+        problem = Problem(
+            candidates_of(args, cfg, net, costs),
+            scorer,
+            scorer.metric,
+            scorer.higher,
+            args.objective,
+        )
         found = _work_together(study, searcher, problem, args)
         if scorer.protocol:
             study.set_user_attr('protocol', scorer.protocol)
@@ -91,14 +100,19 @@ def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
     key = LATENCY + args.runtime
     known = study.user_attrs.get(key) if study else None
     while known is None and args.join:
-        print(f'waiting until the search that was started first has measured '
-              f'{key}', flush=True)
+        print(f'waiting until the search that was started first has measured {key}', flush=True)
         time.sleep(5)
         known = study.user_attrs.get(key)
     if known is None:
         fitted = fit_predictor(
-            net, lambda rows: costs.of(rows)['macs'], args.measured,
-            costs.size, args.runtime, args.threads, args.seed)
+            net,
+            lambda rows: costs.of(rows)['macs'],
+            args.measured,
+            costs.size,
+            args.runtime,
+            args.threads,
+            args.seed,
+        )
         known = fitted.to_dict()
         if study:
             study.set_user_attr(key, known)
@@ -109,11 +123,13 @@ def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
 def _about(predictor: LatencyPredictor) -> str:
     """Say how good a predictor is."""
     taken, error = predictor.measured, predictor.error
-    return (f'{LATENCY}{predictor.runtime} is predicted from '
-            f'{taken["networks"] - error["count"]} measured sub-networks '
-            f'({taken["version"]}, {taken["threads"] or "all"} threads); '
-            f'of {error["count"]} others the relative error is '
-            f'{error["median"]:.1%} (median), {error["p95"]:.1%} (p95)')
+    return (
+        f'{LATENCY}{predictor.runtime} is predicted from '
+        f'{taken["networks"] - error["count"]} measured sub-networks '
+        f'({taken["version"]}, {taken["threads"] or "all"} threads); '
+        f'of {error["count"]} others the relative error is '
+        f'{error["median"]:.1%} (median), {error["p95"]:.1%} (p95)'
+    )
 
 
 def _rank(candidates: Candidates, args: Namespace):
@@ -122,37 +138,61 @@ def _rank(candidates: Candidates, args: Namespace):
     began = time.perf_counter()
     rows, costs = rank(candidates, args.objective, args.rank)
     taken = time.perf_counter() - began
-    with atomic_write(out / RANKING) as part, \
-            open(part, 'w', newline='') as file:
+    with atomic_write(out / RANKING) as part, open(part, 'w', newline='') as file:
         table = csv.writer(file)
         table.writerow(['configuration', *costs])
-        table.writerows([name_of(row), *(costs[kind][i] for kind in costs)]
-                        for i, row in enumerate(rows))
-    fewer = '' if len(rows) == args.rank else \
-        ' (no more meet the budget)' if args.budget else ' (there are no more)'
-    print(f'{len(rows)} of {len(candidates.space)} sub-networks{fewer} ranked '
-          f'by {args.objective} in {taken:.2f} s: {out}/{RANKING}')
+        table.writerows(
+            [name_of(row), *(costs[kind][i] for kind in costs)] for i, row in enumerate(rows)
+        )
+    fewer = (
+        ''
+        if len(rows) == args.rank
+        else ' (no more meet the budget)'
+        if args.budget
+        else ' (there are no more)'
+    )
+    print(
+        f'{len(rows)} of {len(candidates.space)} sub-networks{fewer} ranked '
+        f'by {args.objective} in {taken:.2f} s: {out}/{RANKING}'
+    )
 
 
 @contextlib.contextmanager
 def _helpers(args: Namespace) -> Iterator[None]:
     """Let further processes work on the study inside the block."""
     command = command_line(
-        *args.words, '--storage', args.storage, '--study', args.study,
-        '--out', args.out, '--join', '--workers', '1')
+        *args.words,
+        '--storage',
+        args.storage,
+        '--study',
+        args.study,
+        '--out',
+        args.out,
+        '--join',
+        '--workers',
+        '1',
+    )
     children, logs = [], []
     try:
         for index in range(2, args.workers + 1):
             logs.append(Path(args.out, f'worker_{index}.log'))
             with open(logs[-1], 'ab') as log:
-                children.append(subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=subprocess.STDOUT, preexec_fn=end_with_parent()))
+                children.append(
+                    subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        preexec_fn=end_with_parent(),
+                    )
+                )
         yield
         for child, log in zip(children, logs):
             if child.wait():
-                print(f'a worker ended with status {child.returncode}; what '
-                      f'it printed is in {log}', file=sys.stderr)
+                print(
+                    f'a worker ended with status {child.returncode}; what it printed is in {log}',
+                    file=sys.stderr,
+                )
     finally:
         for child in children:
             if child.poll() is None:
@@ -160,13 +200,10 @@ def _helpers(args: Namespace) -> Iterator[None]:
                 child.wait()
 
 
-def _work_together(study, searcher: Searcher, problem: Problem,
-                   args: Namespace) -> list[Found]:
+def _work_together(study, searcher: Searcher, problem: Problem, args: Namespace) -> list[Found]:
     """Evaluate with all workers; show the state of the study."""
-    trials = min(args.trials or searcher.trials(problem.candidates),
-                 len(problem.candidates))
-    with _helpers(args), tqdm(
-            total=trials, desc=args.study, unit=' sub-networks') as bar:
+    trials = min(args.trials or searcher.trials(problem.candidates), len(problem.candidates))
+    with _helpers(args), tqdm(total=trials, desc=args.study, unit=' sub-networks') as bar:
 
         def show(found: list[Found]):
             bar.n = len(found)
@@ -176,48 +213,64 @@ def _work_together(study, searcher: Searcher, problem: Problem,
     return results(study, problem)
 
 
-def _finish(study, found: list[Found], problem: Problem,
-            settings: dict[str, Any], cfg: Config, args: Namespace):
+def _finish(
+    study,
+    found: list[Found],
+    problem: Problem,
+    settings: dict[str, Any],
+    cfg: Config,
+    args: Namespace,
+):
     """Measure and write the best of the front; write what was found."""
     out, limit = Path(args.out), problem.candidates.limit
-    best = sorted(front(found, problem), key=lambda row: -row.metric
-                  if problem.higher else row.metric)[:args.top]
+    best = sorted(
+        front(found, problem), key=lambda row: -row.metric if problem.higher else row.metric
+    )[: args.top]
     if not best:
-        raise ValueError('none of the sub-networks that were evaluated meets '
-                         'the budget: repeat the command with more --trials')
+        raise ValueError(
+            'none of the sub-networks that were evaluated meets '
+            'the budget: repeat the command with more --trials'
+        )
     net, predictor = problem.score.net, problem.candidates.costs.predictor
     measured = {}
     if predictor is not None:
-        rows = list(dict.fromkeys([net.space.largest, *(
-            row.configuration for row in best)]))
-        timings, _ = measure_subnets(net, rows, settings['size'],
-                                     predictor.runtime, args.threads)
-        measured = {row: 1e3 * timing.median
-                    for row, timing in zip(rows, timings)}
-    notes = [f'{problem.metric}: {study.user_attrs.get("protocol")}',
-             f'scored on {settings["scored"]}; batch norms, where there are '
-             f'any, calibrated on {settings["calibration_images"]} training '
-             'images']
+        rows = list(dict.fromkeys([net.space.largest, *(row.configuration for row in best)]))
+        timings, _ = measure_subnets(net, rows, settings['size'], predictor.runtime, args.threads)
+        measured = {row: 1e3 * timing.median for row, timing in zip(rows, timings)}
+    notes = [
+        f'{problem.metric}: {study.user_attrs.get("protocol")}',
+        f'scored on {settings["scored"]}; batch norms, where there are '
+        f'any, calibrated on {settings["calibration_images"]} training '
+        'images',
+    ]
     if predictor is not None:
         notes.append(_about(predictor))
-    facts = dict(study=args.study, settings=settings, notes=notes,
-                 predictor=predictor and predictor.to_dict())
+    facts = dict(
+        study=args.study,
+        settings=settings,
+        notes=notes,
+        predictor=predictor and predictor.to_dict(),
+    )
     save(out, found, problem, facts, measured)
     for row in tqdm(best, desc='write', unit=' students'):
         export(out, row.configuration, problem.score, cfg, args.threads)
     chosen = best[0]
     if limit is not None and limit.kind.startswith(LATENCY):
-        chosen = _meeting(best, measured, limit.most if limit.share is None
-                          else limit.share * measured[net.space.largest])
+        chosen = _meeting(
+            best,
+            measured,
+            limit.most if limit.share is None else limit.share * measured[net.space.largest],
+        )
     choose(out, chosen.configuration)
     print((out / TABLE).read_text())
-    print(f'{out}/{RESULT}: {name_of(chosen.configuration)}, '
-          f'{shown(args.objective, chosen.costs[args.objective])}, '
-          f'{problem.metric} {chosen.metric:.4g}')
+    print(
+        f'{out}/{RESULT}: {name_of(chosen.configuration)}, '
+        f'{shown(args.objective, chosen.costs[args.objective])}, '
+        f'{problem.metric} {chosen.metric:.4g}'
+    )
 
 
-def _meeting(best: list[Found], measured: dict[Configuration, float],
-             most: float) -> Found:
+def _meeting(best: list[Found], measured: dict[Configuration, float], most: float) -> Found:
     """Return the best one whose measured time meets the budget."""
     for row in best:
         if measured[row.configuration] <= most * (1 + _TOLERANCE):
@@ -227,4 +280,5 @@ def _meeting(best: list[Found], measured: dict[Configuration, float],
         f'none of the {len(best)} best takes at most {most:.4g} ms when '
         f'measured; the nearest is {name_of(nearest)} with '
         f'{measured[nearest]:.4g} ms. Repeat the command with a larger --top, '
-        'or on a machine that does nothing else; all are in subnets/')
+        'or on a machine that does nothing else; all are in subnets/'
+    )

@@ -2,6 +2,7 @@
 
 Imported where Optuna is known to be installed.
 """
+
 import random
 
 from optuna.samplers import BaseSampler, NSGAIISampler
@@ -37,23 +38,29 @@ class SubnetSampler(BaseSampler):
 
     def sample_relative(self, study, trial, search_space):
         """Return a configuration; {} when there is no more."""
-        others = [t for t in study.get_trials(deepcopy=False, states=(
-            TrialState.COMPLETE, TrialState.RUNNING))
-            if t.number != trial.number]
+        others = [
+            t
+            for t in study.get_trials(
+                deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING)
+            )
+            if t.number != trial.number
+        ]
         held = {configuration_of(t) for t in others}
         count = sum(t.number < trial.number for t in others)
         seed = random.Random(f'{self.candidates.seed}:{count}').getrandbits(32)
         sampler = self.searcher.sampler(seed)
         for _ in range(_ATTEMPTS):
             drawn = sampler.sample_relative(study, trial, search_space)
-            drawn = {name: drawn[name] if name in drawn else
-                     sampler.sample_independent(study, trial, name, choices)
-                     for name, choices in search_space.items()}
+            drawn = {
+                name: drawn[name]
+                if name in drawn
+                else sampler.sample_independent(study, trial, name, choices)
+                for name, choices in search_space.items()
+            }
             row = tuple(drawn.values())
             if row not in held and self.candidates.allowed([row])[0]:
                 return drawn
-        done = {configuration_of(t) for t in others
-                if t.state == TrialState.COMPLETE}
+        done = {configuration_of(t) for t in others if t.state == TrialState.COMPLETE}
         for known in (held, done):  # a worker that holds one may be dead
             for row in self.candidates.shuffled(seed):
                 if row not in known:
@@ -80,11 +87,8 @@ class SubnetNSGA2(NSGAIISampler):
         self._first = not child
         return child
 
-    def sample_independent(self, study, trial, param_name,
-                           param_distribution):
+    def sample_independent(self, study, trial, param_name, param_distribution):
         if not (self._first and self._weights):
-            return super().sample_independent(study, trial, param_name,
-                                              param_distribution)
+            return super().sample_independent(study, trial, param_name, param_distribution)
         choices = param_distribution.choices
-        return self._favoured.choices(choices, favouring_last(
-            len(choices), *self._weights))[0]
+        return self._favoured.choices(choices, favouring_last(len(choices), *self._weights))[0]

@@ -1,4 +1,5 @@
 """How good a sub-network is: a metric on images that nothing learnt from."""
+
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -44,24 +45,27 @@ def read_model(cfg: Config, path: str) -> DistillationModel:
     else:
         info = student_info(path)
         state = load_tensors(path)['state_dict']
-        cfg.model.generator = {domain: domain_config(info, domain)
-                               for domain in info['reachable']}
+        cfg.model.generator = {domain: domain_config(info, domain) for domain in info['reachable']}
         if list(info['domains']) != list(cfg.model.related_domains):
             raise ValueError(
                 f'{path} translates {" -> ".join(info["domains"])}, the '
                 f'recipe {" -> ".join(cfg.model.related_domains)}: name the '
-                'recipe that it was trained by, with --demo where it was')
+                'recipe that it was trained by, with --demo where it was'
+            )
         cfg.model.reachable_domains = list(info['reachable'])
         cfg.model.default_domain = info['default_domain']
     cfg.model.distiller = None
     model = MODELS.build(cfg.model)
     try:
-        model.generators.load_state_dict({
-            key.removeprefix('generators.'): value for key, value in
-            state.items() if key.startswith('generators.')})
+        model.generators.load_state_dict(
+            {
+                key.removeprefix('generators.'): value
+                for key, value in state.items()
+                if key.startswith('generators.')
+            }
+        )
     except RuntimeError as error:
-        raise ValueError(f'{path} does not fit the recipe: {error}') \
-            from error
+        raise ValueError(f'{path} does not fit the recipe: {error}') from error
     return model.to(get_device()).eval()
 
 
@@ -71,8 +75,7 @@ def _checkpoint(path: str) -> dict | None:
         content = load_tensors(path)
     except (OSError, ValueError):
         return None  # student_info says what is wrong with it
-    return content if isinstance(content, dict) and \
-        'mmgan_compress' in content else None
+    return content if isinstance(content, dict) and 'mmgan_compress' in content else None
 
 
 def check_origin(path: str, train: Dataset):
@@ -86,15 +89,19 @@ def check_origin(path: str, train: Dataset):
         ValueError: If the file tells of other data or another ``hold_out``.
     """
     content = _checkpoint(path)
-    made = student_info(path).get('data') if content is None else \
-        origin_of(content['meta'].get('dataset_meta') or {})
+    made = (
+        student_info(path).get('data')
+        if content is None
+        else origin_of(content['meta'].get('dataset_meta') or {})
+    )
     if made and made != (now := origin_of(train.metainfo)):
         raise ValueError(
             f'{path} was trained on {made["folder"]} with hold_out='
             f'{made["hold_out"]}, the recipe has {now["folder"]} with '
             f'hold_out={now["hold_out"]}: it may have learnt from what would '
             'choose its sub-networks. Name the data and the hold_out that it '
-            'was trained with')
+            'was trained with'
+        )
 
 
 def source_of(model: DistillationModel, cfg: Config, name: str) -> Student:
@@ -105,10 +112,10 @@ def source_of(model: DistillationModel, cfg: Config, name: str) -> Student:
         cfg (Config): Its recipe.
         name (str): What made it.
     """
-    student = Student.from_model(model, cfg.train_dataloader.dataset.size,
-                                 source=name)
-    student.configs = {domain: generator_config(config)
-                       for domain, config in student.configs.items()}
+    student = Student.from_model(model, cfg.train_dataloader.dataset.size, source=name)
+    student.configs = {
+        domain: generator_config(config) for domain, config in student.configs.items()
+    }
     return student
 
 
@@ -123,7 +130,8 @@ def supernet_of(model: DistillationModel) -> SuperNet:
         raise TypeError(
             f'the generator is a {type(net).__name__}, no SuperNet: expected '
             'the student, or a checkpoint, of a super-net training '
-            '(configs/gan_compression_*.py)')
+            '(configs/gan_compression_*.py)'
+        )
     return net
 
 
@@ -143,21 +151,23 @@ class SubnetScorer:
         ValueError: If the val split has images of train or test.
     """
 
-    def __init__(self, cfg: Config, model: DistillationModel,
-                 metric: str | None = None,
-                 calibration_images: int = CALIBRATION_IMAGES):
+    def __init__(
+        self,
+        cfg: Config,
+        model: DistillationModel,
+        metric: str | None = None,
+        calibration_images: int = CALIBRATION_IMAGES,
+    ):
         self.model, self.net = model, supernet_of(model)
         hook = cfg.default_hooks.get('student') or {}
         self.metric = metric or hook.get('metric')
         self.higher = (self.metric or '').rpartition('/')[-1] in _HIGHER
         self.train = DATASETS.build(cfg.train_dataloader.dataset)
         self.loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
-        self.split = check_held_out(self.train, self.loader.dataset,
-                                    _test_files(cfg))
+        self.split = check_held_out(self.train, self.loader.dataset, _test_files(cfg))
         self.evaluator = EVALUATORS.build(cfg.val_evaluator)
         if not self.metric:
-            raise KeyError('the recipe chooses no student by a metric: name '
-                           'one with --metric')
+            raise KeyError('the recipe chooses no student by a metric: name one with --metric')
         check_names([self.metric], self.evaluator)
         self.calibration_images = min(calibration_images, len(self.train))
 
@@ -165,8 +175,7 @@ class SubnetScorer:
         """Return the metric of a sub-network."""
         try:
             self.set_channels(configuration)
-            return evaluate(self.model, self.loader,
-                            self.evaluator)[self.metric]
+            return evaluate(self.model, self.loader, self.evaluator)[self.metric]
         finally:
             self.net.set_channels(None)
 
@@ -187,17 +196,14 @@ class SubnetScorer:
     def calibration_files(self) -> list[str]:
         """Return the images that batch norms are calibrated on."""
         key = f'img_{self.model.source_of(self.model._default_domain)}_path'
-        return [self.train[i]['data_samples'].metainfo[key]
-                for i in range(self.calibration_images)]
+        return [self.train[i]['data_samples'].metainfo[key] for i in range(self.calibration_images)]
 
     def _batches(self) -> Iterator[torch.Tensor]:
         """Yield source images of the training set, the same each time."""
         step, count = self.loader.batch_size, self.calibration_images
         key = f'img_{self.model.source_of(self.model._default_domain)}'
         for start in range(0, count, step):
-            batch = pseudo_collate([
-                self.train[i] for i in range(start, min(start + step,
-                                                        count))])
+            batch = pseudo_collate([self.train[i] for i in range(start, min(start + step, count))])
             yield self.model.data_preprocessor(batch)['inputs'][key]
 
 
@@ -217,8 +223,7 @@ def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:
         ValueError: If there are such images.
     """
     shared, split = _files(train) & _files(val), getattr(val, 'split', 'val')
-    advice = ('or move some training images to a val folder (unpaired: valA '
-              'and valB) before')
+    advice = 'or move some training images to a val folder (unpaired: valA and valB) before'
     if shared:
         held = [getattr(data, 'hold_out', 0) for data in (train, val)]
         raise ValueError(
@@ -226,7 +231,8 @@ def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:
             f'learnt from, {min(shared)} among them, so it cannot choose '
             'sub-networks: train the super-net with the same hold_out in '
             'train_dataloader.dataset and val_dataloader.dataset of the '
-            f'recipe (now {held[0]} and {held[1]}), {advice}')
+            f'recipe (now {held[0]} and {held[1]}), {advice}'
+        )
     shared = test & _files(val)
     if shared:
         raise ValueError(
@@ -234,7 +240,8 @@ def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:
             f'{min(shared)} among them: sub-networks chosen on these look '
             'better there than they are. Hold out training images (hold_out '
             'in the data sets of train and val, with val_folder=False where '
-            f'val is the test split), {advice}')
+            f'val is the test split), {advice}'
+        )
     return f'{len(val)} images of the {split} split, none of them in training'
 
 
@@ -251,6 +258,9 @@ def _test_files(cfg: Config) -> set[str]:
 def _files(dataset: Dataset) -> set[str]:
     """Return the files of this package's data sets, by their real paths."""
     files: Iterable = getattr(dataset, 'files', [])
-    return {os.path.realpath(file) for file in (
-        files if all(isinstance(file, str) for file in files)
-        else itertools.chain(*files))}
+    return {
+        os.path.realpath(file)
+        for file in (
+            files if all(isinstance(file, str) for file in files) else itertools.chain(*files)
+        )
+    }

@@ -9,6 +9,7 @@ A searcher says what the study is after and gives Optuna a sampler::
         def sampler(self, seed):
             return optuna.samplers.TPESampler(seed=seed)
 """
+
 from typing import Any, ClassVar
 
 from ..core.search_space import favouring_last
@@ -27,6 +28,7 @@ class Searcher:
             else it has the metric alone.
         needs_limit (bool): Whether it makes sense with a budget only.
     """
+
     front: ClassVar[bool] = True
     needs_limit: ClassVar[bool] = False
 
@@ -53,6 +55,7 @@ class RandomSearch(Searcher):
 
     def sampler(self, seed: int):
         from optuna.samplers import RandomSampler
+
         return RandomSampler(seed=seed)
 
 
@@ -64,7 +67,8 @@ class ExhaustiveSearch(RandomSearch):
         if len(candidates) > MOST:
             raise ValueError(
                 f'{len(candidates)} sub-networks are too many to evaluate '
-                "all: search with 'nsga2', 'budget' or 'random'")
+                "all: search with 'nsga2', 'budget' or 'random'"
+            )
         return len(candidates)
 
 
@@ -82,11 +86,18 @@ class NSGA2Search(Searcher):
         growth (str): ``'arithmetic'`` or ``'geometric'``.
     """
 
-    def __init__(self, population: int = 20, mutation: float = 0.2,
-                 ratio: float | None = None, growth: str = 'arithmetic'):
+    def __init__(
+        self,
+        population: int = 20,
+        mutation: float = 0.2,
+        ratio: float | None = None,
+        growth: str = 'arithmetic',
+    ):
         if population < 2 or not 0 <= mutation <= 1:
-            raise ValueError(f'population={population}, mutation={mutation}: '
-                             'expected at least 2, and a probability')
+            raise ValueError(
+                f'population={population}, mutation={mutation}: '
+                'expected at least 2, and a probability'
+            )
         self.population, self.mutation = population, mutation
         self.weights = () if ratio is None else (ratio, growth)
         if self.weights:
@@ -94,9 +105,14 @@ class NSGA2Search(Searcher):
 
     def sampler(self, seed: int):
         from .samplers import SubnetNSGA2
-        return SubnetNSGA2(self.weights, seed, crossover_prob=1.,
-                           population_size=self.population,
-                           mutation_prob=self.mutation)
+
+        return SubnetNSGA2(
+            self.weights,
+            seed,
+            crossover_prob=1.0,
+            population_size=self.population,
+            mutation_prob=self.mutation,
+        )
 
 
 @SEARCHERS.register_module(name=['BudgetSearch', 'budget'])
@@ -105,6 +121,7 @@ class BudgetSearch(NSGA2Search):
 
     As in Fast GAN Compression no child is above the budget.
     """
+
     front = False
     needs_limit = True
 
@@ -121,8 +138,7 @@ def build_searcher(name: str, options: dict[str, Any]) -> Searcher:
     """
     kind = SEARCHERS.get(name)
     if kind is None:
-        raise ValueError(f'no searcher {name!r}; registered are '
-                         f'{sorted(SEARCHERS.module_dict)}')
+        raise ValueError(f'no searcher {name!r}; registered are {sorted(SEARCHERS.module_dict)}')
     try:
         return kind(**options)
     except TypeError as error:

@@ -5,6 +5,7 @@ evaluates it and asks again, until the study has the wanted number of
 configurations. Optuna's heartbeats find workers that died; their trials are
 retried.
 """
+
 import itertools
 import math
 import time
@@ -37,6 +38,7 @@ class Problem:
         higher (bool): Whether more is better.
         objective (str): Cost of the front, of ``Costs``.
     """
+
     candidates: Candidates
     score: Callable[[Configuration], float]
     metric: str
@@ -54,6 +56,7 @@ class Found:
         costs (dict[str, float]): By kind.
         name (str | None): Of a marked one, such as ``'largest'``.
     """
+
     configuration: Configuration
     metric: float
     costs: dict[str, float]
@@ -63,8 +66,10 @@ class Found:
 def parameters(space: ConfigurationSpace) -> dict:
     """Return Optuna's parameters of a space, a choice for each part."""
     from optuna.distributions import CategoricalDistribution
-    return {f'part{i:02d}': CategoricalDistribution(part)
-            for i, part in enumerate(space.candidates)}
+
+    return {
+        f'part{i:02d}': CategoricalDistribution(part) for i, part in enumerate(space.candidates)
+    }
 
 
 def configuration_of(trial) -> Configuration:
@@ -88,11 +93,13 @@ def open_storage(url: str):
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
+
     kind, _, rest = url.partition(':')
     if not rest.startswith('//'):
         raise ValueError(
             f'cannot read the storage {url!r}: expected sqlite:///FILE or '
-            'postgresql://USER@HOST/DATABASE')
+            'postgresql://USER@HOST/DATABASE'
+        )
     if kind == 'postgresql':
         require('psycopg', 'A study in PostgreSQL')
     engine = {}
@@ -100,27 +107,28 @@ def open_storage(url: str):
         # SQLite gives up after 5 s by default, where others write meanwhile
         engine = dict(connect_args=dict(timeout=60))
         Path(rest[3:]).parent.mkdir(parents=True, exist_ok=True)
-    warnings.filterwarnings(
-        'ignore', category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings('ignore', category=optuna.exceptions.ExperimentalWarning)
     storages = optuna.storages
     try:
         return storages.RDBStorage(
-            url, engine_kwargs=engine, heartbeat_interval=BEAT,
-            grace_period=BEAT * MISSED, heartbeat_stale_trial_callback=(
-                storages.RetryHeartbeatStaleTrialCallback()))
+            url,
+            engine_kwargs=engine,
+            heartbeat_interval=BEAT,
+            grace_period=BEAT * MISSED,
+            heartbeat_stale_trial_callback=(storages.RetryHeartbeatStaleTrialCallback()),
+        )
     except SQLAlchemyError as error:
-        raise ValueError('cannot open the storage '
-                         f'{without_password(url)}: {error}') from error
+        raise ValueError(f'cannot open the storage {without_password(url)}: {error}') from error
 
 
 def without_password(url: str) -> str:
     """Return the address of a storage as it may be shown."""
     from sqlalchemy.engine import make_url
+
     return make_url(url).render_as_string(hide_password=True)
 
 
-def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
-               settings: dict[str, Any]):
+def open_study(storage: str, name: str, searcher: Searcher, higher: bool, settings: dict[str, Any]):
     """Open a study, or make it.
 
     Args:
@@ -137,26 +145,35 @@ def open_study(storage: str, name: str, searcher: Searcher, higher: bool,
     """
     optuna = require('optuna', 'The search')
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    directions = ['minimize'] * searcher.front + [
-        'maximize' if higher else 'minimize']
+    directions = ['minimize'] * searcher.front + ['maximize' if higher else 'minimize']
     study = optuna.create_study(
-        storage=open_storage(storage), study_name=name, load_if_exists=True,
-        directions=directions)
+        storage=open_storage(storage), study_name=name, load_if_exists=True, directions=directions
+    )
     settings = dict(settings, directions=directions)
     known = study.user_attrs.get(_SETTINGS, settings)
     if known != settings:
-        changes = [f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
-                   for key in {**known, **settings}
-                   if known.get(key) != settings.get(key)]
-        raise ValueError(f'the study {name!r} in {without_password(storage)} '
-                         'has other settings:\n  ' + '\n  '.join(changes)
-                         + '\nRepeat its settings, or name another --study')
+        changes = [
+            f'{key}: {known.get(key)!r} -> {settings.get(key)!r}'
+            for key in {**known, **settings}
+            if known.get(key) != settings.get(key)
+        ]
+        raise ValueError(
+            f'the study {name!r} in {without_password(storage)} '
+            'has other settings:\n  '
+            + '\n  '.join(changes)
+            + '\nRepeat its settings, or name another --study'
+        )
     study.set_user_attr(_SETTINGS, settings)
     return study
 
 
-def work(study, searcher: Searcher, problem: Problem, trials: int,
-         show: Callable[[list[Found]], None] = lambda found: None):
+def work(
+    study,
+    searcher: Searcher,
+    problem: Problem,
+    trials: int,
+    show: Callable[[list[Found]], None] = lambda found: None,
+):
     """Evaluate configurations until the study has enough.
 
     Args:
@@ -170,26 +187,25 @@ def work(study, searcher: Searcher, problem: Problem, trials: int,
     import optuna
 
     from .samplers import SubnetSampler
+
     states = optuna.trial.TrialState
     study.sampler = SubnetSampler(problem.candidates, searcher)
     _enqueue(study, problem)
     wanted = min(trials, len(problem.candidates))
-    found, waited, stalled = results(study, problem), 0., 0
+    found, waited, stalled = results(study, problem), 0.0, 0
     while len(found) < wanted and stalled < _STALLED:
         optuna.storages.fail_stale_trials(study)
-        busy = study.get_trials(deepcopy=False, states=(states.RUNNING, ))
+        busy = study.get_trials(deepcopy=False, states=(states.RUNNING,))
         if len(found) + len(busy) >= wanted and waited < _patience(study):
             time.sleep(_POLL)
             waited += _POLL
         else:
-            waited, before = 0., len(found)
+            waited, before = 0.0, len(found)
             try:
-                study.optimize(lambda trial: _evaluate(
-                    study, trial, searcher, problem), n_trials=1)
+                study.optimize(lambda trial: _evaluate(study, trial, searcher, problem), n_trials=1)
             except optuna.exceptions.UpdateFinishedTrialError:
                 pass  # taken for dead meanwhile; another one retries it
-            stalled = 0 if len(results(study, problem)) > before else \
-                stalled + 1
+            stalled = 0 if len(results(study, problem)) > before else stalled + 1
         found = results(study, problem)
         show(found)
     show(found)
@@ -201,45 +217,58 @@ def _patience(study) -> float:
     A worker that died before its first heartbeat is not found by Optuna, so
     nobody waits for others without end.
     """
-    longest = max((t.duration.total_seconds() for t in study.get_trials(
-        deepcopy=False) if t.duration is not None), default=0.)
+    longest = max(
+        (
+            t.duration.total_seconds()
+            for t in study.get_trials(deepcopy=False)
+            if t.duration is not None
+        ),
+        default=0.0,
+    )
     return BEAT * (MISSED + 2) + 2 * longest
 
 
 def _enqueue(study, problem: Problem):
     """Let the marked configurations be evaluated first."""
     from optuna.trial import TrialState
-    names = {t.user_attrs.get('name') for t in study.get_trials(
-        deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING,
-                                TrialState.WAITING))}
+
+    names = {
+        t.user_attrs.get('name')
+        for t in study.get_trials(
+            deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
+        )
+    }
     for name, configuration in problem.candidates.marked.items():
         if name not in names:
             study.enqueue_trial(
-                dict(zip(parameters(problem.candidates.space),
-                         configuration)), dict(name=name))
+                dict(zip(parameters(problem.candidates.space), configuration)), dict(name=name)
+            )
 
 
 def _evaluate(study, trial, searcher: Searcher, problem: Problem):
     """Evaluate the configuration of a trial, unless its value is known."""
     import optuna
+
     candidates, limit = problem.candidates, problem.candidates.limit
     # one that was enqueued, or that a dead worker left, may hold something
     if not (trial.relative_params or trial.params or trial.user_attrs):
         raise optuna.TrialPruned('there are no more configurations')
     configuration = tuple(
         trial.suggest_categorical(key, choice.choices)
-        for key, choice in parameters(candidates.space).items())
-    costs = {kind: value.item() for kind, value in
-             candidates.costs.of([configuration]).items()}
-    if configuration not in candidates.marked.values() and \
-            not candidates.allowed([configuration])[0]:
+        for key, choice in parameters(candidates.space).items()
+    )
+    costs = {kind: value.item() for kind, value in candidates.costs.of([configuration]).items()}
+    if (
+        configuration not in candidates.marked.values()
+        and not candidates.allowed([configuration])[0]
+    ):
         raise optuna.TrialPruned('above the budget')
     known = {f.configuration: f.metric for f in results(study, problem)}
-    metric = known[configuration] if configuration in known else \
-        float(problem.score(configuration))
+    metric = known[configuration] if configuration in known else float(problem.score(configuration))
     if not math.isfinite(metric):
-        raise ValueError(f'{problem.metric} of {name_of(configuration)} is '
-                         f'{metric}: is the super-net trained?')
+        raise ValueError(
+            f'{problem.metric} of {name_of(configuration)} is {metric}: is the super-net trained?'
+        )
     trial.set_user_attr('metric', metric)
     trial.set_user_attr('costs', costs)
     if limit is not None:  # marked ones may be above
@@ -250,14 +279,14 @@ def _evaluate(study, trial, searcher: Searcher, problem: Problem):
 def results(study, problem: Problem) -> list[Found]:
     """Return what a study has found, each configuration once."""
     from optuna.trial import TrialState
+
     names = {c: name for name, c in problem.candidates.marked.items()}
     found = {}
-    for trial in study.get_trials(deepcopy=False,
-                                  states=(TrialState.COMPLETE, )):
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         key = configuration_of(trial)
-        found.setdefault(key, Found(key, trial.user_attrs['metric'],
-                                    trial.user_attrs['costs'],
-                                    names.get(key)))
+        found.setdefault(
+            key, Found(key, trial.user_attrs['metric'], trial.user_attrs['costs'], names.get(key))
+        )
     return list(found.values())
 
 
@@ -268,9 +297,7 @@ def front(found: list[Found], problem: Problem) -> list[Found]:
     its only objective. None is above the budget.
     """
     limit, sign = problem.candidates.limit, -1 if problem.higher else 1
-    rows = [f for f in found
-            if limit is None or f.costs[limit.kind] <= limit.most]
+    rows = [f for f in found if limit is None or f.costs[limit.kind] <= limit.most]
     rows.sort(key=lambda f: (f.costs[problem.objective], sign * f.metric))
-    lowest = itertools.accumulate((sign * f.metric for f in rows), min,
-                                  initial=math.inf)
+    lowest = itertools.accumulate((sign * f.metric for f in rows), min, initial=math.inf)
     return [f for f, least in zip(rows, lowest) if sign * f.metric < least]

@@ -4,6 +4,7 @@ They are known by name where this module is imported::
 
     mmgan-compress data edges2emoji --import projects.demo_data.emoji
 """
+
 import csv
 import hashlib
 import io
@@ -26,16 +27,23 @@ SOURCE_SIZE = 256
 SKIN_TONE = re.compile('-?1f3f[b-f]')
 
 FLUENT_3D = (
-    'npm', '@lobehub/fluent-emoji-3d@1.1.0',
+    'npm',
+    '@lobehub/fluent-emoji-3d@1.1.0',
     'lobehub-fluent-emoji-3d-1.1.0.tgz',
-    'c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58')
+    'c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58',
+)
 FLUENT_FLAT = (
-    'npm', '@lobehub/fluent-emoji-flat@1.1.0',
+    'npm',
+    '@lobehub/fluent-emoji-flat@1.1.0',
     'lobehub-fluent-emoji-flat-1.1.0.tgz',
-    '8f9113c027c7c20eced0070354715a4093a459b8bef6332b91d45f38c9bdb147')
+    '8f9113c027c7c20eced0070354715a4093a459b8bef6332b91d45f38c9bdb147',
+)
 OPENMOJI = (
-    'npm', 'openmoji@17.0.0', 'openmoji-17.0.0.tgz',
-    '55ee7d13485dec86e9f38c1f3a645a13382d33ff97c0cd845ee824b0aef45e68')
+    'npm',
+    'openmoji@17.0.0',
+    'openmoji-17.0.0.tgz',
+    '55ee7d13485dec86e9f38c1f3a645a13382d33ff97c0cd845ee824b0aef45e68',
+)
 _DRAWING = 'Drawing SVG files'  # what needs resvg_py
 
 
@@ -70,10 +78,11 @@ def edges2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     for stem, data in _progress(_read(archives, '/assets/', '.webp')):
         emoji = render_webp(data)
         if _is_new(emoji, seen):
-            yield Sample(split_of(base_of(stem)), stem, {
-                'A': draw_edges(emoji, size),
-                'B': shrink(emoji, size)
-            })
+            yield Sample(
+                split_of(base_of(stem)),
+                stem,
+                {'A': draw_edges(emoji, size), 'B': shrink(emoji, size)},
+            )
 
 
 def flat2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
@@ -97,10 +106,11 @@ def flat2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         images = {'A': render_svg(data), 'B': render_webp(solid[stem])}
         # A list, not a generator: each domain has to note what it has seen.
         if all([_is_new(images[k], seen[k]) for k in images]):
-            yield Sample(split_of(base_of(stem)), stem, {
-                k: shrink(image, size)
-                for k, image in images.items()
-            })
+            yield Sample(
+                split_of(base_of(stem)),
+                stem,
+                {k: shrink(image, size) for k, image in images.items()},
+            )
 
 
 def outline2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
@@ -117,8 +127,7 @@ def outline2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     color = _read(archives, '/color/svg/', '.svg')
     table = _read(archives, '/data/', '.csv')['openmoji'].decode()
     bases = {
-        row['hexcode']: row['skintone_base_hexcode']
-        for row in csv.DictReader(io.StringIO(table))
+        row['hexcode']: row['skintone_base_hexcode'] for row in csv.DictReader(io.StringIO(table))
     }
     seen: set[bytes] = set()
     # Never smaller, so that what is a repetition does not depend on the size.
@@ -128,10 +137,11 @@ def outline2emoji(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         # Compared as a pair: all flags share one outline.
         if _is_new(side_by_side(left, right), seen):
             # All skin tones of an emoji go to one split.
-            yield Sample(split_of(bases.get(stem) or stem), stem, {
-                'A': shrink(left, size),
-                'B': shrink(right, size)
-            })
+            yield Sample(
+                split_of(bases.get(stem) or stem),
+                stem,
+                {'A': shrink(left, size), 'B': shrink(right, size)},
+            )
 
 
 def base_of(stem: str) -> str:
@@ -147,8 +157,7 @@ def render_webp(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data)).convert('RGBA')
     side = max(image.size)
     canvas = Image.new('RGBA', (side, side), 'white')
-    canvas.alpha_composite(
-        image, ((side - image.width) // 2, (side - image.height) // 2))
+    canvas.alpha_composite(image, ((side - image.width) // 2, (side - image.height) // 2))
     return shrink(canvas.convert('RGB'), SOURCE_SIZE)
 
 
@@ -159,7 +168,8 @@ def render_svg(data: bytes, size: int = SOURCE_SIZE) -> Image.Image:
         background='white',
         width=size,
         height=size,
-        skip_system_fonts=True)
+        skip_system_fonts=True,
+    )
     return Image.open(io.BytesIO(bytes(png))).convert('RGB')
 
 
@@ -187,12 +197,12 @@ def draw_edges(image: Image.Image, size: int) -> Image.Image:
         Image.Image: The drawing, RGB.
     """
     import cv2
+
     lab = cv2.cvtColor(np.array(image), cv2.COLOR_RGB2LAB)
     lab = cv2.GaussianBlur(lab, (0, 0), 1.2)
     edges = np.zeros(lab.shape[:2], np.uint8)
     # Colour edges (a, b) are weaker than those of lightness (L).
-    for channel, (low, high) in zip(
-            cv2.split(lab), ((25, 60), (12, 30), (12, 30))):
+    for channel, (low, high) in zip(cv2.split(lab), ((25, 60), (12, 30), (12, 30))):
         edges |= cv2.Canny(channel, low, high)
     width = round(0.75 * image.width / size)
     if width > 1:
@@ -201,8 +211,7 @@ def draw_edges(image: Image.Image, size: int) -> Image.Image:
     return shrink(Image.fromarray(255 - edges), size).convert('RGB')
 
 
-def _read(archives: Sequence[Path], folder: str,
-          suffix: str) -> dict[str, bytes]:
+def _read(archives: Sequence[Path], folder: str, suffix: str) -> dict[str, bytes]:
     """Read the files of one kind, by stem in sorted order."""
     found = {}
     for archive in archives:
@@ -213,7 +222,8 @@ def _read(archives: Sequence[Path], folder: str,
         raise DataError(
             f'No {suffix} file in a folder {folder} of '
             f'{", ".join(map(str, archives))}. Give all archives of this '
-            'data set, or none to have them fetched.')
+            'data set, or none to have them fetched.'
+        )
     return dict(sorted(found.items()))
 
 
@@ -234,5 +244,5 @@ _FLUENT = 'MIT (Fluent emoji, (c) Microsoft Corporation)'
 RECIPES.update(
     edges2emoji=Recipe(_FLUENT, True, fetch_fluent_3d, edges2emoji),
     flat2emoji=Recipe(_FLUENT, False, fetch_fluent, flat2emoji),
-    outline2emoji=Recipe('CC BY-SA 4.0 (OpenMoji)', True, fetch_openmoji,
-                         outline2emoji))
+    outline2emoji=Recipe('CC BY-SA 4.0 (OpenMoji)', True, fetch_openmoji, outline2emoji),
+)

@@ -1,4 +1,5 @@
 """Cut the demo data, which ships with the package, from the emoji sets."""
+
 import argparse
 import hashlib
 import io
@@ -36,7 +37,7 @@ GROUPS = {
 MIN_SATURATION = 50
 MAX_BYTES = 2_000_000
 
-LICENCE = '''\
+LICENCE = """\
 # Demo data: licence and origin
 
 The images in `flat2emoji/` and `edges2emoji/` are made from Microsoft's
@@ -75,12 +76,13 @@ The originals and these images are under the MIT licence:
 > LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
 > FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
 > IN THE SOFTWARE.
-'''
+"""
 
 
 def encode(path: Path) -> bytes:
     """Encode an image as the smallest PNG that Pillow makes; lossless."""
     from PIL import Image
+
     with Image.open(path) as image:
         image.load()
     packed = []
@@ -95,6 +97,7 @@ def saturation(path: Path) -> float:
     """Average the HSV saturation over what is not white."""
     import numpy as np
     from PIL import Image
+
     with Image.open(path) as image:
         hsv = np.asarray(image.convert('HSV'), dtype=float)
     drawn = (hsv[..., 2] < 250) | (hsv[..., 1] > 10)
@@ -106,7 +109,7 @@ def motif_files(root: Path, split: str, name: str) -> list[Path]:
     return [
         root / 'flat2emoji' / f'{split}A' / name,
         root / 'flat2emoji' / f'{split}B' / name,
-        root / 'edges2emoji' / split / name
+        root / 'edges2emoji' / split / name,
     ]
 
 
@@ -136,12 +139,13 @@ def choose(root: Path, split: str) -> dict[str, list[bytes]]:
         # The heaviest quarter are busy drawings: not to be made out at
         # 64 px, and the bytes are few.
         light = sorted(found, key=lambda n: sum(map(len, found[n])))
-        light = light[:len(light) * 3 // 4]
+        light = light[: len(light) * 3 // 4]
         light.sort(key=lambda n: hashlib.md5(n.encode()).digest())
         quota = quotas[SPLITS.index(split)]
         if len(light) < quota:
-            sys.exit(f'{split}: got {len(light)} {group}, expected {quota}. '
-                     'Lower its quota in GROUPS.')
+            sys.exit(
+                f'{split}: got {len(light)} {group}, expected {quota}. Lower its quota in GROUPS.'
+            )
         chosen.update({name: found[name] for name in light[:quota]})
     return chosen
 
@@ -150,15 +154,14 @@ def main() -> None:
     """Build the full sets at 64 px, choose, and write the demo data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', default='mmgan_compress/datasets/demo')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace sets that are there')
+    parser.add_argument('--overwrite', action='store_true', help='replace sets that are there')
     args = parser.parse_args()
     import projects.demo_data.emoji  # noqa: F401  registers the sets
     from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.datasets.prepare import prepare_data
+
     out = Path(args.out)
-    refuse_taken([out / name for name in (*SETS, 'LICENSE.md')],
-                 overwrite=args.overwrite)
+    refuse_taken([out / name for name in (*SETS, 'LICENSE.md')], overwrite=args.overwrite)
     total = 0
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)

@@ -5,6 +5,7 @@ Each recipe runs with --demo; then the same student, from the same seed and
 for the same number of steps on the same data, as an ordinary CycleGAN or
 Pix2Pix. Both are scored by the report at the end of their runs.
 """
+
 import argparse
 import json
 import subprocess
@@ -23,8 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', help='recipes to compare')
     parser.add_argument('--out', default='work_dirs/compare_distilled')
     parser.add_argument('--seed', type=int, default=233)
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace tables that are there')
+    parser.add_argument('--overwrite', action='store_true', help='replace tables that are there')
     return parser.parse_args()
 
 
@@ -37,14 +37,13 @@ def baseline_of(config: str) -> tuple[str, int, str]:
     from mmgan_compress.core.configs import find_config
     from mmgan_compress.core.schedule import TrainSchedule
     from mmgan_compress.demo import apply_demo
+
     cfg = Config.fromfile(find_config(config))
     apply_demo(cfg)
     schedule = TrainSchedule(**cfg.model.distiller.schedule)
-    steps = sum(schedule.phase(i) != 'teacher'
-                for i in range(schedule.total_iters))
+    steps = sum(schedule.phase(i) != 'teacher' for i in range(schedule.total_iters))
     kind = 'unet16' if 'Unet' in cfg.model.generator.type else 'mobile16'
-    model = 'cyclegan' if 'Unpaired' in cfg.train_dataloader.dataset.type \
-        else 'pix2pix'
+    model = 'cyclegan' if 'Unpaired' in cfg.train_dataloader.dataset.type else 'pix2pix'
     found = (REPO / 'configs/plain').glob(f'plain_{model}-{kind}_*.py')
     return str(next(found)), steps, cfg.model.default_domain
 
@@ -52,8 +51,15 @@ def baseline_of(config: str) -> tuple[str, int, str]:
 def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
     """Run a recipe's demo, once, and return the student's figures."""
     if not (work_dir / 'report.json').is_file():
-        command = [str(REPO / 'tools/train.py'), config, '--demo', '--seed',
-                   str(seed), '--work-dir', str(work_dir)]
+        command = [
+            str(REPO / 'tools/train.py'),
+            config,
+            '--demo',
+            '--seed',
+            str(seed),
+            '--work-dir',
+            str(work_dir),
+        ]
         if options:
             command += ['--cfg-options', *options]
         subprocess.run([sys.executable, *command], check=True)
@@ -65,6 +71,7 @@ def main():
     """Train all pairs and write the table."""
     args = parse_args()
     from mmgan_compress.core.files import refuse_taken, write_text
+
     out = Path(args.out)
     files = [out / 'comparison.md', out / 'comparison.json']
     refuse_taken(files, overwrite=args.overwrite)
@@ -73,22 +80,27 @@ def main():
         name = Path(config).stem
         baseline, steps, domain = baseline_of(config)
         alone = train(
-            baseline, out / f'{Path(baseline).stem}-{steps}', args.seed,
+            baseline,
+            out / f'{Path(baseline).stem}-{steps}',
+            args.seed,
             f'model.distiller.schedule.epochs={steps}',
             f'model.distiller.schedule.constant={steps // 2}',
-            f'model.distiller.schedule.block={steps}')
+            f'model.distiller.schedule.block={steps}',
+        )
         taught = train(config, out / name, args.seed)
         results[name] = dict(steps=steps, distilled=taught, alone=alone)
-        columns = [k for k in taught if k.startswith(f'{domain}/')
-                   and k in alone and not k.endswith('_std')]
+        columns = [
+            k
+            for k in taught
+            if k.startswith(f'{domain}/') and k in alone and not k.endswith('_std')
+        ]
         if not lines:
-            lines += [f'| student (steps, seed {args.seed}) | '
-                      + ' | '.join(columns) + ' |',
-                      '|---' * (len(columns) + 1) + '|']
-        for row, figures in ((f'{name} ({steps})', taught),
-                             (f'{name}: alone', alone)):
-            lines.append(f'| {row} | ' + ' | '.join(
-                f'{figures[k]:.4g}' for k in columns) + ' |')
+            lines += [
+                f'| student (steps, seed {args.seed}) | ' + ' | '.join(columns) + ' |',
+                '|---' * (len(columns) + 1) + '|',
+            ]
+        for row, figures in ((f'{name} ({steps})', taught), (f'{name}: alone', alone)):
+            lines.append(f'| {row} | ' + ' | '.join(f'{figures[k]:.4g}' for k in columns) + ' |')
     text = '\n'.join(lines) + '\n'
     write_text(files[0], text)
     write_text(files[1], json.dumps(results, indent=1))

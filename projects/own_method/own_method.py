@@ -1,4 +1,5 @@
 """A method outside the package: the student also learns from mirror images."""
+
 from mmgan_compress.core.training import update
 from mmgan_compress.distillers.base import BaseDistiller, detached
 from mmgan_compress.registry import DISTILLERS, MODELS
@@ -17,14 +18,14 @@ class MirrorDistiller(BaseDistiller):
 
     def train_step(self, inputs, optim_wrapper):
         self.iteration += 1
-        domain, = self.model.domains
+        (domain,) = self.model.domains
         source = inputs[f'img_{self.model.source_of(domain)}']
         targets = self.teach(domain, inputs, optim_wrapper)
         mirrored = {k: (x.flip(-1), {}) for k, (x, _) in targets.items()}
-        losses = self.student_losses(
-            domain, source, targets, optim_wrapper['student'])
-        for key, loss in self.student_losses(domain, source.flip(
-                -1), mirrored, optim_wrapper['student']).items():
+        losses = self.student_losses(domain, source, targets, optim_wrapper['student'])
+        for key, loss in self.student_losses(
+            domain, source.flip(-1), mirrored, optim_wrapper['student']
+        ).items():
             losses[f'{key}_mirrored'] = loss
         update(optim_wrapper['student'], sum(losses.values()))
         return detached(losses)

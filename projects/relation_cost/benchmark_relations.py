@@ -4,6 +4,7 @@ The naive form makes the difference vectors of all pairs, (N, N, D) numbers,
 and multiplies them. Forward and backward of one image on the CPU, each in a
 process of its own.
 """
+
 import argparse
 import contextlib
 import json
@@ -25,16 +26,12 @@ PATCH = 32  # CRD's
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--size', type=int, default=256, help='side length of the image')
-    parser.add_argument(
-        '--threads', type=int, default=2, help='threads of torch')
-    parser.add_argument(
-        '--repeat', type=int, default=3, help='runs, the fastest counts')
-    parser.add_argument(
-        '--json', action='store_true', help='JSON on standard output')
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--size', type=int, default=256, help='side length of the image')
+    parser.add_argument('--threads', type=int, default=2, help='threads of torch')
+    parser.add_argument('--repeat', type=int, default=3, help='runs, the fastest counts')
+    parser.add_argument('--json', action='store_true', help='JSON on standard output')
     # the process that measures one form
     parser.add_argument('--measure', nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -58,20 +55,21 @@ def naive_relations(student, teacher):
 
     with torch.no_grad():
         targets = distances(teacher), cosines(teacher)
-    return F.smooth_l1_loss(distances(student), targets[0]) + \
-        2 * F.smooth_l1_loss(cosines(student), targets[1])
+    return F.smooth_l1_loss(distances(student), targets[0]) + 2 * F.smooth_l1_loss(
+        cosines(student), targets[1]
+    )
 
 
 def naive_losses(student, teacher, parts):
     """Sum the naive loss over parts of (1, 3, H, W) images."""
     from mmgan_compress.losses.relational import cut_patches
+
     samples = dict(
         rows=lambda image: image[0].transpose(0, 1).flatten(1),
         columns=lambda image: image[0].permute(2, 0, 1).flatten(1),
-        patches=lambda image: cut_patches(image, PATCH)[0].flatten(1))
-    return sum(
-        naive_relations(samples[part](student), samples[part](teacher))
-        for part in parts)
+        patches=lambda image: cut_patches(image, PATCH)[0].flatten(1),
+    )
+    return sum(naive_relations(samples[part](student), samples[part](teacher)) for part in parts)
 
 
 def peak_memory() -> float:
@@ -86,20 +84,21 @@ def measure(form: str, part: str, args: argparse.Namespace) -> dict:
 
     from mmgan_compress.losses.base import DistillBatch
     from mmgan_compress.losses.relational import RelationLoss
+
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    parts = PARTS[:-1] if part == 'all' else (part, )
+    parts = PARTS[:-1] if part == 'all' else (part,)
     coarse = torch.randn(2, 3, args.size // 4, args.size // 4)
-    student, teacher = torch.nn.functional.interpolate(
-        coarse, size=args.size, mode='bilinear').tanh().split(1)
+    student, teacher = (
+        torch.nn.functional.interpolate(coarse, size=args.size, mode='bilinear').tanh().split(1)
+    )
     student.requires_grad_()
     loss = RelationLoss(parts=parts, patch_size=PATCH)
     batch = DistillBatch(student, student, {'teacher': teacher})
 
     def run() -> float:
         student.grad = None
-        value = naive_losses(student, teacher, parts) if form == 'naive' \
-            else loss(batch, 'teacher')
+        value = naive_losses(student, teacher, parts) if form == 'naive' else loss(batch, 'teacher')
         value.backward()
         return value.item()
 
@@ -119,17 +118,18 @@ def benchmark(args: argparse.Namespace) -> dict:
             command = [sys.executable, __file__, '--measure', form, part]
             for name in ('size', 'threads', 'repeat'):
                 command += [f'--{name}', str(getattr(args, name))]
-            done = subprocess.run(
-                command, stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             results.setdefault(part, {})[form] = json.loads(done.stdout)
     return results
 
 
 def table(results: dict) -> str:
     """Format the figures as Markdown."""
-    lines = ['| samples | naive s | ours s | faster | naive MB | ours MB | '
-             'less memory | relative difference |',
-             '|---|---|---|---|---|---|---|---|']
+    lines = [
+        '| samples | naive s | ours s | faster | naive MB | ours MB | '
+        'less memory | relative difference |',
+        '|---|---|---|---|---|---|---|---|',
+    ]
     for part, forms in results.items():
         naive, ours = forms['naive'], forms['ours']
         lines.append(
@@ -137,7 +137,8 @@ def table(results: dict) -> str:
             f'{naive["seconds"] / ours["seconds"]:.1f}x | '
             f'{naive["mb"]:.0f} | {ours["mb"]:.0f} | '
             f'{naive["mb"] / max(ours["mb"], 1):.1f}x | '
-            f'{abs(ours["loss"] / naive["loss"] - 1):.0e} |')
+            f'{abs(ours["loss"] / naive["loss"] - 1):.0e} |'
+        )
     return '\n'.join(lines)
 
 
@@ -145,17 +146,16 @@ def main() -> None:
     """Measure and print."""
     args = parse_args()
     if args.size % PATCH or args.size == PATCH:
-        sys.exit(f'error: --size {args.size}: expected a multiple of {PATCH},'
-                 f' {2 * PATCH} or more')
+        sys.exit(f'error: --size {args.size}: expected a multiple of {PATCH}, {2 * PATCH} or more')
     if args.measure:
         with contextlib.redirect_stdout(sys.stderr):
             result = measure(*args.measure, args)
         print(json.dumps(result))
         return
     import torch
+
     results = benchmark(args)
-    about = dict(device='cpu', torch=torch.__version__,
-                 threads=args.threads, size=args.size)
+    about = dict(device='cpu', torch=torch.__version__, threads=args.threads, size=args.size)
     if args.json:
         print(json.dumps({**about, 'results': results}, indent=2))
         return

@@ -5,6 +5,7 @@ it a part of the line that it must print; behind ``usage:`` for wrong usage,
 whose status is 2. ``m/`` holds the files of ``tests/bad_inputs.py``. A line
 ``o KEY=VALUE`` is a training with that ``--cfg-options``.
 """
+
 import contextlib
 import os
 import shlex
@@ -29,8 +30,10 @@ OPTION = 'train m/recipe.py --work-dir run --cfg-options '
 def cases_of(file):
     """Return the command lines of a file, with what they must print."""
     blocks = file.read_text().split('$ ')[1:]
-    return [(line, expected) for line, expected in (
-        map(str.strip, block.split('\n', 1)) for block in blocks)]
+    return [
+        (line, expected)
+        for line, expected in (map(str.strip, block.split('\n', 1)) for block in blocks)
+    ]
 
 
 ALL = [case for file in CASES for case in cases_of(file)]
@@ -48,8 +51,11 @@ def files(tmp_path_factory, vgg_file):
 
 def state_of(root):
     """Return when each file was changed last, and its size."""
-    return {path: (path.lstat().st_mtime_ns, path.lstat().st_size)
-            for path in root.rglob('*') if not path.is_dir()}
+    return {
+        path: (path.lstat().st_mtime_ns, path.lstat().st_size)
+        for path in root.rglob('*')
+        if not path.is_dir()
+    }
 
 
 def run(words):
@@ -77,7 +83,7 @@ def check_refused(words, files, capfd):
     left = {path.name for path in Path.cwd().iterdir()} - {'m'}
     assert not left, left
     assert state_of(root) == before
-    message = printed[printed.index('error: ') + len('error: '):]
+    message = printed[printed.index('error: ') + len('error: ') :]
     assert '--debug' not in message  # what nobody foresaw
     for folder in (Path.cwd(), root.parent):
         message = message.replace(f'{folder}/', '')
@@ -98,8 +104,7 @@ def place(files, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('line, expected', ALL, ids=[c[0] for c in ALL])
 def test_bad_input(line, expected, place, files, capfd):
-    words = shlex.split(line.replace('o ', OPTION, 1)
-                        if line.startswith('o ') else line)
+    words = shlex.split(line.replace('o ', OPTION, 1) if line.startswith('o ') else line)
     status, message = check_refused(words, files, capfd)
     usage = expected.startswith('usage: ')
     assert status == (2 if usage else 1)
@@ -111,10 +116,16 @@ def test_there_are_cases_of_every_command():
     assert {shlex.split(line)[0] for line, _ in ALL} >= set(COMMANDS)
 
 
-@pytest.mark.parametrize('words', [
-    'data horse2zebra --out out', 'data facades --out out',
-    'weights vgg16 --source url', 'weights inception',
-    'weights cartoongan-hayao --out out.pth'])
+@pytest.mark.parametrize(
+    'words',
+    [
+        'data horse2zebra --out out',
+        'data facades --out out',
+        'weights vgg16 --source url',
+        'weights inception',
+        'weights cartoongan-hayao --out out.pth',
+    ],
+)
 def test_without_a_network(words, place, files, monkeypatch, capfd):
     def fail(*args, **keys):
         raise requests.ConnectionError('Name or service not known')
@@ -127,25 +138,29 @@ def test_without_a_network(words, place, files, monkeypatch, capfd):
     monkeypatch.setattr(subprocess, 'run', run_nothing)
     monkeypatch.setattr('time.sleep', lambda seconds: None)
     status, message = check_refused(words.split(), files, capfd)
-    assert status == 1 and any(word in message.lower() for word in (
-        'fetch', 'network', 'download', 'connect')), message
+    assert status == 1 and any(
+        word in message.lower() for word in ('fetch', 'network', 'download', 'connect')
+    ), message
 
 
-@pytest.mark.parametrize('module, words', [
-    ('onnxscript', 'export m/student.pth --out out'),
-    ('openvino', 'translate m/text.xml m/image.png --out out'),
-    ('ncnn', 'translate m/text.param m/image.png --out out'),
-    ('onnxruntime', 'translate m/plain.onnx m/image.png --out out'),
-    ('onnxruntime', 'images m/plain.onnx m/data/trainA --out out'),
-    ('torch_pruning', 'prune m/student.pth --pruner TorchPruner --budget '
-     'macs=0.5 --out out'),
-    ('neural_compressor', 'quantize m/student.pth --out out --quantizer '
-     'INCStatic --calibration m/data/trainA'),
-    ('werkzeug', 'page --student m/student.pth')])
-def test_a_missing_package_is_named(module, words, place, files, monkeypatch,
-                                    capfd):
-    for name in [name for name in sys.modules
-                 if f'{name}.'.startswith(f'{module}.')]:
+@pytest.mark.parametrize(
+    'module, words',
+    [
+        ('onnxscript', 'export m/student.pth --out out'),
+        ('openvino', 'translate m/text.xml m/image.png --out out'),
+        ('ncnn', 'translate m/text.param m/image.png --out out'),
+        ('onnxruntime', 'translate m/plain.onnx m/image.png --out out'),
+        ('onnxruntime', 'images m/plain.onnx m/data/trainA --out out'),
+        ('torch_pruning', 'prune m/student.pth --pruner TorchPruner --budget macs=0.5 --out out'),
+        (
+            'neural_compressor',
+            'quantize m/student.pth --out out --quantizer INCStatic --calibration m/data/trainA',
+        ),
+        ('werkzeug', 'page --student m/student.pth'),
+    ],
+)
+def test_a_missing_package_is_named(module, words, place, files, monkeypatch, capfd):
+    for name in [name for name in sys.modules if f'{name}.'.startswith(f'{module}.')]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     status, message = check_refused(words.split(), files, capfd)
@@ -156,33 +171,36 @@ def test_a_taken_port(place, files, capfd):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = str(taken.getsockname()[1])
         status, message = check_refused(
-            ['page', '--student', 'm/student.pth', '--port', port], files,
-            capfd)
-    assert status == 1 and f'cannot listen on 127.0.0.1, port {port}: ' \
-        'Address already in use' in message
+            ['page', '--student', 'm/student.pth', '--port', port], files, capfd
+        )
+    assert (
+        status == 1
+        and f'cannot listen on 127.0.0.1, port {port}: Address already in use' in message
+    )
 
 
 def test_a_folder_without_permission(place, files, monkeypatch, capfd):
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
-    status, message = check_refused(
-        ['train', 'm/recipe.py', '--work-dir', 'run'], files, capfd)
+    status, message = check_refused(['train', 'm/recipe.py', '--work-dir', 'run'], files, capfd)
     assert status == 1 and 'work_dir: no permission to write to' in message
 
 
 def test_a_cache_that_cannot_be_made(place, files, monkeypatch, capfd):
     monkeypatch.setenv('MMGAN_COMPRESS_HOME', 'm/plain.txt')
-    status, message = check_refused(
-        ['weights', 'vgg16', '--source', 'm/foreign.pth'], files, capfd)
-    assert status == 1 and 'm/plain.txt is a file, expected a folder' in \
-        message
+    status, message = check_refused(['weights', 'vgg16', '--source', 'm/foreign.pth'], files, capfd)
+    assert status == 1 and 'm/plain.txt is a file, expected a folder' in message
 
 
 def test_an_error_of_a_worker_process(place, files, capfd):
     status, message = check_refused(
-        [*'train m/recipe.py --work-dir run --import m.broken_data '
-         '--cfg-options'.split(), 'train_dataloader.num_workers=1',
-         'train_dataloader.dataset.type=mmgan_compress.BrokenImages'],
-        files, capfd)
+        [
+            *'train m/recipe.py --work-dir run --import m.broken_data --cfg-options'.split(),
+            'train_dataloader.num_workers=1',
+            'train_dataloader.dataset.type=mmgan_compress.BrokenImages',
+        ],
+        files,
+        capfd,
+    )
     assert (status, message) == (1, 'image 7 went away\n')
 
 
@@ -193,7 +211,7 @@ def test_ctrl_c_of_every_command(name, monkeypatch, capfd):
 
     monkeypatch.setattr('mmgan_compress.cli.parse_args', stop)
     assert main([name]) == 130
-    line, = capfd.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith('stopped; to ') and 'same command' in line
     assert load(name).__doc__
 
@@ -206,28 +224,31 @@ def run_apart(line, limit=None, **keys):
         limit (int | None): How many bytes a file may have, once all is
             imported, which may write caches.
     """
-    code = f'''
+    code = f"""
 import resource, sys
 import mmgan_compress.inference.translator, mmgan_compress.models.original
 from mmgan_compress.cli import main
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 sys.exit(main(sys.argv[1:]))
-'''
+"""
     return subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', code, *line.split()],
-        stderr=subprocess.PIPE, text=True,
-        env=dict(os.environ, PYTHONPATH=str(REPO)), **keys)
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(REPO)),
+        **keys,
+    )
 
 
-@pytest.mark.parametrize('line', [
-    'teachers m/iter_1.pth teachers.pth',
-    'translate m/student.pth m/image.png --out .'])
+@pytest.mark.parametrize(
+    'line', ['teachers m/iter_1.pth teachers.pth', 'translate m/student.pth m/image.png --out .']
+)
 def test_a_full_disk(line, place, files):
     """By a limit of the size of a file, which is met as a full disk is."""
     done = run_apart(line, limit=100, stdout=subprocess.DEVNULL)
     assert done.returncode == 1
-    error, = done.stderr.splitlines()
+    (error,) = done.stderr.splitlines()
     assert error.startswith('error: cannot write ')
     assert [path.name for path in place.iterdir()] == ['m']
 

@@ -1,4 +1,5 @@
 """The commands flops and convert."""
+
 import json
 from pathlib import Path
 
@@ -35,13 +36,10 @@ model = dict(
                       base_channels=16))))
 """
 NAMES = {
-    CYCLEGAN: dict(
-        student='mobile_resnet_9blocks_ngf16_in',
-        teacher='resnet_9blocks_ngf64_in'),
+    CYCLEGAN: dict(student='mobile_resnet_9blocks_ngf16_in', teacher='resnet_9blocks_ngf64_in'),
     PIX2PIX: dict(
-        student='unet_256_ngf16_bn',
-        wide='unet_256_ngf64_bn',
-        deep='unet_deepest_256_ngf16_bn')
+        student='unet_256_ngf16_bn', wide='unet_256_ngf64_bn', deep='unet_deepest_256_ngf16_bn'
+    ),
 }
 
 
@@ -61,7 +59,8 @@ def test_figures(tmp_path, text):
         name: dict(
             params=golden[key]['params'],
             macs=golden[key]['macs_flop_counter'],
-            macs_paper=golden[key]['macs_torchprofile'])
+            macs_paper=golden[key]['macs_torchprofile'],
+        )
         for name, key in NAMES[text].items()
     }
     assert got == dict(student=want.pop('student'), teachers=want)
@@ -80,28 +79,27 @@ def test_layers_size_and_table(tmp_path):
 
 def test_student_file(tmp_path):
     from mmgan_compress.models.student import save_student
+
     model = build(
         'Pix2Pix',
-        generator=dict(
-            type='mmgan_compress.SeparableResnetGenerator', base_channels=16),
+        generator=dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=16),
         discriminator=None,
         default_domain='photo',
         reachable_domains=['photo'],
         related_domains=['photo', 'mask'],
-        data_preprocessor=dict(type='DataPreprocessor'))
-    save_student(
-        tmp_path / 'student.pth', model, source='test', image_size=256)
+        data_preprocessor=dict(type='DataPreprocessor'),
+    )
+    save_student(tmp_path / 'student.pth', model, source='test', image_size=256)
     result = run('flops', tmp_path / 'student.pth', '--json')
     assert json.loads(result.stdout) == dict(
-        student=dict(
-            params=137347, macs=954728448, macs_paper=1407713280),
-        teachers={})
+        student=dict(params=137347, macs=954728448, macs_paper=1407713280), teachers={}
+    )
 
 
-@pytest.mark.parametrize('name, text, words', [
-    ('absent.py', None, 'no config'),
-    ('data.py', 'model = dict(type="X")', 'has no generator'),
-])
+@pytest.mark.parametrize(
+    'name, text, words',
+    [('absent.py', None, 'no config'), ('data.py', 'model = dict(type="X")', 'has no generator')],
+)
 def test_bad_input(tmp_path, name, text, words):
     if text:
         (tmp_path / name).write_text(text)
@@ -116,13 +114,13 @@ def test_convert_original(tmp_path):
     state = load_npz('gen_resnet_9blocks_in', 'sd/')
     torch.save(state, source)
     path = 'distiller.teacher.generator'
-    result = run('convert', source, tmp_path / 'teacher.pth',
-                 '--config', config, '--network', path)
+    result = run('convert', source, tmp_path / 'teacher.pth', '--config', config, '--network', path)
     assert result.returncode == 0, result.stderr
     written = torch.load(tmp_path / 'teacher.pth', weights_only=True)
     assert torch.equal(written['model.0.conv.weight'], state['model.1.weight'])
-    result = run('convert', source, tmp_path / 'other.pth',
-                 '--config', config, '--network', 'distiller.wide')
+    result = run(
+        'convert', source, tmp_path / 'other.pth', '--config', config, '--network', 'distiller.wide'
+    )
     assert result.returncode == 1 and "no 'wide'" in result.stderr
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'other.pth').exists()
@@ -137,6 +135,5 @@ def test_part_of_an_original(tmp_path):
     result = run('convert', source, tmp_path / 'a.pth', *where)
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     assert "choose one of ['netD', 'netG']" in result.stderr
-    result = run('convert', source, tmp_path / 'a.pth', *where,
-                 '--part', 'netG')
+    result = run('convert', source, tmp_path / 'a.pth', *where, '--part', 'netG')
     assert result.returncode == 0, result.stderr

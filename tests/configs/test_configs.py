@@ -1,4 +1,5 @@
 """Every recipe of configs/ builds, reads its data and has a demo."""
+
 import shutil
 from pathlib import Path
 
@@ -21,16 +22,16 @@ SLIMMING = 'gan_slimming'
 FOLDERS = {
     'UnpairedImages': ['trainA', 'trainB', 'testA', 'testB'],
     'PairedImages': ['train', 'test'],
-    'cityscapes': ['train', 'val']
+    'cityscapes': ['train', 'val'],
 }
 
 
 def layers_in(cfg, key='layers'):
     """Return the layers that a recipe names, each once."""
     losses = cfg.model.distiller.get('losses') or []
-    return list(dict.fromkeys(layer for loss in losses
-                              for layer in loss.get(key) or
-                              loss.get('layers', [])))
+    return list(
+        dict.fromkeys(layer for loss in losses for layer in loss.get(key) or loss.get('layers', []))
+    )
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -46,8 +47,7 @@ def test_recipe_builds(name):
     distiller = model.distiller
     assert distiller.layers_of(domain) == layers_in(cfg)
     for teacher in list(distiller.reported_teachers)[:1]:
-        assert distiller.layers_of(domain, teacher) == layers_in(
-            cfg, 'target_layers')
+        assert distiller.layers_of(domain, teacher) == layers_in(cfg, 'target_layers')
 
 
 def optimizers_in(cfg):
@@ -60,8 +60,7 @@ def optimizers_in(cfg):
             names.append('scales')
         if 'threshold' in distiller.student_discriminator:
             names.append('gates')
-    if not distiller.get('offline') and (
-            distiller.get('teacher') or distiller.get('teachers')):
+    if not distiller.get('offline') and (distiller.get('teacher') or distiller.get('teachers')):
         names += ['teachers', 'discriminators']
     return names
 
@@ -105,8 +104,7 @@ def test_what_selects_is_computed(name):
         used = {name for names in hook.metrics.values() for name in names}
         assert {f'{m.domain}/FID' for m in own} == used
         assert metric in used
-    for node in walk([value for key, value in cfg.items()
-                      if not key.startswith('demo')]):
+    for node in walk([value for key, value in cfg.items() if not key.startswith('demo')]):
         if 'reference' in node and 'domain' in node:
             side = node.reference.side
             assert images.domains['AB'.index(side)] == node.domain
@@ -121,14 +119,12 @@ def make_images(root, kind):
     for folder in FOLDERS[kind]:
         (root / folder).mkdir(parents=True)
         for index in range(3):
-            Image.new('RGB', (width, 64), (index, 0, 0)).save(
-                root / folder / f'{index}.png')
+            Image.new('RGB', (width, 64), (index, 0, 0)).save(root / folder / f'{index}.png')
 
 
 def all_files(dataset):
     files = dataset.files
-    return set(sum(files, []) if isinstance(dataset, UnpairedImages)
-               else files)
+    return set(sum(files, []) if isinstance(dataset, UnpairedImages) else files)
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -137,8 +133,7 @@ def test_recipe_reads_its_layout(name, tmp_path):
     cfg = load(name)
     images = cfg.train_dataloader.dataset
     kind = images.type.split('.')[-1]
-    make_images(tmp_path / 'set',
-                'cityscapes' if 'cityscapes' in images.data_root else kind)
+    make_images(tmp_path / 'set', 'cityscapes' if 'cityscapes' in images.data_root else kind)
     set_everywhere(cfg._cfg_dict, 'data_root', str(tmp_path / 'set'))
     set_everywhere(cfg._cfg_dict, 'hold_out', 1)  # as small as the set
     for domain in images.get('teacher_images') or {}:
@@ -146,8 +141,8 @@ def test_recipe_reads_its_layout(name, tmp_path):
         images.teacher_images[domain] = str(tmp_path / domain)
     with DefaultScope.overwrite_default_scope('mmagic'):
         train, val, test = (
-            DATASETS.build(cfg[f'{split}_dataloader'].dataset)
-            for split in ('train', 'val', 'test'))
+            DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in ('train', 'val', 'test')
+        )
     assert not all_files(test) & (all_files(train) | all_files(val))
     learnt = all_files(train) & all_files(val)
     assert bool(learnt) != bool(images.get('hold_out'))
@@ -157,11 +152,11 @@ def test_recipe_reads_its_layout(name, tmp_path):
         first = dataset[0]['inputs'][f'img_{dataset.domains[0]}']
         assert tuple(first.shape) == (3, 256, 256)
     keys = {f'img_{d}' for d in images.domains} | {
-        f'img_teacher_{d}' for d in images.get('teacher_images') or {}}
+        f'img_teacher_{d}' for d in images.get('teacher_images') or {}
+    }
     assert set(train[0]['inputs']) == keys
     chosen_by = [cfg.val_evaluator, *cfg.get('custom_hooks', [])]
-    used = [Reference(**node.reference) for node in walk(chosen_by)
-            if 'reference' in node]
+    used = [Reference(**node.reference) for node in walk(chosen_by) if 'reference' in node]
     assert used
     for reference in used:
         assert not set(reference.files()) & all_files(test)
@@ -180,15 +175,13 @@ def test_recipe_has_a_demo(name):
     assert cfg.model.distiller.type == method
     assert cfg.model.distiller.schedule != schedule
     assert cfg.model.default_domain == 'emoji'
-    assert set(cfg.model.related_domains) in (
-        {'edges', 'emoji'}, {'flat', 'emoji'})
+    assert set(cfg.model.related_domains) in ({'edges', 'emoji'}, {'flat', 'emoji'})
     with DefaultScope.overwrite_default_scope('mmagic'):
         for split in ('train', 'val', 'test'):
             dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
             assert dataset.split == split
             assert dataset.size == 64 and len(dataset) > 10
-    for node in walk([cfg.val_evaluator, cfg.test_evaluator,
-                      cfg.get('custom_hooks', [])]):
+    for node in walk([cfg.val_evaluator, cfg.test_evaluator, cfg.get('custom_hooks', [])]):
         if 'reference' in node:  # a hook may have metrics of its own
             assert Reference(**node.reference).files()
     for checkpoint in cfg.model.distiller.get('teacher_checkpoints', []):

@@ -1,4 +1,5 @@
 """CRD's recipes hold the figures of its scripts."""
+
 import pytest
 
 from recipes import MOBILE, UNET, load, model_of, recipes_of
@@ -10,14 +11,14 @@ CYCLEGAN = {
     'crd_cyclegan-mobile16_1xb1-200e_summer2winter': (64, 16, 6),
     # not published: the narrower students
     'crd_cyclegan-mobile12_1xb1-200e_horse2zebra': (48, 12, 10),
-    'crd_cyclegan-mobile8_1xb1-200e_horse2zebra': (48, 8, 10)
+    'crd_cyclegan-mobile8_1xb1-200e_horse2zebra': (48, 8, 10),
 }
 # kind; all: 64 to 16, ndf 128, batch 4, 100 + 100 epochs, n_dis 1
 PIX2PIX = {
     'crd_pix2pix': UNET,
     'crd_pix2pix-mobile16_1xb4-200e_edges2shoes': MOBILE,
     'crd_pix2pix-unet16-published_1xb4-200e_edges2shoes': UNET,
-    'crd_pix2pix-unet16-judged_1xb4-200e_edges2shoes': UNET
+    'crd_pix2pix-unet16-judged_1xb4-200e_edges2shoes': UNET,
 }
 
 
@@ -30,17 +31,14 @@ def test_cyclegan_figures(name):
     wide, student, block = CYCLEGAN[name]
     cfg = load(name)
     teacher, norm = cfg.model.distiller.teacher, dict(type='IN')
-    assert cfg.model.generator == dict(
-        type=MOBILE, norm_cfg=norm, base_channels=student)
-    assert teacher.generator == dict(
-        type=MOBILE, norm_cfg=norm, base_channels=wide)
-    assert (teacher.discriminator.base_channels,
-            teacher.discriminator.norm_cfg) == (64, norm)
+    assert cfg.model.generator == dict(type=MOBILE, norm_cfg=norm, base_channels=student)
+    assert teacher.generator == dict(type=MOBILE, norm_cfg=norm, base_channels=wide)
+    assert (teacher.discriminator.base_channels, teacher.discriminator.norm_cfg) == (64, norm)
     assert teacher.buffer_size == 50
-    assert teacher.loss_config == dict(
-        cycle_loss_weight=10, id_loss_weight=5)
+    assert teacher.loss_config == dict(cycle_loss_weight=10, id_loss_weight=5)
     assert cfg.model.distiller.schedule == dict(
-        epochs=200, constant=100, block=block, student_epochs=4 * block)
+        epochs=200, constant=100, block=block, student_epochs=4 * block
+    )
     assert cfg.train_dataloader.batch_size == 1
     assert cfg.model.reachable_domains == [cfg.model.default_domain]
 
@@ -51,14 +49,11 @@ def test_pix2pix_figures(name):
     model, distiller, kind = cfg.model, cfg.model.distiller, PIX2PIX[name]
     norm = dict(type='IN' if kind == MOBILE else 'BN')
     assert list(distiller.teachers) == ['wide']
-    for network, width in ((model.generator, 16),
-                           (distiller.teachers.wide, 64)):
-        assert (network.type, network.base_channels, network.norm_cfg) == (
-            kind, width, norm)
+    for network, width in ((model.generator, 16), (distiller.teachers.wide, 64)):
+        assert (network.type, network.base_channels, network.norm_cfg) == (kind, width, norm)
         assert not network.get('use_dropout')
     plain = distiller.discriminator
-    assert (plain.type, plain.base_channels, plain.norm_cfg) == (
-        'PatchDiscriminator', 128, norm)
+    assert (plain.type, plain.base_channels, plain.norm_cfg) == ('PatchDiscriminator', 128, norm)
     assert distiller.gan_type == 'hinge'
     assert distiller.pixel_loss_weight == 100
     assert distiller.teacher_interval == 1
@@ -69,11 +64,13 @@ def test_pix2pix_figures(name):
 @pytest.mark.parametrize('name', recipes_of('crd'))
 def test_losses(name):
     cfg = load(name)
-    losses = {loss.name: loss for loss in model_of(
-        name).distiller.losses[cfg.model.default_domain]}
+    losses = {loss.name: loss for loss in model_of(name).distiller.losses[cfg.model.default_domain]}
     paired = name in PIX2PIX
-    weights = dict(relation=2.5, style=2e4, feature=20) if paired else dict(
-        relation=25, style=1e4, feature=10, adversarial=1)
+    weights = (
+        dict(relation=2.5, style=2e4, feature=20)
+        if paired
+        else dict(relation=25, style=1e4, feature=10, adversarial=1)
+    )
     if '-judged' in name:
         weights['adversarial'] = 1
     assert {n: loss.weight for n, loss in losses.items()} == weights
@@ -83,5 +80,4 @@ def test_losses(name):
     assert relation.sums_images == paired
     assert relation.published == ('-published' in name)
     if 'adversarial' in losses:
-        assert losses['adversarial'].gan_type == (
-            'hinge' if paired else 'lsgan')
+        assert losses['adversarial'].gan_type == ('hinge' if paired else 'lsgan')

@@ -16,9 +16,14 @@ FINE = [name for name in NAMES if '-finetune' in name or name == DENSE8]
 SLIMMING = [name for name in NAMES if name not in FINE]
 # Who does not begin as a copy of the teacher: there is no network to copy,
 # or the published script does not, or another stage is behind it.
-ANEW = [name for name in NAMES if '-images' in name or '-finetune' in name
-        or name == GS8
-        or '-published_1xb8-200e_summer2winter' in name]
+ANEW = [
+    name
+    for name in NAMES
+    if '-images' in name
+    or '-finetune' in name
+    or name == GS8
+    or '-published_1xb8-200e_summer2winter' in name
+]
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -31,7 +36,7 @@ def test_both_stages(name):
     model = model_of(name)
     [built] = model.distiller.losses[cfg.model.default_domain]
     assert (loss.weight, built.style_weight) == (20, 1e5)
-    buffer, = model.distiller.image_buffers.values()
+    (buffer,) = model.distiller.image_buffers.values()
     assert buffer.buffer_size == 50
     assert cfg.default_hooks.rate == dict(type='mmgan_compress.CosineLRHook')
     assert cfg.train_dataloader.drop_last
@@ -54,14 +59,13 @@ def test_scoring(name):
 def test_slimming(name):
     cfg = load(name)
     assert cfg.train_dataloader.batch_size == 8
-    optimizers = {key: wrapper.optimizer for key, wrapper in
-                  cfg.optim_wrapper.items() if key != 'constructor'}
-    assert optimizers == dict(student=ADAM, scales=SGD,
-                              student_discriminators=ADAM)
+    optimizers = {
+        key: wrapper.optimizer for key, wrapper in cfg.optim_wrapper.items() if key != 'constructor'
+    }
+    assert optimizers == dict(student=ADAM, scales=SGD, student_discriminators=ADAM)
     assert cfg.default_hooks.slimming.rho == 0.01
     quantize = cfg.model.distiller.get('quantize')
-    assert quantize == (dict(activation_max=4., levels=256)
-                        if '-gs8' in name else None)
+    assert quantize == (dict(activation_max=4.0, levels=256) if '-gs8' in name else None)
 
 
 @pytest.mark.parametrize('name', FINE)
@@ -70,10 +74,10 @@ def test_fine_tuning(name):
     assert cfg.train_dataloader.batch_size == 16
     assert 'slimming' not in cfg.default_hooks
     quantize = cfg.model.distiller.get('quantize')
-    assert quantize == (dict(activation_max=4., levels=256)
-                        if '-gs8' in name else None)
-    optimizers = {key: wrapper.optimizer for key, wrapper in
-                  cfg.optim_wrapper.items() if key != 'constructor'}
+    assert quantize == (dict(activation_max=4.0, levels=256) if '-gs8' in name else None)
+    optimizers = {
+        key: wrapper.optimizer for key, wrapper in cfg.optim_wrapper.items() if key != 'constructor'
+    }
     fine = dict(ADAM, lr=1e-4)
     assert optimizers == dict(student=fine, student_discriminators=fine)
     model = model_of(name)
@@ -87,17 +91,19 @@ def test_gs8_starts_from_a_dense_model_in_8_bits():
     cfg = load(GS8)
     start = cfg.model.generator.init_cfg
     assert start == dict(
-        type='Pretrained', prefix='generators.zebra',
-        checkpoint=cfg.model.distiller.discriminator_checkpoint)
-    assert cfg.model.distiller.quantize == load(
-        DENSE8).model.distiller.quantize
+        type='Pretrained',
+        prefix='generators.zebra',
+        checkpoint=cfg.model.distiller.discriminator_checkpoint,
+    )
+    assert cfg.model.distiller.quantize == load(DENSE8).model.distiller.quantize
 
 
 @pytest.mark.parametrize('demo', [False, True])
 def test_gs8_pipeline(demo, tmp_path):
     """The dense model is trained first, and what it left is taken over."""
-    steps = read(CONFIGS / 'gan_slimming/gan_slimming_cyclegan-gs8-'
-                 'pipeline.py', tmp_path, demo=demo)
+    steps = read(
+        CONFIGS / 'gan_slimming/gan_slimming_cyclegan-gs8-pipeline.py', tmp_path, demo=demo
+    )
     assert list(steps) == ['dense', 'slim', 'extract', 'finetune', 'int8']
     dense, slim = (steps[name].recipe.model for name in ('dense', 'slim'))
     domain = slim.default_domain
@@ -106,30 +112,29 @@ def test_gs8_pipeline(demo, tmp_path):
     assert dense.distiller.quantize == slim.distiller.quantize
     out = tmp_path / '1_dense/run'
     assert slim.generator.init_cfg == dict(
-        type='Pretrained', checkpoint=str(out / 'student.pth'),
-        prefix=f'generators.{domain}')
-    assert slim.distiller.discriminator_checkpoint == str(
-        out / 'last_checkpoint')
+        type='Pretrained', checkpoint=str(out / 'student.pth'), prefix=f'generators.{domain}'
+    )
+    assert slim.distiller.discriminator_checkpoint == str(out / 'last_checkpoint')
     assert domain == ('emoji' if demo else 'zebra')
 
 
 def test_discriminator_and_widths():
     """13 widths of the paper's generator; CartoonGAN's has 12."""
-    for name, count in (('gan_slimming_cyclegan', 13),
-                        ('gan_slimming_pix2pix', 13),
-                        ('gan_slimming_cartoongan', 12)):
+    for name, count in (
+        ('gan_slimming_cyclegan', 13),
+        ('gan_slimming_pix2pix', 13),
+        ('gan_slimming_cartoongan', 12),
+    ):
         assert len(model_of(name).distiller.slim_norms) == count
     cfg = load('gan_slimming_cyclegan')
     judge = cfg.model.distiller.student_discriminator
-    assert (judge.base_channels, judge.norm_cfg) == (
-        64, dict(type='IN', affine=True))
+    assert (judge.base_channels, judge.norm_cfg) == (64, dict(type='IN', affine=True))
 
 
 def test_published_mirrors_always():
     name = 'gan_slimming_cyclegan-resnet64-published_1xb8-200e_horse2zebra'
     cfg = load(name)
-    flip, = [step for step in cfg.train_dataloader.dataset.pipeline
-             if step.type == 'Flip']
+    (flip,) = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'Flip']
     assert flip.flip_ratio == 1
     assert cfg.default_hooks.slimming.shrink_shifts is False
     apply_demo(cfg)
@@ -151,5 +156,4 @@ def test_demo_slims_a_copy_of_its_teacher(name):
 
 
 def test_no_recipe_is_left_out():
-    assert sorted(NAMES) == sorted(
-        name for name in RECIPES if name.startswith('gan_slimming'))
+    assert sorted(NAMES) == sorted(name for name in RECIPES if name.startswith('gan_slimming'))

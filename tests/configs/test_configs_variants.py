@@ -1,4 +1,5 @@
 """Recipes that compare: no teacher, other losses, a teacher that is done."""
+
 import pytest
 
 from mmgan_compress.core.complexity import count_params
@@ -17,26 +18,32 @@ from recipes import (
 PLAIN = {
     'plain_cyclegan-mobile16_1xb1-200e_horse2zebra': 'omgd_cyclegan',
     'plain_pix2pix-unet16_1xb4-200e_edges2shoes': 'omgd_pix2pix',
-    'plain_pix2pix-mobile16_1xb4-200e_edges2shoes':
-    'omgd_pix2pix-mobile16_1xb4-200e_edges2shoes'
+    'plain_pix2pix-mobile16_1xb4-200e_edges2shoes': 'omgd_pix2pix-mobile16_1xb4-200e_edges2shoes',
 }
 OMGD = dict(ssim=10, style=1e4, feature=10, tv=1e-5)
 # What stands in place of channel distillation: name, weight, its papers'
 # other figures.
 LOSSES = {
-    'omgd_cyclegan-mobile16-kernel_1xb1-200e_horse2zebra':
-    ('kernel_alignment', 1, dict(over='positions',
-                                 layers=tuple(MOBILE_TAPS))),
-    'omgd_cyclegan-mobile16-similarity_1xb1-200e_horse2zebra':
-    ('similarity', 1e3, dict(over='positions', layers=tuple(MOBILE_TAPS))),
-    'omgd_cyclegan-mobile16-wavelet_1xb1-200e_horse2zebra':
-    ('wavelet', 0.4, dict(levels=4)),
-    'omgd_cyclegan-mobile16-discriminator_1xb1-200e_horse2zebra':
-    ('discriminator_feature', 1, dict(discriminator_layers=('model.3', )))
+    'omgd_cyclegan-mobile16-kernel_1xb1-200e_horse2zebra': (
+        'kernel_alignment',
+        1,
+        dict(over='positions', layers=tuple(MOBILE_TAPS)),
+    ),
+    'omgd_cyclegan-mobile16-similarity_1xb1-200e_horse2zebra': (
+        'similarity',
+        1e3,
+        dict(over='positions', layers=tuple(MOBILE_TAPS)),
+    ),
+    'omgd_cyclegan-mobile16-wavelet_1xb1-200e_horse2zebra': ('wavelet', 0.4, dict(levels=4)),
+    'omgd_cyclegan-mobile16-discriminator_1xb1-200e_horse2zebra': (
+        'discriminator_feature',
+        1,
+        dict(discriminator_layers=('model.3',)),
+    ),
 }
 OFFLINE = [
     'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
-    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra'
+    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
 ]
 
 
@@ -45,8 +52,9 @@ def losses_of(name):
     return {loss.name: loss for loss in losses}
 
 
-@pytest.mark.parametrize('folder,names', [
-    ('plain', PLAIN), ('losses', LOSSES), ('offline', OFFLINE)])
+@pytest.mark.parametrize(
+    'folder,names', [('plain', PLAIN), ('losses', LOSSES), ('offline', OFFLINE)]
+)
 def test_every_recipe_is_in_a_table(folder, names):
     assert sorted(names) == sorted(recipes_of(folder))
 
@@ -56,20 +64,20 @@ def test_baseline_differs_by_the_teacher_alone(name):
     cfg, other = load(name), load(PLAIN[name])
     assert cfg.model.generator == other.model.generator
     assert cfg.model.default_domain == other.model.default_domain
-    for part in ('train_dataloader', 'val_dataloader', 'test_dataloader',
-                 'test_evaluator'):
+    for part in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'test_evaluator'):
         assert cfg[part] == other[part]
     assert cfg.optim_wrapper.student == other.optim_wrapper.student
     schedule, taught = (c.model.distiller.schedule for c in (cfg, other))
-    assert (schedule.epochs, schedule.constant) == (
-        taught.epochs, taught.constant)
+    assert (schedule.epochs, schedule.constant) == (taught.epochs, taught.constant)
     distiller, teacher = cfg.model.distiller, other.model.distiller
     # the opponent is the teacher's, with a head for one generator
-    judge = teacher.teacher.discriminator if 'teacher' in teacher else \
-        teacher.discriminator
+    judge = teacher.teacher.discriminator if 'teacher' in teacher else teacher.discriminator
     own = distiller.student_discriminator
     assert (own.base_channels, own.norm_cfg, own.in_channels) == (
-        judge.base_channels, judge.norm_cfg, judge.in_channels)
+        judge.base_channels,
+        judge.norm_cfg,
+        judge.in_channels,
+    )
     for option in ('gan_type', 'pixel_loss_weight'):
         assert distiller.get(option) == teacher.get(option)
     assert not model_of(name).distiller.reported_teachers
@@ -79,8 +87,7 @@ def test_baseline_differs_by_the_teacher_alone(name):
 def test_one_term_replaces_channel_distillation(name):
     loss, weight, figures = LOSSES[name]
     losses = losses_of(name)
-    assert {n: t.weight for n, t in losses.items()} == dict(
-        OMGD, **{loss: weight})
+    assert {n: t.weight for n, t in losses.items()} == dict(OMGD, **{loss: weight})
     for key, value in figures.items():
         assert getattr(losses[loss], key) == value
     cfg, main = load(name), load('omgd_cyclegan')
@@ -98,14 +105,16 @@ def test_offline_teachers_stay_as_they_are(name):
     distiller = model.distiller
     assert not any(net.training for net in distiller.teacher_side())
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert learning == {n for n, _ in model.named_parameters()
-                        if n.startswith(('generators.', 'distiller.losses.'))}
+    assert learning == {
+        n for n, _ in model.named_parameters() if n.startswith(('generators.', 'distiller.losses.'))
+    }
     wrappers = build_optimizers(cfg, model)
     assert list(wrappers.keys()) == ['student']
     check_optimizers(cfg, model)
     names = {'images': OMGD, 'offline': dict(OMGD, channel=500)}
     assert {n: t.weight for n, t in losses_of(name).items()} == names[
-        'images' if '-images' in name else 'offline']
+        'images' if '-images' in name else 'offline'
+    ]
     assert not distiller.teacher_snapshots
 
 

@@ -1,4 +1,5 @@
 """Checkpoints and weights that do not fit are refused before the work."""
+
 import shutil
 from argparse import Namespace
 from contextlib import ExitStack
@@ -40,9 +41,11 @@ def started(run, tmp_path):
 def refused(run, **changes):
     """Return the one message that the command ends with."""
     options = changes.pop('options', [])
-    return message_of_error(launch.make_runner, arguments(
-        run / 'recipe.py', cfg_options=options or None, **changes),
-        ExitStack())
+    return message_of_error(
+        launch.make_runner,
+        arguments(run / 'recipe.py', cfg_options=options or None, **changes),
+        ExitStack(),
+    )
 
 
 def change(path, function):
@@ -55,8 +58,7 @@ def newest(folder):
     return max(folder.glob('iter_*.pth'), key=lambda f: int(f.stem[5:]))
 
 
-@pytest.mark.parametrize('key', ['state_dict', 'optimizer',
-                                 'mmgan_compress'])
+@pytest.mark.parametrize('key', ['state_dict', 'optimizer', 'mmgan_compress'])
 def test_resume_needs_all_of_a_run(run, started, key):
     """It trained on from scratch, or ended with a traceback."""
     path = newest(started)
@@ -65,15 +67,22 @@ def test_resume_needs_all_of_a_run(run, started, key):
     assert str(path) in message and f'it holds no {key}' in message
 
 
-@pytest.mark.parametrize('what, words', [
-    (lambda c: c['state_dict'].popitem(), '1 tensors are missing'),
-    (lambda c: c['state_dict'].update(other=torch.zeros(1)),
-     'left over: other'),
-    (lambda c: c['optimizer'].pop('student'), 'has the optimizers'),
-    (lambda c: c['mmgan_compress'].update(method='GCCCycleGAN'),
-     'was written by GCCCycleGAN, the recipe has OMGDCycleGAN'),
-    (lambda c: c['mmgan_compress']['distiller'].update(gaps={}),
-     "remembers ['buffers', 'gaps'")])
+@pytest.mark.parametrize(
+    'what, words',
+    [
+        (lambda c: c['state_dict'].popitem(), '1 tensors are missing'),
+        (lambda c: c['state_dict'].update(other=torch.zeros(1)), 'left over: other'),
+        (lambda c: c['optimizer'].pop('student'), 'has the optimizers'),
+        (
+            lambda c: c['mmgan_compress'].update(method='GCCCycleGAN'),
+            'was written by GCCCycleGAN, the recipe has OMGDCycleGAN',
+        ),
+        (
+            lambda c: c['mmgan_compress']['distiller'].update(gaps={}),
+            "remembers ['buffers', 'gaps'",
+        ),
+    ],
+)
 def test_resume_of_another_recipe(run, started, what, words):
     path = newest(started)
     change(path, what)
@@ -83,18 +92,21 @@ def test_resume_of_another_recipe(run, started, what, words):
 def test_resume_without_what_a_hook_needs(run, started):
     """Gradual pruning went on with a dense network."""
     cfg = launch.Config.fromfile(run / 'recipe.py')
-    cfg.custom_hooks = [dict(
-        type='mmgan_compress.GradualPruningHook', pruner=dict(
-            type='mmgan_compress.TorchPruner', budget=dict(macs=0.5)))]
+    cfg.custom_hooks = [
+        dict(
+            type='mmgan_compress.GradualPruningHook',
+            pruner=dict(type='mmgan_compress.TorchPruner', budget=dict(macs=0.5)),
+        )
+    ]
     cfg.dump(started / 'recipe.py')
-    assert 'it holds no gradual_pruning' in refused(
-        started, work_dir=str(started), resume='auto')
+    assert 'it holds no gradual_pruning' in refused(started, work_dir=str(started), resume='auto')
 
 
 def test_resume_of_another_architecture(run, started):
     """Before the optimizers are built."""
-    message = refused(run, work_dir=str(started), resume='auto',
-                      options=['model.generator.base_channels=8'])
+    message = refused(
+        run, work_dir=str(started), resume='auto', options=['model.generator.base_channels=8']
+    )
     assert 'tensors have another shape: generators.' in message
     assert 'Traceback' not in message and str(newest(started)) in message
 
@@ -112,7 +124,7 @@ def test_a_part_of_the_newest(run, started, size):
     """One line names it and the one before; that one is gone on from."""
     path = newest(started)
     whole = path.read_bytes()
-    path.write_bytes(whole[:size if size > 1 else int(size * len(whole))])
+    path.write_bytes(whole[: size if size > 1 else int(size * len(whole))])
     before = started / f'iter_{int(path.stem[5:]) - 1}.pth'
     message = refused(run, work_dir=str(started), resume='auto')
     assert f'{path} cannot be read: it is damaged' in message
@@ -124,63 +136,78 @@ def test_no_newest(run, started):
     """A folder with a student alone began anew."""
     newest(started).unlink()
     assert 'The newest other one is there: --resume ' in refused(
-        run, work_dir=str(started), resume='auto')
+        run, work_dir=str(started), resume='auto'
+    )
     for file in started.glob('iter_*.pth'):
         file.unlink()
     (started / 'last_checkpoint').unlink()
-    assert 'No other checkpoint is in' in refused(
-        run, work_dir=str(started), resume='auto')
+    assert 'No other checkpoint is in' in refused(run, work_dir=str(started), resume='auto')
 
 
 def test_a_moved_run_is_resumed(run, started):
-    runner = launch.make_runner(arguments(
-        run / 'recipe.py', work_dir=str(started), resume='auto'), ExitStack())
+    runner = launch.make_runner(
+        arguments(run / 'recipe.py', work_dir=str(started), resume='auto'), ExitStack()
+    )
     assert runner.cfg.load_from == str(newest(started))
 
 
 # --- where networks start ---------------------------------------------------
 def test_load_from(run, started, tmp_path):
     """A student file starts a run; one that shares no key does not."""
-    torch.save(dict(state_dict={'a.weight': torch.zeros(1)}),
-               tmp_path / 'other.pth')
+    torch.save(dict(state_dict={'a.weight': torch.zeros(1)}), tmp_path / 'other.pth')
     assert 'no tensor in common: expected generators.' in refused(
-        run, work_dir=str(tmp_path / 'new'),
-        options=[f'load_from={tmp_path}/other.pth'])
+        run, work_dir=str(tmp_path / 'new'), options=[f'load_from={tmp_path}/other.pth']
+    )
     for name in ('student.pth', newest(started).name):
-        assert launch.make_runner(arguments(
-            run / 'recipe.py', work_dir=str(tmp_path / name),
-            cfg_options=[f'load_from={started / name}']), ExitStack())
-    change(newest(started), lambda c: c['state_dict'].pop(next(
-        k for k in c['state_dict'] if k.startswith('distiller.'))))
+        assert launch.make_runner(
+            arguments(
+                run / 'recipe.py',
+                work_dir=str(tmp_path / name),
+                cfg_options=[f'load_from={started / name}'],
+            ),
+            ExitStack(),
+        )
+    change(
+        newest(started),
+        lambda c: c['state_dict'].pop(
+            next(k for k in c['state_dict'] if k.startswith('distiller.'))
+        ),
+    )
     assert '1 tensors are missing: distiller.' in refused(
-        run, work_dir=str(tmp_path / 'newer'),
-        options=[f'load_from={newest(started)}'])
+        run, work_dir=str(tmp_path / 'newer'), options=[f'load_from={newest(started)}']
+    )
 
 
 def pretrained(path, **more):
     return dict(type='Pretrained', checkpoint=str(path), **more)
 
 
-@pytest.mark.parametrize('state, prefix, words', [
-    ({'a.weight': torch.zeros(1)}, '', 'no tensor in common'),
-    ({'net.a': torch.zeros(1)}, 'net', 'no tensor in common'),
-    ({'net.a': torch.zeros(1)}, 'gen', 'found none'),
-    (lambda own: own.popitem(), '', '1 tensors are missing'),
-    (lambda own: own.update(more=torch.zeros(1)), '', 'left over: more'),
-    (lambda own: own.update({k: v[:1] for k, v in own.items()}), '',
-     'have another shape')])
+@pytest.mark.parametrize(
+    'state, prefix, words',
+    [
+        ({'a.weight': torch.zeros(1)}, '', 'no tensor in common'),
+        ({'net.a': torch.zeros(1)}, 'net', 'no tensor in common'),
+        ({'net.a': torch.zeros(1)}, 'gen', 'found none'),
+        (lambda own: own.popitem(), '', '1 tensors are missing'),
+        (lambda own: own.update(more=torch.zeros(1)), '', 'left over: more'),
+        (lambda own: own.update({k: v[:1] for k, v in own.items()}), '', 'have another shape'),
+    ],
+)
 def test_pretrained(tmp_path, state, prefix, words):
     """mmengine loads what fits, and logs the rest."""
-    config = dict(type='mmgan_compress.SeparableResnetGenerator',
-                  base_channels=2, num_blocks=1)
+    config = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=2, num_blocks=1)
     own = MODELS.build(config).state_dict()
     if callable(state):
         state(own)
     else:
         own = state
     torch.save(own, tmp_path / 'file.pth')
-    net = MODELS.build(dict(config, init_cfg=pretrained(
-        tmp_path / 'file.pth', **(dict(prefix=prefix) if prefix else {}))))
+    net = MODELS.build(
+        dict(
+            config,
+            init_cfg=pretrained(tmp_path / 'file.pth', **(dict(prefix=prefix) if prefix else {})),
+        )
+    )
     with pytest.raises(ValueError, match=words) as caught:
         init_weights(net)
     assert 'file.pth' in str(caught.value)
@@ -193,13 +220,16 @@ def test_all_faults_at_once(run, tmp_path):
     cfg = launch.Config.fromfile(run / 'recipe.py')
     cfg.model.generator.init_cfg = pretrained(tmp_path / 'none.pth')
     cfg.model.distiller.teacher_checkpoints = [
-        str(tmp_path / 'none.pth'), str(tmp_path / 'text.pth')]
+        str(tmp_path / 'none.pth'),
+        str(tmp_path / 'text.pth'),
+    ]
     cfg.dump(tmp_path / 'recipe.py')
     message = refused(tmp_path, work_dir=str(tmp_path / 'new'))
     for words in (
-            'none.pth does not fit generators.zebra, a SeparableResnetGen',
-            'none.pth does not fit the teachers of this config: no tensor in',
-            'text.pth is no file of plain weights'):
+        'none.pth does not fit generators.zebra, a SeparableResnetGen',
+        'none.pth does not fit the teachers of this config: no tensor in',
+        'text.pth is no file of plain weights',
+    ):
         assert words in message
     with pytest.raises(ValueError, match='none.pth does not fit'):
         build_model(cfg)
@@ -211,13 +241,15 @@ def test_all_faults_at_once(run, tmp_path):
 
 
 # --- scoring ----------------------------------------------------------------
-@pytest.mark.parametrize('file, options, words', [
-    ('student.pth', ['model.generator.base_channels=8'],
-     'tensors have another shape'),
-    ('iter_1.pth', ['model.generator.base_channels=8'],
-     'tensors have another shape'),
-    ('cut.pth', [], 'cannot be read: it is damaged'),
-    ('bare.pth', [], 'no tensor in common')])
+@pytest.mark.parametrize(
+    'file, options, words',
+    [
+        ('student.pth', ['model.generator.base_channels=8'], 'tensors have another shape'),
+        ('iter_1.pth', ['model.generator.base_channels=8'], 'tensors have another shape'),
+        ('cut.pth', [], 'cannot be read: it is damaged'),
+        ('bare.pth', [], 'no tensor in common'),
+    ],
+)
 def test_score_of_another(run, vgg_file, tmp_path, file, options, words):
     recipe = run / 'scored.py'  # with a test split
     toy_config('cyclegan', run / 'data', vgg_file).dump(recipe)
@@ -225,10 +257,15 @@ def test_score_of_another(run, vgg_file, tmp_path, file, options, words):
     (run / 'run/cut.pth').write_bytes(cut)
     torch.save(dict(epoch=3), run / 'run/bare.pth')
     (run / 'run/scored.py').touch()  # as a run writes it
-    message = message_of_error(launch.make_tester, Namespace(
-        **vars(arguments(recipe, work_dir=str(tmp_path),
-                         cfg_options=options or None)),
-        checkpoint=str(run / 'run' / file), overwrite=False), ExitStack())
+    message = message_of_error(
+        launch.make_tester,
+        Namespace(
+            **vars(arguments(recipe, work_dir=str(tmp_path), cfg_options=options or None)),
+            checkpoint=str(run / 'run' / file),
+            overwrite=False,
+        ),
+        ExitStack(),
+    )
     assert words in message and file in message
     assert ('run/scored.py' in message) == ('tensor' in words)
     assert '\n' not in message
@@ -243,8 +280,8 @@ def test_objects_are_not_read(tmp_path):
         read_checkpoint(tmp_path / 'tensor.pth')
 
 
-def test_the_command_ends_with_one_line(run, started, tmp_path, monkeypatch,
-                                        capsys):
+def test_the_command_ends_with_one_line(run, started, tmp_path, monkeypatch, capsys):
     change(newest(started), lambda content: content.pop('optimizer'))
     assert 'it holds no optimizer' in refused_by_tool(
-        'train', run / 'recipe.py', '--work-dir', started, '--resume')
+        'train', run / 'recipe.py', '--work-dir', started, '--resume'
+    )

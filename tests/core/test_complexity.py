@@ -1,4 +1,5 @@
 """Parameters and MACs, to the last digit, and layers by name."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -15,7 +16,7 @@ TYPES = {
     'unet_256': 'UnetGenerator',
     'unet_deepest_256': 'mmgan_compress.DeepUnetGenerator',
     'n_layers': 'PatchDiscriminator',
-    'multi_n_layers': MULTI
+    'multi_n_layers': MULTI,
 }
 # Rows of GCC for networks of the same names, at other sizes as well.
 MOBILE = dict(netG='mobile_resnet_9blocks', norm='instance')
@@ -29,7 +30,7 @@ SAME = {
     'gcc_unet_ngf32_256': dict(UNET, ngf=32),
     'gcc_unet_ngf64_256': dict(UNET, ngf=64),
     'gcc_D_in3_ndf64': dict(netD='n_layers', ndf=64, norm='instance'),
-    'gcc_D_in6_ndf128': dict(netD='n_layers', ndf=128, norm='batch')
+    'gcc_D_in6_ndf128': dict(netD='n_layers', ndf=128, norm='batch'),
 }
 ENTRIES = {
     name: {**entry, **SAME.get(name, {})}
@@ -44,7 +45,8 @@ def build_entry(entry):
         type=TYPES[entry.get('netG') or entry['netD']],
         in_channels=entry['input'][1],
         base_channels=entry.get('ngf') or entry['ndf'],
-        norm_cfg=dict(type='IN' if entry['norm'] == 'instance' else 'BN'))
+        norm_cfg=dict(type='IN' if entry['norm'] == 'instance' else 'BN'),
+    )
     if 'netG' in entry:
         cfg['out_channels'] = 3
     if cfg['type'] == MULTI:
@@ -67,16 +69,14 @@ def test_figures_are_exact(name):
     assert macs.macs_paper == entry['macs_torchprofile']
     params = count_params(net)
     # The original also counts a copy, never used, of each shared block.
-    dead = sum(map(count_params, net.blocks[:entry['n_share']])) \
-        if multi else 0
+    dead = sum(map(count_params, net.blocks[: entry['n_share']])) if multi else 0
     assert params + dead == entry['params']
     assert sum(row.params for row in macs.layers) == params
     assert sum(row.macs for row in macs.layers) == macs.macs
 
 
 def test_counting_leaves_the_network_alone():
-    net = build('UnetGenerator', in_channels=3, out_channels=3,
-                base_channels=1).train()
+    net = build('UnetGenerator', in_channels=3, out_channels=3, base_channels=1).train()
     net.model.model[1].eval()
     calls = []
     net.register_forward_hook(lambda *args: calls.append(args))
@@ -117,14 +117,12 @@ def test_all_arithmetic_is_counted():
 
 
 def test_unknown_layers_name_the_nearest():
-    net = build('ResnetGenerator', in_channels=3, out_channels=3,
-                base_channels=1)
+    net = build('ResnetGenerator', in_channels=3, out_channels=3, base_channels=1)
     assert find_layer(net, 'model.3') is net.model[3]
     with pytest.raises(KeyError) as error:
         infer_channels(net, ['model.3', 'model.33'], (1, 3, 32, 32))
     message = error.value.args[0]
-    assert "no layer 'model.33' in ResnetGenerator; nearest: 'model.3', " \
-        "'model.13'" in message
+    assert "no layer 'model.33' in ResnetGenerator; nearest: 'model.3', 'model.13'" in message
     for name in ('', 'nothing_like_it'):
         with pytest.raises(KeyError, match='nearest: '):
             find_layer(net, name)

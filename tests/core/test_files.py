@@ -1,4 +1,5 @@
 """Nothing of the user's is overwritten or left half-written."""
+
 import errno
 import os
 

@@ -1,4 +1,5 @@
 """Data sets by name and the demo data."""
+
 import io
 import json
 import subprocess
@@ -41,8 +42,7 @@ def test_horse2zebra_from_archive(tmp_path):
 
 
 def test_second_call_does_nothing(tmp_path, capsys):
-    archive = make_zip(tmp_path / 'h.zip',
-                       {'h/trainA/1.png': image_bytes()})
+    archive = make_zip(tmp_path / 'h.zip', {'h/trainA/1.png': image_bytes()})
     out = tmp_path / 'data'
     made = prepare_data('horse2zebra', out, archives=[archive])
     archive.unlink()
@@ -58,7 +58,8 @@ def test_second_call_does_nothing(tmp_path, capsys):
 def test_facades_from_archive(tmp_path):
     files = {
         f'facades/{split}/{i}.jpg': image_bytes((16, 8), form='JPEG')
-        for split in ('train', 'val', 'test') for i in (1, 2, 3)
+        for split in ('train', 'val', 'test')
+        for i in (1, 2, 3)
     }
     archive = make_tar(tmp_path / 'f.tar.gz', files)
     made = prepare_data('facades', tmp_path / 'a', archives=[archive])
@@ -70,7 +71,7 @@ def test_facades_from_archive(tmp_path):
 
 def street(color):
     """A fine pattern of a color and black, 96x48."""
-    on = np.random.default_rng(0).random((48, 96, 1)) < .5
+    on = np.random.default_rng(0).random((48, 96, 1)) < 0.5
     return Image.fromarray((on * np.array(color)).astype(np.uint8))
 
 
@@ -79,15 +80,16 @@ def cityscapes_archives(folder, stems=('a_1', 'b_2')):
     for stem in stems:
         place = f'train/{stem[0]}/{stem}'
         for files, name, color in (
-                (photos, f'leftImg8bit/{place}_leftImg8bit.png', (0, 0, 255)),
-                (labels, f'gtFine/{place}_gtFine_color.png', (255, 0, 0))):
+            (photos, f'leftImg8bit/{place}_leftImg8bit.png', (0, 0, 255)),
+            (labels, f'gtFine/{place}_gtFine_color.png', (255, 0, 0)),
+        ):
             stream = io.BytesIO()
             street(color).save(stream, 'PNG')
             files[name] = stream.getvalue()
         labels[f'gtFine/{place}_gtFine_labelIds.png'] = b'not wanted'
     return [
         make_zip(folder / 'leftImg8bit_trainvaltest.zip', photos),
-        make_zip(folder / 'gtFine_trainvaltest.zip', labels)
+        make_zip(folder / 'gtFine_trainvaltest.zip', labels),
     ]
 
 
@@ -112,19 +114,14 @@ def test_cityscapes_pairs(tmp_path):
 
 
 def emoji_archive(folder, kind, files):
-    return make_tar(folder / f'{kind}.tgz',
-                    {f'package/assets/{k}': v for k, v in files.items()})
+    return make_tar(folder / f'{kind}.tgz', {f'package/assets/{k}': v for k, v in files.items()})
 
 
 def test_edges2emoji_from_archive(tmp_path):
-    red, blue = (
-        image_bytes((256, 256), color, 'WEBP', lossless=True)
-        for color in ('red', 'blue'))
-    archive = emoji_archive(tmp_path, '3d', {
-        '1f600.webp': red,
-        '1f600-1f3fb.webp': blue,
-        '1f601.webp': red
-    })
+    red, blue = (image_bytes((256, 256), color, 'WEBP', lossless=True) for color in ('red', 'blue'))
+    archive = emoji_archive(
+        tmp_path, '3d', {'1f600.webp': red, '1f600-1f3fb.webp': blue, '1f601.webp': red}
+    )
     out = tmp_path / 'data'
     made = prepare_data('edges2emoji', out, size=32, archives=[archive])
     # one is a repetition; skin tones share the split of their base
@@ -137,13 +134,14 @@ def test_edges2emoji_from_archive(tmp_path):
 
 def test_flat2emoji_from_archives(tmp_path):
     pytest.importorskip('resvg_py')
-    svg = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
-           '<rect x="8" y="8" width="16" height="16" fill="#f00"/></svg>')
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+        '<rect x="8" y="8" width="16" height="16" fill="#f00"/></svg>'
+    )
     webp = image_bytes((256, 256), 'red', 'WEBP', lossless=True)
-    flat = emoji_archive(tmp_path, 'flat', {
-        '1f600.svg': svg.encode(),
-        'only-flat.svg': svg.encode()
-    })
+    flat = emoji_archive(
+        tmp_path, 'flat', {'1f600.svg': svg.encode(), 'only-flat.svg': svg.encode()}
+    )
     solid = emoji_archive(tmp_path, '3d', {'1f600.webp': webp})
     out = tmp_path / 'data'
     made = prepare_data('flat2emoji', out, size=32, archives=[solid, flat])
@@ -157,14 +155,14 @@ def test_flat2emoji_from_archives(tmp_path):
 
 
 def test_elpv_from_archive(tmp_path):
-    rows = ''.join(f'images/c{i}.png  0.0  {kind}\n'
-                   for i, kind in enumerate(['mono', 'poly'] * 20))
+    rows = ''.join(
+        f'images/c{i}.png  0.0  {kind}\n' for i, kind in enumerate(['mono', 'poly'] * 20)
+    )
     files = {'elpv_dataset/data/labels.csv': rows.encode()}
     for i in range(40):
         files[f'elpv_dataset/data/images/c{i}.png'] = image_bytes((30, 30))
     archive = make_zip(tmp_path / 'elpv.whl', files)
-    counts = prepare_data(
-        'elpv', tmp_path / 'data', size=8, archives=[archive])['counts']
+    counts = prepare_data('elpv', tmp_path / 'data', size=8, archives=[archive])['counts']
     assert sum(counts[k] for k in counts if k.endswith('A')) == 20
     assert sum(counts[k] for k in counts if k.endswith('B')) == 20
 
@@ -210,8 +208,7 @@ def test_demo_data():
     for split, count in counts.items():
         names = {
             folder: sorted(p.name for p in (DEMO / folder).glob('*.png'))
-            for folder in (f'flat2emoji/{split}A', f'flat2emoji/{split}B',
-                           f'edges2emoji/{split}')
+            for folder in (f'flat2emoji/{split}A', f'flat2emoji/{split}B', f'edges2emoji/{split}')
         }
         first, *others = names.values()
         assert len(first) == count and all(o == first for o in others)
@@ -230,15 +227,19 @@ def test_demo_data():
 def test_edges2emoji_is_really_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv('MMGAN_COMPRESS_HOME', str(tmp_path / 'home'))
     command = [
-        sys.executable, 'tools/prepare_data.py', 'edges2emoji', '--import',
-        'projects.demo_data.emoji', '--size',
-        '64', '--out', str(tmp_path / 'data')
+        sys.executable,
+        'tools/prepare_data.py',
+        'edges2emoji',
+        '--import',
+        'projects.demo_data.emoji',
+        '--size',
+        '64',
+        '--out',
+        str(tmp_path / 'data'),
     ]
-    done = subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert 'train: 2717 images' in done.stdout
     assert 'MIT' in done.stdout
     name = sorted((DEMO / 'edges2emoji' / 'test').iterdir())[0]
-    with Image.open(name) as demo, Image.open(
-            tmp_path / 'data' / 'test' / name.name) as full:
+    with Image.open(name) as demo, Image.open(tmp_path / 'data' / 'test' / name.name) as full:
         assert demo.tobytes() == full.tobytes()

@@ -1,4 +1,5 @@
 """Downloads, packages and archives: resumed, verified, kept in place."""
+
 import hashlib
 import http.server
 import subprocess
@@ -46,13 +47,13 @@ def server():
             self.send_response(206 if asked else 200)
             if asked:
                 self.send_header(
-                    'Content-Range',
-                    f'bytes {start}-{len(PAYLOAD) - 1}/{len(PAYLOAD)}')
+                    'Content-Range', f'bytes {start}-{len(PAYLOAD) - 1}/{len(PAYLOAD)}'
+                )
             self.send_header('Content-Length', str(len(PAYLOAD) - start))
             self.end_headers()
             # "/breaks" closes early, once for each request without a range
             broken = self.path == '/breaks' and not asked
-            self.wfile.write(PAYLOAD[start:200000 if broken else None])
+            self.wfile.write(PAYLOAD[start : 200000 if broken else None])
 
         def log_message(self, *args):
             pass
@@ -92,8 +93,7 @@ def test_download_goes_on_after_a_broken_connection(server, tmp_path):
 
 def test_download_takes_the_next_mirror(server, tmp_path):
     urls = [f'{server.url}/missing', f'{server.url}/x']
-    assert download(urls, tmp_path / 'x',
-                    PAYLOAD_SHA256).read_bytes() == PAYLOAD
+    assert download(urls, tmp_path / 'x', PAYLOAD_SHA256).read_bytes() == PAYLOAD
     with pytest.raises(FetchError, match='plain http, and no checksum'):
         download(urls[1:], tmp_path / 'z')
     assert not (tmp_path / 'z.part').exists()
@@ -121,8 +121,10 @@ def test_package_errors_name_the_next_step(home, monkeypatch):
 
 
 def test_fetching_needs_no_torch():
-    code = ('import sys; from mmgan_compress.datasets import prepare, weights;'
-            ' assert "torch" not in sys.modules')
+    code = (
+        'import sys; from mmgan_compress.datasets import prepare, weights;'
+        ' assert "torch" not in sys.modules'
+    )
     subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
 
 

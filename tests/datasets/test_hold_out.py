@@ -1,4 +1,5 @@
 """Training images that are the val split of a set without a val folder."""
+
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from toy import last_checkpoint, train, write_images
 SPLITS = ('train', 'val', 'test')
 KINDS = {
     PairedImages: {'train': 11, 'test': 3},
-    UnpairedImages: {'trainA': 7, 'trainB': 11, 'testA': 3, 'testB': 3}
+    UnpairedImages: {'trainA': 7, 'trainB': 11, 'testA': 3, 'testB': 3},
 }
 
 
@@ -50,10 +51,8 @@ def test_train_and_val_share_out_the_folder(make, count):
     assert len(held) == count
     # evenly spaced: not the first images, of one video say
     at = [Path(file).name for file in sides(held)[0]]
-    everything = [Path(file).name for file in folder(
-        make.root, 'train' + make.sides[0])]
-    assert count == 1 or at == [everything[0], everything[len(
-        everything) // 2], everything[-1]]
+    everything = [Path(file).name for file in folder(make.root, 'train' + make.sides[0])]
+    assert count == 1 or at == [everything[0], everything[len(everything) // 2], everything[-1]]
 
 
 def test_test_images_stay(make):
@@ -75,16 +74,14 @@ def test_a_val_folder_wins(make):
         for side, files in zip(make.sides, sides(make(split, hold_out=9))):
             assert files == folder(make.root, split + side)
     # unless it is the test split
-    learnt, held = (make(split, hold_out=3, val_folder=False)
-                    for split in SPLITS[:2])
+    learnt, held = (make(split, hold_out=3, val_folder=False) for split in SPLITS[:2])
     for side, a, b in zip(make.sides, sides(learnt), sides(held)):
         assert len(b) == 3
         assert sorted(a + b) == folder(make.root, 'train' + side)
 
 
 def test_max_images_are_of_the_split(make):
-    learnt, held = (make(split, hold_out=3, max_images=2)
-                    for split in SPLITS[:2])
+    learnt, held = (make(split, hold_out=3, max_images=2) for split in SPLITS[:2])
     whole = make('train', hold_out=3), make('val', hold_out=3)
     for few, all_ in zip((learnt, held), whole):
         for a, b in zip(sides(few), sides(all_)):
@@ -102,9 +99,12 @@ def test_nonsense_is_refused(make, split, value):
 def test_more_than_the_half_is_refused(make, split):
     count = KINDS[type(make(split))]['train' + make.sides[0]]
     make(split, hold_out=count // 2)
-    with pytest.raises(ValueError, match=f'hold_out {count // 2 + 1} is more '
-                       f'than the half of the {count} images in .*/train'
-                       f'{make.sides[0]}: .* make a folder val'):
+    with pytest.raises(
+        ValueError,
+        match=f'hold_out {count // 2 + 1} is more '
+        f'than the half of the {count} images in .*/train'
+        f'{make.sides[0]}: .* make a folder val',
+    ):
         make(split, hold_out=count // 2 + 1)
 
 
@@ -134,14 +134,13 @@ def test_resuming(recipe, tmp_path):
         for split in SPLITS[:2]:
             cfg[f'{split}_dataloader'].dataset.hold_out = count
         done = train(cfg, tmp_path / name, start and tmp_path / start)
-        log, = (tmp_path / name).rglob('*.log')
+        (log,) = (tmp_path / name).rglob('*.log')
         return done, 'dataset metainfo from the resumed' in log.read_text()
 
     whole, told = run('whole', 3)
     assert len(whole.train_dataloader.dataset) == 8 and not told
     again, told = run('again', 3, 'whole/iter_2.pth')
-    assert_equal(state_of(last_checkpoint(again)),
-                 state_of(last_checkpoint(whole)))
+    assert_equal(state_of(last_checkpoint(again)), state_of(last_checkpoint(whole)))
     assert not told
     assert run('other', 2, 'whole/iter_2.pth')[1]
 
@@ -156,6 +155,7 @@ def test_splits_that_do_not_fit_are_refused_before_training(recipe, tmp_path):
     check_inputs(cfg)
     for split in SPLITS[:2]:
         cfg[f'{split}_dataloader'].dataset.hold_out = 1
-    with pytest.raises(ValueError, match='needs at least 2 images, and the '
-                                         'val split has 1 in .* hold_out'):
+    with pytest.raises(
+        ValueError, match='needs at least 2 images, and the val split has 1 in .* hold_out'
+    ):
         check_inputs(cfg)

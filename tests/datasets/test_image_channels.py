@@ -1,4 +1,5 @@
 """Grey and RGBA images, from the recipe to the exported student."""
+
 import json
 import os
 
@@ -34,11 +35,11 @@ def write_pairs(root, channels):
             image.resize((2 * SIZE, SIZE)).save(root / split / f'{index}.png')
 
 
-@pytest.mark.parametrize('method,model,taken,given', [
-    ('omgd', 'pix2pix', 4, 4), ('gcc', 'pix2pix', 1, 3),
-    ('omgd', 'cyclegan', 1, 1)])
-def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model,
-                                        taken, given):
+@pytest.mark.parametrize(
+    'method,model,taken,given',
+    [('omgd', 'pix2pix', 4, 4), ('gcc', 'pix2pix', 1, 3), ('omgd', 'cyclegan', 1, 1)],
+)
+def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model, taken, given):
     root = tmp_path / 'data'
     if model == 'pix2pix':
         write_pairs(root, max(taken, given))
@@ -49,20 +50,19 @@ def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model,
     runner = train(cfg, tmp_path / 'run')
     assert runner.iter >= 2
     text = (tmp_path / 'run/report.md').read_text()
-    assert {1: '; grey, repeated)', 3: '; 8 bit)',
-            4: '; RGBA, laid on white)'}[given] in text
+    assert {1: '; grey, repeated)', 3: '; 8 bit)', 4: '; RGBA, laid on white)'}[given] in text
     path = tmp_path / 'run/student.pth'
     source, target = cfg.model.related_domains
     assert student_info(path)['channels'] == {source: taken, target: given}
-    photo = Image.fromarray(np.random.default_rng(0).integers(
-        0, 256, (SIZE, SIZE, 4), np.uint8))
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 4), np.uint8))
     here = translate(path, photo)[0]
     assert here.mode == MODES[given] and here.size == (SIZE, SIZE)
     file = tmp_path / 'photo.png'
     photo.save(file)
     for name, pixels in (('float', False), ('pixels', True)):
-        report = export_student(path, tmp_path / name, Target(
-            'onnxruntime', uint8=pixels), images=file)
+        report = export_student(
+            path, tmp_path / name, Target('onnxruntime', uint8=pixels), images=file
+        )
         assert all(check['passed'] for check in report['checks'])
         run = Translator(tmp_path / name)
         assert run.channels == (taken, given)
@@ -73,10 +73,18 @@ def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model,
 
 def test_tool_refuses_six_channels_in_one_line(tmp_path, monkeypatch):
     from students import refused_by_tool
+
     options = [f'model.generator.{end}_channels=6' for end in ('in', 'out')]
-    message = refused_by_tool('train', 'configs/omgd_cyclegan.py', '--demo',
-                              '--work-dir', tmp_path / 'run', '--cfg-options',
-                              *options, monkeypatch=monkeypatch)
+    message = refused_by_tool(
+        'train',
+        'configs/omgd_cyclegan.py',
+        '--demo',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        *options,
+        monkeypatch=monkeypatch,
+    )
     assert 'images of 6 channels: expected 1 (grey), 3 (RGB) or' in message
     assert len(message.splitlines()) == 1
     assert not os.listdir(tmp_path)
@@ -89,22 +97,20 @@ def test_recipes_that_cannot_follow_are_refused(tmp_path):
     from argparse import Namespace
 
     def load(name, *options):
-        return load_config(Namespace(config=name, demo=False, data_root=None,
-                                     cfg_options=list(options)))
+        return load_config(
+            Namespace(config=name, demo=False, data_root=None, cfg_options=list(options))
+        )
 
     with pytest.raises(ValueError, match='needs one number for both domains'):
         load('omgd_cyclegan.py', 'model.generator.in_channels=1')
     grey = ['model.generator.in_channels=1', 'model.generator.out_channels=1']
-    cfg = load('gan_slimming_cyclegan-resnet64-published_1xb8-200e_'
-               'horse2zebra.py', *grey)
-    assert [step.channels for step in
-            cfg.train_dataloader.dataset.pipeline[:2]] == [1, 1]
+    cfg = load('gan_slimming_cyclegan-resnet64-published_1xb8-200e_horse2zebra.py', *grey)
+    assert [step.channels for step in cfg.train_dataloader.dataset.pipeline[:2]] == [1, 1]
     assert cfg.test_evaluator.metrics[0].reference.channels == 1
     cfg = load('gcc_pix2pix.py', *grey)
     gated = cfg.model.distiller.student_discriminator.discriminator
     assert gated.in_channels == 2
-    cfg.train_dataloader.dataset.pipeline = [
-        dict(type='LoadImageFromFile', key='img_label')]
+    cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile', key='img_label')]
     with pytest.raises(ValueError, match='reads RGB images, by LoadImage'):
         fit_channels(cfg)
 
@@ -130,7 +136,7 @@ def test_networks_that_judge_see_rgb(tmp_path, vgg_file):
 def test_what_takes_no_other_channels_says_so(tmp_path):
     make_student(tmp_path / 'grey.pth', in_channels=1, out_channels=1)
     run = Translator(tmp_path / 'grey.pth')
-    with writing(tmp_path / 'a.mp4', About(10., 64, 64, 1)) as frame:
+    with writing(tmp_path / 'a.mp4', About(10.0, 64, 64, 1)) as frame:
         frame(np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(ValueError, match='a.mp4 is a video, whose frames'):
         run(tmp_path / 'a.mp4', tmp_path / 'out')
@@ -152,8 +158,11 @@ def test_a_file_of_an_older_version_is_of_rgb_images(tmp_path):
         with pytest.raises(ValueError, match='wrong.pth.* channels: expec'):
             load_student(tmp_path / 'wrong.pth')
     report = export_student(tmp_path / 'old.pth', tmp_path / 'out')
-    assert json.loads((tmp_path / 'out/parity.json').read_text())[
-        'channels'] == [3, 3] == list(report['channels'])
+    assert (
+        json.loads((tmp_path / 'out/parity.json').read_text())['channels']
+        == [3, 3]
+        == list(report['channels'])
+    )
 
 
 def test_pairs_in_two_folders_may_be_of_two_kinds(tmp_path):
@@ -161,10 +170,8 @@ def test_pairs_in_two_folders_may_be_of_two_kinds(tmp_path):
     for side, channels in (('A', 1), ('B', 4)):
         (tmp_path / 'train' / side).mkdir(parents=True)
         pixels = draw.integers(0, 256, (SIZE, SIZE, channels), np.uint8)
-        Image.fromarray(pixels.squeeze()).save(tmp_path / 'train' / side
-                                               / 'a.png')
-    data = PairedImages(str(tmp_path), ['a', 'b'], size=SIZE, load_size=36,
-                        channels=dict(a=1, b=4))
+        Image.fromarray(pixels.squeeze()).save(tmp_path / 'train' / side / 'a.png')
+    data = PairedImages(str(tmp_path), ['a', 'b'], size=SIZE, load_size=36, channels=dict(a=1, b=4))
     images = data[0]['inputs']
     assert images['img_a'].shape == (1, SIZE, SIZE)
     assert images['img_b'].shape == (4, SIZE, SIZE)
@@ -175,23 +182,24 @@ def test_a_teacher_of_grey_images_writes_grey_images(tmp_path):
     (tmp_path / 'a').mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / 'a/a.png')
-    path, = make_teacher_images(str(tmp_path / 'grey.pth'), tmp_path / 'a',
-                                tmp_path / 'out', size=64)
-    want, = translate(tmp_path / 'grey.pth',
-                      Image.fromarray(noise).convert('L'))
+    (path,) = make_teacher_images(
+        str(tmp_path / 'grey.pth'), tmp_path / 'a', tmp_path / 'out', size=64
+    )
+    (want,) = translate(tmp_path / 'grey.pth', Image.fromarray(noise).convert('L'))
     with Image.open(path) as made:
         assert made.mode == 'L' and made.tobytes() == want.tobytes()
 
 
 def test_an_onnx_teacher_of_other_channels_is_refused(tmp_path, vgg_file):
     from onnx_files import write_onnx
+
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     path = write_onnx(tmp_path / 'a.onnx', shape=('N', 1, 32, 32))
     leave_out(cfg, 'ChannelLoss')
     cfg.model.distiller.offline = True
     cfg.model.distiller.pop('teacher')
     cfg.model.distiller.teacher = dict(
-        type='mmgan_compress.OnnxTeacher', output_name='image', path=path)
-    with pytest.raises(ValueError, match='images of 1 channels and the '
-                                         'student for 3'):
+        type='mmgan_compress.OnnxTeacher', output_name='image', path=path
+    )
+    with pytest.raises(ValueError, match='images of 1 channels and the student for 3'):
         build_model(cfg)

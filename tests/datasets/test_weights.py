@@ -1,4 +1,5 @@
 """Pretrained networks: found, made, refused."""
+
 import io
 import json
 import pickle
@@ -35,9 +36,8 @@ def test_missing_weights_name_the_command(home):
 
 
 class Malicious:
-
     def __reduce__(self):
-        return print, ('owned', )
+        return print, ('owned',)
 
 
 def test_malicious_pickle_is_refused(capsys):
@@ -54,7 +54,7 @@ def vgg16_state():
     state, inputs = {'classifier.6.bias': torch.zeros(1000)}, 3
     for place, outputs in weights.VGG16_CONVS.items():
         state[f'features.{place}.weight'] = torch.zeros(outputs, inputs, 3, 3)
-        state[f'features.{place}.bias'] = torch.full((outputs, ), place + .5)
+        state[f'features.{place}.bias'] = torch.full((outputs,), place + 0.5)
         inputs = outputs
     return state
 

@@ -1,4 +1,5 @@
 """What an export leaves in its folder, and what it leaves alone."""
+
 import pytest
 
 from mmgan_compress.deploy.export import export_student
@@ -26,11 +27,9 @@ def test_another_runtime_in_the_same_folder(student, tmp_path):
 
 def test_what_a_failed_export_leaves(student, tmp_path):
     with pytest.raises(ParityError):
-        export_student(student, tmp_path / 'out', images=[],
-                       tolerance=1e-12)
+        export_student(student, tmp_path / 'out', images=[], tolerance=1e-12)
     with pytest.raises(ValueError, match='tolerance is -1'):
-        export_student(student, tmp_path / 'out', images=[],
-                       tolerance=-1.)
+        export_student(student, tmp_path / 'out', images=[], tolerance=-1.0)
     assert not (tmp_path / 'out').exists()
 
 

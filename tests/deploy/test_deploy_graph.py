@@ -1,4 +1,5 @@
 """What networks become on their way to a runtime, and how it is timed."""
+
 import numpy as np
 import onnx
 import pytest
@@ -26,20 +27,29 @@ from mmgan_compress.registry import PRUNERS
 pytestmark = pytest.mark.numerical
 
 NETWORKS = {
-    'resnet': dict(type='ResnetGenerator', in_channels=3, out_channels=3,
-                   base_channels=8, num_blocks=2, use_dropout=True),
-    'unet': dict(type='UnetGenerator', in_channels=3, out_channels=3,
-                 base_channels=8, num_down=6, use_dropout=True),
-    'separable': dict(type='SeparableResnetGenerator', base_channels=8,
-                      num_blocks=2),
-    'deep': dict(type='DeepSeparableResnetGenerator', base_channels=8,
-                 num_blocks=2)
+    'resnet': dict(
+        type='ResnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=8,
+        num_blocks=2,
+        use_dropout=True,
+    ),
+    'unet': dict(
+        type='UnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=8,
+        num_down=6,
+        use_dropout=True,
+    ),
+    'separable': dict(type='SeparableResnetGenerator', base_channels=8, num_blocks=2),
+    'deep': dict(type='DeepSeparableResnetGenerator', base_channels=8, num_blocks=2),
 }
 AFFINE = dict(type='IN', affine=True)
 
 
-@pytest.mark.parametrize('name', [*NETWORKS, 'resnet-affine',
-                                  'separable-affine'])
+@pytest.mark.parametrize('name', [*NETWORKS, 'resnet-affine', 'separable-affine'])
 @pytest.mark.parametrize('slim', [False, True])
 def test_every_network_to_onnx(name, slim, tmp_path):
     kind, _, affine = name.partition('-')
@@ -47,8 +57,7 @@ def test_every_network_to_onnx(name, slim, tmp_path):
     net = build_generator(config).eval()
     if slim:
         pytest.importorskip('torch_pruning')
-        pruner = PRUNERS.build(dict(type='mmgan_compress.TorchPruner',
-                                    ratio=0.3))
+        pruner = PRUNERS.build(dict(type='mmgan_compress.TorchPruner', ratio=0.3))
         small = pruner.prune(net, torch.zeros(1, 3, 64, 64))[0]
         config = slim_config(small, config)
         assert config['type'] == 'mmgan_compress.SlimNetwork'
@@ -61,8 +70,13 @@ def test_every_network_to_onnx(name, slim, tmp_path):
     kinds = {n.op_type for n in onnx.load(tmp_path / 'net.onnx').graph.node}
     assert not kinds & {'BatchNormalization', 'Dropout'}
     # flat images through many fused norms: export_student writes those out
-    compare(net, open_model(tmp_path / 'net.onnx').run,
-            sample_inputs(64, 64, False, []), Limits(1e-3), 'onnxruntime')
+    compare(
+        net,
+        open_model(tmp_path / 'net.onnx').run,
+        sample_inputs(64, 64, False, []),
+        Limits(1e-3),
+        'onnxruntime',
+    )
 
 
 def test_prepare_folds_and_keeps_the_network():
@@ -74,8 +88,7 @@ def test_prepare_folds_and_keeps_the_network():
     before = {key: value.clone() for key, value in net.state_dict().items()}
     ready = prepare(net, 64)
     kinds = {type(module) for module in ready.modules()}
-    assert not kinds & {torch.nn.BatchNorm2d, torch.nn.Dropout,
-                        torch.nn.Dropout2d}
+    assert not kinds & {torch.nn.BatchNorm2d, torch.nn.Dropout, torch.nn.Dropout2d}
     x = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(ready(x), net(x), rtol=1e-4, atol=1e-5)
     for key, value in net.state_dict().items():
@@ -91,7 +104,7 @@ class Loud(torch.nn.Module):
         super().__init__()
         self.conv = torch.nn.Conv2d(3, 3, 1)
         self.norm = torch.nn.InstanceNorm2d(3)
-        torch.nn.init.constant_(self.conv.weight, 300.)
+        torch.nn.init.constant_(self.conv.weight, 300.0)
 
     def forward(self, x):
         return torch.tanh(self.norm(self.conv(x)))
@@ -101,21 +114,20 @@ class Loud(torch.nn.Module):
 def test_norms_stay_in_single_precision(staged, tmp_path, monkeypatch):
     net = Loud().eval()
     samples = sample_inputs(64, 1, False, [])
-    write_onnx(stage_norms(net) if staged else net, tmp_path / 'a.onnx', 64,
-               {})
+    write_onnx(stage_norms(net) if staged else net, tmp_path / 'a.onnx', 64, {})
     single = (tmp_path / 'a.onnx').read_bytes()
     to_half(tmp_path / 'a.onnx')
-    compare(net, open_model(tmp_path / 'a.onnx').run, samples,
-            limits('fp16'), 'onnxruntime')
-    weights = {str(onnx.numpy_helper.to_array(w).dtype) for w in
-               onnx.load(tmp_path / 'a.onnx').graph.initializer}
+    compare(net, open_model(tmp_path / 'a.onnx').run, samples, limits('fp16'), 'onnxruntime')
+    weights = {
+        str(onnx.numpy_helper.to_array(w).dtype)
+        for w in onnx.load(tmp_path / 'a.onnx').graph.initializer
+    }
     assert 'float16' in weights
     if not staged:
         return
 
     def in_half(x):  # ONNX Runtime on a CPU computes half in single
-        return ReferenceEvaluator(str(tmp_path / 'a.onnx')).run(
-            None, {'input': x})[0]
+        return ReferenceEvaluator(str(tmp_path / 'a.onnx')).run(None, {'input': x})[0]
 
     compare(net, in_half, samples, limits('fp16'), 'onnx')
     (tmp_path / 'a.onnx').write_bytes(single)
@@ -130,8 +142,7 @@ def test_convert_for_timing(runtime):
     net = build_generator(dict(NETWORKS['resnet'], norm_cfg=AFFINE)).eval()
     model = convert_for_timing(net, 32, runtime, threads=1)
     x = torch.rand(1, 3, 32, 32)
-    np.testing.assert_allclose(model.run(x.numpy()), net(x).detach(),
-                               atol=1e-4)
+    np.testing.assert_allclose(model.run(x.numpy()), net(x).detach(), atol=1e-4)
     with pytest.raises(ValueError, match='tflite'):
         convert_for_timing(net, 32, 'tflite')
 

@@ -1,4 +1,5 @@
 """The ONNX file is the student: same outputs, nothing lost on failure."""
+
 import json
 import math
 
@@ -23,8 +24,7 @@ from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
 
-FILES = ['deploy.json', 'detail.json', 'end2end.onnx', 'parity.json',
-         'pipeline.json']
+FILES = ['deploy.json', 'detail.json', 'end2end.onnx', 'parity.json', 'pipeline.json']
 
 
 def content(folder):
@@ -59,11 +59,11 @@ def test_static_export(exported):
     student, out, model, report = exported
     assert sorted(content(out)) == FILES
     session = onnxruntime.InferenceSession(out / 'end2end.onnx')
-    entry, = session.get_inputs()
+    (entry,) = session.get_inputs()
     assert (entry.name, entry.shape) == ('input', [1, 3, 64, 64])
     assert [o.name for o in session.get_outputs()] == ['output']
     x = torch.rand(1, 3, 64, 64) * 2 - 1
-    y, = session.run(None, {'input': x.numpy()})
+    (y,) = session.run(None, {'input': x.numpy()})
     # the model in eval mode, not what load_student made of the file
     np.testing.assert_allclose(y, expected(model, x).numpy(), atol=1e-5)
     assert report['max_abs'] < 1e-5 and report['psnr'] > 80
@@ -75,8 +75,7 @@ def test_graph_and_metadata(exported):
     student, out, _, report = exported
     model = onnx.load(out / 'end2end.onnx')
     onnx.checker.check_model(model)
-    assert not operators(out / 'end2end.onnx') & {
-        'Dropout', 'If', 'Loop', 'BatchNormalization'}
+    assert not operators(out / 'end2end.onnx') & {'Dropout', 'If', 'Loop', 'BatchNormalization'}
     assert [(o.domain, o.version) for o in model.opset_import] == [('', 18)]
     facts = {p.key: p.value for p in model.metadata_props}
     assert facts['student_sha256'] == report['student_sha256']
@@ -87,20 +86,28 @@ def test_graph_and_metadata(exported):
 
 def test_files_of_mmdeploy(exported):
     student, out, _, _ = exported
-    read = {name: json.loads((out / name).read_text()) for name in FILES
-            if name.endswith('.json')}
-    assert set(read['deploy.json']) == {'version', 'task', 'models',
-                                        'customs'}
-    model, = read['deploy.json']['models']
-    assert model == dict(name='unetgenerator', net='end2end.onnx',
-                         weights='', backend='onnxruntime', batch_size=1,
-                         precision='FP32', dynamic_shape=False)
+    read = {name: json.loads((out / name).read_text()) for name in FILES if name.endswith('.json')}
+    assert set(read['deploy.json']) == {'version', 'task', 'models', 'customs'}
+    (model,) = read['deploy.json']['models']
+    assert model == dict(
+        name='unetgenerator',
+        net='end2end.onnx',
+        weights='',
+        backend='onnxruntime',
+        batch_size=1,
+        precision='FP32',
+        dynamic_shape=False,
+    )
     tasks = read['pipeline.json']['pipeline']['tasks']
-    assert [t['name'] for t in tasks] == ['Preprocess', 'unetgenerator',
-                                          'postprocess']
+    assert [t['name'] for t in tasks] == ['Preprocess', 'unetgenerator', 'postprocess']
     assert set(read['detail.json']) == {
-        'version', 'codebase', 'codebase_config', 'onnx_config',
-        'backend_config', 'calib_config'}
+        'version',
+        'codebase',
+        'codebase_config',
+        'onnx_config',
+        'backend_config',
+        'calib_config',
+    }
     assert read['detail.json']['onnx_config']['input_shape'] == [64, 64]
 
 
@@ -109,24 +116,27 @@ def test_instance_norms_keep_their_precision(tmp_path):
     net = load_student(tmp_path / 's.pth')
     small = export_student(tmp_path / 's.pth', tmp_path / 'small', images=())
     assert small['instance_norm'] == 'fused'
-    assert 'InstanceNormalization' in operators(
-        tmp_path / 'small' / 'end2end.onnx')
+    assert 'InstanceNormalization' in operators(tmp_path / 'small' / 'end2end.onnx')
     # the defect of ONNX Runtime: once it is mended, staging can go
     write_onnx(net, tmp_path / 'fused.onnx', 256, {})
     with pytest.raises(ParityError, match='flat 1x3x256x256'):
-        compare(net, open_model(tmp_path / 'fused.onnx').run,
-                sample_inputs(256, 4, False, ()), Limits(1e-4), 'onnxruntime')
-    large = export_student(tmp_path / 's.pth', tmp_path / 'large', size=256,
-                           images=())
+        compare(
+            net,
+            open_model(tmp_path / 'fused.onnx').run,
+            sample_inputs(256, 4, False, ()),
+            Limits(1e-4),
+            'onnxruntime',
+        )
+    large = export_student(tmp_path / 's.pth', tmp_path / 'large', size=256, images=())
     assert large['instance_norm'] == 'staged'
-    assert 'InstanceNormalization' not in operators(
-        tmp_path / 'large' / 'end2end.onnx')
+    assert 'InstanceNormalization' not in operators(tmp_path / 'large' / 'end2end.onnx')
 
 
 def test_stage_norms():
     plain = torch.nn.Sequential(
         torch.nn.InstanceNorm2d(3, affine=True, eps=0.1),
-        torch.nn.InstanceNorm2d(3, track_running_stats=True)).eval()
+        torch.nn.InstanceNorm2d(3, track_running_stats=True),
+    ).eval()
     torch.nn.init.normal_(plain[0].weight)
     torch.nn.init.normal_(plain[0].bias)
     staged = norms.stage_norms(plain)
@@ -137,12 +147,12 @@ def test_stage_norms():
     torch.testing.assert_close(staged(x), plain(x))
 
 
-@pytest.mark.parametrize('kind', [
-    pytest.param('resnet', marks=pytest.mark.slow), 'unet', 'separable'])
+@pytest.mark.parametrize(
+    'kind', [pytest.param('resnet', marks=pytest.mark.slow), 'unet', 'separable']
+)
 def test_dynamic_export(kind, tmp_path):
     model = make_student(tmp_path / 's.pth', kind)
-    report = export_student(tmp_path / 's.pth', tmp_path / 'out',
-                            Target(dynamic=True))
+    report = export_student(tmp_path / 's.pth', tmp_path / 'out', Target(dynamic=True))
     multiple = MULTIPLE[kind]
     shapes = {check['shape'] for check in report['checks']}
     assert f'2x3x{64 + multiple}x{64 + 2 * multiple}' in shapes
@@ -174,12 +184,16 @@ def test_batch_statistics_are_caught(exported, tmp_path):
             module.running_mean = module.running_var = None
     write_onnx(net, tmp_path / 'batch.onnx', 64, {})
     with pytest.raises(ParityError, match='differs from torch'):
-        compare(load_student(student), open_model(tmp_path / 'batch.onnx').run,
-                sample_inputs(64, 64, False), Limits(1e-4), 'onnxruntime')
+        compare(
+            load_student(student),
+            open_model(tmp_path / 'batch.onnx').run,
+            sample_inputs(64, 64, False),
+            Limits(1e-4),
+            'onnxruntime',
+        )
 
 
-def test_tampered_file_fails_and_the_good_one_stays(exported, out,
-                                                    monkeypatch):
+def test_tampered_file_fails_and_the_good_one_stays(exported, out, monkeypatch):
     student, _, _, _ = exported
 
     def tamper(net, path, *args):
@@ -215,24 +229,30 @@ def test_another_student(exported, out, tmp_path):
     other = tmp_path / 'other.pth'
     make_student(other, 'unet', seed=1)
     with pytest.raises(ParityError):
-        compare(load_student(other), open_model(out / 'end2end.onnx').run,
-                sample_inputs(64, 64, False), Limits(1e-4), 'onnxruntime')
+        compare(
+            load_student(other),
+            open_model(out / 'end2end.onnx').run,
+            sample_inputs(64, 64, False),
+            Limits(1e-4),
+            'onnxruntime',
+        )
     report = export_student(other, out)
     assert report['replaced'] == first['student_sha256']
     assert (out / 'mine.txt').read_text() == 'keep'
 
 
 def test_foreign_file_is_left_alone(exported, tmp_path):
-    for data in (b'not ONNX at all', onnx.helper.make_model(
-            onnx.helper.make_graph([], 'g', [], [])).SerializeToString()):
+    for data in (
+        b'not ONNX at all',
+        onnx.helper.make_model(onnx.helper.make_graph([], 'g', [], [])).SerializeToString(),
+    ):
         (tmp_path / 'end2end.onnx').write_bytes(data)
         with pytest.raises(FileExistsError, match='another folder'):
             export_student(exported[0], tmp_path)
         assert content(tmp_path) == {'end2end.onnx': data}
 
 
-@pytest.mark.parametrize('size, nearest', [(100, '64 and 128'),
-                                           (8, '64 and 128')])
+@pytest.mark.parametrize('size, nearest', [(100, '64 and 128'), (8, '64 and 128')])
 def test_size_is_refused(exported, tmp_path, size, nearest):
     with pytest.raises(ValueError, match=f'multiple of 64.*{nearest}'):
         export_student(exported[0], tmp_path / 'out', size=size)
@@ -241,17 +261,24 @@ def test_size_is_refused(exported, tmp_path, size, nearest):
 
 def test_sample_inputs(tmp_path, monkeypatch):
     for index in range(20):
-        Image.new('RGB', (20, 30), (index, 0, 0)).save(
-            tmp_path / f'{index:02d}.png')
+        Image.new('RGB', (20, 30), (index, 0, 0)).save(tmp_path / f'{index:02d}.png')
     samples = sample_inputs(64, 4, True, tmp_path)
-    assert [x.shape for _, x in samples[:2]] == [(1, 3, 64, 64),
-                                                 (2, 3, 68, 72)]
+    assert [x.shape for _, x in samples[:2]] == [(1, 3, 64, 64), (2, 3, 68, 72)]
     assert len(samples) == 3 + parity.MAX_IMAGES
     assert [name for name, _ in samples] == [
-        'random', 'random', 'flat', '00', '02', '05', '08', '10', '13', '16',
-        '19']
-    assert all(x.dtype == np.float32 and np.abs(x).max() <= 1
-               for _, x in samples)
+        'random',
+        'random',
+        'flat',
+        '00',
+        '02',
+        '05',
+        '08',
+        '10',
+        '13',
+        '16',
+        '19',
+    ]
+    assert all(x.dtype == np.float32 and np.abs(x).max() <= 1 for _, x in samples)
     (tmp_path / 'one').mkdir()
     Image.new('RGB', (20, 30)).save(tmp_path / 'one' / 'a.png')
     assert len(sample_inputs(64, 4, False, tmp_path / 'one')) == 3
@@ -274,8 +301,7 @@ def test_tool(exported, out, tmp_path):
     done = run_tool('export', *args)
     assert (done.returncode, done.stderr) == (0, '')
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[:4]] == [
-        'input', 'random', 'flat', 'red']
+    assert [line.split()[0] for line in lines[:4]] == ['input', 'random', 'flat', 'red']
     assert len(lines) == 5
     before = content(out)
     done = run_tool('export', *args, '--tolerance', '1e-12')

@@ -1,4 +1,5 @@
 """Native code of inductor gives what torch and ONNX Runtime give."""
+
 import dataclasses
 import json
 import re
@@ -30,8 +31,7 @@ pytestmark = pytest.mark.numerical
 
 SIZE = 64
 SKIP = dict(skip=['first', 'rgb', 'norms'])
-CONFIG = str(REPO / 'configs' / 'deploy' /
-             'image-translation_inductor{}_{}.py')
+CONFIG = str(REPO / 'configs' / 'deploy' / 'image-translation_inductor{}_{}.py')
 
 
 @pytest.fixture(scope='module')
@@ -41,8 +41,9 @@ def student(tmp_path_factory):
     (folder / 'photos').mkdir()
     draw = np.random.default_rng(0)
     for index in range(2):
-        Image.fromarray(draw.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-                        ).save(folder / 'photos' / f'{index}.png')
+        Image.fromarray(draw.integers(0, 256, (SIZE, SIZE, 3), np.uint8)).save(
+            folder / 'photos' / f'{index}.png'
+        )
     return folder / 'student.pth'
 
 
@@ -54,8 +55,7 @@ def net(student):
 @pytest.fixture(scope='module')
 def images():
     draw = np.random.default_rng(0)
-    return [draw.uniform(-1, 1, (1, 3, SIZE, SIZE)).astype(np.float32)
-            for _ in range(3)]
+    return [draw.uniform(-1, 1, (1, 3, SIZE, SIZE)).astype(np.float32) for _ in range(3)]
 
 
 @pytest.fixture(scope='module')
@@ -67,16 +67,20 @@ def scales(net, images):
 def int8(net, scales, tmp_path_factory):
     """Compile once; return the file."""
     settings = dict(quantization_config=dict(scales=scales))
-    job = formats.Job(net, Target('inductor', 'int8', settings=settings),
-                      SIZE, 4, dict(input_shape='[1, 3, 64, 64]',
-                                    made_by='"a" \\ b'),
-                      tmp_path_factory.mktemp('int8'))
+    job = formats.Job(
+        net,
+        Target('inductor', 'int8', settings=settings),
+        SIZE,
+        4,
+        dict(input_shape='[1, 3, 64, 64]', made_by='"a" \\ b'),
+        tmp_path_factory.mktemp('int8'),
+    )
     formats.FORMATS['inductor'].write(job)
     return job.file(SUFFIX)
 
 
 def psnr(x, y):
-    return -10 * np.log10(((x - y)**2).mean() / 4)
+    return -10 * np.log10(((x - y) ** 2).mean() / 4)
 
 
 def onnx_int8(net, scales, folder):
@@ -86,15 +90,15 @@ def onnx_int8(net, scales, folder):
 
 def integer_convolutions(path):
     with zipfile.ZipFile(path) as file:
-        code, = (file.read(name).decode() for name in file.namelist()
-                 if name.endswith('wrapper.cpp'))
+        (code,) = (
+            file.read(name).decode() for name in file.namelist() if name.endswith('wrapper.cpp')
+        )
     return len(re.findall(r'aoti_torch_cpu__qconv\w*\(', code))
 
 
 # --- compiled once ----------------------------------------------------------
 def test_computes_in_integers(int8, net, scales, images, tmp_path):
-    transposed = [name for name in scales if net.get_submodule(
-        name).transposed]
+    transposed = [name for name in scales if net.get_submodule(name).transposed]
     assert len(transposed) == 2  # which compute in floats
     assert integer_convolutions(int8) == len(scales) - 2 > 0
     model = open_model(int8, trust=True)
@@ -107,11 +111,9 @@ def test_computes_in_integers(int8, net, scales, images, tmp_path):
         with torch.no_grad():
             assert 25 < psnr(y, net(torch.from_numpy(x)).numpy()) < 60
     several = np.concatenate(images)  # a file for one image at a time
-    np.testing.assert_array_equal(model.run(several)[1:2],
-                                  model.run(images[1]))
+    np.testing.assert_array_equal(model.run(several)[1:2], model.run(images[1]))
     rows = np.ascontiguousarray(images[1].transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(model.run(rows.transpose(0, 3, 1, 2)),
-                                  model.run(images[1]))
+    np.testing.assert_array_equal(model.run(rows.transpose(0, 3, 1, 2)), model.run(images[1]))
 
 
 def test_native_code_is_opened_by_name_only(int8, tmp_path):
@@ -119,29 +121,42 @@ def test_native_code_is_opened_by_name_only(int8, tmp_path):
     renamed.write_bytes(int8.read_bytes())
     with pytest.raises(ValueError, match="runtime='inductor'"):
         open_model(renamed, trust=True)
-    assert open_model(renamed, 'inductor',
-                      trust=True).runtime == 'inductor'
+    assert open_model(renamed, 'inductor', trust=True).runtime == 'inductor'
     with pytest.raises(ValueError, match='does not say what it takes'):
         Translator(int8, trust=True)  # its facts are two only
 
 
 # --- not compiled -----------------------------------------------------------
-@pytest.mark.parametrize('system, machine, vectors, fits', [
-    ('linux', 'x86_64', 'avx2', True),
-    ('linux', 'x86_64', 'avx512 avx2 amx', True),
-    ('linux', 'x86_64', '', False), ('linux', 'x86_64', 'avx512', False),
-    ('win32', 'x86_64', 'avx2', False), ('linux', 'aarch64', 'avx2', False)])
-def test_other_processors(system, machine, vectors, fits, tmp_path,
-                          monkeypatch):
+@pytest.mark.parametrize(
+    'system, machine, vectors, fits',
+    [
+        ('linux', 'x86_64', 'avx2', True),
+        ('linux', 'x86_64', 'avx512 avx2 amx', True),
+        ('linux', 'x86_64', '', False),
+        ('linux', 'x86_64', 'avx512', False),
+        ('win32', 'x86_64', 'avx2', False),
+        ('linux', 'aarch64', 'avx2', False),
+    ],
+)
+def test_other_processors(system, machine, vectors, fits, tmp_path, monkeypatch):
     file = tmp_path / f'a{SUFFIX}'
     with zipfile.ZipFile(file, 'w') as archive:
-        archive.writestr('a/data/aotinductor/wrapper_metadata.json',
-                         json.dumps(dict(
-                             AOTI_PLATFORM='linux', AOTI_MACHINE='x86_64',
-                             AOTI_CPU_ISA='AVX2', facts='{"a": "b"}')))
-    for place, value in [('sys.platform', system), ('_vectors',
-                         lambda: vectors), ('platform.machine',
-                                            lambda: machine)]:
+        archive.writestr(
+            'a/data/aotinductor/wrapper_metadata.json',
+            json.dumps(
+                dict(
+                    AOTI_PLATFORM='linux',
+                    AOTI_MACHINE='x86_64',
+                    AOTI_CPU_ISA='AVX2',
+                    facts='{"a": "b"}',
+                )
+            ),
+        )
+    for place, value in [
+        ('sys.platform', system),
+        ('_vectors', lambda: vectors),
+        ('platform.machine', lambda: machine),
+    ]:
         monkeypatch.setattr(f'{inductor.__name__}.{place}', value)
     if fits:
         assert inductor.read_facts(file) == dict(a='b')
@@ -151,15 +166,11 @@ def test_other_processors(system, machine, vectors, fits, tmp_path,
 
 
 @pytest.mark.parametrize('transposed', [False, True])
-def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images,
-                                           tmp_path):
-    found = calibrated_scales(net, SIZE, False, images,
-                              dict(SKIP, outputs=True))
-    name = next(name for name in found
-                if net.get_submodule(name).transposed == transposed)
+def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images, tmp_path):
+    found = calibrated_scales(net, SIZE, False, images, dict(SKIP, outputs=True))
+    name = next(name for name in found if net.get_submodule(name).transposed == transposed)
     scales = {name: found[name]}
-    assert scales[name].keys() == {'weight', 'weight_top', 'input',
-                                   'output'}
+    assert scales[name].keys() == {'weight', 'weight_top', 'input', 'output'}
     ready = prepare(net, SIZE)
     to_integers(ready, scales)
     with torch.no_grad():
@@ -170,8 +181,11 @@ def test_a_layer_alone_is_that_of_the_onnx(transposed, net, images,
 def test_calibration_finds_the_scales_of_the_onnx(net, images, tmp_path):
     settings = dict(SKIP, outputs=True)
     found = calibrated_scales(net, SIZE, False, images, settings)
-    layers = [name for name, layer in prepare(net, SIZE).named_modules()
-              if isinstance(layer, torch.nn.modules.conv._ConvNd)]
+    layers = [
+        name
+        for name, layer in prepare(net, SIZE).named_modules()
+        if isinstance(layer, torch.nn.modules.conv._ConvNd)
+    ]
     assert list(found) == layers[1:-1]
     write_onnx(net, tmp_path / 'a.onnx', SIZE, {})
     quantize(tmp_path / 'a.onnx', tmp_path / 'b.onnx', images, settings)
@@ -181,8 +195,7 @@ def test_calibration_finds_the_scales_of_the_onnx(net, images, tmp_path):
     levels = [to_levels(x) for x in images]
     pictures = calibrated_scales(net, SIZE, True, levels, SKIP)
     first = layers[1]
-    assert pictures[first]['input'] == pytest.approx(
-        found[first]['input'], rel=0.02)
+    assert pictures[first]['input'] == pytest.approx(found[first]['input'], rel=0.02)
 
 
 def test_norms_stay_float(net, images):
@@ -219,8 +232,7 @@ def test_missing_compiler(student, tmp_path, monkeypatch):
 
 def test_missing_scales(student, tmp_path):
     with pytest.raises(ValueError, match='--calibration'):
-        export_student(student, tmp_path / 'out',
-                       read_target(CONFIG.format('-int8', 'dynamic')))
+        export_student(student, tmp_path / 'out', read_target(CONFIG.format('-int8', 'dynamic')))
     assert not (tmp_path / 'out').exists()
 
 
@@ -232,42 +244,48 @@ def test_another_file(tmp_path):
 
 # --- whole exports ----------------------------------------------------------
 @pytest.mark.slow
-@pytest.mark.parametrize('kind, form, uint8, size', [
-    ('separable', 'static-256x256', True, SIZE),
-    ('separable', 'dynamic', False, SIZE),
-    ('unet', 'static-256x256', False, SIZE),
-    ('unet', 'dynamic', True, 2 * SIZE)])
+@pytest.mark.parametrize(
+    'kind, form, uint8, size',
+    [
+        ('separable', 'static-256x256', True, SIZE),
+        ('separable', 'dynamic', False, SIZE),
+        ('unet', 'static-256x256', False, SIZE),
+        ('unet', 'dynamic', True, 2 * SIZE),
+    ],
+)
 def test_single_precision(kind, form, uint8, size, student, tmp_path):
     file = tmp_path / 'student.pth'
     make_student(file, kind)
     photos, out = student.parent / 'photos', tmp_path / 'out'
-    target = dataclasses.replace(read_target(CONFIG.format('', form)),
-                                 uint8=uint8)
+    target = dataclasses.replace(read_target(CONFIG.format('', form)), uint8=uint8)
     report = export_student(file, out, target, size=size, images=photos)
     assert report['max_abs'] < (1.01 / 127.5 if uint8 else 1e-4)
     assert report['runtime'].startswith('inductor')
     pixels = np.asarray(Image.open(photos / '0.png').resize((size, size)))
-    found, right = (np.asarray(Translator(model, trust=True)(pixels)[0])
-                    for model in (out, file))
+    found, right = (np.asarray(Translator(model, trust=True)(pixels)[0]) for model in (out, file))
     assert np.abs(found.astype(int) - right).max() <= 1
     if form == 'dynamic':
-        pixels = np.random.default_rng(0).integers(
-            0, 256, (3, size, 3 * size, 3), np.uint8)
-        found, right = (Translator(model, trust=True).run(pixels)
-                        for model in (out, file))
+        pixels = np.random.default_rng(0).integers(0, 256, (3, size, 3 * size, 3), np.uint8)
+        found, right = (Translator(model, trust=True).run(pixels) for model in (out, file))
         assert np.abs(found.astype(int) - right).max() <= 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('quantizer, form', [
-    ('INCStatic', 'static-256x256'), ('ORTStatic', 'dynamic')])
+@pytest.mark.parametrize(
+    'quantizer, form', [('INCStatic', 'static-256x256'), ('ORTStatic', 'dynamic')]
+)
 def test_quantizers(quantizer, form, student, tmp_path):
     if quantizer == 'INCStatic':
         pytest.importorskip('neural_compressor')
     record = quantize_student(
-        student, tmp_path, dict(type=quantizer), student.parent / 'photos',
-        read_target(CONFIG.format('-int8', form)), SIZE,
-        student.parent / 'photos')
+        student,
+        tmp_path,
+        dict(type=quantizer),
+        student.parent / 'photos',
+        read_target(CONFIG.format('-int8', form)),
+        SIZE,
+        student.parent / 'photos',
+    )
     assert record['lost']['psnr'] > 25
     assert integer_convolutions(tmp_path / f'end2end{SUFFIX}') >= 4
     report = json.loads((tmp_path / 'parity.json').read_text())

@@ -1,4 +1,5 @@
 """Convolutions in phases: the same picture, whatever the form of the file."""
+
 import dataclasses
 
 import numpy as np
@@ -28,19 +29,29 @@ RGB = 'model.18'  # of the separable student with one block
 
 def head(*args, pad=3, **kwargs):
     """Return what ends a generator, behind a layer that is left alone."""
-    return nn.Sequential(nn.Conv2d(3, 6, 3, padding=1),
-                         nn.ReflectionPad2d(pad),
-                         nn.Conv2d(6, *args, **kwargs), nn.Tanh()).eval()
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReflectionPad2d(pad),
+        nn.Conv2d(6, *args, **kwargs),
+        nn.Tanh(),
+    ).eval()
 
 
 def kinds(net):
     return [type(module) for module in net.modules()]
 
 
-@pytest.mark.parametrize('net', [
-    head(3, 7), head(3, 7, bias=False), head(4, 7, padding=3, pad=0),
-    head(1, 5, padding=1, pad=1), head(3, 3, pad=1),
-    head(2, (5, 7), padding=(2, 3), pad=0)])
+@pytest.mark.parametrize(
+    'net',
+    [
+        head(3, 7),
+        head(3, 7, bias=False),
+        head(4, 7, padding=3, pad=0),
+        head(1, 5, padding=1, pad=1),
+        head(3, 3, pad=1),
+        head(2, (5, 7), padding=(2, 3), pad=0),
+    ],
+)
 def test_the_same_function(net):
     net = net.double()
     names = [name for name, _ in net.named_parameters()]
@@ -54,17 +65,27 @@ def test_the_same_function(net):
         torch.testing.assert_close(ready(x), net(x), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize('net', [
-    head(3, 7, groups=3), head(3, 7, stride=2), head(3, 7, pad=6, dilation=2),
-    head(3, 1, pad=0), head(5, 7), head(3, 7, padding='same', pad=0),
-    head(3, 7, padding=3, pad=0, padding_mode='reflect'),
-    head(3, 7, pad=2), nn.ConvTranspose2d(3, 3, 7, padding=3)])
+@pytest.mark.parametrize(
+    'net',
+    [
+        head(3, 7, groups=3),
+        head(3, 7, stride=2),
+        head(3, 7, pad=6, dilation=2),
+        head(3, 1, pad=0),
+        head(5, 7),
+        head(3, 7, padding='same', pad=0),
+        head(3, 7, padding=3, pad=0, padding_mode='reflect'),
+        head(3, 7, pad=2),
+        nn.ConvTranspose2d(3, 3, 7, padding=3),
+    ],
+)
 def test_left_alone(net):
     assert not phased(net, 16)
 
 
-@pytest.mark.parametrize('size, multiple, made', [
-    (16, None, 1), (15, None, 0), (18, 1, 0), (18, 3, 0), (18, 2, 1)])
+@pytest.mark.parametrize(
+    'size, multiple, made', [(16, None, 1), (15, None, 0), (18, 1, 0), (18, 3, 0), (18, 2, 1)]
+)
 def test_odd_sides_are_left_alone(size, multiple, made):
     ready, _, _ = traceable(head(3, 7), size, multiple, phases=True)
     assert kinds(ready).count(PhasedConv) == made
@@ -74,7 +95,6 @@ def test_what_is_called_twice():
     """A convolution that also gives another size has to stay."""
 
     class Twice(nn.Module):
-
         def __init__(self):
             super().__init__()
             self.conv = nn.Conv2d(3, 3, 7, padding=3)
@@ -89,8 +109,7 @@ def test_what_is_called_twice():
 @pytest.fixture(scope='module')
 def net():
     # a width of 4 would let the first layer be phased, too
-    return make_model('separable', base_channels=8,
-                     num_blocks=1).generators['zebra'].eval()
+    return make_model('separable', base_channels=8, num_blocks=1).generators['zebra'].eval()
 
 
 @pytest.fixture(scope='module')
@@ -120,8 +139,7 @@ def run(path, x):
 
 
 def test_the_same_file_but_for_the_shuffle(files, images):
-    np.testing.assert_allclose(*(run(file, images[0]) for file in files),
-                               rtol=0, atol=1e-5)
+    np.testing.assert_allclose(*(run(file, images[0]) for file in files), rtol=0, atol=1e-5)
     plain, laid_out = (onnx.load(file) for file in files)
     assert layer_names(plain) == layer_names(laid_out)
     found = [node.op_type for node in laid_out.graph.node]
@@ -129,11 +147,9 @@ def test_the_same_file_but_for_the_shuffle(files, images):
     assert 'DepthToSpace' not in [n.op_type for n in plain.graph.node]
 
 
-@pytest.mark.parametrize('multiple, uint8', [(None, True), (4, False),
-                                             (4, True)])
+@pytest.mark.parametrize('multiple, uint8', [(None, True), (4, False), (4, True)])
 def test_forms_of_files(multiple, uint8, net, tmp_path):
-    write_onnx(net, tmp_path / 'a.onnx', SIZE, {}, multiple, uint8,
-               phases=True)
+    write_onnx(net, tmp_path / 'a.onnx', SIZE, {}, multiple, uint8, phases=True)
     kinds = [n.op_type for n in onnx.load(tmp_path / 'a.onnx').graph.node]
     assert kinds.count('DepthToSpace') == 1
     shape = (2, 3, 36, 44) if multiple else (1, 3, SIZE, SIZE)
@@ -146,36 +162,38 @@ def test_forms_of_files(multiple, uint8, net, tmp_path):
         assert abs(found.astype(int) - expected).max() <= 1
         assert (found != expected).mean() < 1e-3
     else:
-        np.testing.assert_allclose(run(tmp_path / 'a.onnx', x), call(net, x),
-                                   atol=1e-4)
+        np.testing.assert_allclose(run(tmp_path / 'a.onnx', x), call(net, x), atol=1e-4)
 
 
 @pytest.mark.parametrize('backend', ['torchscript', 'torch-export'])
 @pytest.mark.parametrize('phases', [False, True])
 def test_backends_choose(backend, phases, net, tmp_path, monkeypatch):
-    monkeypatch.setitem(formats.FORMATS, backend, formats.FORMATS[
-        backend]._replace(phases=phases))
-    job = formats.Job(net, Target(backend, dynamic=True), SIZE, 4, {},
-                      tmp_path)
+    monkeypatch.setitem(formats.FORMATS, backend, formats.FORMATS[backend]._replace(phases=phases))
+    job = formats.Job(net, Target(backend, dynamic=True), SIZE, 4, {}, tmp_path)
     odd = dataclasses.replace(job, multiple=1)
     assert job.form[3] is phases and not odd.form[3]
     seen = []
-    monkeypatch.setattr(formats, 'traceable',
-                        lambda *args, real=formats.traceable: seen.append(
-                            real(*args)) or seen[-1])
+    monkeypatch.setattr(
+        formats,
+        'traceable',
+        lambda *args, real=formats.traceable: seen.append(real(*args)) or seen[-1],
+    )
     formats.FORMATS[backend].write(job)
     assert (PhasedConv in kinds(seen[0][0])) is phases
-    model = open_model(tmp_path / f'end2end'
-                       f'{formats.FORMATS[backend].suffixes[0]}', trust=True)
+    model = open_model(tmp_path / f'end2end{formats.FORMATS[backend].suffixes[0]}', trust=True)
     x = torch.rand(3, 3, 40, 36).numpy() * 2 - 1
     np.testing.assert_allclose(model.run(x), call(net, x), atol=1e-4)
 
 
 def test_who_gains():
     """Measured; ncnn is slower, and a GPU has no lanes to fill."""
-    assert {name for name, backend in formats.FORMATS.items()
-            if backend.phases} == {'onnxruntime', 'openvino', 'torchscript',
-                                   'torch-export', 'inductor'}
+    assert {name for name, backend in formats.FORMATS.items() if backend.phases} == {
+        'onnxruntime',
+        'openvino',
+        'torchscript',
+        'torch-export',
+        'inductor',
+    }
 
 
 # --- 8 bits -----------------------------------------------------------------
@@ -186,8 +204,7 @@ def test_the_rgb_layer_stays_float(files, images, tmp_path):
         out = tmp_path / file.name
         made.append((quantize(file, out, images), run(out, images[0])))
         assert [node.name for node in nodes] == made[-1][0]
-        weights = {t.name: t.data_type for t in
-                   onnx.load(out).graph.initializer}
+        weights = {t.name: t.data_type for t in onnx.load(out).graph.initializer}
         assert weights[f'{RGB}.weight'] == onnx.TensorProto.FLOAT
     assert made[0][0] == made[1][0]
     np.testing.assert_allclose(made[0][1], made[1][1], atol=1e-4)
@@ -200,8 +217,7 @@ def test_the_rgb_layer_in_8_bits(files, images, tmp_path):
         quantize(file, out, images, dict(skip=['first', 'norms']))
         made.append(run(out, images[0]))
     np.testing.assert_allclose(*made, atol=1e-4)
-    rows = rank(onnx.load(files[1]), images, {},
-                dict(skip=['first', 'norms']))
+    rows = rank(onnx.load(files[1]), images, {}, dict(skip=['first', 'norms']))
     assert RGB in [row.layer for row in rows]
 
 
@@ -218,8 +234,6 @@ def test_scales_that_were_learnt(outputs, net, files, images, tmp_path):
     np.testing.assert_allclose(*made, atol=1e-5)
     assert abs(made[0] - run(files[0], images[0])).max() > 1e-3
     with pytest.raises(ValueError, match='2 scales.*12 filters'):
-        write_onnx(net, path, SIZE, {}, phases=True,
-                   scales={RGB: dict(weight=[1., 1.])})
+        write_onnx(net, path, SIZE, {}, phases=True, scales={RGB: dict(weight=[1.0, 1.0])})
     with pytest.raises(ValueError, match='8 scales.*32 filters'):
-        write_onnx(net, path, SIZE, {}, phases=True,
-                   scales={'model.7': dict(weight=[1.] * 8)})
+        write_onnx(net, path, SIZE, {}, phases=True, scales={'model.7': dict(weight=[1.0] * 8)})

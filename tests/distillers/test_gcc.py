@@ -1,4 +1,5 @@
 """GCC's cooperative step against the numbers of its own code."""
+
 import copy
 import inspect
 
@@ -15,8 +16,7 @@ from toy import REPO, build_model, moved, optimizers, snapshot
 pytestmark = pytest.mark.numerical
 
 GOLDEN = load_json('gcc')
-MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator',
-              norm_cfg=dict(type='IN'))
+MOBILE = dict(type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))
 TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 
 
@@ -24,18 +24,15 @@ def recipe(model, published=False):
     """GCC's recipe with the networks of the fixtures."""
     cfg = Config.fromfile(REPO / f'configs/gcc_{model}.py')
     distiller = cfg.model.distiller
-    distiller.schedule = dict(
-        epochs=4, constant=2, block=4, iters_per_epoch=1)
+    distiller.schedule = dict(epochs=4, constant=2, block=4, iters_per_epoch=1)
     cfg.model.generator = dict(MOBILE, base_channels=2)
     if model == 'pix2pix':
         distiller.teachers.wide = dict(MOBILE, base_channels=4)
         distiller.losses[0].layers = TAPS
-        nets = [distiller.discriminator,
-                distiller.student_discriminator.discriminator]
+        nets = [distiller.discriminator, distiller.student_discriminator.discriminator]
     else:
         distiller.teacher.generator = dict(MOBILE, base_channels=4)
-        nets = [distiller.teacher.discriminator,
-                distiller.student_discriminator.discriminator]
+        nets = [distiller.teacher.discriminator, distiller.student_discriminator.discriminator]
         if published:
             distiller.published_features = True
             distiller.losses[0].detach_discriminator = True
@@ -46,8 +43,9 @@ def recipe(model, published=False):
 
 def put(module, prefix):
     # of GCC's discriminators, which have gates whatever they are used for
-    load_original(module, {k: v for k, v in load_npz('gcc', prefix).items()
-                           if not k.endswith('.alpha')})
+    load_original(
+        module, {k: v for k, v in load_npz('gcc', prefix).items() if not k.endswith('.alpha')}
+    )
 
 
 def put_gated(net, prefix, in_channels):
@@ -118,24 +116,25 @@ def test_paired_iteration(paired):
     log = d.train_step(dict(pair(11, 10), gates=pair(21, 20)), optim)
     teacher, student = want['teacher'], want['student']
     for got, expected in (
-            (2 * log['loss_disc_real_wide'], teacher['D_real']),
-            (2 * log['loss_disc_fake_wide'], teacher['D_fake']),
-            (log['loss_gan_wide'], teacher['G_GAN']),
-            (log['loss_pixel_wide'], teacher['G_L1']),
-            (2 * log['loss_disc_real'], student['D_real']),
-            (2 * log['loss_disc_fake'], student['D_fake']),
-            (log['loss_gan'], student['G_GAN']),
-            (log['loss_pixel'], student['G_L1']),
-            (50 * seen[0], student['content']),
-            (1e4 * seen[1], student['gram'])):
+        (2 * log['loss_disc_real_wide'], teacher['D_real']),
+        (2 * log['loss_disc_fake_wide'], teacher['D_fake']),
+        (log['loss_gan_wide'], teacher['G_GAN']),
+        (log['loss_pixel_wide'], teacher['G_L1']),
+        (2 * log['loss_disc_real'], student['D_real']),
+        (2 * log['loss_disc_fake'], student['D_fake']),
+        (log['loss_gan'], student['G_GAN']),
+        (log['loss_pixel'], student['G_L1']),
+        (50 * seen[0], student['content']),
+        (1e4 * seen[1], student['gram']),
+    ):
         assert_close_rel(got, expected, 1e-3)
     # gradients through three optimizer steps and sums over few samples
-    total = log['loss_gates_coordination_photo'] + log[
-        'loss_gates_capacity_photo']
+    total = log['loss_gates_coordination_photo'] + log['loss_gates_capacity_photo']
     assert_close_rel(d.gaps['photo'], arch['teacher_D_arch_diff'], 2e-3)
     assert_close_rel(total, arch['loss_D_arch'], 5e-3)
-    assert_close_rel(log['loss_gates_capacity_photo'], 0.5 * (
-        arch['D_arch_real'] + arch['D_arch_fake']), 5e-3)
+    assert_close_rel(
+        log['loss_gates_capacity_photo'], 0.5 * (arch['D_arch_real'] + arch['D_arch_fake']), 5e-3
+    )
     assert_close_rel(gate, arch['alpha0_after'])
 
 
@@ -145,8 +144,9 @@ def test_teacher_learns_against_the_updated_discriminator(paired):
     d, data = model.distiller, pair(11, 10)
     with torch.no_grad():
         fake = d.teachers['wide'](data['img_label'])
-        old = d.generator_losses(data['img_label'], data['img_photo'],
-                                 dict(wide=fake))['loss_gan_wide']
+        old = d.generator_losses(data['img_label'], data['img_photo'], dict(wide=fake))[
+            'loss_gan_wide'
+        ]
     want = GOLDEN['pix2pix_iter1']['teacher']['G_GAN']
     assert abs(float(old) - want) > 0.01 * abs(want)
 
@@ -160,25 +160,21 @@ def test_unpaired_iteration(unpaired):
     second = dict(img_horse=image(50), img_zebra=image(51))
     log = d.train_step(dict(data, gates=second), optim)
     for who, prefix in (('teacher', 'loss_teacher_'), ('student', 'loss_')):
-        for domain, letter, source in (('zebra', 'A', 'horse'),
-                                       ('horse', 'B', 'zebra')):
-            for name, key in ((f'gan_{domain}', f'G_{letter}'),
-                              (f'cycle_{source}', f'cycle_{letter}'),
-                              (f'identity_{domain}', f'idt_{letter}'),
-                              (f'disc_{domain}', f'D_{letter}')):
+        for domain, letter, source in (('zebra', 'A', 'horse'), ('horse', 'B', 'zebra')):
+            for name, key in (
+                (f'gan_{domain}', f'G_{letter}'),
+                (f'cycle_{source}', f'cycle_{letter}'),
+                (f'identity_{domain}', f'idt_{letter}'),
+                (f'disc_{domain}', f'D_{letter}'),
+            ):
                 assert_close_rel(log[prefix + name], want[who][key], 2e-3)
     for domain, letter in (('zebra', 'A'), ('horse', 'B')):
         content, texture = seen[domain]
-        assert_close_rel(0.01 * content, want['student'][f'content_{letter}'],
-                         1e-3)
-        assert_close_rel(10 * texture, want['student'][f'gram_{letter}'],
-                         1e-3)
+        assert_close_rel(0.01 * content, want['student'][f'content_{letter}'], 1e-3)
+        assert_close_rel(10 * texture, want['student'][f'gram_{letter}'], 1e-3)
         arch = GOLDEN['cyclegan_arch_step1']
-        assert_close_rel(
-            d.gaps[domain],
-            arch[f'loss_teacher_netD_{letter}_arch_diff'], 5e-3)
-        total = sum(log[f'loss_gates_{part}_{domain}']
-                    for part in ('coordination', 'capacity'))
+        assert_close_rel(d.gaps[domain], arch[f'loss_teacher_netD_{letter}_arch_diff'], 5e-3)
+        total = sum(log[f'loss_gates_{part}_{domain}'] for part in ('coordination', 'capacity'))
         assert_close_rel(total, arch[f'loss_D_arch_{letter}'], 2e-2)
 
 
@@ -195,8 +191,8 @@ def test_gap_is_averaged_as_the_paper_means_it(paired, monkeypatch):
         got = d._teacher_gap('photo', pair(21, 20), optim['gates'])
         assert_close_rel(got, entry['ema'])
     d.average_gap = False
-    monkeypatch.setattr(d, '_gap', lambda pred: torch.tensor(7.))
-    assert d._teacher_gap('photo', pair(21, 20), optim['gates']) == 7.
+    monkeypatch.setattr(d, '_gap', lambda pred: torch.tensor(7.0))
+    assert d._teacher_gap('photo', pair(21, 20), optim['gates']) == 7.0
 
 
 def test_gates_move_on_the_second_stream_alone(paired):
@@ -207,15 +203,14 @@ def test_gates_move_on_the_second_stream_alone(paired):
     run = d.gate_step
 
     def spy(inputs, wrappers):
-        before = [snapshot(m) for m in (
-            net.gates, net.body, model.generators, d.teachers,
-            d.discriminator)]
+        before = [
+            snapshot(m)
+            for m in (net.gates, net.body, model.generators, d.teachers, d.discriminator)
+        ]
         steps.append(before)
         log = run(inputs, wrappers)
-        parts = (net.gates, net.body, model.generators, d.teachers,
-                 d.discriminator)
-        assert [moved(m, b) for m, b in zip(parts, before)] == [
-            True, False, False, False, False]
+        parts = (net.gates, net.body, model.generators, d.teachers, d.discriminator)
+        assert [moved(m, b) for m, b in zip(parts, before)] == [True, False, False, False, False]
         return log
 
     d.gate_step = spy
@@ -226,12 +221,11 @@ def test_gates_move_on_the_second_stream_alone(paired):
     assert all(p.requires_grad for p in d.student_discriminators.parameters())
 
 
-def test_gradient_reaches_the_student_through_the_teachers_discriminator(
-        paired, unpaired):
+def test_gradient_reaches_the_student_through_the_teachers_discriminator(paired, unpaired):
     for (model, _), domain, data, flows in (
-            (paired, 'photo', pair(11, 10), True),
-            (unpaired, 'zebra',
-             dict(img_horse=image(40), img_zebra=image(41)), False)):
+        (paired, 'photo', pair(11, 10), True),
+        (unpaired, 'zebra', dict(img_horse=image(40), img_zebra=image(41)), False),
+    ):
         d = model.distiller
         loss = d.losses[domain][0]
         name = loss.teachers[0]
@@ -241,8 +235,7 @@ def test_gradient_reaches_the_student_through_the_teachers_discriminator(
         loss.layers = loss.target_layers = ()
         loss.adaptors[name] = torch.nn.ModuleList()
         target = d.run_teacher(name, domain, data)
-        losses = d.distillation_losses(
-            domain, source, shown, {}, {name: target})
+        losses = d.distillation_losses(domain, source, shown, {}, {name: target})
         total = sum(losses.values())
         assert total.requires_grad == flows
         if flows:
@@ -258,11 +251,10 @@ def test_distillation_can_stop(paired):
     model, optim = paired
     d = model.distiller
     for loss in d.losses['photo']:
-        loss.weight = 0.
+        loss.weight = 0.0
     before = [snapshot(m) for m in (model.generators, d.teachers)]
     log = d.train_step(pair(11, 10), optim)
-    assert [moved(m, b) for m, b in zip((model.generators, d.teachers), before)
-            ] == [True, False]
+    assert [moved(m, b) for m, b in zip((model.generators, d.teachers), before)] == [True, False]
     assert not [k for k in log if 'wide' in k or 'gates' in k]
 
 
@@ -272,8 +264,7 @@ def test_layers_of_unequal_resolution_are_refused(paired):
     loss.target_layers = ('model.9', 'model.12', 'model.15', 'model.22')
     loss.adaptors['wide'][3] = torch.nn.Conv2d(8, 8, 1)
     with pytest.raises(ValueError, match='name layers of one resolution'):
-        model.distiller.train_step(
-            dict(pair(11, 10), gates=pair(21, 20)), optim)
+        model.distiller.train_step(dict(pair(11, 10), gates=pair(21, 20)), optim)
 
 
 def test_state_holds_gaps_and_buffers(unpaired):
@@ -292,6 +283,13 @@ def test_state_holds_gaps_and_buffers(unpaired):
 
 def test_one_signature_shows_all_arguments():
     arguments = inspect.signature(DISTILLERS.get('GCCCycleGAN')).parameters
-    assert {'average_gap', 'buffer_size', 'teacher', 'student_discriminator',
-            'losses', 'schedule', 'offline'} <= arguments.keys()
+    assert {
+        'average_gap',
+        'buffer_size',
+        'teacher',
+        'student_discriminator',
+        'losses',
+        'schedule',
+        'offline',
+    } <= arguments.keys()
     assert 'kwargs' not in arguments

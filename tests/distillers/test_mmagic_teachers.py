@@ -1,4 +1,5 @@
 """Teachers that people have: mmagic's checkpoints, and original ones."""
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -18,8 +19,10 @@ PIX2PIX = 'omgd_pix2pix-unet16-mmagic_1xb4-200e_edges2shoes'
 def test_every_recipe_is_tested():
     names = [CYCLEGAN, PIX2PIX]
     assert sorted(recipes_of('mmagic')) == sorted(
-        name.replace('-mmagic', kind) for name in names
-        for kind in ('-mmagic', '-mmagic-online', '-original'))
+        name.replace('-mmagic', kind)
+        for name in names
+        for kind in ('-mmagic', '-mmagic-online', '-original')
+    )
 
 
 @pytest.mark.parametrize('name', recipes_of('mmagic'))
@@ -42,27 +45,42 @@ def shrink(node):
 
 def mmagic_model(kind, domains):
     """Build a small model of mmagic, as its own configs describe it."""
-    generator = dict(type='ResnetGenerator', norm_cfg=dict(type='IN'),
-                     use_dropout=False, num_blocks=9, padding_mode='reflect')
+    generator = dict(
+        type='ResnetGenerator',
+        norm_cfg=dict(type='IN'),
+        use_dropout=False,
+        num_blocks=9,
+        padding_mode='reflect',
+    )
     inputs = 3
     if kind == 'Pix2Pix':
-        generator = dict(type='UnetGenerator', norm_cfg=dict(type='BN'),
-                         num_down=8, use_dropout=True)
+        generator = dict(
+            type='UnetGenerator', norm_cfg=dict(type='BN'), num_down=8, use_dropout=True
+        )
         inputs = 6
     init = dict(type='normal', gain=0.02)
     torch.manual_seed(3)
     with DefaultScope.overwrite_default_scope('mmagic'):
-        return MODELS.build(dict(
-            type=kind,
-            generator=dict(generator, in_channels=3, out_channels=3,
-                           base_channels=4, init_cfg=init),
-            discriminator=dict(
-                type='PatchDiscriminator', in_channels=inputs,
-                base_channels=4, num_conv=3, init_cfg=init,
-                norm_cfg=generator['norm_cfg']),
-            default_domain=domains[-1], related_domains=domains,
-            reachable_domains=domains if kind == 'CycleGAN' else domains[-1:],
-            data_preprocessor=dict(type='DataPreprocessor')))
+        return MODELS.build(
+            dict(
+                type=kind,
+                generator=dict(
+                    generator, in_channels=3, out_channels=3, base_channels=4, init_cfg=init
+                ),
+                discriminator=dict(
+                    type='PatchDiscriminator',
+                    in_channels=inputs,
+                    base_channels=4,
+                    num_conv=3,
+                    init_cfg=init,
+                    norm_cfg=generator['norm_cfg'],
+                ),
+                default_domain=domains[-1],
+                related_domains=domains,
+                reachable_domains=domains if kind == 'CycleGAN' else domains[-1:],
+                data_preprocessor=dict(type='DataPreprocessor'),
+            )
+        )
 
 
 def checkpoint(kind, domains, path):
@@ -71,8 +89,9 @@ def checkpoint(kind, domains, path):
     for name, value in model.state_dict().items():
         if value.is_floating_point():
             value.normal_(0, 0.1) if 'var' not in name else value.fill_(0.5)
-    torch.save(dict(meta=dict(iter=9, epoch=1), message_hub={},
-                    state_dict=model.state_dict()), path)
+    torch.save(
+        dict(meta=dict(iter=9, epoch=1), message_hub={}, state_dict=model.state_dict()), path
+    )
     return model.eval()
 
 
@@ -109,8 +128,7 @@ def small_recipe(name):
 @pytest.mark.parametrize('online', [False, True])
 def test_cyclegan_of_mmagic(online, tmp_path):
     """Both ways: the networks of its file teach."""
-    name = CYCLEGAN.replace('-mmagic', '-mmagic-online') if online \
-        else CYCLEGAN
+    name = CYCLEGAN.replace('-mmagic', '-mmagic-online') if online else CYCLEGAN
     cfg = small_recipe(name)
     held = checkpoint('CycleGAN', ['horse', 'zebra'], tmp_path / 'a.pth')
     cfg.model.distiller.teacher_checkpoints = [str(tmp_path / 'a.pth')]
@@ -142,18 +160,17 @@ def test_pix2pix_of_mmagic(online, tmp_path):
             assert torch.equal(own[key], value)
 
 
-@pytest.mark.parametrize('name, domain', [(CYCLEGAN, 'zebra'),
-                                          (PIX2PIX, 'shoes')])
+@pytest.mark.parametrize('name, domain', [(CYCLEGAN, 'zebra'), (PIX2PIX, 'shoes')])
 def test_converted_original(name, domain, tmp_path):
     """A generator alone, by the file that ``convert`` writes."""
     cfg = small_recipe(name.replace('-mmagic', '-original'))
     distiller = cfg.model.distiller
-    config = distiller.teachers.wide if 'teachers' in distiller else \
-        distiller.teacher.generators[domain]
+    config = (
+        distiller.teachers.wide if 'teachers' in distiller else distiller.teacher.generators[domain]
+    )
     config.init_cfg.checkpoint = str(tmp_path / 'a.pth')
     torch.manual_seed(3)
-    held = build(**{key: value for key, value in config.items()
-                    if key != 'init_cfg'}).state_dict()
+    held = build(**{key: value for key, value in config.items() if key != 'init_cfg'}).state_dict()
     torch.save(held, tmp_path / 'a.pth')
     own = build_model(cfg).distiller
     teacher = own.network(next(iter(own.latest_networks())), domain)

@@ -1,4 +1,5 @@
 """OMGD's steps: who moves, in which order, towards what."""
+
 import copy
 
 import pytest
@@ -30,23 +31,27 @@ def cyclegan(tmp_path, vgg_file):
 
 def inputs(model, size=32):
     torch.manual_seed(1)
-    return {f'img_{d}': torch.rand(2, 3, size, size) * 2 - 1
-            for d in model._related_domains}
+    return {f'img_{d}': torch.rand(2, 3, size, size) * 2 - 1 for d in model._related_domains}
 
 
 def keep(distiller, scores):
     """Score the latest teacher of zebras."""
     return distiller.teacher_snapshots.keep_if_best(
-        'teacher', 'zebra', distiller.network('latest:teacher', 'zebra'),
-        scores)
+        'teacher', 'zebra', distiller.network('latest:teacher', 'zebra'), scores
+    )
 
 
 def golden_discriminator(model):
     """Give the model the discriminator of the golden teacher step."""
-    cfg = dict(type='mmgan_compress.MultiHeadPatchDiscriminator',
-               in_channels=6, base_channels=4, shared=3,
-               norm_cfg=dict(type='IN'))
+    cfg = dict(
+        type='mmgan_compress.MultiHeadPatchDiscriminator',
+        in_channels=6,
+        base_channels=4,
+        shared=3,
+        norm_cfg=dict(type='IN'),
+    )
     from mmgan_compress.registry import MODELS
+
     net = MODELS.build(cfg)
     load_original(net, load_npz('omgd', 'multiD_instance/'))
     model.distiller.discriminator = net
@@ -59,42 +64,33 @@ def test_teacher_losses_of_one_step(pix2pix):
     golden_discriminator(model)
     source, real = ARRAYS['real_A'], ARRAYS['real_B']
     images = dict(wide=ARRAYS['T1'], deep=ARRAYS['T2'])
-    want_d, want_g = GOLDEN['multiteacher_D_step'], GOLDEN[
-        'multiteacher_G_step']
+    want_d, want_g = GOLDEN['multiteacher_D_step'], GOLDEN['multiteacher_G_step']
     with torch.no_grad():
         loss_d = model.distiller.discriminator_losses(source, real, images)
         loss_g = model.distiller.generator_losses(source, real, images)
     for name, key in (('wide', 'w'), ('deep', 'd')):
         for role in ('fake', 'real'):
-            assert_close_rel(2 * loss_d[f'loss_disc_{role}_{name}'],
-                             want_d[f'loss_D_{role}_{key}'])
-        assert_close_rel(loss_g[f'loss_gan_{name}'],
-                         want_g[f'loss_G_gan_{key}'])
-        assert_close_rel(loss_g[f'loss_pixel_{name}'],
-                         want_g[f'loss_G_recon_{key}'])
+            assert_close_rel(2 * loss_d[f'loss_disc_{role}_{name}'], want_d[f'loss_D_{role}_{key}'])
+        assert_close_rel(loss_g[f'loss_gan_{name}'], want_g[f'loss_G_gan_{key}'])
+        assert_close_rel(loss_g[f'loss_pixel_{name}'], want_g[f'loss_G_recon_{key}'])
     assert_close_rel(sum(loss_d.values()), want_d['loss_D'])
 
 
 def test_generators_learn_against_the_discriminator_before_its_step(pix2pix):
     model, optim = pix2pix
     net = golden_discriminator(model)
-    optim['discriminators'].optimizer.param_groups[0]['params'] = list(
-        net.parameters())
-    images = {k: ARRAYS[t].clone().requires_grad_()
-              for k, t in (('wide', 'T1'), ('deep', 'T2'))}
+    optim['discriminators'].optimizer.param_groups[0]['params'] = list(net.parameters())
+    images = {k: ARRAYS[t].clone().requires_grad_() for k, t in (('wide', 'T1'), ('deep', 'T2'))}
     before = snapshot(net)
-    log = model.distiller.teacher_step(ARRAYS['real_A'], ARRAYS['real_B'],
-                                      images, optim)
+    log = model.distiller.teacher_step(ARRAYS['real_A'], ARRAYS['real_B'], images, optim)
     assert moved(net, before)
-    assert_close_rel(log['loss_gan_wide'],
-                     GOLDEN['multiteacher_G_step']['loss_G_gan_w'])
+    assert_close_rel(log['loss_gan_wide'], GOLDEN['multiteacher_G_step']['loss_G_gan_w'])
 
 
 def test_pix2pix_step_moves_all(pix2pix):
     model, optim = pix2pix
     d = model.distiller
-    parts = [model.generators, d.teachers['wide'], d.teachers['deep'],
-             d.discriminator, d.losses]
+    parts = [model.generators, d.teachers['wide'], d.teachers['deep'], d.discriminator, d.losses]
     before = [snapshot(p) for p in parts]
     log = d.train_step(inputs(model), optim)
     assert all(moved(p, b) for p, b in zip(parts, before))
@@ -170,10 +166,8 @@ def test_best_teacher_teaches_and_the_latest_goes_on(cyclegan):
     assert not moved(d.teacher_snapshots, best)
     d.iteration = 2
     used = []
-    d.teacher_snapshots['teacher:zebra'].register_forward_hook(
-        lambda *_: used.append('best'))
-    d.teacher.generators['zebra'].register_forward_hook(
-        lambda *_: used.append('latest'))
+    d.teacher_snapshots['teacher:zebra'].register_forward_hook(lambda *_: used.append('best'))
+    d.teacher.generators['zebra'].register_forward_hook(lambda *_: used.append('latest'))
     d.train_step(inputs(model), optim)
     assert used == ['best']
     assert not moved(d.teacher, latest)
@@ -183,10 +177,10 @@ def test_best_teacher_teaches_and_the_latest_goes_on(cyclegan):
 def test_published_rule_keeps_at_either_improvement(cyclegan):
     model, _ = cyclegan
     d = model.distiller
-    assert keep(d, [5., 5.])
-    assert keep(d, [6., 4.])  # the other direction improved
-    assert d.teacher_snapshots.scores == {'teacher:zebra': [5., 4.]}
-    assert not keep(d, [5., 4.])
+    assert keep(d, [5.0, 5.0])
+    assert keep(d, [6.0, 4.0])  # the other direction improved
+    assert d.teacher_snapshots.scores == {'teacher:zebra': [5.0, 4.0]}
+    assert not keep(d, [5.0, 4.0])
 
 
 def test_identity_images_only_where_they_count(cyclegan):
@@ -197,7 +191,7 @@ def test_identity_images_only_where_they_count(cyclegan):
         net.register_forward_hook(lambda *_: calls.append(1))
     model.distiller.train_step(inputs(model), optim)
     assert len(calls) == 6
-    teacher.loss_config = dict(cycle_loss_weight=10., id_loss_weight=0.)
+    teacher.loss_config = dict(cycle_loss_weight=10.0, id_loss_weight=0.0)
     calls.clear()
     model.distiller.iteration = 0
     model.distiller.train_step(inputs(model), optim)
@@ -220,8 +214,8 @@ def test_any_generator_of_mmagic_teaches(tmp_path, vgg_file):
     """A dense ResNet teaches a separable one, layers named one by one."""
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     cfg.model.distiller.teacher.generator = dict(
-        type='ResnetGenerator', in_channels=3, out_channels=3,
-        base_channels=4, num_blocks=2)
+        type='ResnetGenerator', in_channels=3, out_channels=3, base_channels=4, num_blocks=2
+    )
     loss_of(cfg, 'ChannelLoss').target_layers = ['model.2', 'model.4']
     model = build_model(cfg).train()
     model.distiller.iteration = 2
@@ -235,14 +229,14 @@ def test_best_teacher_is_tapped_like_the_latest(tmp_path, vgg_file):
     """A tap in front of an in-place ReLU is not overwritten by it."""
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     cfg.model.distiller.teacher.generator = dict(
-        type='ResnetGenerator', in_channels=3, out_channels=3,
-        base_channels=4, num_blocks=2)
+        type='ResnetGenerator', in_channels=3, out_channels=3, base_channels=4, num_blocks=2
+    )
     loss_of(cfg, 'ChannelLoss').target_layers = ['model.2.in', 'model.4']
     model = build_model(cfg).train()
     data = inputs(model)
     with torch.no_grad():
         _, latest = model.distiller.run_teacher('teacher', 'zebra', data)
-        assert keep(model.distiller, [1.])
+        assert keep(model.distiller, [1.0])
         _, best = model.distiller.run_teacher('teacher', 'zebra', data)
     assert latest['model.2.in'].min() < 0
     assert torch.equal(latest['model.2.in'], best['model.2.in'])
@@ -252,36 +246,48 @@ def test_losses_are_float32_under_autocast(pix2pix):
     """Mixed precision is for the generators' forward alone."""
     model, optim = pix2pix
     wrapper, seen = optim['student'], []
-    wrapper.optim_context = lambda model: torch.autocast(
-        'cpu', torch.bfloat16)
+    wrapper.optim_context = lambda model: torch.autocast('cpu', torch.bfloat16)
     inside = []
-    model.generators['shoes'].register_forward_hook(
-        lambda m, a, out: inside.append(out.dtype))
+    model.generators['shoes'].register_forward_hook(lambda m, a, out: inside.append(out.dtype))
     for loss in model.distiller.losses['shoes']:
-        loss.register_forward_hook(lambda m, a, out: seen.append(
-            (out.dtype, torch.is_autocast_enabled('cpu'))))
+        loss.register_forward_hook(
+            lambda m, a, out: seen.append((out.dtype, torch.is_autocast_enabled('cpu')))
+        )
     model.distiller.train_step(inputs(model), optim)
     assert inside == [torch.bfloat16]
     assert seen and set(seen) == {(torch.float32, False)}
 
 
-@pytest.mark.parametrize('change,words', [
-    (lambda d: d.losses[-1].update(layers=['model.33', 'model.9'],
-                                   target_layers=None),
-     r"no layer 'model.33' in SeparableResnetGenerator, the student "
-     r"\(losses\[4\].layers\); nearest: 'model"),
-    (lambda d: d.losses[-1].update(layers=['model.9', 'model.9'],
-                                   target_layers=['model.9', 'x']),
-     r"no layer 'x' in SeparableResnetGenerator, the teacher 'teacher' "
-     r"\(losses\[4\].target_layers\); nearest: "),
-    (lambda d: d.losses[-1].update(teachers=['tall']),
-     r"teacher 'tall'; known are \['teacher'\]"),
-    (lambda d: d.teacher.update(reachable_domains=['horse', 'cow'],
-                                related_domains=['horse', 'cow'],
-                                default_domain='cow'),
-     r"no generator for the domain 'zebra'; it has \['horse', 'cow'\]")])
-def test_unknown_names_are_refused_at_build_time(tmp_path, vgg_file, change,
-                                                 words):
+@pytest.mark.parametrize(
+    'change,words',
+    [
+        (
+            lambda d: d.losses[-1].update(layers=['model.33', 'model.9'], target_layers=None),
+            r"no layer 'model.33' in SeparableResnetGenerator, the student "
+            r"\(losses\[4\].layers\); nearest: 'model",
+        ),
+        (
+            lambda d: d.losses[-1].update(
+                layers=['model.9', 'model.9'], target_layers=['model.9', 'x']
+            ),
+            r"no layer 'x' in SeparableResnetGenerator, the teacher 'teacher' "
+            r'\(losses\[4\].target_layers\); nearest: ',
+        ),
+        (
+            lambda d: d.losses[-1].update(teachers=['tall']),
+            r"teacher 'tall'; known are \['teacher'\]",
+        ),
+        (
+            lambda d: d.teacher.update(
+                reachable_domains=['horse', 'cow'],
+                related_domains=['horse', 'cow'],
+                default_domain='cow',
+            ),
+            r"no generator for the domain 'zebra'; it has \['horse', 'cow'\]",
+        ),
+    ],
+)
+def test_unknown_names_are_refused_at_build_time(tmp_path, vgg_file, change, words):
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     change(cfg.model.distiller)
     with pytest.raises(KeyError, match=words):
@@ -290,8 +296,7 @@ def test_unknown_names_are_refused_at_build_time(tmp_path, vgg_file, change,
 
 def test_teachers_start_from_a_checkpoint(cyclegan, tmp_path, vgg_file):
     model, _ = cyclegan
-    inside = {f'teacher.{k}': v.half()
-              for k, v in model.distiller.teacher.state_dict().items()}
+    inside = {f'teacher.{k}': v.half() for k, v in model.distiller.teacher.state_dict().items()}
     torch.save(dict(state_dict=inside), tmp_path / 'teachers.pth')
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     cfg.model.distiller.teacher_checkpoints = [str(tmp_path / 'teachers.pth')]

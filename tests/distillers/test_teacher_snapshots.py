@@ -1,4 +1,5 @@
 """Copies that teach: the best so far, or a running average."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -31,7 +32,7 @@ def copies():
 def test_nothing_teaches_before_a_hook_has_put_weights_into_it(copies):
     net, copies = copies
     assert copies.teaching('wide', 'shoes') is None
-    assert copies.keep_if_best('wide', 'shoes', net, [1.])
+    assert copies.keep_if_best('wide', 'shoes', net, [1.0])
     assert copies.teaching('wide', 'shoes') is copies['wide:shoes']
     assert copies.teaching('wide', 'edges') is None
     assert copies.teaching('deep', 'shoes') is None
@@ -57,26 +58,29 @@ def test_copies_stay_in_eval_mode(copies):
     assert torch.equal(copies['wide:shoes'][1].running_mean, mean)
 
 
-@pytest.mark.parametrize('lower,scores,kept', [
-    (True, [[3.], [4.], [2.], [2.]], [True, False, True, False]),
-    (False, [[3.], [2.], [4.], [4.]], [True, False, True, False]),
-    # of several figures any one that improves counts, and each is kept apart
-    (True, [[3., 3.], [4., 2.], [2., 4.], [2., 2.]],
-     [True, True, True, False]),
-    (True, [[float('nan')], [3.], [float('nan')]], [False, True, False])])
+@pytest.mark.parametrize(
+    'lower,scores,kept',
+    [
+        (True, [[3.0], [4.0], [2.0], [2.0]], [True, False, True, False]),
+        (False, [[3.0], [2.0], [4.0], [4.0]], [True, False, True, False]),
+        # of several figures any one that improves counts, and each is kept apart
+        (True, [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0], [2.0, 2.0]], [True, True, True, False]),
+        (True, [[float('nan')], [3.0], [float('nan')]], [False, True, False]),
+    ],
+)
 def test_the_best_is_kept(copies, lower, scores, kept):
     _, copies = copies
     best = None
     for index, (score, want) in enumerate(zip(scores, kept)):
         net = network(index + 1)
-        assert copies.keep_if_best('wide', 'shoes', net, score,
-                                   lower) == want
+        assert copies.keep_if_best('wide', 'shoes', net, score, lower) == want
         best = net if want else best
         if best is not None:
             assert_same(copies['wide:shoes'], best)
     pick = min if lower else max
-    assert copies.scores == {'wide:shoes': [
-        pick(x for x in column if x == x) for column in zip(*scores)]}
+    assert copies.scores == {
+        'wide:shoes': [pick(x for x in column if x == x) for column in zip(*scores)]
+    }
 
 
 def test_average_of_the_latest_weights(copies):
@@ -106,9 +110,8 @@ def test_teachers_and_domains_are_told_apart(copies):
     _, copies = copies
     copies.include('deep', 'shoes', network(8))
     copies.include('wide', 'edges', network(9))
-    copies.keep_if_best('wide', 'shoes', network(1), [1.])
+    copies.keep_if_best('wide', 'shoes', network(1), [1.0])
     copies.average('deep', 'shoes', network(2), 0.5)
-    for key, seed in (('wide:shoes', 1), ('deep:shoes', 2),
-                      ('wide:edges', 9)):
+    for key, seed in (('wide:shoes', 1), ('deep:shoes', 2), ('wide:edges', 9)):
         assert_same(copies[key], network(seed))
-    assert copies.scores == {'wide:shoes': [1.], 'deep:shoes': []}
+    assert copies.scores == {'wide:shoes': [1.0], 'deep:shoes': []}

@@ -1,4 +1,5 @@
 """The demo: shipped data and teachers, any recipe."""
+
 import os
 import re
 import runpy
@@ -17,21 +18,29 @@ from toy import moved, snapshot
 
 TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
 # Recipes that differ in the student's width alone have the same demo.
-DEMOS = [name for name in RECIPES
-         if not re.search(r'(mobile8|mobile12|mobile24|unet8|unet12)_', name)]
+DEMOS = [
+    name for name in RECIPES if not re.search(r'(mobile8|mobile12|mobile24|unet8|unet12)_', name)
+]
 # Half a minute each by the real command.
 COMMANDS = ['omgd_cyclegan', 'omgd_pix2pix'] + [
-    pytest.param(name, marks=pytest.mark.slow) for name in (
-        'crd_cyclegan', 'crd_pix2pix', 'gan_slimming_cyclegan',
-        'gan_slimming_pix2pix', 'gan_slimming_cartoongan',
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in (
+        'crd_cyclegan',
+        'crd_pix2pix',
+        'gan_slimming_cyclegan',
+        'gan_slimming_pix2pix',
+        'gan_slimming_cartoongan',
         'gan_slimming_cyclegan-resnet64-gs8_1xb8-200e_horse2zebra',
-        'gcc_cyclegan', 'gcc_pix2pix',
+        'gcc_cyclegan',
+        'gcc_pix2pix',
         'gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra',
         'gcc_pix2pix-unet32-pretrain_1xb1-25e_cityscapes',
         'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
         'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
         'plain_cyclegan-mobile16_1xb1-200e_horse2zebra',
-        'plain_pix2pix-unet16_1xb4-200e_edges2shoes')]
+        'plain_pix2pix-unet16_1xb4-200e_edges2shoes',
+    )
+]
 
 
 def test_shipped_teachers_load_and_are_small():
@@ -55,14 +64,24 @@ def test_what_the_demo_leaves_out_is_said(capsys):
 
 def test_keys_of_a_demo():
     """Members, keys that a recipe may have, and those that go."""
-    cfg = Config(dict(
-        a=[dict(lr=1), dict(b=2)], c=dict(x=1, y=dict(z=1)),
-        demo={'a.*.lr?': 2, 'a.1.b': 3, 'c.x': None, 'c.new': dict(
-            file='{data}/f'), 'c.y': dict(_delete_=True, q=1), 'd.e?': 1}))
+    cfg = Config(
+        dict(
+            a=[dict(lr=1), dict(b=2)],
+            c=dict(x=1, y=dict(z=1)),
+            demo={
+                'a.*.lr?': 2,
+                'a.1.b': 3,
+                'c.x': None,
+                'c.new': dict(file='{data}/f'),
+                'c.y': dict(_delete_=True, q=1),
+                'd.e?': 1,
+            },
+        )
+    )
     apply_demo(cfg)
     assert cfg.to_dict() == dict(
-        a=[dict(lr=2), dict(b=3)],
-        c=dict(new=dict(file=f'{DATA}/f'), y=dict(q=1)))
+        a=[dict(lr=2), dict(b=3)], c=dict(new=dict(file=f'{DATA}/f'), y=dict(q=1))
+    )
 
 
 def test_demos_that_cannot_be():
@@ -72,11 +91,20 @@ def test_demos_that_cannot_be():
         apply_demo(Config(dict(model=dict(), demo={'model.distiler.x': 1})))
 
 
-@pytest.mark.parametrize('recipe', [
-    'omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'crd_pix2pix',
-    'gcc_cyclegan', 'gcc_pix2pix', 'gan_slimming_cyclegan',
-    'gan_slimming_pix2pix',
-    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra'])
+@pytest.mark.parametrize(
+    'recipe',
+    [
+        'omgd_cyclegan',
+        'omgd_pix2pix',
+        'crd_cyclegan',
+        'crd_pix2pix',
+        'gcc_cyclegan',
+        'gcc_pix2pix',
+        'gan_slimming_cyclegan',
+        'gan_slimming_pix2pix',
+        'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
+    ],
+)
 def test_teachers_start_from_the_shipped_files(recipe):
     cfg = load(recipe)
     apply_demo(cfg)
@@ -89,8 +117,7 @@ def test_teachers_start_from_the_shipped_files(recipe):
     # a single teacher leaves the deep one's weights and head alone
     shared = shipped.keys() & own.keys()
     assert all(torch.equal(own[k], shipped[k].float()) for k in shared)
-    taught = {k for k in own if k.startswith(
-        ('teacher.', 'teachers.', 'discriminator.'))}
+    taught = {k for k in own if k.startswith(('teacher.', 'teachers.', 'discriminator.'))}
     assert taught and taught <= shared
 
 
@@ -107,8 +134,7 @@ def test_demo_takes_steps(name):
     before = snapshot(students)
     for first in TOOL['first_iterations'](model.distiller).values():
         # the teacher's turn where it has one
-        model.distiller.iteration = first - 1 + getattr(
-            model.distiller, 'teacher_interval', 1)
+        model.distiller.iteration = first - 1 + getattr(model.distiller, 'teacher_interval', 1)
         log.update(model.distiller.train_step(inputs, wrappers))
     assert all(torch.isfinite(value).all() for value in log.values())
     plays = {'discriminators', 'student_discriminators'} & set(wrappers.keys())
@@ -123,16 +149,23 @@ def test_demo_runs_by_one_command(name, tmp_path, vgg_file):
     (home / 'weights').mkdir(parents=True)
     shutil.copy(vgg_file, home / 'weights/vgg16.pth')
     change = dict(epochs=2, constant=1, block=2)
-    if 'student_epochs' in Config.fromfile(
-            RECIPES[name]).model.distiller.schedule:
+    if 'student_epochs' in Config.fromfile(RECIPES[name]).model.distiller.schedule:
         change['student_epochs'] = 2
     subprocess.run(
-        [sys.executable, str(ROOT / 'tools/train.py'), str(RECIPES[name]),
-         '--demo', '--work-dir', str(work_dir), '--cfg-options',
-         *(f'model.distiller.schedule.{k}={v}' for k, v in change.items())],
-        check=True, env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home)))
-    for file in ('student.pth', 'student_best.pth', 'report.json',
-                 'comparison.png'):
+        [
+            sys.executable,
+            str(ROOT / 'tools/train.py'),
+            str(RECIPES[name]),
+            '--demo',
+            '--work-dir',
+            str(work_dir),
+            '--cfg-options',
+            *(f'model.distiller.schedule.{k}={v}' for k, v in change.items()),
+        ],
+        check=True,
+        env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home)),
+    )
+    for file in ('student.pth', 'student_best.pth', 'report.json', 'comparison.png'):
         assert (work_dir / file).is_file()
     text = (work_dir / 'report.md').read_text()
     assert 'emoji/FD-VGG16' in text and 'emoji/LPIPS' in text

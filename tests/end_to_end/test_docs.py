@@ -1,4 +1,5 @@
 """Metafiles and pages name what exists, and figures that are measured."""
+
 import configparser
 import functools
 import json
@@ -19,9 +20,15 @@ from mmgan_compress.registry import MODELS
 from recipes import CONFIGS, RECIPES, ROOT, folder_of, load
 
 METAFILES = sorted(CONFIGS.rglob('metafile.yml'))
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (
-    *ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'),
-    *CONFIGS.rglob('README.md'), *(ROOT / 'projects').rglob('README.md')))
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (
+        *ROOT.glob('*.md'),
+        *(ROOT / 'docs').rglob('*.md'),
+        *CONFIGS.rglob('README.md'),
+        *(ROOT / 'projects').rglob('README.md'),
+    )
+)
 FIGURES = ('Parameters', 'MACs (G)', "MACs, papers' (G)")
 METHODS = sorted({folder_of(name) for name in RECIPES})
 
@@ -33,8 +40,9 @@ def test_basenames_are_unique():
 
 
 def entries():
-    return [(path, model) for path in METAFILES
-            for model in yaml.safe_load(path.read_text())['Models']]
+    return [
+        (path, model) for path in METAFILES for model in yaml.safe_load(path.read_text())['Models']
+    ]
 
 
 def facts_of(name):
@@ -46,8 +54,8 @@ def test_every_recipe_is_in_the_metafile_of_its_folder():
     listed = {model['Config']: path.parent.name for path, model in entries()}
     assert len(listed) == len(entries())
     assert listed == {
-        path.relative_to(ROOT).as_posix(): folder_of(name)
-        for name, path in RECIPES.items()}
+        path.relative_to(ROOT).as_posix(): folder_of(name) for name, path in RECIPES.items()
+    }
 
 
 @pytest.mark.parametrize('path', METAFILES, ids=lambda path: path.parent.name)
@@ -62,8 +70,13 @@ def test_metafile_paths_and_names(path):
 
 
 # what a generator is called by the beginning of its type
-FAMILIES = {'Resnet': 'resnet', 'Cartoon': 'cartoon', 'Unet': 'unet',
-            'DeepUnet': 'unet', '': 'mobile'}
+FAMILIES = {
+    'Resnet': 'resnet',
+    'Cartoon': 'cartoon',
+    'Unet': 'unet',
+    'DeepUnet': 'unet',
+    '': 'mobile',
+}
 
 
 def short(generator):
@@ -72,10 +85,8 @@ def short(generator):
     if kind in ('SlimNetwork', 'SuperNet'):
         suffix = 'slim' if kind == 'SlimNetwork' else 'super'
         return f'{short(generator.arch)}-{suffix}'
-    name = next(name for part, name in FAMILIES.items()
-                if kind.startswith(part))
-    return name + ('-deep' if 'Deep' in kind else '') + str(
-        generator.get('base_channels', 64))
+    name = next(name for part, name in FAMILIES.items() if kind.startswith(part))
+    return name + ('-deep' if 'Deep' in kind else '') + str(generator.get('base_channels', 64))
 
 
 def network_of(teacher):
@@ -86,12 +97,17 @@ def network_of(teacher):
 
 
 def teachers_in(distiller):
-    teachers = [distiller.get('teacher'),
-                *(distiller.get('teachers') or {}).values()]
-    return ' + '.join(
-        'folder of images' if teacher.type.endswith('StoredTeacher')
-        else short(network_of(teacher))
-        for teacher in teachers if teacher) or 'none'
+    teachers = [distiller.get('teacher'), *(distiller.get('teachers') or {}).values()]
+    return (
+        ' + '.join(
+            'folder of images'
+            if teacher.type.endswith('StoredTeacher')
+            else short(network_of(teacher))
+            for teacher in teachers
+            if teacher
+        )
+        or 'none'
+    )
 
 
 @functools.cache
@@ -100,19 +116,15 @@ def measured(config):
     with DefaultScope.overwrite_default_scope('mmagic'), torch.device('meta'):
         network = MODELS.build(json.loads(config))
     macs = count_macs(network, (1, 3, 256, 256))
-    return (count_params(network), round(macs.macs / 1e9, 4),
-            round(macs.macs_paper / 1e9, 4))
+    return (count_params(network), round(macs.macs / 1e9, 4), round(macs.macs_paper / 1e9, 4))
 
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_metafile_figures(name):
     cfg, facts = load(name), facts_of(name)
-    student = per_domain(cfg.model.generator, cfg.model.reachable_domains)[
-        cfg.model.default_domain]
-    assert measured(json.dumps(student.to_dict())) == tuple(facts[key] for key
-                                                            in FIGURES)
-    assert facts['Training Data'] == \
-        Path(cfg.train_dataloader.dataset.data_root).name
+    student = per_domain(cfg.model.generator, cfg.model.reachable_domains)[cfg.model.default_domain]
+    assert measured(json.dumps(student.to_dict())) == tuple(facts[key] for key in FIGURES)
+    assert facts['Training Data'] == Path(cfg.train_dataloader.dataset.data_root).name
     assert facts['Student'] == short(student)
     assert facts['Teacher'] == teachers_in(cfg.model.distiller)
 
@@ -121,22 +133,19 @@ def test_metafile_figures(name):
 def anchors(text):
     """Return the anchors that a renderer makes of the headings."""
     titles = re.findall(r'^#+ (.*)$', text, re.M)
-    return {re.sub(r'[^\w\- ]', '', title).strip().lower().replace(' ', '-')
-            for title in titles}
+    return {re.sub(r'[^\w\- ]', '', title).strip().lower().replace(' ', '-') for title in titles}
 
 
 @pytest.mark.parametrize('page', PAGES)
 def test_page_names_what_exists(page):
     """Configs, tools, projects and links; pictures may be made later."""
     text, here = (ROOT / page).read_text(), (ROOT / page).parent
-    links = re.findall(r'(?<!!)\[[^]]*\]\((?!https?:)([^)#]+)#?([^)]*)\)',
-                       text)
+    links = re.findall(r'(?<!!)\[[^]]*\]\((?!https?:)([^)#]+)#?([^)]*)\)', text)
     for path, anchor in links:
         assert (here / path).exists(), path
         if anchor:
             assert anchor in anchors((here / path).read_text()), anchor
-    for name in re.findall(
-            r'(?:configs|tools|projects|tests)/[\w./-]+\.(?:py|yml|sh)', text):
+    for name in re.findall(r'(?:configs|tools|projects|tests)/[\w./-]+\.(?:py|yml|sh)', text):
         assert (ROOT / name).exists(), name
 
 
@@ -144,8 +153,7 @@ def test_every_page_is_in_the_table_of_contents():
     index = ROOT / 'docs/index.md'
     listed = {index}
     for page in (index, index.parent / 'api.md'):
-        for tree in re.findall(r'```{toctree}\n(.*?)```', page.read_text(),
-                               re.S):
+        for tree in re.findall(r'```{toctree}\n(.*?)```', page.read_text(), re.S):
             for line in tree.splitlines():
                 name = re.sub(r'.*<(.*)>', r'\1', line)
                 if name and not name.startswith(':'):
@@ -185,26 +193,34 @@ def test_studies_have_the_options_that_are_shown():
         for option in re.findall(r'(?<=[ \[])--[\w-]+', match[2]):
             assert f"'{option}'" in source, (page, match[1], option)
         shown.add(Path(match[1]).stem)
-    assert {'compare_distilled', 'benchmark_relations', 'benchmark_steps',
-            'compare_pruners', 'compare_runtimes'} <= shown
+    assert {
+        'compare_distilled',
+        'benchmark_relations',
+        'benchmark_steps',
+        'compare_pruners',
+        'compare_runtimes',
+    } <= shown
 
 
 def lines_of_shell(page):
     """Return the lines of a page's shell blocks, without comments."""
     found = re.findall(r'```shell\n(.*?)```', (ROOT / page).read_text(), re.S)
-    return [line for block in found for line in block.splitlines()
-            if line.strip() and not line.startswith('#')]
+    return [
+        line
+        for block in found
+        for line in block.splitlines()
+        if line.strip() and not line.startswith('#')
+    ]
 
 
-@pytest.mark.parametrize(
-    'page', [page for page in PAGES if lines_of_shell(page)])
+@pytest.mark.parametrize('page', [page for page in PAGES if lines_of_shell(page)])
 def test_shell_blocks_are_valid_commands(page):
     """Every whole command that is shown gets past its parser."""
     for line in lines_of_shell(page):
         words = shlex.split(line, comments=True)
         if 'mmgan-compress' not in words:
             continue
-        name, *rest = words[words.index('mmgan-compress') + 1:]
+        name, *rest = words[words.index('mmgan-compress') + 1 :]
         cli.make_parser(name).parse_args(rest)  # exits on a mistake
 
 
@@ -226,11 +242,10 @@ def test_readme_lists_the_recipes_of_its_folder(method):
         facts = facts_of(name)
         # where all students are one, its figures stand above the table
         shown = link[0] if ' M | ' in link[0] else text
-        figures = re.search(r'([\d.]+) M\b.*?([\d.]+)\sG\b.*?([\d.]+) G\b',
-                            shown, re.S)
-        assert [float(figure) for figure in figures.groups()] == \
-            pytest.approx([facts[key] / scale for key, scale in zip(
-                FIGURES, (1e6, 1, 1))], abs=6e-4), name
+        figures = re.search(r'([\d.]+) M\b.*?([\d.]+)\sG\b.*?([\d.]+) G\b', shown, re.S)
+        assert [float(figure) for figure in figures.groups()] == pytest.approx(
+            [facts[key] / scale for key, scale in zip(FIGURES, (1e6, 1, 1))], abs=6e-4
+        ), name
 
 
 def test_one_table_has_all_methods():

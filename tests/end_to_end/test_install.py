@@ -2,6 +2,7 @@
 
 The light way is the one that these tests run in (`make`).
 """
+
 import importlib.metadata
 import subprocess
 import sys
@@ -15,16 +16,28 @@ from toy import REPO
 def test_full_install(tmp_path):
     """`pip install .` trains: mmagic imports, builds and initialises."""
     # the build of torch that is here: another may be gigabytes away
-    versions = [f'{name}=={importlib.metadata.version(name).split("+")[0]}'
-                for name in ('torch', 'torchvision')]
+    versions = [
+        f'{name}=={importlib.metadata.version(name).split("+")[0]}'
+        for name in ('torch', 'torchvision')
+    ]
     (tmp_path / 'constraints.txt').write_text('\n'.join(versions))
     python = tmp_path / 'venv/bin/python'
-    pip = [str(python), '-m', 'pip', 'install', '--quiet',
-           '--disable-pip-version-check', '-c',
-           str(tmp_path / 'constraints.txt')]
-    for command in ([sys.executable, '-m', 'venv', str(tmp_path / 'venv')],
-                    [*pip, versions[0]], [*pip, str(REPO)],
-                    [str(python.with_name('mmgan-compress')), 'doctor']):
+    pip = [
+        str(python),
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--disable-pip-version-check',
+        '-c',
+        str(tmp_path / 'constraints.txt'),
+    ]
+    for command in (
+        [sys.executable, '-m', 'venv', str(tmp_path / 'venv')],
+        [*pip, versions[0]],
+        [*pip, str(REPO)],
+        [str(python.with_name('mmgan-compress')), 'doctor'],
+    ):
         subprocess.run(command, check=True, cwd=tmp_path)
     code = (
         'import diffusers, mmgan_compress\n'
@@ -37,5 +50,6 @@ def test_full_install(tmp_path):
         'from mmgan_compress.registry import MODELS\n'
         'MODELS.build(cfg.model).init_weights()\n'
         'assert mmgan_compress.__file__.startswith('
-        f'"{tmp_path}")\n')
+        f'"{tmp_path}")\n'
+    )
     subprocess.run([str(python), '-c', code], check=True, cwd=tmp_path)

@@ -1,4 +1,5 @@
 """OpenMMLab's package manager finds recipes, commands and metafiles."""
+
 import functools
 import http.server
 import os
@@ -31,8 +32,8 @@ def test_links(name):
 def test_every_metafile_is_imported():
     listed = yaml.safe_load((MIM / 'model-index.yml').read_text())['Import']
     assert sorted(listed) == sorted(
-        path.relative_to(ROOT).as_posix()
-        for path in CONFIGS.rglob('metafile.yml'))
+        path.relative_to(ROOT).as_posix() for path in CONFIGS.rglob('metafile.yml')
+    )
 
 
 def test_no_tool_takes_an_option_that_mim_would_fill():
@@ -57,19 +58,28 @@ def environment(tmp_path_factory):
     """Install wheel and mim anew; other packages are those of the tests."""
     root = tmp_path_factory.mktemp('mim')
     source = root / 'source'
-    shutil.copytree(ROOT, source, symlinks=True, ignore=shutil.ignore_patterns(
-        '.git', '.venv*', 'build', '*.egg-info', 'work_dirs', '__pycache__'))
+    shutil.copytree(
+        ROOT,
+        source,
+        symlinks=True,
+        ignore=shutil.ignore_patterns(
+            '.git', '.venv*', 'build', '*.egg-info', 'work_dirs', '__pycache__'
+        ),
+    )
     subprocess.run([sys.executable, '-m', 'venv', root / 'venv'], check=True)
     python = root / 'venv/bin/python'
-    pip = [python, '-m', 'pip', 'install', '--quiet',
-           '--disable-pip-version-check']
+    pip = [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
     subprocess.run([*pip, '--no-deps', source], check=True)
     subprocess.run([*pip, 'openmim'], check=True)
     shutil.rmtree(source)
-    site = Path(subprocess.run(
-        [python, '-c', 'import sysconfig; '
-         'print(sysconfig.get_path("purelib"))'],
-        check=True, capture_output=True, text=True).stdout.strip())
+    site = Path(
+        subprocess.run(
+            [python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+    )
     (site / 'others.pth').write_text(sysconfig.get_path('purelib'))
     return root
 
@@ -82,10 +92,12 @@ def mim(environment, vgg_file):
 
     def run(*args):
         done = subprocess.run(
-            [environment / 'venv/bin/mim', *map(str, args)], cwd=environment,
-            env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home),
-                     HOME=str(home)),
-            capture_output=True, text=True)
+            [environment / 'venv/bin/mim', *map(str, args)],
+            cwd=environment,
+            env=dict(os.environ, MMGAN_COMPRESS_HOME=str(home), HOME=str(home)),
+            capture_output=True,
+            text=True,
+        )
         assert not done.returncode, done.stdout + done.stderr
         return done.stdout
 
@@ -95,19 +107,26 @@ def mim(environment, vgg_file):
 @pytest.mark.slow
 def test_train_test_run(mim, environment):
     folder = environment / 'run'
-    short = [f'model.distiller.schedule.{key}={value}'
-             for key, value in dict(epochs=2, constant=1, block=2).items()]
-    mim('train', 'mmgan_compress', f'{RECIPE}.py', '--demo', '--work-dir',
-        folder, '--cfg-options', *short)
+    short = [
+        f'model.distiller.schedule.{key}={value}'
+        for key, value in dict(epochs=2, constant=1, block=2).items()
+    ]
+    mim(
+        'train',
+        'mmgan_compress',
+        f'{RECIPE}.py',
+        '--demo',
+        '--work-dir',
+        folder,
+        '--cfg-options',
+        *short,
+    )
     assert (folder / 'report.md').is_file()
-    mim('test', 'mmgan_compress', f'{RECIPE}.py', '--checkpoint',
-        folder / 'student.pth', '--demo')
+    mim('test', 'mmgan_compress', f'{RECIPE}.py', '--checkpoint', folder / 'student.pth', '--demo')
     assert (folder / 'test/report.md').is_file()
-    mim('run', 'mmgan_compress', 'export', folder / 'student.pth', '--out',
-        folder / 'onnx')
+    mim('run', 'mmgan_compress', 'export', folder / 'student.pth', '--out', folder / 'onnx')
     assert (folder / 'onnx/end2end.onnx').is_file()
-    assert '0.9547' in mim('run', 'mmgan_compress', 'get_flops',
-                          'omgd_cyclegan.py')
+    assert '0.9547' in mim('run', 'mmgan_compress', 'get_flops', 'omgd_cyclegan.py')
 
 
 @pytest.mark.slow
@@ -124,8 +143,7 @@ def test_download_of_weights_that_have_an_address(mim, environment, tmp_path):
     served.mkdir()
     (served / 'student.pth').write_bytes(b'weights')
     index = next(environment.rglob('.mim/configs/plain/metafile.yml'))
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler,
-                                directory=served)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=served)
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         content = yaml.safe_load(index.read_text())

@@ -1,4 +1,5 @@
 """Pipelines that are killed, that meet each other, and that train."""
+
 import multiprocessing
 import os
 import signal
@@ -52,6 +53,7 @@ def killed(signum, at):
     Returns:
         Process: That process, ended.
     """
+
     def foreground():
         # a shell that starts the tests in the background lets them ignore it
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,16 +71,14 @@ def killed(signum, at):
     return process
 
 
-@pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM,
-                                    signal.SIGKILL])
+@pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize('kind', ['write', 'count'])
 def test_kill_and_resume(kind, signum, capsys):
-    write_config([CHAIN[0], stage('b', 'hang go', '{a}/student.pth', kind),
-                  CHAIN[2]])
+    write_config([CHAIN[0], stage('b', 'hang go', '{a}/student.pth', kind), CHAIN[2]])
     part = Path('work/2_b/part' if kind == 'write' else 'work/2_b/run')
     process = killed(signum, part / 'waits')
     assert process.exitcode == (-9 if signum == signal.SIGKILL else 130)
-    first, = Path('work/2_b/calls').read_text().splitlines()
+    (first,) = Path('work/2_b/calls').read_text().splitlines()
     assert dead(int(first.split()[0]))
     assert statuses() == dict(a='done', b='running')
     run(status=True)
@@ -95,14 +95,14 @@ def test_kill_and_resume(kind, signum, capsys):
 
 def test_a_command_is_ended_with_its_workers(folder):
     """Also where the process that stops it lives on."""
-    code = '''
+    code = """
 import os, time
 worker = os.fork()
 if worker:
     open('pids.part', 'w').write(f'{os.getpid()} {worker}')
     os.rename('pids.part', 'pids')
 time.sleep(60)
-'''
+"""
 
     def stop():
         while not Path('pids').exists():
@@ -110,8 +110,7 @@ time.sleep(60)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=stop, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt), interruptible(), \
-            locked(folder) as lock:
+    with pytest.raises(KeyboardInterrupt), interruptible(), locked(folder) as lock:
         run_logged([sys.executable, '-S', '-c', code], folder / 'log', lock)
     assert all(dead(int(pid)) for pid in Path('pids').read_text().split())
 
@@ -144,43 +143,82 @@ def test_commands():
     def arguments(**keys):
         return one(**keys).arguments(Path('out'))
 
-    assert arguments(run='prune', source='s.pth', pruner='NormWidths',
-                     budget=['macs_paper=1e9', 'params=2e6'], size=256) == [
-        's.pth', '--pruner', 'NormWidths', '--budget', 'macs_paper=1e9',
-        'params=2e6', '--size', '256', '--out', 'out']
-    assert arguments(run='compress', source='s.pth', pruner='SlimExtraction',
-                     threads=1, training='omgd_pix2pix.py') == [
-        's.pth', '--pruner', 'SlimExtraction', '--threads', '1', '--training',
-        find_config('omgd_pix2pix.py'), '--out', 'out']
-    assert arguments(run='export', source='s.pth', dynamic=True,
-                     uint8=False) == ['s.pth', '--dynamic', '--out', 'out']
+    assert arguments(
+        run='prune',
+        source='s.pth',
+        pruner='NormWidths',
+        budget=['macs_paper=1e9', 'params=2e6'],
+        size=256,
+    ) == [
+        's.pth',
+        '--pruner',
+        'NormWidths',
+        '--budget',
+        'macs_paper=1e9',
+        'params=2e6',
+        '--size',
+        '256',
+        '--out',
+        'out',
+    ]
+    assert arguments(
+        run='compress',
+        source='s.pth',
+        pruner='SlimExtraction',
+        threads=1,
+        training='omgd_pix2pix.py',
+    ) == [
+        's.pth',
+        '--pruner',
+        'SlimExtraction',
+        '--threads',
+        '1',
+        '--training',
+        find_config('omgd_pix2pix.py'),
+        '--out',
+        'out',
+    ]
+    assert arguments(run='export', source='s.pth', dynamic=True, uint8=False) == [
+        's.pth',
+        '--dynamic',
+        '--out',
+        'out',
+    ]
     name = 'image-translation_openvino_static-256x256.py'
-    assert arguments(run='export', source='s.pth', deploy_cfg=name,
-                     uint8=True) == [
-        's.pth', '--deploy-cfg', find_config(name), '--uint8', '--out', 'out']
+    assert arguments(run='export', source='s.pth', deploy_cfg=name, uint8=True) == [
+        's.pth',
+        '--deploy-cfg',
+        find_config(name),
+        '--uint8',
+        '--out',
+        'out',
+    ]
 
 
-@pytest.mark.parametrize('run, key, keys', [
-    ('write', 'training', dict(text='a')),
-    ('export', 'deploy_cfg', {}),
-    ('compress', 'training', dict(pruner='NormWidths')),
-    ('compress', 'finetune', dict(pruner='NormWidths')),
-    ('quantize', 'test', {}), ('quantize', 'calibration', {})])
+@pytest.mark.parametrize(
+    'run, key, keys',
+    [
+        ('write', 'training', dict(text='a')),
+        ('export', 'deploy_cfg', {}),
+        ('compress', 'training', dict(pruner='NormWidths')),
+        ('compress', 'finetune', dict(pruner='NormWidths')),
+        ('quantize', 'test', {}),
+        ('quantize', 'calibration', {}),
+    ],
+)
 def test_what_a_config_says_is_an_input(run, key, keys):
     """Its base, too; a comment does not count."""
     Path('base.py').write_text('a = 1\n')
     Path('config.py').write_text("_base_ = 'base.py'\n")
 
     def inputs():
-        return one(run=run, source='s.pth', **keys,
-                   **{key: 'config.py'}).inputs()
+        return one(run=run, source='s.pth', **keys, **{key: 'config.py'}).inputs()
 
     before = inputs()
     Path('base.py').write_text('a = 1  # one\n')
     assert inputs() == before
     Path('base.py').write_text('a = 2\n')
-    assert {name for name in before if inputs()[name] != before[name]} == {
-        'contents of config.py'}
+    assert {name for name in before if inputs()[name] != before[name]} == {'contents of config.py'}
 
 
 def test_images_to_calibrate_on_are_no_config():
@@ -193,23 +231,24 @@ def test_images_to_calibrate_on_are_no_config():
 def training(folder, vgg_file):
     """A pipeline of one training, and the student that it starts from."""
     cfg = toy_config('pix2pix', folder / 'data', vgg_file)
-    cfg.model.distiller.schedule = dict(
-        epochs=1, constant=1, block=1, iters_per_epoch=1)
+    cfg.model.distiller.schedule = dict(epochs=1, constant=1, block=1, iters_per_epoch=1)
     for part in ('dataloader', 'cfg', 'evaluator'):  # quick: no scores
         cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
     cfg.dump('toy.py')
     cfg.model.generator.base_channels = 2
     save_student('small.pth', build_model(cfg), source='Test', image_size=32)
-    return dict(name='t', run='train', config='toy.py',
-                generator='small.pth')
+    return dict(name='t', run='train', config='toy.py', generator='small.pth')
 
 
 def test_a_training_by_the_command(training, monkeypatch):
     """The student is that of the file, and the command leaves a recipe."""
-    cfg_options = {'optim_wrapper.student.optimizer.lr': 0.}
-    write_config([
-        dict(training, inherit=True, cfg_options=cfg_options),
-        dict(name='e', run='export', source='{t}/student.pth', size=32)])
+    cfg_options = {'optim_wrapper.student.optimizer.lr': 0.0}
+    write_config(
+        [
+            dict(training, inherit=True, cfg_options=cfg_options),
+            dict(name='e', run='export', source='{t}/student.pth', size=32),
+        ]
+    )
     done = run_tool('pipeline', 'p.py')
     assert done.returncode == 0, done.stderr
     student = torch.load('work_dirs/p/1_t/run/student.pth', weights_only=True)
@@ -225,10 +264,16 @@ def test_a_training_by_the_command(training, monkeypatch):
     assert 'contents of toy.py: changed' in refused(work_dir='work_dirs/p')
 
 
-@pytest.mark.parametrize('key, value', [
-    ('model.distiller.teacher_checkpoints', ['teacher.pth']),
-    ('model.distiller.teachers.wide.init_cfg', dict(
-        type='Pretrained', checkpoint='teacher.pth'))])
+@pytest.mark.parametrize(
+    'key, value',
+    [
+        ('model.distiller.teacher_checkpoints', ['teacher.pth']),
+        (
+            'model.distiller.teachers.wide.init_cfg',
+            dict(type='Pretrained', checkpoint='teacher.pth'),
+        ),
+    ],
+)
 def test_weights_that_a_training_starts_from(training, key, value):
     """By their contents; what of this pipeline it takes over is no other."""
     Path('teacher.pth').write_text('1')
@@ -236,8 +281,7 @@ def test_weights_that_a_training_starts_from(training, key, value):
     before = step.inputs()
     Path('teacher.pth').write_text('2')
     after = step.inputs()
-    assert {name for name in before if after[name] != before[name]} == {
-        'file teacher.pth'}
+    assert {name for name in before if after[name] != before[name]} == {'file teacher.pth'}
 
 
 def recipe_of(training, **changes):
@@ -253,31 +297,37 @@ def test_networks_are_taken_over(training, monkeypatch):
     generator = recipe_of(training).model.generator
     assert generator.base_channels == 2
     assert 'init_cfg' not in generator
-    both = {domain: dict(type='ResnetGenerator', base_channels=width)
-            for domain, width in (('edges', 1), ('shoes', 2))}
-    monkeypatch.setattr(from_student, 'student_info', lambda path: dict(
-        generator=both['shoes'], generators=both, reachable=list(both)))
+    both = {
+        domain: dict(type='ResnetGenerator', base_channels=width)
+        for domain, width in (('edges', 1), ('shoes', 2))
+    }
+    monkeypatch.setattr(
+        from_student,
+        'student_info',
+        lambda path: dict(generator=both['shoes'], generators=both, reachable=list(both)),
+    )
     assert recipe_of(training).model.generator.to_dict() == dict(
-        shoes=both['shoes'])  # the one that it trains
+        shoes=both['shoes']
+    )  # the one that it trains
     weights = dict(type='Pretrained', checkpoint='small.pth')
     assert recipe_of(
-        training, inherit=True,
-        cfg_options={'model.reachable_domains': ['edges', 'shoes']}
+        training, inherit=True, cfg_options={'model.reachable_domains': ['edges', 'shoes']}
     ).model.generator.to_dict() == {
-        name: dict(config, init_cfg=dict(
-            weights, prefix=f'generators.{name}'))
-        for name, config in both.items()}
+        name: dict(config, init_cfg=dict(weights, prefix=f'generators.{name}'))
+        for name, config in both.items()
+    }
     with pytest.raises(ValueError, match='has networks for'):
-        recipe_of(training, inherit=True,
-                  cfg_options={'model.reachable_domains': ['maps']})
+        recipe_of(training, inherit=True, cfg_options={'model.reachable_domains': ['maps']})
 
 
 def test_a_best_student_that_nobody_chooses_is_refused(training):
     """Before the training that would not leave one."""
     entries = [training, stage('next', source='{t}/student_best.pth')]
     message = refused(entries)
-    assert "stage 'next': no file 'work/1_t/run/student_best.pth': toy.py " \
+    assert (
+        "stage 'next': no file 'work/1_t/run/student_best.pth': toy.py "
         'chooses no best student' in message
+    )
     assert not Path('work').exists()
 
 

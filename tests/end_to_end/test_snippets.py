@@ -4,6 +4,7 @@ The rule for every page (README.md, docs/, configs/*/README.md): a block of
 Python compiles; one whose first line is ``# my_<name>.py`` is a file of the
 user. All these files lie in one folder here. Recipes among them are built.
 """
+
 import importlib
 import re
 import sys
@@ -23,13 +24,17 @@ from recipes import CONFIGS, ROOT, build_model, build_optimizers, check_optimize
 
 STORED = dict(type='mmgan_compress.StoredTeacher')
 HOOK = re.compile(r'`(dict\(type=\'mmgan_compress\.(\w+Hook)\'.*?\))` \|')
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')),
-         *sorted(CONFIGS.rglob('README.md'))]
-BLOCKS = [(path.relative_to(ROOT).as_posix(), code) for path in PAGES
-          for code in re.findall(r'```python\n(.*?)```', path.read_text(),
-                                 re.S)]
-FILES = {match[1]: code for _, code in BLOCKS
-         if (match := re.match(r'# (my_\w+\.py)\n', code))}
+PAGES = [
+    ROOT / 'README.md',
+    *sorted((ROOT / 'docs').rglob('*.md')),
+    *sorted(CONFIGS.rglob('README.md')),
+]
+BLOCKS = [
+    (path.relative_to(ROOT).as_posix(), code)
+    for path in PAGES
+    for code in re.findall(r'```python\n(.*?)```', path.read_text(), re.S)
+]
+FILES = {match[1]: code for _, code in BLOCKS if (match := re.match(r'# (my_\w+\.py)\n', code))}
 RECIPES_SHOWN = [name for name, code in FILES.items() if '_base_ =' in code]
 REGISTRIES = (MODELS, PRUNERS)
 
@@ -64,22 +69,21 @@ def shown(folder, monkeypatch):
 def read(path):
     """Read a recipe; the perceptual network needs no weights then."""
     cfg = Config.fromfile(path)
-    cfg.model.distiller.perceptual = dict(
-        type='mmgan_compress.VGG16Features', weights='random')
+    cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
     return cfg
 
 
 def student_step(model, wrappers, size=64):
     """Let the student of a recipe take a step; return the log."""
-    images = {f'img_{d}': torch.rand(1, 3, size, size) * 2 - 1
-              for d in model._related_domains}
+    images = {f'img_{d}': torch.rand(1, 3, size, size) * 2 - 1 for d in model._related_domains}
     model.distiller.iteration = model.distiller.schedule.block
     return model.distiller.train_step(images, wrappers)
 
 
 # --- the rule ---------------------------------------------------------------
-@pytest.mark.parametrize('page, code', BLOCKS, ids=[
-    f'{page}-{index}' for index, (page, _) in enumerate(BLOCKS)])
+@pytest.mark.parametrize(
+    'page, code', BLOCKS, ids=[f'{page}-{index}' for index, (page, _) in enumerate(BLOCKS)]
+)
 def test_blocks_are_python(page, code):
     compile(code, page, 'exec')
 
@@ -107,28 +111,38 @@ def test_own_images(shown):
         (shown / 'data/mine' / side).mkdir(parents=True)
         for number in range(3):
             Image.new('RGB', (150, 160), (50 * number, 9, 9)).save(
-                shown / f'data/mine/{side}/{number}.png')
+                shown / f'data/mine/{side}/{number}.png'
+            )
     cfg = Config.fromfile(shown / 'my_recipe.py')
     with DefaultScope.overwrite_default_scope('mmagic'):
         images = DATASETS.build(cfg.train_dataloader.dataset)[0]['inputs']
-        assert {name: tuple(image.shape[-2:]) for name, image
-                in images.items()} == {
-            'img_photo': (128, 128), 'img_painting': (128, 128)}
+        assert {name: tuple(image.shape[-2:]) for name, image in images.items()} == {
+            'img_photo': (128, 128),
+            'img_painting': (128, 128),
+        }
         assert len(DATASETS.build(cfg.test_dataloader.dataset)) == 3
-    used = [cfg[key] for key in cfg if key in (
-        'model', 'default_hooks', 'custom_hooks') or key.endswith(
-            ('_dataloader', '_evaluator'))]
+    used = [
+        cfg[key]
+        for key in cfg
+        if key in ('model', 'default_hooks', 'custom_hooks')
+        or key.endswith(('_dataloader', '_evaluator'))
+    ]
     assert not re.search('horse|zebra', str(used))
 
 
 def test_own_pruner_halves_a_generator(shown):
     importlib.import_module('my_pruner')
-    config = dict(type='ResnetGenerator', in_channels=3, out_channels=3,
-                  base_channels=8, num_blocks=1, norm_cfg=dict(type='IN'))
+    config = dict(
+        type='ResnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        base_channels=8,
+        num_blocks=1,
+        norm_cfg=dict(type='IN'),
+    )
     with DefaultScope.overwrite_default_scope('mmagic'):
         network = MODELS.build(config)
-        smaller, rebuilt, _ = PRUNERS.build(dict(type='HalfWidth')).compress(
-            network, config)
+        smaller, rebuilt, _ = PRUNERS.build(dict(type='HalfWidth')).compress(network, config)
     assert rebuilt['base_channels'] == 4
     assert smaller(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
@@ -139,8 +153,7 @@ def test_own_loss_trains(shown):
     apply_demo(cfg)
     model = build_model(cfg, 'cpu')
     log = student_step(model, build_optimizers(cfg, model))
-    assert sorted(log) == [
-        'loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
+    assert sorted(log) == ['loss_edge_emoji_teacher', 'loss_ssim_emoji_teacher']
     assert all(value > 0 for value in log.values())
 
 
@@ -152,10 +165,15 @@ def test_own_model_builds(shown):
 
 # --- configs/losses ----------------------------------------------------------
 def test_losses_of_several_methods_are_one_list(shown):
-    model = build_model(
-        read(shown / 'my_losses_recipe.py'))
+    model = build_model(read(shown / 'my_losses_recipe.py'))
     assert [loss.name for loss in model.distiller.losses['zebra']] == [
-        'ssim', 'style', 'feature', 'tv', 'wavelet', 'relation']
+        'ssim',
+        'style',
+        'feature',
+        'tv',
+        'wavelet',
+        'relation',
+    ]
 
 
 # --- hooks ------------------------------------------------------------------
@@ -164,12 +182,13 @@ def runner_of(cfg):
     model = build_model(cfg)
     metric = SimpleNamespace(names=['zebra/FID'])
     return SimpleNamespace(
-        model=model, iter=0, hooks=[],
+        model=model,
+        iter=0,
+        hooks=[],
         optim_wrapper=build_optimizers(cfg, model),
-        train_loop=SimpleNamespace(
-            schedule=TrainSchedule(**cfg.model.distiller.schedule)),
-        val_loop=SimpleNamespace(
-            evaluator=SimpleNamespace(metrics=[metric])))
+        train_loop=SimpleNamespace(schedule=TrainSchedule(**cfg.model.distiller.schedule)),
+        val_loop=SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric])),
+    )
 
 
 def hooks_in_table(folder):
@@ -185,9 +204,14 @@ def test_hooks_of_the_table_start(shown, tmp_path):
     cfg = read(CONFIGS / 'omgd_cyclegan.py')
     runner, hooks = runner_of(cfg), hooks_in_table(tmp_path)
     assert sorted(hooks) == [
-        'EMATeacherHook', 'FreezeHook', 'GradualPruningHook',
-        'LossWeightHook', 'ScheduledLRHook', 'StopDistillationHook',
-        'TeacherSelectionHook']
+        'EMATeacherHook',
+        'FreezeHook',
+        'GradualPruningHook',
+        'LossWeightHook',
+        'ScheduledLRHook',
+        'StopDistillationHook',
+        'TeacherSelectionHook',
+    ]
     for name, config in hooks.items():
         hook = HOOKS.build(config)
         if name == 'GradualPruningHook':
@@ -203,10 +227,11 @@ def test_hooks_of_the_table_start(shown, tmp_path):
 def test_a_recipe_takes_further_hooks(shown):
     cfg = read(shown / 'my_hooks.py')
     assert [hook.type.split('.')[-1] for hook in cfg.custom_hooks] == [
-        'TeacherSelectionHook', 'LossWeightHook']
+        'TeacherSelectionHook',
+        'LossWeightHook',
+    ]
     runner = runner_of(cfg)
-    loss = next(t for t in runner.model.distiller.losses['zebra']
-                if t.name == 'ssim')
+    loss = next(t for t in runner.model.distiller.losses['zebra'] if t.name == 'ssim')
     hook = HOOKS.build(cfg.custom_hooks[1])
     hook.before_train(runner)
     runner.iter = 2500
@@ -221,7 +246,11 @@ def test_a_checkpoint_teaches_with_all_losses(shown):
     check_optimizers(cfg, model)
     assert model.distiller.offline
     assert {loss.name for loss in model.distiller.losses['zebra']} == {
-        'relation', 'style', 'feature', 'adversarial'}
+        'relation',
+        'style',
+        'feature',
+        'adversarial',
+    }
 
 
 def test_an_onnx_file_teaches(shown):
@@ -240,33 +269,35 @@ def test_a_callable_teaches(shown):
     check_optimizers(cfg, model)
     assert list(model.distiller.teachers) == ['mine']
     log = student_step(model, build_optimizers(cfg, model))
-    assert sorted(log) == [f'loss_{name}_shoes_mine' for name in (
-        'feature', 'relation', 'style')]
+    assert sorted(log) == [f'loss_{name}_shoes_mine' for name in ('feature', 'relation', 'style')]
 
 
-@pytest.mark.parametrize('recipe,loss,reason', [
-    ('omgd_cyclegan', 'ChannelLoss', 'compares layers'),
-    ('omgd_cyclegan', 'KernelAlignmentLoss', 'compares layers'),
-    ('omgd_cyclegan', 'SimilarityLoss', 'compares layers'),
-    ('omgd_cyclegan', 'CooperativeLoss', 'compares layers'),
-    ('omgd_cyclegan', 'DiscriminatorFeatureLoss', 'asks the discriminator'),
-    ('crd_cyclegan', 'AdversarialLoss', 'asks the discriminator')])
+@pytest.mark.parametrize(
+    'recipe,loss,reason',
+    [
+        ('omgd_cyclegan', 'ChannelLoss', 'compares layers'),
+        ('omgd_cyclegan', 'KernelAlignmentLoss', 'compares layers'),
+        ('omgd_cyclegan', 'SimilarityLoss', 'compares layers'),
+        ('omgd_cyclegan', 'CooperativeLoss', 'compares layers'),
+        ('omgd_cyclegan', 'DiscriminatorFeatureLoss', 'asks the discriminator'),
+        ('crd_cyclegan', 'AdversarialLoss', 'asks the discriminator'),
+    ],
+)
 def test_refused_losses_are_listed(recipe, loss, reason):
     """What docs/offline.md says of teachers that only give images."""
-    assert f'`{loss}`' in (ROOT / 'docs/offline.md').read_text().split(
-        '## Refused combinations')[1]
+    assert f'`{loss}`' in (ROOT / 'docs/offline.md').read_text().split('## Refused combinations')[1]
     cfg = read(CONFIGS / f'{recipe}.py')
     distiller = cfg.model.distiller
     distiller.offline, distiller.teacher = True, STORED
     options = dict(
-        CooperativeLoss=dict(content_weight=1., gram_weight=1.),
-        DiscriminatorFeatureLoss=dict(discriminator_layers=['model.3']))
+        CooperativeLoss=dict(content_weight=1.0, gram_weight=1.0),
+        DiscriminatorFeatureLoss=dict(discriminator_layers=['model.3']),
+    )
     if recipe.startswith('omgd'):
         own = options.get(loss, {})
         if reason == 'compares layers':
             own = dict(own, layers=['model.9'])
-        distiller.losses = [
-            dict(type=f'mmgan_compress.{loss}', weight=1., **own)]
+        distiller.losses = [dict(type=f'mmgan_compress.{loss}', weight=1.0, **own)]
     with pytest.raises(ValueError, match=f'{loss} {reason}'):
         build_model(cfg)
 

@@ -1,4 +1,5 @@
 """``accumulative_counts``: one step by the gradients of several iterations."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from toy import last_checkpoint, leave_out, set_everywhere, toy_config, train
 
 class CPUAmp(OptimWrapper):
     """``AmpOptimWrapper``, which refuses to be built without a GPU."""
+
     _scale_update_param = None
     backward, step = AmpOptimWrapper.backward, AmpOptimWrapper.step
 
@@ -43,7 +45,8 @@ def test_passes_of_a_group_are_one_with_all_images(kind):
     parts, whole = network(), network()
     wrapper, other = (
         wrapper_of(net, count, kind, clip_grad=dict(max_norm=0.5))
-        for net, count in ((parts, 3), (whole, 1)))
+        for net, count in ((parts, 3), (whole, 1))
+    )
     x = images(5)
     for index, image in enumerate(x.split(1)):
         before = parts.weight.clone()
@@ -85,10 +88,13 @@ def test_hooks_wait_for_the_step():
     model.norm, model.distiller = norm, SimpleNamespace(slim_norms=[norm])
     wrapper = wrapper_of(norm, 2)
     runner = SimpleNamespace(
-        model=model, optim_wrapper=dict(scales=wrapper), iter=0,
-        message_hub=SimpleNamespace(update_scalar=lambda *args: None))
-    hook = SoftThresholdHook(rho=1.)
-    for expected in (1., 0.8):  # Adam's step and the threshold are 0.1
+        model=model,
+        optim_wrapper=dict(scales=wrapper),
+        iter=0,
+        message_hub=SimpleNamespace(update_scalar=lambda *args: None),
+    )
+    hook = SoftThresholdHook(rho=1.0)
+    for expected in (1.0, 0.8):  # Adam's step and the threshold are 0.1
         training.update(wrapper, norm.weight.sum() + norm.bias.sum())
         hook.after_train_iter(runner, 0)
         torch.testing.assert_close(norm.weight, torch.full((3,), expected))
@@ -107,12 +113,12 @@ def recipe(tmp_path_factory, vgg_file):
     def make(count):
         cfg = toy_config('pix2pix', data, vgg_file)
         leave_out(cfg, 'ChannelLoss')
-        cfg.model.distiller.update(schedule=dict(
-            epochs=3, constant=3, block=1, iters_per_epoch=count))
+        cfg.model.distiller.update(
+            schedule=dict(epochs=3, constant=3, block=1, iters_per_epoch=count)
+        )
         cfg.train_dataloader.batch_size = 2 // count
         # by SGD, and no one-pixel norms, as in test_distributed.py
-        net = dict(type='mmgan_compress.SeparableResnetGenerator',
-                   base_channels=4, num_blocks=2)
+        net = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4, num_blocks=2)
         cfg.model.generator = dict(net)
         for name in cfg.model.distiller.teachers:
             cfg.model.distiller.teachers[name] = dict(net)
@@ -136,8 +142,7 @@ def accumulated(recipe, tmp_path_factory):
         return folder, last_checkpoint(train(recipe(2), folder))
 
 
-def test_two_iterations_at_batch_1_are_one_at_batch_2(accumulated, recipe,
-                                                      tmp_path):
+def test_two_iterations_at_batch_1_are_one_at_batch_2(accumulated, recipe, tmp_path):
     """Sums over images (total variation) included; the first moves
     nothing."""
     folder, _ = accumulated
@@ -145,25 +150,23 @@ def test_two_iterations_at_batch_1_are_one_at_batch_2(accumulated, recipe,
     cfg.model.distiller.schedule.update(epochs=1, constant=1)
     whole = last_checkpoint(train(cfg, tmp_path))['state_dict']
     first, second, third = (
-        torch.load(folder / f'iter_{i}.pth', weights_only=True)['state_dict']
-        for i in (1, 2, 3))
+        torch.load(folder / f'iter_{i}.pth', weights_only=True)['state_dict'] for i in (1, 2, 3)
+    )
     assert_equal(second, third)
     for key, value in whole.items():
         assert torch.allclose(second[key], value, rtol=0, atol=1e-6), key
-        assert key.endswith('bias') or not torch.allclose(
-            first[key], value, rtol=0, atol=1e-4), key
+        assert key.endswith('bias') or not torch.allclose(first[key], value, rtol=0, atol=1e-4), key
 
 
 @pytest.mark.parametrize('start', [2, 3])
-def test_resume_in_a_group_is_bit_equal(accumulated, recipe, tmp_path,
-                                        start):
+def test_resume_in_a_group_is_bit_equal(accumulated, recipe, tmp_path, start):
     folder, last = accumulated
     again = train(recipe(2), tmp_path, folder / f'iter_{start}.pth')
     assert_equal(state_of(last), state_of(last_checkpoint(again)))
-    held = torch.load(folder / f'iter_{start}.pth', weights_only=True)[
-        'mmgan_compress']['gradients']
-    assert sorted(held) == (['discriminators', 'student', 'teachers']
-                            if start == 3 else [])
+    held = torch.load(folder / f'iter_{start}.pth', weights_only=True)['mmgan_compress'][
+        'gradients'
+    ]
+    assert sorted(held) == (['discriminators', 'student', 'teachers'] if start == 3 else [])
 
 
 def test_losses_that_grow_are_named(accumulated):

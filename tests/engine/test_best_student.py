@@ -1,5 +1,5 @@
-"""student_best.pth: the best generator of each direction, by its own figure.
-"""
+"""student_best.pth: the best generator of each direction, by its own figure."""
+
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
@@ -11,7 +11,7 @@ from mmgan_compress.registry import HOOKS, METRICS
 from toy import train
 
 # by the iteration after which they are computed; the lower the better
-SCORES = {'zebra': [3., 1., 2., 2.], 'horse': [2., 3., float('nan'), 1.]}
+SCORES = {'zebra': [3.0, 1.0, 2.0, 2.0], 'horse': [2.0, 3.0, float('nan'), 1.0]}
 BEST = {'zebra': 2, 'horse': 4}
 
 
@@ -46,10 +46,9 @@ def both(recipe):
         cfg = recipe('gcc', 'cyclegan', [dict(type='Clock')])
         cfg.model.distiller.schedule.update(constant=2, block=1)
         cfg.val_evaluator.metrics = [
-            dict(type='mmgan_compress.Scripted', domain=domain)
-            for domain in domains]
-        cfg.default_hooks.student.update(
-            metric='zebra/FID', lower_is_better=True)
+            dict(type='mmgan_compress.Scripted', domain=domain) for domain in domains
+        ]
+        cfg.default_hooks.student.update(metric='zebra/FID', lower_is_better=True)
         return cfg
 
     return make
@@ -57,8 +56,7 @@ def both(recipe):
 
 def check(folder, checkpoints, best):
     for domain, iteration in best.items():
-        held = torch.load(checkpoints / f'iter_{iteration}.pth',
-                          weights_only=True)['state_dict']
+        held = torch.load(checkpoints / f'iter_{iteration}.pth', weights_only=True)['state_dict']
         net = load_student(folder / 'student_best.pth', domain)
         for key, value in net.state_dict().items():
             assert torch.equal(value, held[f'generators.{domain}.{key}'])
@@ -79,7 +77,7 @@ def test_a_checkpoint_with_one_score_for_all_is_resumed(both, tmp_path):
     train(cfg, tmp_path / 'a')
     old = torch.load(tmp_path / 'a/iter_3.pth', weights_only=True)
     del old['student_best']
-    old['message_hub']['runtime_info']['best_student'] = 2.
+    old['message_hub']['runtime_info']['best_student'] = 2.0
     torch.save(old, tmp_path / 'old.pth')
     train(cfg, tmp_path / 'b', tmp_path / 'old.pth')
     check(tmp_path / 'b', tmp_path / 'a', dict(horse=4))
@@ -98,10 +96,8 @@ def test_scales_stay_with_the_generator_that_they_are_of(both, tmp_path):
     cfg.custom_hooks.append(dict(type='mmgan_compress.QuantizationAwareHook'))
     runs = {}
     for name, start in (('whole', None), ('rest', 3)):
-        train(cfg, tmp_path / name,
-              start and tmp_path / f'whole/iter_{start}.pth')
-        runs[name] = student_info(
-            tmp_path / name / 'student_best.pth')['quantization']
+        train(cfg, tmp_path / name, start and tmp_path / f'whole/iter_{start}.pth')
+        runs[name] = student_info(tmp_path / name / 'student_best.pth')['quantization']
     last = student_info(tmp_path / 'whole/student.pth')['quantization']
     assert runs['whole'] == runs['rest']
     assert runs['whole']['horse'] == last['horse']  # the best is the last
@@ -111,6 +107,5 @@ def test_scales_stay_with_the_generator_that_they_are_of(both, tmp_path):
 def test_an_epoch_that_never_comes_chooses_no_student(both, tmp_path):
     cfg = both('zebra')
     cfg.default_hooks.student.since = 101
-    with pytest.raises(ValueError, match='from epoch 101 on, and the schedule '
-                                         'has 4'):
+    with pytest.raises(ValueError, match='from epoch 101 on, and the schedule has 4'):
         train(cfg, tmp_path)

@@ -1,4 +1,5 @@
 """Faults of a config: all of them, with their place, before anything runs."""
+
 import copy
 import itertools
 import os
@@ -32,8 +33,7 @@ MAIN = sorted(path.name for path in REPO.glob('configs/*.py'))
 def folder(tmp_path_factory, vgg_file):
     """A small recipe, recipe.py, and its data."""
     folder = tmp_path_factory.mktemp('checks')
-    toy_config('cyclegan', folder / 'data', vgg_file).dump(
-        folder / 'recipe.py')
+    toy_config('cyclegan', folder / 'data', vgg_file).dump(folder / 'recipe.py')
     return folder
 
 
@@ -43,9 +43,11 @@ def faults(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def faults(*options, config=folder / 'recipe.py', **changes):
-        message = message_of_error(runner_builder.make_runner, arguments(
-            config, cfg_options=list(options) or None, **changes),
-            ExitStack())
+        message = message_of_error(
+            runner_builder.make_runner,
+            arguments(config, cfg_options=list(options) or None, **changes),
+            ExitStack(),
+        )
         assert not os.listdir(tmp_path)  # nothing is written
         return message.split('\n')
 
@@ -64,64 +66,66 @@ def test_all_faults_come_together(faults):
         'custom_hooks.0.type=mmgan_compress.TeacherSelectionHok',
         'val_dataloader.num_workers=-1',
         'image_size=64',
-        'default_hooks.logger.intervall=2')
+        'default_hooks.logger.intervall=2',
+    )
     assert len(lines) == 10
     for words in (
-            'train_dataloader.batch_size: got 0, expected a whole number of '
-            'at least 1',
-            'optim_wrapper.student.optimizer.lr: got nan, expected a finite '
-            'number of at least 0',
-            "optim_wrapper.teachers.optimizer.type: no optimizer is called "
-            "'Adm'; did you mean 'Adam",
-            "model.default_domain: got 'cow', expected one of ['zebra']",
-            'model.generator.base_channels: got -3, expected a whole number',
-            'model.distiller.schedule.block: got 9, expected at most 4, the '
-            'epochs',
-            "custom_hooks.0.type: no hook is called "
-            "'mmgan_compress.TeacherSelectionHok'; did you mean "
-            "'mmgan_compress.TeacherSelectionHook'",
-            'val_dataloader.num_workers: got -1, expected a whole number of '
-            'at least 0',
-            '--cfg-options image_size: ',
-            "default_hooks.logger.intervall: LoggerHook takes no such "
-            "argument; did you mean 'interval'"):
+        'train_dataloader.batch_size: got 0, expected a whole number of at least 1',
+        'optim_wrapper.student.optimizer.lr: got nan, expected a finite number of at least 0',
+        "optim_wrapper.teachers.optimizer.type: no optimizer is called 'Adm'; did you mean 'Adam",
+        "model.default_domain: got 'cow', expected one of ['zebra']",
+        'model.generator.base_channels: got -3, expected a whole number',
+        'model.distiller.schedule.block: got 9, expected at most 4, the epochs',
+        'custom_hooks.0.type: no hook is called '
+        "'mmgan_compress.TeacherSelectionHok'; did you mean "
+        "'mmgan_compress.TeacherSelectionHook'",
+        'val_dataloader.num_workers: got -1, expected a whole number of at least 0',
+        '--cfg-options image_size: ',
+        'default_hooks.logger.intervall: LoggerHook takes no such '
+        "argument; did you mean 'interval'",
+    ):
         assert any(line.startswith(words) for line in lines), words
 
 
-@pytest.mark.parametrize('option,words', [
-    ('optim_wrapper.student.optimizer.lr=abc', "got 'abc', expected a finit"),
-    ('optim_wrapper.student.optimizer.lr=-1e-4', 'got -0.0001, expected a'),
-    ('optim_wrapper.constructor=Multi', "no optimizer wrapper constructor is"),
-    ('train_dataloader.batch_size=2.5', 'got 2.5, expected a whole number'),
-    ('train_dataloader.batchsize=2', "no such argument; did you mean 'batch"),
-    ('train_dataloader.dataset.type=mmgan_compress.UnpairedImage',
-     "did you mean 'mmgan_compress.UnpairedImages'"),
-    ('train_dataloader.dataset.flip=maybe', "got 'maybe', expected True or"),
-    ('train_dataloader.dataset.domains=[a,b]', "expected ['horse', 'zebra']"),
-    ('model.distiller.type=mmgan_compress.OMGDCycleGANs',
-     'no distiller is called'),
-    ('train_cfg.max_iters=10', 'model.distiller.schedule sets the length'),
-    ('model.distiller.schedule.epochs=0', 'got 0, expected a whole number'),
-    ('model.distiller.schedule.epoch=3', "no such argument; did you mean"),
-    ('model.distiller.schedule.student_epochs=-1', 'got -1, expected a whol'),
-    ('model.reachable_domains=[cow]', "expected one or both of ['horse', '"),
-    ('model.related_domains=[cow]', 'expected two domains'),
-    ('model.generator.base_channel=3', "did you mean 'base_channels'"),
-    ('model.generator.norm_cfg.type=XN', 'no model is called'),
-    ('default_hooks.student.metric=cow/SSIM', "got 'cow/SSIM', expected a fi"),
-    ('default_hooks.student.since=5', 'got 5, expected at most 4, the epoc'),
-    ('custom_hooks.0.metrics.cow=1', "has no 'cow', only zebra"),
-    ('custom_hooks.7.type=x', 'custom_hooks has 1 entries'),
-    ('val_evaluator.metrics.0.domain=cow', "got 'cow', expected one of ["),
-    ('train_datalaoder.batch_size=2', "did you mean 'train_dataloader'"),
-    ('data_root=x', 'use --data-root'),
-    ('default_hooks.loger.interval=1', "did you mean 'logger'"),
-    ('randomness.seed=-1', 'got -1, expected a whole number'),
-    ('model=5', "model: got 5, expected a dict"),
-    ('train_dataloader=None', 'train_dataloader: missing'),
-    ('batch', 'expected KEY=VALUE'),
-    ('a.b=(1', '--cfg-options'),
-    ('a.b=dict(c=1, d=2)', 'the entries of a dict one by one')])
+@pytest.mark.parametrize(
+    'option,words',
+    [
+        ('optim_wrapper.student.optimizer.lr=abc', "got 'abc', expected a finit"),
+        ('optim_wrapper.student.optimizer.lr=-1e-4', 'got -0.0001, expected a'),
+        ('optim_wrapper.constructor=Multi', 'no optimizer wrapper constructor is'),
+        ('train_dataloader.batch_size=2.5', 'got 2.5, expected a whole number'),
+        ('train_dataloader.batchsize=2', "no such argument; did you mean 'batch"),
+        (
+            'train_dataloader.dataset.type=mmgan_compress.UnpairedImage',
+            "did you mean 'mmgan_compress.UnpairedImages'",
+        ),
+        ('train_dataloader.dataset.flip=maybe', "got 'maybe', expected True or"),
+        ('train_dataloader.dataset.domains=[a,b]', "expected ['horse', 'zebra']"),
+        ('model.distiller.type=mmgan_compress.OMGDCycleGANs', 'no distiller is called'),
+        ('train_cfg.max_iters=10', 'model.distiller.schedule sets the length'),
+        ('model.distiller.schedule.epochs=0', 'got 0, expected a whole number'),
+        ('model.distiller.schedule.epoch=3', 'no such argument; did you mean'),
+        ('model.distiller.schedule.student_epochs=-1', 'got -1, expected a whol'),
+        ('model.reachable_domains=[cow]', "expected one or both of ['horse', '"),
+        ('model.related_domains=[cow]', 'expected two domains'),
+        ('model.generator.base_channel=3', "did you mean 'base_channels'"),
+        ('model.generator.norm_cfg.type=XN', 'no model is called'),
+        ('default_hooks.student.metric=cow/SSIM', "got 'cow/SSIM', expected a fi"),
+        ('default_hooks.student.since=5', 'got 5, expected at most 4, the epoc'),
+        ('custom_hooks.0.metrics.cow=1', "has no 'cow', only zebra"),
+        ('custom_hooks.7.type=x', 'custom_hooks has 1 entries'),
+        ('val_evaluator.metrics.0.domain=cow', "got 'cow', expected one of ["),
+        ('train_datalaoder.batch_size=2', "did you mean 'train_dataloader'"),
+        ('data_root=x', 'use --data-root'),
+        ('default_hooks.loger.interval=1', "did you mean 'logger'"),
+        ('randomness.seed=-1', 'got -1, expected a whole number'),
+        ('model=5', 'model: got 5, expected a dict'),
+        ('train_dataloader=None', 'train_dataloader: missing'),
+        ('batch', 'expected KEY=VALUE'),
+        ('a.b=(1', '--cfg-options'),
+        ('a.b=dict(c=1, d=2)', 'the entries of a dict one by one'),
+    ],
+)
 def test_one_fault_is_one_line(faults, option, words):
     lines = faults(option)
     assert words in lines[0] and len(lines) <= 2
@@ -130,16 +134,21 @@ def test_one_fault_is_one_line(faults, option, words):
 def test_image_size_names_its_option(faults):
     assert faults('image_size=64') == [
         '--cfg-options image_size: a variable of the recipe, whose value is '
-        'used already: use --size']
+        'used already: use --size'
+    ]
 
 
-@pytest.mark.parametrize('text,words', [
-    ('', 'is empty'),
-    ('{"model": {}}', 'model: missing'),
-    ('model = dict(', "line 1: this is no Python: '(' was never closed"),
-    ("_base_ = 'cyclegn.py'\n", "its _base_ 'cyclegn.py' does not exist"),
-    ('x = 1\n', 'model: missing; a config needs it'),
-    ('model = dict(type=None)\n1 / 0\n', 'ZeroDivisionError')])
+@pytest.mark.parametrize(
+    'text,words',
+    [
+        ('', 'is empty'),
+        ('{"model": {}}', 'model: missing'),
+        ('model = dict(', "line 1: this is no Python: '(' was never closed"),
+        ("_base_ = 'cyclegn.py'\n", "its _base_ 'cyclegn.py' does not exist"),
+        ('x = 1\n', 'model: missing; a config needs it'),
+        ('model = dict(type=None)\n1 / 0\n', 'ZeroDivisionError'),
+    ],
+)
 def test_what_is_no_config(faults, text, words, folder):
     file = folder / 'broken.py'
     file.write_text(text)
@@ -151,7 +160,7 @@ def test_files_are_checked_without_torch(tmp_path):
     (tmp_path / 'b.py').write_bytes(b'\xff\xfe\x00')
     (tmp_path / 'c.py').write_text("_base_ = ['d.py']\nx = 1\n")
     (tmp_path / 'dd.py').write_text('x = 1\n')
-    code = f'''
+    code = f"""
 import sys
 from mmgan_compress.core.configs import check_file
 for name in ('a.json', 'b.py', 'c.py'):
@@ -160,9 +169,10 @@ for name in ('a.json', 'b.py', 'c.py'):
     except (ValueError, FileNotFoundError) as error:
         print(error)
 assert 'torch' not in sys.modules
-'''
-    text = subprocess.run([sys.executable, '-c', code], cwd=REPO, text=True,
-                          check=True, stdout=subprocess.PIPE).stdout
+"""
+    text = subprocess.run(
+        [sys.executable, '-c', code], cwd=REPO, text=True, check=True, stdout=subprocess.PIPE
+    ).stdout
     assert 'a.json is no config: expected a Python file' in text
     assert 'b.py' in text and "did you mean 'dd.py'" in text
     assert text.count('\n') == 3
@@ -173,19 +183,26 @@ def test_options_are_read():
 
 
 def test_missing_files_are_faults_like_others(faults, tmp_path):
-    lines = '\n'.join(faults(
-        'train_dataloader.dataset.data_root=nowhere',
-        'model.distiller.teacher_checkpoints=[none.pth]',
-        'val_dataloader.batch_size=0'))
-    for words in ('no images in', 'nowhere', '--data-root',
-                  "no weights 'none.pth'", 'val_dataloader.batch_size'):
+    lines = '\n'.join(
+        faults(
+            'train_dataloader.dataset.data_root=nowhere',
+            'model.distiller.teacher_checkpoints=[none.pth]',
+            'val_dataloader.batch_size=0',
+        )
+    )
+    for words in (
+        'no images in',
+        'nowhere',
+        '--data-root',
+        "no weights 'none.pth'",
+        'val_dataloader.batch_size',
+    ):
         assert words in lines
 
 
 def test_a_folder_that_cannot_be_written(folder, faults, monkeypatch):
     (folder / 'file').touch()
-    assert 'is a file, expected a folder' in faults(
-        work_dir=str(folder / 'file/run'))[0]
+    assert 'is a file, expected a folder' in faults(work_dir=str(folder / 'file/run'))[0]
     monkeypatch.setattr(os, 'access', lambda *_: False)
     assert 'no permission to write' in faults(work_dir='run')[0]
 
@@ -199,28 +216,35 @@ def test_images_that_a_network_cannot_translate(tmp_path, vgg_file):
     student, *teachers = network_faults(cfg._cfg_dict)
     assert student.startswith(
         'model.generator: UnetGenerator cannot translate images of 16 pixels,'
-        ' but of 64: set --size 64')
+        ' but of 64: set --size 64'
+    )
     assert len(teachers) == 2 and 'teachers.wide' in teachers[0]
     cfg.model.generator = dict(horse=cfg.model.generator)
-    assert any('expected a config with a "type"' in line
-               for line in network_faults(cfg._cfg_dict))
+    assert any('expected a config with a "type"' in line for line in network_faults(cfg._cfg_dict))
 
 
 def test_real_images_of_another_size_are_refused(tmp_path, vgg_file):
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
-    cfg.test_evaluator.metrics = [dict(
-        type='mmgan_compress.FrechetDistance', domain='zebra',
-        network='vgg16', reference=dict(
-            data_root=str(tmp_path / 'data'), side='B', split='train'))]
-    with pytest.raises(ValueError, match='reference.size: got 256, expected '
-                                         '32, the size of the images'):
+    cfg.test_evaluator.metrics = [
+        dict(
+            type='mmgan_compress.FrechetDistance',
+            domain='zebra',
+            network='vgg16',
+            reference=dict(data_root=str(tmp_path / 'data'), side='B', split='train'),
+        )
+    ]
+    with pytest.raises(
+        ValueError, match='reference.size: got 256, expected 32, the size of the images'
+    ):
         check_inputs(cfg, [])
     set_size(cfg, 16)
-    used = [cfg[f'{split}_{part}'] for split in ('train', 'val', 'test')
-            for part in ('dataloader', 'evaluator')
-            if f'{split}_{part}' in cfg]
-    sizes = {node.size for node in runner_builder.walk(used)
-             if 'data_root' in node}
+    used = [
+        cfg[f'{split}_{part}']
+        for split in ('train', 'val', 'test')
+        for part in ('dataloader', 'evaluator')
+        if f'{split}_{part}' in cfg
+    ]
+    sizes = {node.size for node in runner_builder.walk(used) if 'data_root' in node}
     assert sizes == {16} and cfg.train_dataloader.dataset.load_size == 18
 
 
@@ -234,8 +258,7 @@ def test_shipped_recipes_have_no_faults(name):
     schedule = cfg.model.distiller.schedule
     steps = schedule.epochs + 2 * schedule.get('student_epochs', 0)
     assert 90 <= steps <= 1200 and cfg.train_dataloader.dataset.size == 64
-    assert any(line.startswith('model.distiller.schedule.epochs: ')
-               for line in lines)
+    assert any(line.startswith('model.distiller.schedule.epochs: ') for line in lines)
     assert len(by_part(lines)) <= 10
     assert cfg.default_hooks.checkpoint.interval * 8 < steps  # Ctrl-C is cheap
 
@@ -244,8 +267,7 @@ def check_static(cfg, *others):
     """Check all but the files that a recipe reads."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ('data_faults', 'file_faults', *others):
-            patch.setattr(f'mmgan_compress.engine.check_config.{name}',
-                          lambda *_: [])
+            patch.setattr(f'mmgan_compress.engine.check_config.{name}', lambda *_: [])
         check_inputs(cfg, needed=TRAINS)
 
 
@@ -253,9 +275,12 @@ def test_a_quick_run_ends_soon(tmp_path, vgg_file, monkeypatch):
     """By the command's functions, at a size that is the images' own."""
     monkeypatch.chdir(tmp_path)
     toy_config('cyclegan', tmp_path / 'data', vgg_file).dump('recipe.py')
-    cfg = runner_builder.load_config(arguments(
-        'recipe.py', quick=True, size=32,
-        cfg_options=['model.distiller.schedule.epochs=2']), TRAINS)
+    cfg = runner_builder.load_config(
+        arguments(
+            'recipe.py', quick=True, size=32, cfg_options=['model.distiller.schedule.epochs=2']
+        ),
+        TRAINS,
+    )
     assert cfg.train_dataloader.dataset.size == 32
     assert cfg.model.distiller.schedule.epochs == 2  # the user's word is last
 
@@ -273,16 +298,20 @@ def test_parts_of_a_file(tmp_path):
 
 def _keys(node, path=()):
     """Yield where the values of a config are."""
-    items = node.items() if isinstance(node, dict) else \
-        enumerate(node) if isinstance(node, list) else ()
+    items = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     for key, value in list(items):
         yield (*path, key)
         yield from _keys(value, (*path, key))
 
 
 def test_a_value_of_any_kind_is_a_fault_or_none(tmp_path, vgg_file):
-    """In place of each value of a recipe: the checks never fail themselves.
-    """
+    """In place of each value of a recipe: the checks never fail themselves."""
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
     used = {key: cfg[key] for key in cfg if key in _OF_RUNNER}
     refused, values = 0, itertools.cycle(['abc', -1, float('nan'), [1, 2], {}])

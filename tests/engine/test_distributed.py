@@ -1,4 +1,5 @@
 """Two processes are one with a batch of twice the size."""
+
 import subprocess
 import sys
 from collections import Counter
@@ -12,8 +13,9 @@ from mmgan_compress.engine.runner_builder import set_everywhere
 from mmgan_compress.models.student import load_student
 from toy import REPO, toy_config, train, without_report
 
-CASES = [(method, host) for method in ('omgd', 'crd', 'gcc', 'plain')
-         for host in ('cyclegan', 'pix2pix')]
+CASES = [
+    (method, host) for method in ('omgd', 'crd', 'gcc', 'plain') for host in ('cyclegan', 'pix2pix')
+]
 
 
 def comparable(method, host, root, vgg):
@@ -28,11 +30,11 @@ def comparable(method, host, root, vgg):
     cfg = toy_config(host, root, vgg, method=method)
     cfg.randomness.seed = 3
     distiller = cfg.model.distiller
-    distiller.schedule = dict(
-        epochs=3, constant=3, block=3, iters_per_epoch=1)
+    distiller.schedule = dict(epochs=3, constant=3, block=3, iters_per_epoch=1)
     if method in ('omgd', 'crd') and host == 'cyclegan':
-        distiller.schedule = dict(epochs=2, constant=2, block=1,
-                                  student_epochs=1, iters_per_epoch=1)
+        distiller.schedule = dict(
+            epochs=2, constant=2, block=1, student_epochs=1, iters_per_epoch=1
+        )
     if host == 'pix2pix':
         set_everywhere(cfg.model, 'norm_cfg', dict(type='BN'))
         set_everywhere(cfg.model, 'use_dropout', False)
@@ -62,10 +64,18 @@ def alike(tmp_path_factory, vgg_file):
             train(Config.fromfile(files[-1]), folder / 'one' / files[-1].stem)
             cfg.train_dataloader.batch_size = 1
             cfg.dump(files[-1])
-    subprocess.run([
-        sys.executable, '-m', 'torch.distributed.run', '--standalone',
-        '--nproc_per_node=2', str(REPO / 'tests/train_recipes.py'),
-        *map(str, files)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc_per_node=2',
+            str(REPO / 'tests/train_recipes.py'),
+            *map(str, files),
+        ],
+        check=True,
+    )
     return folder
 
 
@@ -76,9 +86,13 @@ def test_two_processes_equal_one(method, host, alike):
     To rounding after the first step. In the second a kink (ReLU, hinge, L1)
     may be met on its other side, which is far less than what moves.
     """
-    one, two = ([torch.load(path / f'{method}_{host}' / f'iter_{n}.pth',
-                            weights_only=True)['state_dict']
-                 for n in (1, 2, 3)] for path in (alike / 'one', alike))
+    one, two = (
+        [
+            torch.load(path / f'{method}_{host}' / f'iter_{n}.pth', weights_only=True)['state_dict']
+            for n in (1, 2, 3)
+        ]
+        for path in (alike / 'one', alike)
+    )
     assert one[0].keys() == two[0].keys()
     for key, value in one[0].items():
         assert torch.allclose(value, two[0][key], rtol=0, atol=1e-5), key
@@ -87,20 +101,20 @@ def test_two_processes_equal_one(method, host, alike):
         name = 'gates' if '.gates.' in key else '.'.join(key.split('.')[:2])
         apart[name] += (value - two[1][key]).square().sum().item()
         moved[name] += (one[2][key] - one[0][key]).square().sum().item()
-    print({k: (apart[k]**0.5, moved[k]**0.5) for k in moved})
+    print({k: (apart[k] ** 0.5, moved[k] ** 0.5) for k in moved})
     for name in set(moved) - {'distiller.teacher_snapshots'}:
-        assert moved[name]**0.5 > 5e-6
+        assert moved[name] ** 0.5 > 5e-6
         assert apart[name] < 0.05**2 * moved[name], name
-    assert (alike / f'{method}_{host}/report.json').is_file() == (
-        method == 'omgd')
+    assert (alike / f'{method}_{host}/report.json').is_file() == (method == 'omgd')
 
 
 @pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
 def test_all_processes_score_the_student_that_is_saved(host, alike):
     """Batch norm's statistics included."""
     folder = alike / f'omgd_{host}'
-    scored, other = (torch.load(folder / f'scored_{rank}.pth',
-                                weights_only=True) for rank in (0, 1))
+    scored, other = (
+        torch.load(folder / f'scored_{rank}.pth', weights_only=True) for rank in (0, 1)
+    )
     assert torch.equal(scored['image'], other['image'])
     saved = load_student(folder / 'student.pth').state_dict()
     assert any('running_mean' in key for key in saved) == (host == 'pix2pix')
@@ -111,7 +125,15 @@ def test_all_processes_score_the_student_that_is_saved(host, alike):
 
 def test_gradients_of_two_processes():
     """What tests/two_processes.py asserts, on both of them."""
-    subprocess.run([
-        sys.executable, '-m', 'torch.distributed.run', '--standalone',
-        '--nproc_per_node=2', str(REPO / 'tests/two_processes.py')],
-        check=True, timeout=120)
+    subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc_per_node=2',
+            str(REPO / 'tests/two_processes.py'),
+        ],
+        check=True,
+        timeout=120,
+    )

@@ -1,4 +1,5 @@
 """The recipe that mmgan-compress prune leaves beside a pruned student."""
+
 import os
 from argparse import Namespace
 from pathlib import Path
@@ -36,13 +37,21 @@ def eager_only(monkeypatch):
 
 
 def read(path):
-    return load_config(Namespace(config=path, demo=False, data_root=None,
-                                 cfg_options=None))
+    return load_config(Namespace(config=path, demo=False, data_root=None, cfg_options=None))
 
 
 def compress(monkeypatch, *args):
-    run_here(monkeypatch, 'dense.pth', '--pruner', 'TorchPruner', '--budget',
-             'macs=0.5', '--out', 'small', *args)
+    run_here(
+        monkeypatch,
+        'dense.pth',
+        '--pruner',
+        'TorchPruner',
+        '--budget',
+        'macs=0.5',
+        '--out',
+        'small',
+        *args,
+    )
     return read('small/finetune.py')
 
 
@@ -54,48 +63,49 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize('method, model', [
-    ('omgd', 'cyclegan'), ('omgd', 'pix2pix'), ('plain', 'pix2pix')])
-def test_it_trains_the_student_and_not_the_teacher(
-        method, model, folder, recipe, monkeypatch):
+@pytest.mark.parametrize(
+    'method, model', [('omgd', 'cyclegan'), ('omgd', 'pix2pix'), ('plain', 'pix2pix')]
+)
+def test_it_trains_the_student_and_not_the_teacher(method, model, folder, recipe, monkeypatch):
     """Of other domains and another size than the recipe's."""
     cfg = recipe(method, model)
     cfg.dump('toy.py')
     data = folder / f'data_{model}'
-    cfg = compress(monkeypatch, '--finetune', 'toy.py', '--data-root',
-                   str(data))
+    cfg = compress(monkeypatch, '--finetune', 'toy.py', '--data-root', str(data))
     text = Path('small/finetune.py').read_text()
-    assert text.startswith('# Made by mmgan-compress prune: dense.pth, '
-                           'TorchPruner macs=0.5\n# Run: mmgan-compress ')
+    assert text.startswith(
+        '# Made by mmgan-compress prune: dense.pth, TorchPruner macs=0.5\n# Run: mmgan-compress '
+    )
     assert "file='{{ fileDirname }}/student.pth'" in text
     assert "file='{{ fileDirname }}/../dense.pth'" in text
     assert str(folder) not in text and 'imitation' not in text
     assert cfg.train_dataloader.dataset.size == 64
     assert cfg.train_dataloader.dataset.data_root == f'data_{model}'
     check_inputs(cfg)
-    cfg.model.distiller.schedule = dict(
-        epochs=2, constant=1, block=2, iters_per_epoch=1)
+    cfg.model.distiller.schedule = dict(epochs=2, constant=1, block=2, iters_per_epoch=1)
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     model = train(cfg, folder / 'run').model
-    teacher = model.distiller.network('teacher', 'zebra') \
-        if method != 'plain' else model.distiller.teachers['teacher']
+    teacher = (
+        model.distiller.network('teacher', 'zebra')
+        if method != 'plain'
+        else model.distiller.teachers['teacher']
+    )
     for key, value in load_student('dense.pth').state_dict().items():
         assert torch.equal(value, teacher.state_dict()[key])
     before = load_student('small/student.pth').state_dict()
     after = load_student('run/student.pth').state_dict()
-    assert {k: v.shape for k, v in before.items()} == {
-        k: v.shape for k, v in after.items()}
-    moved = [(before[k] - after[k]).abs().max() for k in before
-             if k.endswith('weight')]
+    assert {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in after.items()}
+    moved = [(before[k] - after[k]).abs().max() for k in before if k.endswith('weight')]
     assert all(0 < distance < 0.1 for distance in moved)
 
 
-def test_missing_files_are_named_before_training(folder, recipe,
-                                                 monkeypatch):
+def test_missing_files_are_named_before_training(folder, recipe, monkeypatch):
     recipe('omgd', 'cyclegan').dump('toy.py')
     cfg = compress(monkeypatch, '--finetune', 'toy.py')
-    assert cfg.train_dataloader.dataset.data_root == str(
-        folder / 'data_cyclegan')[len(os.getcwd()) + 1:]
+    assert (
+        cfg.train_dataloader.dataset.data_root
+        == str(folder / 'data_cyclegan')[len(os.getcwd()) + 1 :]
+    )
     Path('dense.pth').rename('other.pth')
     with pytest.raises(FileNotFoundError, match='dense.pth'):
         read('small/finetune.py')
@@ -104,17 +114,24 @@ def test_missing_files_are_named_before_training(folder, recipe,
 def test_demo_and_what_has_none(folder, monkeypatch):
     """The demo of other domains is refused, and so is one of the result."""
     message = refused_by_tool(
-        'compress', 'dense.pth', '--pruner', 'NormWidths', '--budget',
-        'macs=0.5', '--demo', '--out', 'x', monkeypatch=monkeypatch)
+        'compress',
+        'dense.pth',
+        '--pruner',
+        'NormWidths',
+        '--budget',
+        'macs=0.5',
+        '--demo',
+        '--out',
+        'x',
+        monkeypatch=monkeypatch,
+    )
     assert "the demo is of ['flat', 'emoji'], this student of" in message
     assert not Path('x').exists()
     compress(monkeypatch)
-    message = refused_by_tool('train', 'small/finetune.py', '--demo',
-                              monkeypatch=monkeypatch)
+    message = refused_by_tool('train', 'small/finetune.py', '--demo', monkeypatch=monkeypatch)
     assert 'has no demo' in message and 'prune with --demo' in message
     domains = ['flat', 'emoji']
-    cfg = finetune.read_recipe(finetune.UNPAIRED, domains, domains[1:], 64,
-                               demo=True)
+    cfg = finetune.read_recipe(finetune.UNPAIRED, domains, domains[1:], 64, demo=True)
     assert cfg.model.distiller.schedule.epochs == 1200
     assert cfg.train_dataloader.dataset.size == 64
 
@@ -123,36 +140,43 @@ def test_dense_weights_of_a_config(folder, monkeypatch):
     """They are kept as a file, which teaches."""
     config = dict(
         make_model('separable', base_channels=8, num_blocks=3)._gen_cfg,
-        init_cfg=dict(type='Pretrained', checkpoint='dense.pth',
-                      prefix='generators.zebra'))
+        init_cfg=dict(type='Pretrained', checkpoint='dense.pth', prefix='generators.zebra'),
+    )
     Path('net.py').write_text(
         f'model = dict(generator={config}, default_domain="zebra",\n'
-        f'    reachable_domains=["zebra"], related_domains={BOTH})\n')
-    run_here(monkeypatch, 'net.py', '--pruner', 'TorchPruner', '--budget',
-             'macs=0.5', '--out', 'small', '--size', 64)
-    assert "file='{{ fileDirname }}/dense.pth'" in \
-        Path('small/finetune.py').read_text()
+        f'    reachable_domains=["zebra"], related_domains={BOTH})\n'
+    )
+    run_here(
+        monkeypatch,
+        'net.py',
+        '--pruner',
+        'TorchPruner',
+        '--budget',
+        'macs=0.5',
+        '--out',
+        'small',
+        '--size',
+        64,
+    )
+    assert "file='{{ fileDirname }}/dense.pth'" in Path('small/finetune.py').read_text()
     for key, value in load_student('dense.pth').state_dict().items():
-        assert torch.equal(
-            value, load_student('small/dense.pth').state_dict()[key])
+        assert torch.equal(value, load_student('small/dense.pth').state_dict()[key])
 
 
-@pytest.mark.parametrize('recipe', [finetune.UNPAIRED, finetune.PAIRED,
-                                    'crd_pix2pix.py'])
+@pytest.mark.parametrize('recipe', [finetune.UNPAIRED, finetune.PAIRED, 'crd_pix2pix.py'])
 @pytest.mark.parametrize('name', ['resnet', 'mobile', 'unet-bn'])
 def test_layers_fit_every_network(name, recipe, monkeypatch):
     """Also where the recipe is for another."""
-    config = dict(CONFIGS[name], **(dict(num_blocks=6) if name != 'unet-bn'
-                                    else {}))
+    config = dict(CONFIGS[name], **(dict(num_blocks=6) if name != 'unet-bn' else {}))
     cfg = finetune.read_recipe(recipe, BOTH, BOTH[1:], 256)
     nets = dict(zebra=(build_generator(config, 'meta'), config))
     finetune.fit_networks(cfg, nets, 's.pth', 't.pth')
     assert cfg.model.generator == dict(type=FROM_STUDENT, file='s.pth')
-    monkeypatch.setattr(from_student, 'student_info', lambda _: dict(
-        reachable=BOTH[1:], generator=config))
+    monkeypatch.setattr(
+        from_student, 'student_info', lambda _: dict(reachable=BOTH[1:], generator=config)
+    )
     resolve_students(cfg)
-    cfg.model.distiller.perceptual = dict(
-        type='mmgan_compress.VGG16Features', weights='random')
+    cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
     model = build_model(cfg)
     assert model.distiller.offline
     layers = model.distiller.layers_of('zebra')
@@ -166,22 +190,22 @@ REFUSED = {
     'gcc_cyclegan.py': 'a CycleGAN generates both of its domains',
     'gan_slimming_cyclegan.py': 'has no scales',
     'gan_slimming_pix2pix.py': 'has no scales',
-    'gan_slimming_cartoongan.py': 'has no scales'
+    'gan_slimming_cartoongan.py': 'has no scales',
 }
 
 
 def fitted(recipe, name, folder, num_blocks=3, domains=BOTH[1:]):
     """Return a main recipe for a student that is its own teacher."""
     path = folder / 'net.pth'
-    options = dict(reachable=domains, base_channels=4, **(
-        dict(norm_cfg=AFFINE) if name == 'affine' else {}))
+    options = dict(
+        reachable=domains, base_channels=4, **(dict(norm_cfg=AFFINE) if name == 'affine' else {})
+    )
     kind = 'unet' if name == 'unet' else 'separable'
     if kind == 'separable':
         options['num_blocks'] = num_blocks
     config = make_student(path, kind, **options)._gen_cfg
     cfg = finetune.read_recipe(recipe, BOTH, domains, 64)
-    nets = {domain: (load_student(path, domain), config)
-            for domain in domains}
+    nets = {domain: (load_student(path, domain), config) for domain in domains}
     notes = finetune.fit_networks(cfg, nets, str(path), str(path))
     resolve_students(cfg)
     return cfg, notes
@@ -190,8 +214,7 @@ def fitted(recipe, name, folder, num_blocks=3, domains=BOTH[1:]):
 def step(cfg):
     """Take a step with random features and small discriminators."""
     distiller = cfg.model.distiller
-    distiller.perceptual = dict(type='mmgan_compress.VGG16Features',
-                                weights='random')
+    distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
     for part in ('student_discriminator', 'teacher'):
         set_everywhere(distiller.get(part), 'base_channels', 4)
     distiller.schedule.update(iters_per_epoch=1)
@@ -203,18 +226,20 @@ def test_main_recipes_train_or_are_refused(recipe, tmp_path, monkeypatch):
     """Before the work, and saying why."""
     monkeypatch.setattr('toy.SIZE', 64)  # CRD compares patches of 32
     if recipe in REFUSED:
-        with pytest.raises(ValueError, match=f'cannot train this student: .*'
-                           f'{REFUSED[recipe]}.* another .* --finetune'):
+        with pytest.raises(
+            ValueError,
+            match=f'cannot train this student: .*{REFUSED[recipe]}.* another .* --finetune',
+        ):
             fitted(recipe, 'separable', tmp_path)
         return
     cfg, notes = fitted(recipe, 'separable', tmp_path)
     assert sum(step(cfg).values()).isfinite()
     assert [note.split(':')[0] for note in notes] == (
-        ['AdversarialLoss is removed'] if recipe == 'crd_cyclegan.py' else [])
+        ['AdversarialLoss is removed'] if recipe == 'crd_cyclegan.py' else []
+    )
 
 
-@pytest.mark.parametrize('name', ['gan_slimming_cyclegan.py',
-                                  'gan_slimming_pix2pix.py'])
+@pytest.mark.parametrize('name', ['gan_slimming_cyclegan.py', 'gan_slimming_pix2pix.py'])
 def test_slimming_goes_on_with_scales(name, tmp_path):
     """From the weights of the student, not from the teacher's."""
     cfg, _ = fitted(name, 'affine', tmp_path)
@@ -234,20 +259,20 @@ def test_layers_of_generators_stay_without_the_discriminator():
     cfg = finetune.read_recipe('gcc_pix2pix.py', BOTH, BOTH[1:], 64)
     net = make_model('unet').generators['zebra']
     assert finetune._fit_losses(cfg, net) == [
-        "CooperativeLoss compares no layers of the teacher's discriminator: "
-        'a student file has none']
-    loss, = cfg.model.distiller.losses
+        "CooperativeLoss compares no layers of the teacher's discriminator: a student file has none"
+    ]
+    (loss,) = cfg.model.distiller.losses
     assert len(loss.layers) == 4 and 'discriminator_layers' not in loss
 
 
 def test_default_recipe():
-    nets = {kind: make_model(kind).generators['zebra']
-            for kind in ('separable', 'unet')}
+    nets = {kind: make_model(kind).generators['zebra'] for kind in ('separable', 'unet')}
     for made_by, kind, want in [
-            (['OMGDPix2Pix'], 'separable', finetune.PAIRED),
-            (['OMGDCycleGAN', 'GCCWidths'], 'unet', finetune.UNPAIRED),
-            ([], 'unet', finetune.PAIRED), ([], 'separable',
-                                            finetune.UNPAIRED)]:
+        (['OMGDPix2Pix'], 'separable', finetune.PAIRED),
+        (['OMGDCycleGAN', 'GCCWidths'], 'unet', finetune.UNPAIRED),
+        ([], 'unet', finetune.PAIRED),
+        ([], 'separable', finetune.UNPAIRED),
+    ]:
         assert finetune.default_recipe(made_by, nets[kind]) == want
 
 
@@ -258,15 +283,33 @@ def test_teacher_without_weights_is_refused():
 
 def test_unknown_recipe(folder, monkeypatch):
     message = refused_by_tool(
-        'compress', 'dense.pth', '--pruner', 'NormWidths', '--budget',
-        'macs=0.5', '--finetune', 'omgd_cycle.py', '--out', 'x',
-        monkeypatch=monkeypatch)
+        'compress',
+        'dense.pth',
+        '--pruner',
+        'NormWidths',
+        '--budget',
+        'macs=0.5',
+        '--finetune',
+        'omgd_cycle.py',
+        '--out',
+        'x',
+        monkeypatch=monkeypatch,
+    )
     assert 'omgd_cyclegan.py' in message
     (folder / 'no.py').write_text('model = dict()')
     assert 'no model.distiller' in refused_by_tool(
-        'compress', 'dense.pth', '--pruner', 'NormWidths', '--budget',
-        'macs=0.5', '--finetune', 'no.py', '--out', 'x',
-        monkeypatch=monkeypatch)
+        'compress',
+        'dense.pth',
+        '--pruner',
+        'NormWidths',
+        '--budget',
+        'macs=0.5',
+        '--finetune',
+        'no.py',
+        '--out',
+        'x',
+        monkeypatch=monkeypatch,
+    )
 
 
 def test_layers_that_no_network_has(monkeypatch):
@@ -274,9 +317,8 @@ def test_layers_that_no_network_has(monkeypatch):
     monkeypatch.setitem(MODELS._module_dict, 'Quantized', Quantized)
     net = Quantized(quantized=False), dict(type='Quantized')
     cfg = finetune.read_recipe('omgd_cyclegan.py', BOTH, BOTH[1:], 64)
-    note, = finetune._fit_losses(cfg, net[0])
-    assert note.startswith("ChannelLoss is removed: layers='auto' does not "
-                           'work for Quantized')
+    (note,) = finetune._fit_losses(cfg, net[0])
+    assert note.startswith("ChannelLoss is removed: layers='auto' does not work for Quantized")
     assert len(cfg.model.distiller.losses) == 4
 
 
@@ -285,7 +327,7 @@ def test_the_other_direction_is_scored():
     assert cfg.model.default_domain == 'horse'
     assert cfg.default_hooks.student.metric == 'horse/FID'
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        metric, = evaluator.metrics
+        (metric,) = evaluator.metrics
         assert (metric.domain, metric.reference.side) == ('horse', 'A')
         assert metric.reference.size == 64
     cfg = finetune.read_recipe('gcc_cyclegan.py', BOTH, BOTH[1:], 64)
@@ -295,9 +337,7 @@ def test_the_other_direction_is_scored():
 def test_schedule_is_the_student_s():
     """As many epochs as it has beside a teacher in turns."""
     cfg = finetune.read_recipe('omgd_cyclegan.py', BOTH, BOTH[1:], 64)
-    assert cfg.model.distiller.schedule.to_dict() == dict(
-        epochs=800, constant=400, block=40)
+    assert cfg.model.distiller.schedule.to_dict() == dict(epochs=800, constant=400, block=40)
     assert cfg.custom_hooks == []
     cfg = finetune.read_recipe(finetune.UNPAIRED, BOTH, BOTH[1:], 64)
-    assert cfg.model.distiller.schedule.to_dict() == dict(
-        epochs=200, constant=100, block=10)
+    assert cfg.model.distiller.schedule.to_dict() == dict(epochs=200, constant=100, block=10)

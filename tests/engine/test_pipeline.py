@@ -1,4 +1,5 @@
 """Pipelines: order, what is done again, what is refused."""
+
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,11 +49,13 @@ def test_default_folder_and_demo_keys():
 
 
 def test_failure_and_resume():
-    entries = [CHAIN[0], stage('b', 'need mended', '{a}/student.pth'),
-               CHAIN[2]]
+    entries = [CHAIN[0], stage('b', 'need mended', '{a}/student.pth'), CHAIN[2]]
     message = refused(entries)
-    for words in ("stage 'b': its command ended with status 3",
-                  'work/2_b/log.txt', 'run the same command again'):
+    for words in (
+        "stage 'b': its command ended with status 3",
+        'work/2_b/log.txt',
+        'run the same command again',
+    ):
         assert words in message
     assert statuses() == dict(a='done', b='failed')
     assert not Path('work/3_c').exists()
@@ -96,22 +99,23 @@ def changed_place():
     write_config([CHAIN[0], stage('new'), *CHAIN[1:]])
 
 
-@pytest.mark.parametrize('change,words', [
-    (changed_text, "text: 'b' -> 'B'"),
-    (changed_file, 'file {a}/student.pth: changed'),
-    (changed_place, "place: '2_b' -> '3_b'"),
-])
+@pytest.mark.parametrize(
+    'change,words',
+    [
+        (changed_text, "text: 'b' -> 'B'"),
+        (changed_file, 'file {a}/student.pth: changed'),
+        (changed_place, "place: '2_b' -> '3_b'"),
+    ],
+)
 def test_changed_inputs_are_refused(change, words):
     run(CHAIN)
-    kept = {p: p.read_bytes() for p in Path('work').rglob('*')
-            if p.is_file()}
+    kept = {p: p.read_bytes() for p in Path('work').rglob('*') if p.is_file()}
     change()
     kept.update({p: p.read_bytes() for p in kept if change is changed_file})
     message = refused()
     assert "stage 'b' is done with other inputs" in message
     assert words in message and 'name another --work-dir' in message
-    assert kept == {p: p.read_bytes() for p in Path('work').rglob('*')
-                    if p.is_file()}
+    assert kept == {p: p.read_bytes() for p in Path('work').rglob('*') if p.is_file()}
 
 
 def test_a_stage_that_is_moved_away_is_done_anew():
@@ -143,50 +147,98 @@ def test_lost_and_foreign_results_are_refused():
     Path('work/3_c/run/student.pth').unlink()
     assert 'work/3_c/run/student.pth is gone' in refused()
     Path('work/pipeline.json').unlink()
-    assert 'work/1_a holds files that this pipeline has not made' in \
-        refused()
+    assert 'work/1_a holds files that this pipeline has not made' in refused()
     Path('work/pipeline.json').write_text('{')
     assert 'work/pipeline.json cannot be read' in refused()
 
 
-@pytest.mark.parametrize('entries,words', [
-    ([], 'is no pipeline'),
-    ([stage('a'), stage('a')], "two stages are called 'a'"),
-    ([stage('a/b')], "a stage is called 'a/b'"),
-    ([dict(name='a')], 'it has run=None, choose one of'),
-    ([dict(name='a', run='fly')], "it has run='fly', choose one of "
-     "['count', 'export', 'prune', 'quantize', 'report', 'search', "
-     "'train', 'write']"),
-    ([stage('a', source='{x}/f')], "'x' is no earlier stage, these are"),
-    ([stage('a', source='{b}/f'), stage('b')], "'b' is no earlier stage"),
-    ([stage('a', source='{a}/f')], "'a' is no earlier stage"),
-    ([stage('a', source='nothing')], "no file 'nothing'"),
-    ([stage('a', size=3)], "stage 'a': unrecognized arguments: --size 3"),
-    ([dict(name='a', run='write')],
-     "'a': the following arguments are required: text"),
-    ([dict(name='a', run='train', config='no.py')], "no config 'no.py'"),
-    ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='Lawnmower', budget=[])],
-     "no pruner 'Lawnmower'; registered"),
-    ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='NormWidths')], 'NormWidths needs a budget'),
-    ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='MaskExtraction', budget=['macs=1'])], 'takes no budget'),
-    ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='MaskExtraction', finetune='r.py')], "no config 'r.py'"),
-    ([dict(name='a', run='train', config='r.py', inherit=True)],
-     "no config 'r.py'"),
-    ([dict(name='a', run='train', config='omgd_pix2pix.py', inherit=True)],
-     'inherit=True takes'),
-    ([dict(name='a', run='train', config='r')], "no config 'r'"),
-    ([dict(name='a', run='train')], 'arguments are required: config'),
-    ([dict(name='a', run='train', config='omgd_pix2pix.py', sizes=3)],
-     'unrecognized arguments: --sizes 3'),
-    ([dict(name='a', run='compress', source='{first}/student.pth',
-           pruner='NormWidths', budget=['macs=1'], tolerance=1)],
-     "--tolerance: '1' is no number from 0 to below 1"),
-    ([stage('a', out='x')], "the pipeline itself sets ['out']"),
-])
+@pytest.mark.parametrize(
+    'entries,words',
+    [
+        ([], 'is no pipeline'),
+        ([stage('a'), stage('a')], "two stages are called 'a'"),
+        ([stage('a/b')], "a stage is called 'a/b'"),
+        ([dict(name='a')], 'it has run=None, choose one of'),
+        (
+            [dict(name='a', run='fly')],
+            "it has run='fly', choose one of "
+            "['count', 'export', 'prune', 'quantize', 'report', 'search', "
+            "'train', 'write']",
+        ),
+        ([stage('a', source='{x}/f')], "'x' is no earlier stage, these are"),
+        ([stage('a', source='{b}/f'), stage('b')], "'b' is no earlier stage"),
+        ([stage('a', source='{a}/f')], "'a' is no earlier stage"),
+        ([stage('a', source='nothing')], "no file 'nothing'"),
+        ([stage('a', size=3)], "stage 'a': unrecognized arguments: --size 3"),
+        ([dict(name='a', run='write')], "'a': the following arguments are required: text"),
+        ([dict(name='a', run='train', config='no.py')], "no config 'no.py'"),
+        (
+            [
+                dict(
+                    name='a',
+                    run='compress',
+                    source='{first}/student.pth',
+                    pruner='Lawnmower',
+                    budget=[],
+                )
+            ],
+            "no pruner 'Lawnmower'; registered",
+        ),
+        (
+            [dict(name='a', run='compress', source='{first}/student.pth', pruner='NormWidths')],
+            'NormWidths needs a budget',
+        ),
+        (
+            [
+                dict(
+                    name='a',
+                    run='compress',
+                    source='{first}/student.pth',
+                    pruner='MaskExtraction',
+                    budget=['macs=1'],
+                )
+            ],
+            'takes no budget',
+        ),
+        (
+            [
+                dict(
+                    name='a',
+                    run='compress',
+                    source='{first}/student.pth',
+                    pruner='MaskExtraction',
+                    finetune='r.py',
+                )
+            ],
+            "no config 'r.py'",
+        ),
+        ([dict(name='a', run='train', config='r.py', inherit=True)], "no config 'r.py'"),
+        (
+            [dict(name='a', run='train', config='omgd_pix2pix.py', inherit=True)],
+            'inherit=True takes',
+        ),
+        ([dict(name='a', run='train', config='r')], "no config 'r'"),
+        ([dict(name='a', run='train')], 'arguments are required: config'),
+        (
+            [dict(name='a', run='train', config='omgd_pix2pix.py', sizes=3)],
+            'unrecognized arguments: --sizes 3',
+        ),
+        (
+            [
+                dict(
+                    name='a',
+                    run='compress',
+                    source='{first}/student.pth',
+                    pruner='NormWidths',
+                    budget=['macs=1'],
+                    tolerance=1,
+                )
+            ],
+            "--tolerance: '1' is no number from 0 to below 1",
+        ),
+        ([stage('a', out='x')], "the pipeline itself sets ['out']"),
+    ],
+)
 def test_mistakes_are_found_before_the_first_stage(entries, words):
     """Also in a late stage, where hours would be lost."""
     good = [stage('first')] if entries else []
@@ -242,8 +294,7 @@ def test_a_skipped_stage_passes_its_source_on(capsys):
 
 
 def test_the_best_of_a_skipped_stage_is_its_source_too():
-    run([CHAIN[0], CHAIN[1], stage('c', source='{b}/student_best.pth')],
-        skip=['b'])
+    run([CHAIN[0], CHAIN[1], stage('c', source='{b}/student_best.pth')], skip=['b'])
     assert result('3_c') == 'a;c;'
 
 

@@ -1,4 +1,5 @@
 """Mixed precision: networks in bfloat16, losses in float32."""
+
 import pytest
 import torch
 
@@ -7,8 +8,11 @@ from toy import Trainer, batch, moved, snapshot, toy_config
 
 pytestmark = pytest.mark.numerical
 
-CASES = [(method, model) for method in ('omgd', 'crd', 'gcc', 'plain')
-         for model in ('cyclegan', 'pix2pix')]
+CASES = [
+    (method, model)
+    for method in ('omgd', 'crd', 'gcc', 'plain')
+    for model in ('cyclegan', 'pix2pix')
+]
 
 
 def autocast(model):
@@ -19,49 +23,50 @@ def autocast(model):
 def trainer(request, tmp_path, vgg_file):
     """A distiller of which each optimizer asks for mixed precision."""
     method, model = request.param
-    trainer = Trainer(toy_config(model, tmp_path / 'data', vgg_file,
-                                 method=method))
+    trainer = Trainer(toy_config(model, tmp_path / 'data', vgg_file, method=method))
     for wrapper in trainer.optim_wrapper.values():
         wrapper.optim_context = autocast
     # phases in turn, where there are some
     trainer.distiller.schedule = type(trainer.distiller.schedule)(
-        epochs=2, constant=2, block=1, student_epochs=int(
-            method in ('omgd', 'crd') and model == 'cyclegan'))
+        epochs=2,
+        constant=2,
+        block=1,
+        student_epochs=int(method in ('omgd', 'crd') and model == 'cyclegan'),
+    )
     return trainer
 
 
 def generators(distiller):
-    nets = [net for group in distiller.latest_networks().values()
-            for net in group.values()]
+    nets = [net for group in distiller.latest_networks().values() for net in group.values()]
     return [*nets, *distiller.model.generators.values()]
 
 
 def discriminators(distiller):
-    nets = [distiller.discriminator_of(name, domain)
-            for name in distiller.latest_networks()
-            for domain in distiller.model.domains]
+    nets = [
+        distiller.discriminator_of(name, domain)
+        for name in distiller.latest_networks()
+        for domain in distiller.model.domains
+    ]
     return [*nets, *getattr(distiller, 'student_discriminators', {}).values()]
 
 
 def test_networks_run_in_half_and_losses_in_single(trainer):
     """Every loss, every adversarial loss, and all that is logged."""
     d = trainer.distiller
-    ran, judged, losses = [], set(), [
-        loss for group in d.losses.values() for loss in group]
+    ran, judged, losses = [], set(), [loss for group in d.losses.values() for loss in group]
     for net in generators(d):
         kinds = set()
-        net.register_forward_hook(
-            lambda m, a, out, kinds=kinds: kinds.add(out.dtype))
+        net.register_forward_hook(lambda m, a, out, kinds=kinds: kinds.add(out.dtype))
         ran.append(kinds)
     for net in discriminators(d):
         for module in net.modules():
             if isinstance(module, torch.nn.Conv2d):
-                module.register_forward_hook(
-                    lambda m, a, out: judged.add(out.dtype))
+                module.register_forward_hook(lambda m, a, out: judged.add(out.dtype))
     single = set()
     for loss in losses:
-        loss.register_forward_hook(lambda m, a, out: single.add(
-            (out.dtype, torch.is_autocast_enabled('cpu'))))
+        loss.register_forward_hook(
+            lambda m, a, out: single.add((out.dtype, torch.is_autocast_enabled('cpu')))
+        )
     before = [snapshot(net) for net in generators(d)]
     log = {}
     for _ in range(2):
@@ -69,15 +74,14 @@ def test_networks_run_in_half_and_losses_in_single(trainer):
     assert all(kinds == {torch.bfloat16} for kinds in ran)
     # losses ask discriminators in single precision, with all that they do
     assert judged == {torch.bfloat16} | (
-        {torch.float32} if any(t.uses_discriminator for t in losses)
-        else set())
+        {torch.float32} if any(t.uses_discriminator for t in losses) else set()
+    )
     assert single == ({(torch.float32, False)} if losses else set())
     for key, value in log.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), key
     for net, weights in zip(generators(d), before):
         assert moved(net, weights)
-        assert all(p.dtype == torch.float32 and torch.isfinite(p).all()
-                   for p in net.parameters())
+        assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in net.parameters())
 
 
 def test_losses_are_near_those_of_single_precision(recipe, monkeypatch):
@@ -91,8 +95,7 @@ def test_losses_are_near_those_of_single_precision(recipe, monkeypatch):
     for key, value in logs[0].items():
         # relations of two losses that nearly cancel are left out
         if 'coordination' not in key:
-            assert float(logs[1][key]) == pytest.approx(
-                float(value), rel=0.05, abs=0.02), key
+            assert float(logs[1][key]) == pytest.approx(float(value), rel=0.05, abs=0.02), key
     assert logs[0]['loss_pixel'] != logs[1]['loss_pixel']
 
 
@@ -109,9 +112,11 @@ def test_losses_leave_a_mixed_precision_that_is_on(trainer):
         image, features = d.run_student(domain, source, wrapper)
         for enabled in (False, True):
             with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
-                losses.append(d.distillation_losses(
-                    domain, source, image, features,
-                    {n: target for n in d.latest_networks()}))
+                losses.append(
+                    d.distillation_losses(
+                        domain, source, image, features, {n: target for n in d.latest_networks()}
+                    )
+                )
     assert losses[0] and losses[0] == losses[1]
 
 

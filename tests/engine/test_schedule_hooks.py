@@ -1,4 +1,5 @@
 """Weights and rates as functions of the iteration; the end of teaching."""
+
 import pytest
 
 from mmgan_compress.engine.hooks.schedule import ScheduledLRHook
@@ -21,17 +22,14 @@ def test_weight_is_a_function_of_the_iteration(recipe):
         style = next(t for t in losses if t.name == 'style')
         for _ in range(start, 7):
             log = trainer.step()
-            assert weights.setdefault(trainer.iter - 1,
-                                      style.weight) == style.weight
+            assert weights.setdefault(trainer.iter - 1, style.weight) == style.weight
             assert 'loss_style_shoes_wide' in log
         assert others == {t.name: t.weight for t in losses if t is not style}
-    assert [weights[i] / 1e4 for i in range(7)] == [
-        0.5, 0.5, 1., 1.5, 2., 2.5, 2.5]
+    assert [weights[i] / 1e4 for i in range(7)] == [0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 2.5]
 
 
 def test_weight_of_both_directions(recipe):
-    trainer = Trainer(recipe('gcc', 'cyclegan'),
-                      LossWeightHook('cooperative', 0, 4))
+    trainer = Trainer(recipe('gcc', 'cyclegan'), LossWeightHook('cooperative', 0, 4))
     losses = [group[0] for group in trainer.distiller.losses.values()]
     trainer.iter = trainer.distiller.iteration = 3
     trainer.step()
@@ -39,12 +37,15 @@ def test_weight_of_both_directions(recipe):
 
 
 def test_bad_schedules_are_refused(recipe):
-    with pytest.raises(KeyError, match=r"no loss 'sim'; known are "
-                       r"\['channel', 'feature', 'ssim', 'style', 'tv'\]"):
+    with pytest.raises(
+        KeyError,
+        match=r"no loss 'sim'; known are "
+        r"\['channel', 'feature', 'ssim', 'style', 'tv'\]",
+    ):
         Trainer(recipe('omgd', 'pix2pix'), LossWeightHook('sim', 0, 1))
     with pytest.raises(ValueError, match='end must be after begin=3, got 3'):
         LossWeightHook('ssim', 3, 3)
-    for momentum in (0., 1.1):
+    for momentum in (0.0, 1.1):
         with pytest.raises(ValueError, match=r'momentum must lie in \(0, 1'):
             EMATeacherHook(momentum)
 
@@ -64,18 +65,20 @@ def test_stopping_outlasts_a_scheduled_weight(recipe, order):
 
 
 def test_stopping_leaves_losses_without_teacher(recipe):
-    cfg = recipe('plain', 'pix2pix', losses=[
-        dict(type='mmgan_compress.SparsityLoss', weight=0.5, on='weight')])
+    cfg = recipe(
+        'plain',
+        'pix2pix',
+        losses=[dict(type='mmgan_compress.SparsityLoss', weight=0.5, on='weight')],
+    )
     trainer = Trainer(cfg, StopDistillationHook(0))
-    loss, = trainer.distiller.losses['shoes']
+    (loss,) = trainer.distiller.losses['shoes']
     log = trainer.step()
     assert loss.weight == 0.5 and f'loss_{loss.name}_shoes' in log
 
 
 def test_rates(recipe):
     """Decaying, constant, and by steps of constant - 1 epochs."""
-    cfg = recipe('gcc', 'pix2pix', schedule=dict(
-        epochs=6, constant=3, block=6, iters_per_epoch=2))
+    cfg = recipe('gcc', 'pix2pix', schedule=dict(epochs=6, constant=3, block=6, iters_per_epoch=2))
     hook = ScheduledLRHook(['teachers'], dict(gates=0.1))
     rates = {name: [] for name in ('student', 'teachers', 'gates')}
     state = None
@@ -87,16 +90,13 @@ def test_rates(recipe):
         for trainer.iter in range(start, 12 if start else 5):
             hook.before_train_iter(trainer, trainer.iter)
             for name, values in rates.items():
-                group, = trainer.optim_wrapper[name].param_groups[:1]
+                (group,) = trainer.optim_wrapper[name].param_groups[:1]
                 values.append(group['lr'] / 1e-3)
         state = trainer.optim_wrapper.state_dict()
     decay = [1, 1, 1, 0.75, 0.5, 0.25]
     steps = [1, 1, 0.1, 0.1, 0.01, 0.01]
-    for name, values in (('student', decay), ('teachers', [1] * 6),
-                         ('gates', steps)):
-        assert rates[name] == pytest.approx(
-            [v for v in values for _ in range(2)])
+    for name, values in (('student', decay), ('teachers', [1] * 6), ('gates', steps)):
+        assert rates[name] == pytest.approx([v for v in values for _ in range(2)])
     for bad in (dict(constant=['teacher']), dict(steps=dict(gate=0.1))):
-        with pytest.raises(KeyError, match="no optimizer '(teacher|gate)'; "
-                           "known are .*student"):
+        with pytest.raises(KeyError, match="no optimizer '(teacher|gate)'; known are .*student"):
             ScheduledLRHook(**bad).before_train(trainer)

@@ -1,4 +1,5 @@
 """Whole runs through mmengine's Runner: what they leave, how they resume."""
+
 import json
 import os
 import random
@@ -21,8 +22,7 @@ from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 # where runs are resumed: in the middle of every phase, and more
 STARTS = {'omgd': (1, 2, 3, -1), 'crd': (1, 3), 'gcc': (1, 3)}
-CASES = [(method, model) for method in STARTS
-         for model in ('cyclegan', 'pix2pix')]
+CASES = [(method, model) for method in STARTS for model in ('cyclegan', 'pix2pix')]
 
 
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
@@ -61,11 +61,10 @@ def state_of(checkpoint):
     """Return all that a run continues from or has logged, but the clock."""
     hub = checkpoint['message_hub']
     return dict(
-        {k: checkpoint[k] for k in ('state_dict', 'optimizer',
-                                    'mmgan_compress')},
-        log={k: v for k, v in hub['log_scalars'].items()
-             if not k.endswith('time')},
-        best=hub['runtime_info'].get('best_student'))
+        {k: checkpoint[k] for k in ('state_dict', 'optimizer', 'mmgan_compress')},
+        log={k: v for k, v in hub['log_scalars'].items() if not k.endswith('time')},
+        best=hub['runtime_info'].get('best_student'),
+    )
 
 
 def test_resume_is_bit_equal(finished, tmp_path):
@@ -73,8 +72,7 @@ def test_resume_is_bit_equal(finished, tmp_path):
     (method, _), cfg, folder, last = finished
     for start in STARTS[method]:
         start %= last['meta']['iter']
-        again = train(without_report(cfg), tmp_path / str(start),
-                      folder / f'iter_{start}.pth')
+        again = train(without_report(cfg), tmp_path / str(start), folder / f'iter_{start}.pth')
         assert_equal(state_of(last), state_of(last_checkpoint(again)))
 
 
@@ -83,8 +81,7 @@ def test_resume_from_a_sibling_differs(finished, tmp_path):
     """Control: the comparison above can fail."""
     _, cfg, folder, last = finished
     broken = torch.load(folder / 'iter_2.pth', weights_only=True)
-    broken['optimizer'] = torch.load(folder / 'iter_1.pth',
-                                     weights_only=True)['optimizer']
+    broken['optimizer'] = torch.load(folder / 'iter_1.pth', weights_only=True)['optimizer']
     torch.save(broken, tmp_path / 'broken.pth')
     again = train(without_report(cfg), tmp_path, tmp_path / 'broken.pth')
     with pytest.raises(AssertionError):
@@ -106,13 +103,11 @@ def test_state_holds_what_the_method_remembers(finished):
     elif model == 'cyclegan':
         assert list(state['teacher_snapshots']) == ['teacher:zebra']
     if model == 'cyclegan':
-        for key in ('buffers', 'student_buffers')[:1 + (method == 'gcc')]:
-            assert {d: len(x) for d, x in state[key].items()} == dict(
-                horse=2, zebra=2)
+        for key in ('buffers', 'student_buffers')[: 1 + (method == 'gcc')]:
+            assert {d: len(x) for d, x in state[key].items()} == dict(horse=2, zebra=2)
 
 
-@pytest.mark.parametrize('finished', CASES[-1:], indirect=True,
-                         ids='-'.join)
+@pytest.mark.parametrize('finished', CASES[-1:], indirect=True, ids='-'.join)
 def test_second_stream_is_resumed(finished, tmp_path):
     """It deals the same images as the main one, in an order of its own."""
     _, cfg, folder, _ = finished
@@ -141,17 +136,21 @@ def test_killed_run_ends_bit_equal(finished, tmp_path):
     total = last['meta']['iter']
     without_report(cfg).dump(tmp_path / 'recipe.py')
     tmp_path /= 'run'
-    command = [sys.executable, str(REPO / 'tools/train.py'),
-               str(tmp_path.parent / 'recipe.py'), '--work-dir',
-               str(tmp_path)]
+    command = [
+        sys.executable,
+        str(REPO / 'tools/train.py'),
+        str(tmp_path.parent / 'recipe.py'),
+        '--work-dir',
+        str(tmp_path),
+    ]
     chance = random.SystemRandom()  # runs in this process seed the other
     at, wait = chance.randrange(1, total - 1), chance.uniform(0, 0.2)
     written = tmp_path / 'last_checkpoint'
     process = subprocess.Popen(command)
     try:
         while process.poll() is None and not (
-                written.exists()
-                and written.read_text().endswith(f'iter_{at}.pth')):
+            written.exists() and written.read_text().endswith(f'iter_{at}.pth')
+        ):
             time.sleep(0.01)
         time.sleep(wait)
     finally:
@@ -173,15 +172,15 @@ def test_run_leaves_students_table_and_pictures(finished):
     for domain in cfg.model.reachable_domains:
         net = mmgan_compress.load_student(folder / 'student.pth', domain)
         for key, value in net.state_dict().items():
-            assert torch.equal(
-                value, last['state_dict'][f'generators.{domain}.{key}'])
+            assert torch.equal(value, last['state_dict'][f'generators.{domain}.{key}'])
     assert (folder / 'student_best.pth').is_file()
     domain = cfg.model.default_domain
     net = mmgan_compress.load_student(folder / 'student.pth')
     report = json.loads((folder / 'report.json').read_text())
     names = [row['name'] for row in report['rows']]
-    teachers = ['teacher'] if model == 'cyclegan' else [
-        'wide', 'deep'] if method == 'omgd' else ['wide']
+    teachers = (
+        ['teacher'] if model == 'cyclegan' else ['wide', 'deep'] if method == 'omgd' else ['wide']
+    )
     assert names == [*teachers, 'student', 'student, best(val)']
     student = report['rows'][len(teachers)]
     assert student['params'] == sum(p.numel() for p in net.parameters())
@@ -193,16 +192,25 @@ def test_run_leaves_students_table_and_pictures(finished):
     assert list(folder.glob('*/vis_data/vis_image/comparison*.png'))
 
 
-def test_tools_test_scores_checkpoint_and_student(finished, tmp_path,
-                                                  monkeypatch):
+def test_tools_test_scores_checkpoint_and_student(finished, tmp_path, monkeypatch):
     """The same figures as at the end of the run."""
     _, cfg, folder, last = finished
     report = json.loads((folder / 'report.json').read_text())
-    for file in (f"iter_{last['meta']['iter']}.pth", 'student.pth'):
+    for file in (f'iter_{last["meta"]["iter"]}.pth', 'student.pth'):
         cfg.experiment_name = f'{folder.parent.name}_{file}'
         cfg.dump(tmp_path / 'recipe.py')
-        assert cli.main(['test', str(tmp_path / 'recipe.py'), str(folder / file),
-                         '--work-dir', str(tmp_path / file)]) == 0
+        assert (
+            cli.main(
+                [
+                    'test',
+                    str(tmp_path / 'recipe.py'),
+                    str(folder / file),
+                    '--work-dir',
+                    str(tmp_path / file),
+                ]
+            )
+            == 0
+        )
         again = json.loads((tmp_path / file / 'report.json').read_text())
         old = {row['name']: row['metrics'] for row in report['rows']}
         new = {row['name']: row['metrics'] for row in again['rows']}

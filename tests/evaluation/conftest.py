@@ -1,4 +1,5 @@
 """Fixtures of the tests of metrics."""
+
 import pytest
 import torch
 

@@ -1,4 +1,5 @@
 """Feature networks, and the distances between what they give."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,27 +15,26 @@ pytestmark = pytest.mark.numerical
 
 
 class TestNetworks:
-
     def test_vgg16_is_the_mean_of_relu4_3(self, vgg16):
         network = networks.shared_network('vgg16')
         images = torch.stack([tensor(x) for x in pictures(2)])
         features = network(images)
         assert features.shape == (2, network.num_features)
         # in double precision: small features are sums that cancel out
-        x, channels = images.double() / 255, iter(sorted(
-            vgg16, key=lambda key: int(key.split('.')[1])))
+        x, channels = (
+            images.double() / 255,
+            iter(sorted(vgg16, key=lambda key: int(key.split('.')[1]))),
+        )
         for width in (2, 2, 3, 3):
             for _ in range(width):
                 names = {next(channels), next(channels)}
                 weight = next(n for n in names if n.endswith('weight'))
-                x = nn.functional.conv2d(x, vgg16[weight].double(),
-                                         padding=1).relu()
+                x = nn.functional.conv2d(x, vgg16[weight].double(), padding=1).relu()
             last, x = x, nn.functional.max_pool2d(x, 2)
         assert_close_rel(features, last.mean(dim=(2, 3)))
 
     def test_network_is_shared(self, vgg16, zebras):
-        assert frechet(zebras, 'vgg16').network is \
-            frechet(zebras, 'vgg16').network
+        assert frechet(zebras, 'vgg16').network is frechet(zebras, 'vgg16').network
 
     def test_kernel_distance_is_unbiased_around_zero(self):
         generator = torch.Generator().manual_seed(0)
@@ -47,7 +47,7 @@ class TestNetworks:
         generator = torch.Generator().manual_seed(0)
         a, b = torch.randn(2, 20000, 4, generator=generator)
         # |mean|^2 + tr(1 + 4 - 2 * 2) = 4 * 9 + 4
-        assert frechet_distance(a, 2 * b + 3) == pytest.approx(40, rel=.02)
+        assert frechet_distance(a, 2 * b + 3) == pytest.approx(40, rel=0.02)
 
 
 @pytest.fixture(scope='module')
@@ -55,28 +55,33 @@ def solar_cells(tmp_path_factory):
     """Files of 600 poly and 300 mono solar cells, drawn at random."""
     from mmgan_compress.datasets.sources.elpv import elpv, fetch_elpv
     from mmgan_compress.datasets.weights import prepare_weights
+
     prepare_weights('inception')
     root, kinds = tmp_path_factory.mktemp('elpv'), {'A': [], 'B': []}
     for sample in elpv(fetch_elpv(), size=300):
         for side, image in sample.images.items():
             kinds[side].append(np.array(image))
     poly, mono = (
-        [kinds[side][i] for i in np.random.RandomState(0).permutation(
-            len(kinds[side]))] for side in 'BA')
+        [kinds[side][i] for i in np.random.RandomState(0).permutation(len(kinds[side]))]
+        for side in 'BA'
+    )
     write(root / 'testB', poly[:300])
     return root, poly[300:600], mono[:300]
 
 
 @pytest.mark.slow
 class TestRealFID:
-
     def test_fid_is_that_of_others(self, solar_cells):
         # An independent implementation got 17.7 and 241.6 on random draws of
         # 300 images a side; over seeds 15.0..17.6 and 234..251 were seen.
         root, poly, mono = solar_cells
         metric = METRICS.build(
-            dict(type='mmgan_compress.FrechetDistance', domain='zebra',
-                 reference=dict(data_root=str(root), side='B', size=300)))
+            dict(
+                type='mmgan_compress.FrechetDistance',
+                domain='zebra',
+                reference=dict(data_root=str(root), side='B', size=300),
+            )
+        )
         same = score(metric, samples(poly))
         other = score(metric, samples(mono))
         assert same['zebra/FID'] == pytest.approx(16.30, abs=0.1)
@@ -86,6 +91,7 @@ class TestRealFID:
 
     def test_lpips_of_real_weights_grows_with_noise(self, solar_cells):
         from mmgan_compress.datasets.weights import prepare_weights
+
         prepare_weights('vgg16')
         images = np.stack(solar_cells[1][:4])
         rng, found = np.random.default_rng(0), []

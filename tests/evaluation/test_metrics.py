@@ -1,4 +1,5 @@
 """What the metrics count, and what they refuse."""
+
 import pytest
 import torch
 
@@ -9,25 +10,23 @@ pytestmark = pytest.mark.numerical
 
 
 class TestFrechetDistance:
-
     def test_same_images_are_at_zero_and_others_are_not(self, home, zebras):
         same = score(frechet(zebras), samples(pictures(12)))
         dark = score(frechet(zebras), samples(pictures(12, high=128)))
         black = score(frechet(zebras), samples(pictures(12, high=16)))
         assert abs(same['zebra/FD-TINY']) < 1e-6
-        assert same['zebra/FD-TINY'] < dark['zebra/FD-TINY'] < \
-            black['zebra/FD-TINY']
+        assert same['zebra/FD-TINY'] < dark['zebra/FD-TINY'] < black['zebra/FD-TINY']
         assert dark['zebra/KD-TINY'] < black['zebra/KD-TINY']
 
     def test_equals_torchmetrics_fed_with_images(self, home, zebras):
         from torchmetrics.image.fid import FrechetInceptionDistance
+
         network, fakes = TinyFeatures(), pictures(9, seed=3, high=100)
         direct = FrechetInceptionDistance(network)
         for images, real in ((pictures(12), True), (fakes, False)):
             direct.update(torch.stack([tensor(x) for x in images]), real=real)
         ours = score(frechet(zebras, network), samples(fakes))
-        assert ours['zebra/FD-TINY'] == pytest.approx(
-            direct.compute().item(), rel=1e-5)
+        assert ours['zebra/FD-TINY'] == pytest.approx(direct.compute().item(), rel=1e-5)
 
     def test_only_inception_is_called_fid(self, home, zebras):
         network = TinyFeatures()
@@ -61,6 +60,7 @@ class TestFrechetDistance:
 
     def test_samples_of_the_model_are_understood(self, home, zebras):
         from mmagic.structures import DataSample
+
         plain, found = samples(pictures(6)), []
         for sample in plain:
             image = sample.pop('fake_zebra')
@@ -69,16 +69,21 @@ class TestFrechetDistance:
             sample['fake_zebra'] = image
         assert score(frechet(zebras), found) == score(frechet(zebras), plain)
 
-    def test_protocol_says_what_was_compared(self, home, zebras,
-                                             monkeypatch):
+    def test_protocol_says_what_was_compared(self, home, zebras, monkeypatch):
         monkeypatch.setattr(metrics, 'KID_SUBSET_SIZE', 4)
         metric = frechet(zebras, split='train+test')
-        figures = score(
-            metric, samples(pictures(6), generator_mode='eval'))
+        figures = score(metric, samples(pictures(6), generator_mode='eval'))
         assert set(figures) - set(metric.protocol) == {'zebra/KD-TINY_std'}
         text = metric.protocol['zebra/FD-TINY']
-        for part in ('6 generated', 'mode: eval', '17 real', 'train+test',
-                     'horse2zebra', '32x32', 'random network'):
+        for part in (
+            '6 generated',
+            'mode: eval',
+            '17 real',
+            'train+test',
+            'horse2zebra',
+            '32x32',
+            'random network',
+        ):
             assert part in text
         assert '100 subsets of 4' in metric.protocol['zebra/KD-TINY']
 
@@ -98,8 +103,9 @@ class TestFrechetDistance:
         with pytest.raises(ValueError, match='fake_zebra.*finite'):
             score(frechet(zebras), bad)
 
-    @pytest.mark.parametrize('lost, named', [
-        ('fake_zebra', 'fake_zebra'), ('img_horse_path', 'meta_keys')])
+    @pytest.mark.parametrize(
+        'lost, named', [('fake_zebra', 'fake_zebra'), ('img_horse_path', 'meta_keys')]
+    )
     def test_lacking_key_is_named(self, home, zebras, lost, named):
         bad = samples(pictures(3))
         del bad[0][lost]
@@ -108,16 +114,13 @@ class TestFrechetDistance:
 
 
 class TestMissingWeights:
-
     @pytest.mark.parametrize('network', ['inception', 'vgg16'])
     def test_distance_is_refused_when_built(self, home, zebras, network):
-        with pytest.raises(FileNotFoundError,
-                           match=f'mmgan-compress weights {network}'):
+        with pytest.raises(FileNotFoundError, match=f'mmgan-compress weights {network}'):
             frechet(zebras, network)
 
     def test_lpips_is_refused_when_built(self, home):
-        with pytest.raises(FileNotFoundError,
-                           match='mmgan-compress weights vgg16'):
+        with pytest.raises(FileNotFoundError, match='mmgan-compress weights vgg16'):
             quality()
 
     def test_unknown_network_is_named(self, home, zebras):
@@ -126,42 +129,39 @@ class TestMissingWeights:
 
 
 class TestPairedQuality:
-
     def test_psnr_and_ssim_are_means_of_torchmetrics(self):
         from torchmetrics.functional.image import (
             peak_signal_noise_ratio,
             structural_similarity_index_measure,
         )
+
         fakes, reals = pictures(4), pictures(4, seed=1)
         metric = quality(lpips=False)
         got = score(metric, pairs(fakes, reals, generator_mode='eval'))
-        a, b = (torch.stack([tensor(x) for x in images])
-                for images in (fakes, reals))
-        each = [peak_signal_noise_ratio(x, y, data_range=255.)
-                for x, y in zip(a, b)]
+        a, b = (torch.stack([tensor(x) for x in images]) for images in (fakes, reals))
+        each = [peak_signal_noise_ratio(x, y, data_range=255.0) for x, y in zip(a, b)]
         assert got == {
             'zebra/PSNR': pytest.approx(torch.stack(each).mean().item()),
-            'zebra/SSIM': pytest.approx(structural_similarity_index_measure(
-                a, b, data_range=255.).item(), abs=1e-6)}
+            'zebra/SSIM': pytest.approx(
+                structural_similarity_index_measure(a, b, data_range=255.0).item(), abs=1e-6
+            ),
+        }
         assert 'mean of 4 pairs' in metric.protocol['zebra/PSNR']
 
     def test_lpips_is_torchmetrics_on_our_convolutions(self, vgg16):
         from torchmetrics.functional.image import lpips
         from torchvision.models.vgg import cfgs, make_layers
+
         backbone = make_layers(cfgs['D'])
-        backbone.load_state_dict(
-            {k.removeprefix('features.'): v for k, v in vgg16.items()})
+        backbone.load_state_dict({k.removeprefix('features.'): v for k, v in vgg16.items()})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lpips, '_get_tv_model_features',
-                          lambda *args: backbone)
+            patch.setattr(lpips, '_get_tv_model_features', lambda *args: backbone)
             theirs = lpips._NoTrainLpips(net='vgg')
         fakes, reals = pictures(3), pictures(3, seed=1)
         metric = quality()
         got = score(metric, pairs(fakes, reals))
-        a, b = (torch.stack([tensor(x) for x in images]) / 127.5 - 1
-                for images in (fakes, reals))
-        assert got['zebra/LPIPS'] == pytest.approx(
-            theirs(a, b).mean().item(), rel=1e-4)
+        a, b = (torch.stack([tensor(x) for x in images]) / 127.5 - 1 for images in (fakes, reals))
+        assert got['zebra/LPIPS'] == pytest.approx(theirs(a, b).mean().item(), rel=1e-4)
         assert theirs.lin0.model[1].weight.std() > 0
 
     def test_lpips_of_equal_images_is_zero(self, vgg16):

@@ -1,4 +1,5 @@
 """The table, its files and the picture at the end of a run."""
+
 import json
 
 import pytest
@@ -14,21 +15,27 @@ from mmgan_compress.evaluation.report import build_report, evaluate, protocols_o
 def network(width):
     return nn.Sequential(
         nn.Conv2d(3, width, 3, stride=2, padding=1),
-        nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1))
+        nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1),
+    )
 
 
 FIGURES = {
-    'teacher': {'zebra/FID': 61.53, 'zebra/KID': .021, 'zebra/KID_std': .004},
-    'student': {'zebra/FID': 51.92, 'zebra/KID': .018, 'zebra/KID_std': .003}
+    'teacher': {'zebra/FID': 61.53, 'zebra/KID': 0.021, 'zebra/KID_std': 0.004},
+    'student': {'zebra/FID': 51.92, 'zebra/KID': 0.018, 'zebra/KID_std': 0.003},
 }
-PROTOCOLS = {'zebra/FID': '120 generated against 140 real images',
-             'zebra/KID': '100 subsets of 50'}
+PROTOCOLS = {'zebra/FID': '120 generated against 140 real images', 'zebra/KID': '100 subsets of 50'}
 
 
 @pytest.fixture
 def report():
-    return build_report({'teacher': network(16)}, network(4), FIGURES,
-                        PROTOCOLS, 32, notes=['perceptual weights: random'])
+    return build_report(
+        {'teacher': network(16)},
+        network(4),
+        FIGURES,
+        PROTOCOLS,
+        32,
+        notes=['perceptual weights: random'],
+    )
 
 
 def test_counts_are_exact(report):
@@ -48,8 +55,7 @@ def test_counts_are_exact(report):
 def test_files_hold_the_report(report, tmp_path):
     report.save(tmp_path / 'run')
     report.save(tmp_path / 'run')
-    assert sorted(p.name for p in (tmp_path / 'run').iterdir()) == [
-        'report.json', 'report.md']
+    assert sorted(p.name for p in (tmp_path / 'run').iterdir()) == ['report.json', 'report.md']
     saved = json.loads((tmp_path / 'run' / 'report.json').read_text())
     student = saved['rows'][1]
     assert student['params'] == report.rows[1].params
@@ -63,8 +69,7 @@ def test_files_hold_the_report(report, tmp_path):
 
 
 def test_infinite_figure_is_valid_json(tmp_path):
-    report = build_report({}, network(4),
-                          {'student': {'zebra/PSNR': float('inf')}}, {}, 32)
+    report = build_report({}, network(4), {'student': {'zebra/PSNR': float('inf')}}, {}, 32)
     report.save(tmp_path)
     text = (tmp_path / 'report.json').read_text()
     row = json.loads(text, parse_constant=pytest.fail)['rows'][0]
@@ -74,38 +79,55 @@ def test_infinite_figure_is_valid_json(tmp_path):
 @pytest.mark.parametrize('form', ['to_text', 'to_markdown'])
 def test_every_table_has_its_protocols(report, form):
     text = getattr(report, form)()
-    for part in ('teacher', 'student', '51.92', '0.018 ± 0.003', '4.0x',
-                 '120 generated against 140 real images',
-                 '100 subsets of 50', 'perceptual weights: random',
-                 'threads', 'transposed convolution'):
+    for part in (
+        'teacher',
+        'student',
+        '51.92',
+        '0.018 ± 0.003',
+        '4.0x',
+        '120 generated against 140 real images',
+        '100 subsets of 50',
+        'perceptual weights: random',
+        'threads',
+        'transposed convolution',
+    ):
         assert part in text
     assert 'KID_std' not in text.split('MACs:')[0]
 
 
 def test_table_is_not_cut_off(capsys):
     figures = {f'photograph/figure{i}': 12.345 for i in range(20)}
-    build_report({'teacher': network(4)}, network(4),
-                 {'student': figures}, {}, 32).print()
+    build_report({'teacher': network(4)}, network(4), {'student': figures}, {}, 32).print()
     printed = capsys.readouterr().out
     assert all(name in printed for name in figures)
 
 
 def test_student_may_have_rows_of_several_checkpoints():
     report = build_report(
-        {'wide': network(8), 'deep': network(16)}, network(4),
-        {'student, last': {'zebra/FID': 3.}, 'wide': {'zebra/FID': 1.},
-         'student, best(val)': {'zebra/FID': 2.}}, {}, 32)
+        {'wide': network(8), 'deep': network(16)},
+        network(4),
+        {
+            'student, last': {'zebra/FID': 3.0},
+            'wide': {'zebra/FID': 1.0},
+            'student, best(val)': {'zebra/FID': 2.0},
+        },
+        {},
+        32,
+    )
     assert [row.name for row in report.rows] == [
-        'wide', 'deep', 'student, last', 'student, best(val)']
+        'wide',
+        'deep',
+        'student, last',
+        'student, best(val)',
+    ]
     assert report.rows[2].params == report.rows[3].params
-    assert report.rows[3].metrics == {'zebra/FID': 2.}
+    assert report.rows[3].metrics == {'zebra/FID': 2.0}
     assert report.table()[2][-1] == '-'  # deep was not scored
 
 
 def test_figures_of_nothing_are_refused():
     with pytest.raises(ValueError, match="'teacher', 'student'"):
-        build_report({'teacher': network(4)}, network(4),
-                     {'techer': {'zebra/FID': 1.}}, {}, 32)
+        build_report({'teacher': network(4)}, network(4), {'techer': {'zebra/FID': 1.0}}, {}, 32)
 
 
 class Mean(BaseMetric):
@@ -120,7 +142,6 @@ class Mean(BaseMetric):
 
 
 class Host(nn.Module):
-
     def val_step(self, batch):
         assert not self.training and not torch.is_grad_enabled()
         return [dict(fake_zebra=x) for x in batch]
@@ -129,17 +150,17 @@ class Host(nn.Module):
 @pytest.mark.parametrize('training', [True, False])
 def test_evaluate_scores_in_eval_mode_and_restores(training):
     model, evaluator = Host().train(training), Evaluator([Mean()])
-    loader = torch.utils.data.DataLoader([1., 2., 3., 6.], batch_size=3)
+    loader = torch.utils.data.DataLoader([1.0, 2.0, 3.0, 6.0], batch_size=3)
     assert evaluate(model, loader, evaluator) == {'zebra/mean': 3}
     assert model.training is training
     assert protocols_of(evaluator) == {'zebra/mean': '4 images'}
 
 
 def colours(rows, columns, size):
-    return [[
-        torch.full((3, size, size), 20. * row + 50. * column)
-        for column in range(columns)
-    ] for row in range(rows)]
+    return [
+        [torch.full((3, size, size), 20.0 * row + 50.0 * column) for column in range(columns)]
+        for row in range(rows)
+    ]
 
 
 def cell(path, row, column, rows, columns, side):
@@ -159,7 +180,7 @@ def test_cells_hold_the_pictures(tmp_path, size, side):
         for j, picture in enumerate(row):
             value = int(picture[0, 0, 0])
             found = cell(path, i, j, 2, 4, side)
-            assert found.getextrema() == ((value, value), ) * 3
+            assert found.getextrema() == ((value, value),) * 3
     assert [p.name for p in path.parent.iterdir()] == ['comparison.png']
 
 
@@ -169,26 +190,26 @@ def test_large_pictures_are_kept_pixel_for_pixel(tmp_path):
     found = cell(tmp_path / 'c.png', 0, 0, 1, 1, 256)
     assert torch.equal(
         torch.frombuffer(bytearray(found.tobytes()), dtype=torch.uint8),
-        picture.round().to(torch.uint8).permute(1, 2, 0).flatten())
+        picture.round().to(torch.uint8).permute(1, 2, 0).flatten(),
+    )
 
 
 def test_pictures_get_the_shape_of_their_originals(tmp_path):
-    save_comparison(tmp_path / 'c.png', colours(2, 2, 64), ['a', 'b'],
-                    shapes=[(400, 200), (100, 200)])
+    save_comparison(
+        tmp_path / 'c.png', colours(2, 2, 64), ['a', 'b'], shapes=[(400, 200), (100, 200)]
+    )
     image = Image.open(tmp_path / 'c.png')
     paper, top = image.getpixel((0, 0)), image.height - 192 - 96 - 16
-    boxes = [(8, top, 200, top + 96),
-             (8 + 48, top + 104, 8 + 144, top + 104 + 192)]
+    boxes = [(8, top, 200, top + 96), (8 + 48, top + 104, 8 + 144, top + 104 + 192)]
     for row, box in enumerate(boxes):
         value = 20 * row
-        assert image.crop(box).getextrema() == ((value, value), ) * 3
+        assert image.crop(box).getextrema() == ((value, value),) * 3
     assert image.getpixel((8 + 47, top + 150)) == paper
 
 
 def test_caption_has_cost_and_the_figure_that_was_asked_for(report):
     student = report.rows[1]
-    assert student.caption('zebra/KID', 'zebra') == \
-        '76.8 k MACs\nKID 0.018 ± 0.003'
+    assert student.caption('zebra/KID', 'zebra') == '76.8 k MACs\nKID 0.018 ± 0.003'
     assert student.caption(None, 'zebra').endswith('FID 51.92')
     assert '\n' not in student.caption('zebra/KID', 'horse')
 
@@ -197,8 +218,7 @@ def test_titles_are_drawn_above_their_column(tmp_path):
     rows = colours(1, 2, 64)
     for name, titles in (('with', ['', 'student']), ('without', ['', ''])):
         save_comparison(tmp_path / f'{name}.png', rows, titles)
-    drawn, plain = (Image.open(tmp_path / f'{n}.png')
-                    for n in ('with', 'without'))
+    drawn, plain = (Image.open(tmp_path / f'{n}.png') for n in ('with', 'without'))
     top = drawn.height - 192 - 8
     left = drawn.crop((0, 0, drawn.width // 2, top))
     right = drawn.crop((drawn.width // 2, 0, drawn.width, top))
@@ -214,6 +234,5 @@ def test_rows_and_titles_must_match(tmp_path):
     with pytest.raises(ValueError, match='no rows'):
         save_comparison(path, [], ['a'])
     with pytest.raises(ValueError, match=r'\(3, 32, 32\), expected all'):
-        save_comparison(path, [*colours(1, 2, 64), *colours(1, 2, 32)],
-                        ['a', 'b'])
+        save_comparison(path, [*colours(1, 2, 64), *colours(1, 2, 32)], ['a', 'b'])
     assert not path.exists()

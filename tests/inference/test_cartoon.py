@@ -1,4 +1,5 @@
 """CartoonGAN's generator: its graph, its weights, its channels."""
+
 import json
 import subprocess
 import sys
@@ -25,24 +26,30 @@ def tensorflow_weights():
     """Return random weights of a tiny generator by TensorFlow's names, not
     in the order in which the layers run, as in the package."""
     layers = dict(
-        conv01_1=(7, 3, 2), conv02_1=(3, 2, 4), conv02_2=(3, 4, 4),
-        conv03_1=(3, 4, 8), conv03_2=(3, 8, 8), deconv01_1=(3, 4, 8),
-        deconv01_2=(3, 4, 4), deconv02_1=(3, 2, 4), deconv02_2=(3, 2, 2),
-        deconv03_1=(7, 2, 3))
+        conv01_1=(7, 3, 2),
+        conv02_1=(3, 2, 4),
+        conv02_2=(3, 4, 4),
+        conv03_1=(3, 4, 8),
+        conv03_2=(3, 8, 8),
+        deconv01_1=(3, 4, 8),
+        deconv01_2=(3, 4, 4),
+        deconv02_1=(3, 2, 4),
+        deconv02_2=(3, 2, 2),
+        deconv03_1=(7, 2, 3),
+    )
     for stage in range(4, 12):
         for part in (1, 2):
             layers[f'conv{stage:02}_{part}'] = (3, 8, 8)
     norms = dict(in01_1=2, in02_1=4, in03_1=8, in12_1=4, in13_1=2)
-    norms.update({f'in{stage:02}_{part}': 8 for stage in range(4, 12)
-                  for part in (1, 2)})
+    norms.update({f'in{stage:02}_{part}': 8 for stage in range(4, 12) for part in (1, 2)})
     rng, weights = np.random.default_rng(0), {}
     for name, (size, a, b) in sorted(layers.items()):
         outputs = a if name in ('deconv01_1', 'deconv02_1') else b
-        weights[f'g/{name}/kernel'] = rng.normal(0, .5, (size, size, a, b))
-        weights[f'g/{name}/bias'] = rng.normal(0, .1, outputs)
+        weights[f'g/{name}/kernel'] = rng.normal(0, 0.5, (size, size, a, b))
+        weights[f'g/{name}/bias'] = rng.normal(0, 0.1, outputs)
     for name, width in sorted(norms.items(), reverse=True):
-        weights[f'g/{name}/gamma'] = rng.normal(1, .2, width)
-        weights[f'g/{name}/beta'] = rng.normal(0, .2, width)
+        weights[f'g/{name}/gamma'] = rng.normal(1, 0.2, width)
+        weights[f'g/{name}/beta'] = rng.normal(0, 0.2, width)
     return {name: value.astype('f4') for name, value in weights.items()}
 
 
@@ -53,9 +60,9 @@ def conv(x, kernel, bias, stride=1, pad=1):
     size = kernel.shape[0]
     rows = range(0, x.shape[0] - size + 1, stride)
     columns = range(0, x.shape[1] - size + 1, stride)
-    return bias + np.array([[
-        np.tensordot(x[i:i + size, j:j + size], kernel, 3)
-        for j in columns] for i in rows])
+    return bias + np.array(
+        [[np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in columns] for i in rows]
+    )
 
 
 def deconv(x, kernel, bias):
@@ -64,7 +71,7 @@ def deconv(x, kernel, bias):
     out = np.zeros((2 * h + 1, 2 * w + 1, kernel.shape[2]))
     for i in range(h):
         for j in range(w):
-            out[2 * i:2 * i + 3, 2 * j:2 * j + 3] += kernel @ x[i, j]
+            out[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += kernel @ x[i, j]
     return out[1:, 1:] + bias
 
 
@@ -111,38 +118,48 @@ def test_it_computes_the_published_graph():
     own = build_generator(TINY).double().eval()
     own.load_state_dict(net.state_dict())
     with torch.no_grad():
-        assert (own(torch.from_numpy(
-            image.transpose(2, 0, 1).copy())[None]) - got).abs().max() > 1e-3
+        assert (
+            own(torch.from_numpy(image.transpose(2, 0, 1).copy())[None]) - got
+        ).abs().max() > 1e-3
 
 
 def test_weights_of_another_network_are_refused():
     weights = tensorflow_weights()
     with pytest.raises(RuntimeError, match='expected 31'):
-        cartoongan.load_cartoongan(
-            build_generator(dict(TINY, num_blocks=4)), weights)
+        cartoongan.load_cartoongan(build_generator(dict(TINY, num_blocks=4)), weights)
 
 
 # --- the package -------------------------------------------------------------
 def package(path, weights, cut=0):
     """Write weights as the package does: 8 bits, two files, an int."""
-    entries, blob = [dict(name='g/shape', shape=[2], dtype='int32')], \
-        np.array([1, 2], '<i4').tobytes()
+    entries, blob = (
+        [dict(name='g/shape', shape=[2], dtype='int32')],
+        np.array([1, 2], '<i4').tobytes(),
+    )
     for name, value in weights.items():
         low, scale = float(value.min()), float(np.ptp(value) / 255)
         steps = np.round((value - low) / scale).astype('u1')
-        entries.append(dict(
-            name=name, shape=list(value.shape), dtype='float32',
-            quantization=dict(dtype='uint8', min=low, scale=scale)))
+        entries.append(
+            dict(
+                name=name,
+                shape=list(value.shape),
+                dtype='float32',
+                quantization=dict(dtype='uint8', min=low, scale=scale),
+            )
+        )
         blob += steps.tobytes()
-    blob = blob[:len(blob) - cut]
-    half, manifest = len(blob) // 2, [dict(paths=['b1', 'b2'],
-                                           weights=entries)]
+    blob = blob[: len(blob) - cut]
+    half, manifest = len(blob) // 2, [dict(paths=['b1', 'b2'], weights=entries)]
     folder = 'package/cartoon-GAN/hayao'
-    return make_tar(path, {
-        f'{folder}/model.json': json.dumps(
-            dict(weightsManifest=manifest)).encode(),
-        f'{folder}/b1': blob[:half], f'{folder}/b2': blob[half:],
-        'package/cartoon-GAN/other/b1': b'of another model'})
+    return make_tar(
+        path,
+        {
+            f'{folder}/model.json': json.dumps(dict(weightsManifest=manifest)).encode(),
+            f'{folder}/b1': blob[:half],
+            f'{folder}/b2': blob[half:],
+            'package/cartoon-GAN/other/b1': b'of another model',
+        },
+    )
 
 
 def test_weights_are_read_and_dequantized(tmp_path):
@@ -165,8 +182,8 @@ def local(tmp_path, monkeypatch):
     """A tiny package in place of the real one."""
     archive = package(tmp_path / 'p.tgz', tensorflow_weights())
     from mmgan_compress.datasets.fetch import sha256_of
-    monkeypatch.setattr(cartoongan, 'PACKAGE', (
-        *cartoongan.PACKAGE[:3], sha256_of(archive)))
+
+    monkeypatch.setattr(cartoongan, 'PACKAGE', (*cartoongan.PACKAGE[:3], sha256_of(archive)))
     monkeypatch.setattr(cartoongan, 'GENERATOR', TINY)
     return archive
 
@@ -181,8 +198,7 @@ def test_student_file(local, tmp_path):
         cartoongan.prepare_cartoongan('hayao', out, local)
     (tmp_path / 'bad.tgz').write_bytes(b'another file')
     with pytest.raises(ChecksumError):
-        cartoongan.prepare_cartoongan('hayao', tmp_path / 'x.pth',
-                                      tmp_path / 'bad.tgz')
+        cartoongan.prepare_cartoongan('hayao', tmp_path / 'x.pth', tmp_path / 'bad.tgz')
     assert not (tmp_path / 'x.pth').exists()
 
 
@@ -190,9 +206,12 @@ def test_student_file(local, tmp_path):
 def test_they_are_really_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv('MMGAN_COMPRESS_HOME', str(tmp_path / 'home'))
     done = subprocess.run(
-        [sys.executable, str(ROOT / 'tools/prepare_weights.py'),
-         'cartoongan-shinkai'], cwd=tmp_path, check=True,
-        capture_output=True, text=True)
+        [sys.executable, str(ROOT / 'tools/prepare_weights.py'), 'cartoongan-shinkai'],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert 'research only' in done.stdout
     net = load_student(tmp_path / 'teachers/cartoongan-shinkai.pth')
     assert sum(p.numel() for p in net.parameters()) == 11129667

@@ -1,4 +1,5 @@
 """The page to try a student on: by requests, and in a real browser."""
+
 import base64
 import contextlib
 import io
@@ -35,8 +36,8 @@ def files(tmp_path_factory):
 @pytest.fixture(scope='module')
 def page(files):
     from mmgan_compress.inference.page import TryPage
-    models = {name: Translator(files / f'{name}.pth')
-              for name in ('teacher', 'student')}
+
+    models = {name: Translator(files / f'{name}.pth') for name in ('teacher', 'student')}
     return TryPage(models, [files / 'example.png'], ['localhost'])
 
 
@@ -61,10 +62,12 @@ def encoded(image, kind='PNG', **options):
 def shown(text):
     """Return the pictures of the results by title, and the captions."""
     results = text.partition('<div id="results">')[2]
-    found = re.findall(r'alt="(.*?)" src="data:image/png;base64,(.*?)".*?<br>'
-                       '(.*?)</figcaption>', results)
-    images = {title: Image.open(io.BytesIO(base64.b64decode(data)))
-              for title, data, _ in found}
+    found = re.findall(
+        r'alt="(.*?)" src="data:image/png;base64,(.*?)".*?<br>'
+        '(.*?)</figcaption>',
+        results,
+    )
+    images = {title: Image.open(io.BytesIO(base64.b64decode(data))) for title, data, _ in found}
     return images, {title: caption for title, _, caption in found}
 
 
@@ -82,16 +85,14 @@ def test_both_models_and_their_times(client, page):
         assert np.array_equal(images[name], model(image)[0])
     assert captions['input'] == '61x47'
     assert re.fullmatch(r'[\d.]+ ms in eager', captions['teacher'])
-    assert re.fullmatch(r'[\d.]+ ms in eager, [\d.]+ times as fast',
-                        captions['student'])
+    assert re.fullmatch(r'[\d.]+ ms in eager, [\d.]+ times as fast', captions['student'])
 
 
 def test_the_first_picture_of_a_size_is_not_timed_cold(client, page):
     """What a runtime prepares for a size would count for one model alone."""
     sizes = []
     for model in page.models.values():
-        model.run = lambda pixels, run=model.run: (
-            sizes.append(pixels.shape[1:3]), run(pixels))[1]
+        model.run = lambda pixels, run=model.run: (sizes.append(pixels.shape[1:3]), run(pixels))[1]
     for _ in range(2):
         send(client, encoded(photo(50, 40)))
     assert sizes == [(40, 50)] * 6  # two models: once before, twice timed
@@ -116,17 +117,19 @@ def test_pictures_are_made_anew(client):
     response = send(client, sent)
     images, _ = shown(response.text)
     assert {i.size for i in images.values()} == {(1024, 146)}
-    assert b'at home' not in b''.join(
-        encoded(image).getvalue() for image in images.values())
+    assert b'at home' not in b''.join(encoded(image).getvalue() for image in images.values())
     assert all('place' not in image.info for image in images.values())
 
 
-@pytest.mark.parametrize('content, words', [
-    (b'no picture', 'no picture that can be read'),
-    (encoded(photo(40, 40)).getvalue()[:200], 'no picture that can be read'),
-    (encoded(photo(40, 40), 'GIF').getvalue(), 'no picture that can be read'),
-    (encoded(Image.new('L', (9000, 6000))).getvalue(), 'at most 50000000')
-])
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'no picture', 'no picture that can be read'),
+        (encoded(photo(40, 40)).getvalue()[:200], 'no picture that can be read'),
+        (encoded(photo(40, 40), 'GIF').getvalue(), 'no picture that can be read'),
+        (encoded(Image.new('L', (9000, 6000))).getvalue(), 'at most 50000000'),
+    ],
+)
 def test_what_is_no_picture(client, content, words):
     response = send(client, io.BytesIO(content))
     assert response.status_code == 400 and words in response.text
@@ -137,11 +140,16 @@ def test_a_huge_edge_is_refused_before_decoding(client):
     on a megabyte."""
     header = struct.pack('>IIBBBBB', 1, 50_000_000, 8, 0, 0, 0, 0)
     chunk = b'IHDR' + header
-    png = b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + chunk + \
-        struct.pack('>I', zlib.crc32(chunk))
+    png = (
+        b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + chunk + struct.pack('>I', zlib.crc32(chunk))
+    )
     data = zlib.compress(bytes(100_000), 9)
-    png += struct.pack('>I', len(data)) + b'IDAT' + data + \
-        struct.pack('>I', zlib.crc32(b'IDAT' + data))
+    png += (
+        struct.pack('>I', len(data))
+        + b'IDAT'
+        + data
+        + struct.pack('>I', zlib.crc32(b'IDAT' + data))
+    )
     response = send(client, io.BytesIO(png))
     assert response.status_code == 400
     assert '1x50000000: expected' in response.text
@@ -158,8 +166,9 @@ def server():
         start_response('200 OK', [])
         return [b'here']
 
-    server = make_server('127.0.0.1', 0, page, threaded=True,
-                         request_handler=bounded_handler(0.4, 0.8, 2))
+    server = make_server(
+        '127.0.0.1', 0, page, threaded=True, request_handler=bounded_handler(0.4, 0.8, 2)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address
     server.shutdown()
@@ -178,8 +187,7 @@ def gone(connection):
 def test_slow_clients_are_cut_off(server):
     url = 'http://{}:{}/'.format(*server)
     assert requests.get(url).text == 'here'
-    with socket.create_connection(server) as silent, \
-            socket.create_connection(server) as slow:
+    with socket.create_connection(server) as silent, socket.create_connection(server) as slow:
         slow.sendall(b'GET / HTTP/1.1\r\n')
         time.sleep(0.2)
         assert requests.get(url).status_code == 503  # there are two already
@@ -202,8 +210,7 @@ def test_refused_requests(client):
 
 
 def test_tool_refuses_what_is_no_model(tmp_path, monkeypatch):
-    message = refused_by_tool('demo_page', '--student', tmp_path / 'a.pth',
-                              monkeypatch=monkeypatch)
+    message = refused_by_tool('demo_page', '--student', tmp_path / 'a.pth', monkeypatch=monkeypatch)
     assert 'no student file at' in message
 
 
@@ -212,12 +219,18 @@ class Browser:
 
     def __init__(self, url, folder):
         self.url = url
-        flags = ['--headless', '--no-sandbox', '--disable-gpu',
-                 '--disable-background-networking', '--no-first-run',
-                 f'--user-data-dir={folder}']
+        flags = [
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--disable-background-networking',
+            '--no-first-run',
+            f'--user-data-dir={folder}',
+        ]
         options = {'goog:chromeOptions': dict(args=flags)}
-        answer = requests.post(f'{url}/session', json=dict(
-            capabilities=dict(alwaysMatch=options))).json()['value']
+        answer = requests.post(
+            f'{url}/session', json=dict(capabilities=dict(alwaysMatch=options))
+        ).json()['value']
         self.url = f'{url}/session/{answer["sessionId"]}'
         # a click may return before the next page is there
         self.send('timeouts', implicit=60000)
@@ -257,8 +270,7 @@ def browser(tmp_path):
     if not driver:
         pytest.skip('no chromedriver: install chromium and chromium-driver')
     port = free_port()
-    process = subprocess.Popen([driver, f'--port={port}'],
-                               stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([driver, f'--port={port}'], stdout=subprocess.DEVNULL)
     browser = None
     try:
         wait_for(f'http://127.0.0.1:{port}/status', process)
@@ -274,24 +286,23 @@ def browser(tmp_path):
 @pytest.mark.slow
 def test_in_a_browser(browser, files):
     port = free_port()
-    tool = [sys.executable, REPO / 'tools' / 'demo_page.py', '--port',
-            str(port)]
+    tool = [sys.executable, REPO / 'tools' / 'demo_page.py', '--port', str(port)]
     process = subprocess.Popen(
-        [*tool, '--student', files / 'student.pth', '--teacher',
-         files / 'teacher.pth'], stderr=subprocess.DEVNULL)
+        [*tool, '--student', files / 'student.pth', '--teacher', files / 'teacher.pth'],
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_for(f'http://127.0.0.1:{port}/', process)
         browser.send('url', url=f'http://127.0.0.1:{port}/')
         assert browser.read('title') == 'Try the student'
         assert len(browser.find('button[name=example]')) == 8
-        field, = browser.find('input[type=file]')
+        (field,) = browser.find('input[type=file]')
         browser.send(f'{field}/value', text=str(files / 'example.png'))
-        button, = browser.find('#translate')
+        (button,) = browser.find('#translate')
         browser.send(f'{button}/click')
         figures = browser.find('#results figure')
         texts = [browser.read(f'{figure}/text') for figure in figures]
-        assert [text.split()[0] for text in texts] == ['input', 'teacher',
-                                                       'student']
+        assert [text.split()[0] for text in texts] == ['input', 'teacher', 'student']
         assert 'ms in eager' in texts[1] and 'times as fast' in texts[2]
         for image in browser.find('#results img'):  # it was really decoded
             assert browser.read(f'{image}/property/naturalWidth') == 64

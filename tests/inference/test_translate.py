@@ -1,4 +1,5 @@
 """Pictures in, pictures out: sizes, kinds of images, files."""
+
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,11 @@ def pixels(image):
 
 
 @pytest.mark.parametrize('kind', ['resnet', 'unet'])
-@pytest.mark.parametrize('size', [(64, 64), (64, 128), (61, 47), (17, 200),
-                                  (5, 9)])
+@pytest.mark.parametrize('size', [(64, 64), (64, 128), (61, 47), (17, 200), (5, 9)])
 def test_any_size(students, kind, size):
     net = load_student(students[kind])
     image = picture(*size)
-    result, = translate(net, image)
+    (result,) = translate(net, image)
     assert result.size == size and result.mode == 'RGB'
     assert pixels(result).std() > 1
     if size[1] in (64, 128):  # fits both networks: untouched by any resizing
@@ -54,7 +54,7 @@ def test_resnet_sees_a_mirrored_edge(resnet):
     seen = []
     hook = resnet.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
     image = picture(63, 62)
-    result, = translate(resnet, image)
+    (result,) = translate(resnet, image)
     hook.remove()
     mirrored = np.pad(np.array(image), ((0, 2), (0, 1), (0, 0)), 'reflect')
     x = pictures.to_tensor(Image.fromarray(mirrored))
@@ -84,12 +84,21 @@ def test_kinds_of_images(resnet, tmp_path):
     exif[0x0112] = 6  # shown after a turn by 90 degrees clockwise
     turned.save(tmp_path / 'turned.png', exif=exif)
     clear.save(tmp_path / 'clear.png')
-    results = translate(resnet, [
-        grey, same, tmp_path / 'clear.png',
-        Image.new('RGB', clear.size, 'white'), tmp_path / 'deep.png',
-        tmp_path / 'turned.png', picture(), clear, picture().quantize(),
-        picture().convert('CMYK')
-    ])
+    results = translate(
+        resnet,
+        [
+            grey,
+            same,
+            tmp_path / 'clear.png',
+            Image.new('RGB', clear.size, 'white'),
+            tmp_path / 'deep.png',
+            tmp_path / 'turned.png',
+            picture(),
+            clear,
+            picture().quantize(),
+            picture().convert('CMYK'),
+        ],
+    )
     values = [pixels(result) for result in results]
     assert np.array_equal(values[0], values[1])
     assert np.array_equal(values[2], values[3])
@@ -101,7 +110,7 @@ def test_kinds_of_images(resnet, tmp_path):
 
 def test_small_files_are_resized_and_floats_refused(resnet, tmp_path):
     picture(12, 10).save(tmp_path / 'small.png')
-    result, = translate(resnet, tmp_path / 'small.png')
+    (result,) = translate(resnet, tmp_path / 'small.png')
     assert result.size == (12, 10)
     Image.fromarray(np.ones((24, 40), np.float32)).save(tmp_path / 'f.tiff')
     with pytest.raises(ValueError, match='floating-point values'):
@@ -124,8 +133,7 @@ def test_folder_keeps_names_and_inputs(students, tmp_path):
     with pytest.raises(FileExistsError, match='a.b.png exists .* 1 more'):
         translate(students['resnet'], source, out)
     assert Path(paths[0]).read_bytes() == b'mine'
-    assert translate(students['resnet'], source, out,
-                     overwrite=True) == paths
+    assert translate(students['resnet'], source, out, overwrite=True) == paths
     assert np.array_equal(pixels(Image.open(paths[0])), pixels(expected[0]))
     assert before == {p: p.read_bytes() for p in source.rglob('*.*')}
 
@@ -138,13 +146,11 @@ def test_inputs_are_never_replaced(students, tmp_path):
         with pytest.raises(ValueError, match='in the folder of the inputs'):
             translate(students['resnet'], source, out)
     with pytest.raises(ValueError, match='is the input'):
-        translate(students['resnet'], source / 'a.png', source,
-                  overwrite=True)
+        translate(students['resnet'], source / 'a.png', source, overwrite=True)
     picture().save(source / 'a.jpg')
     with pytest.raises(ValueError, match='would both become'):
         translate(students['resnet'], source, tmp_path / 'out')
-    assert sorted(p.name for p in tmp_path.rglob('*')) == [
-        'a.jpg', 'a.png', 'in']
+    assert sorted(p.name for p in tmp_path.rglob('*')) == ['a.jpg', 'a.png', 'in']
 
 
 def test_bad_inputs(students, tmp_path):
@@ -170,10 +176,8 @@ def test_tool(students, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f'1 picture(s) in {tmp_path}/out\n'
     assert Image.open(tmp_path / 'out' / 'a.png').size == (40, 24)
-    message = refused_by_tool('translate', students['resnet'], *args,
-                              monkeypatch=monkeypatch)
+    message = refused_by_tool('translate', students['resnet'], *args, monkeypatch=monkeypatch)
     assert 'exists already' in message
     (tmp_path / 'a.pth').write_bytes((tmp_path / 'a.png').read_bytes())
-    message = refused_by_tool('translate', tmp_path / 'a.pth', *args,
-                              monkeypatch=monkeypatch)
+    message = refused_by_tool('translate', tmp_path / 'a.pth', *args, monkeypatch=monkeypatch)
     assert 'is no student file' in message

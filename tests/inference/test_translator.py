@@ -1,4 +1,5 @@
 """One class for every runtime: the same pictures, from images and videos."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,10 +16,15 @@ TARGETS = {
     'dynamic': Target(dynamic=True),
     'pixels': Target(uint8=True),
     'openvino': Target('openvino'),
-    'ncnn': Target('ncnn')
+    'ncnn': Target('ncnn'),
 }
-PACKAGES = dict(onnx='onnxruntime', dynamic='onnxruntime',
-                pixels='onnxruntime', openvino='openvino', ncnn='pnnx')
+PACKAGES = dict(
+    onnx='onnxruntime',
+    dynamic='onnxruntime',
+    pixels='onnxruntime',
+    openvino='openvino',
+    ncnn='pnnx',
+)
 
 
 @pytest.fixture(scope='module')
@@ -111,21 +117,21 @@ def test_arrays(student):
     colour = np.array(photo(40, 24))
     grey = np.array(photo(40, 24).convert('L'))
     got = run([colour, grey, np.dstack([colour, np.zeros_like(grey)])])
-    want = run([photo(40, 24), photo(40, 24).convert('L'),
-                Image.new('RGB', (40, 24), 'white')])
+    want = run([photo(40, 24), photo(40, 24).convert('L'), Image.new('RGB', (40, 24), 'white')])
     assert all(levels(a, b) == 0 for a, b in zip(got, want, strict=True))
-    for wrong in (colour / 255., colour[None], colour[..., :2]):
+    for wrong in (colour / 255.0, colour[None], colour[..., :2]):
         with pytest.raises(TypeError, match='expected uint8'):
             run(wrong)
 
 
 class Negative(torch.nn.Module):
     """A generator that a codec leaves recognisable."""
+
     meta = dict(size_multiple=4, image_size=64, domain='negative')
 
     def __init__(self):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor(-1.))
+        self.weight = torch.nn.Parameter(torch.tensor(-1.0))
 
     def forward(self, x):
         return self.weight * x
@@ -135,19 +141,17 @@ def make_video(path, width=64, height=48, fps=12.5, count=5):
     about = video.About(fps, width, height, count)
     with video.writing(path, about) as write:
         for i in range(count):
-            write(np.full((height, width, 3), (40 * i, 200 - 40 * i, 90),
-                          np.uint8))
+            write(np.full((height, width, 3), (40 * i, 200 - 40 * i, 90), np.uint8))
     return path
 
 
 def test_video(tmp_path):
     source = make_video(tmp_path / 'clip.mp4')
     before = source.read_bytes()
-    path, = Translator(Negative())(source, tmp_path / 'out', batch_size=2)
+    (path,) = Translator(Negative())(source, tmp_path / 'out', batch_size=2)
     assert path == str(tmp_path / 'out' / 'clip.mp4')
     assert video.probe(path) == (12.5, 64, 48, 5)
-    for frame, got in zip(video.frames(source), video.frames(path),
-                          strict=True):
+    for frame, got in zip(video.frames(source), video.frames(path), strict=True):
         assert np.abs(255 - frame.astype(int) - got).mean() < 4
     assert source.read_bytes() == before
     assert [p.name for p in (tmp_path / 'out').iterdir()] == ['clip.mp4']
@@ -186,13 +190,13 @@ def test_refused_models(student, exported, tmp_path):
     with pytest.raises(ValueError, match='threads is 0: expected 1'):
         Translator(student, threads=0)
     from onnx_files import write_onnx
+
     foreign = write_onnx(tmp_path / 'foreign.onnx', outputs=1)
     with pytest.raises(ValueError, match='does not say what it takes'):
         Translator(foreign)
 
 
-@pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.param', '.pt2', '.pt',
-                                    '.pth'])
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.param', '.pt2', '.pt', '.pth'])
 def test_half_a_file_is_refused_by_name(tmp_path, suffix):
     path = tmp_path / f'half{suffix}'
     path.write_bytes(b'PK\x03\x04 half')
@@ -210,11 +214,9 @@ def test_tool(student, exported, tmp_path, monkeypatch, capsys, kind):
     else:
         source = make_video(tmp_path / 'a.avi')
         told = f'{tmp_path}/out/a.mp4, without sound\n'
-    args = [exported('onnx'), source, '--out', tmp_path / 'out', '--threads',
-            1, '--batch', 2]
+    args = [exported('onnx'), source, '--out', tmp_path / 'out', '--threads', 1, '--batch', 2]
     assert run_tool('translate', *args).stdout == told
-    message = refused_by_tool('translate', *args[:4], '--domain', 'horse',
-                              monkeypatch=monkeypatch)
+    message = refused_by_tool('translate', *args[:4], '--domain', 'horse', monkeypatch=monkeypatch)
     assert "generates 'zebra'" in message
 
 

@@ -1,4 +1,5 @@
 """RunnerEvaluator: NNI trains the student of an unchanged model."""
+
 import os
 import tempfile
 from types import SimpleNamespace
@@ -24,8 +25,7 @@ from toy import SIZE, moved, snapshot
 pytest.importorskip('nni')
 pytest.importorskip('torch_pruning')
 
-UNET = dict(type='UnetGenerator', in_channels=3, out_channels=3,
-            base_channels=4, num_down=5)
+UNET = dict(type='UnetGenerator', in_channels=3, out_channels=3, base_channels=4, num_down=5)
 KINDS = (MMLogger, MessageHub, Visualizer, DefaultScope)
 
 
@@ -40,14 +40,14 @@ def plain(recipe):
 @pytest.fixture(autouse=True)
 def quick():
     """Leave out the layout of a config's text, half of the time."""
-    with mock.patch('mmengine.config.config.FormatCode',
-                    lambda text, **_: (text, True)):
+    with mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)):
         yield
 
 
 def make(cfg, config=UNET, **options):
     return TASK_UTILS.get('mmgan_compress.RunnerEvaluator')(
-        cfg, seeded(build_generator(config)), config, **options)
+        cfg, seeded(build_generator(config)), config, **options
+    )
 
 
 def assert_bare(evaluator):
@@ -55,8 +55,7 @@ def assert_bare(evaluator):
     model = evaluator.translator
     assert 'init_weights' not in vars(model) and evaluator.model is None
     tasks = evaluator.tasks
-    assert not (tasks.loss_patches or tasks.before or tasks.after
-                or tasks.trained)
+    assert not (tasks.loss_patches or tasks.before or tasks.after or tasks.trained)
     for name, layer in evaluator.network.named_modules():
         assert '_nni' not in name and 'forward' not in vars(layer)
         assert not layer._forward_hooks and not layer._forward_pre_hooks
@@ -67,6 +66,7 @@ def assert_bare(evaluator):
 class TestVerbs:
     def test_it_is_nnis(self, plain):
         from nni.compression.utils.evaluator import Evaluator
+
         evaluator = make(plain)
         assert isinstance(evaluator, Evaluator)
         assert evaluator.get_dummy_input().shape == (1, 3, SIZE, SIZE)
@@ -82,11 +82,11 @@ class TestVerbs:
         for name in 'ab':
             evaluator.patch_optimizer_step(
                 before_step_tasks=[lambda n=name: calls.append(f'<{n}')],
-                after_step_tasks=[lambda n=name: calls.append(f'{n}>')])
+                after_step_tasks=[lambda n=name: calls.append(f'{n}>')],
+            )
 
         def patch(loss, batch):
-            assert set(batch['inputs']) >= {'img_edges', 'img_photo'} or \
-                len(batch['inputs']) == 2
+            assert set(batch['inputs']) >= {'img_edges', 'img_photo'} or len(batch['inputs']) == 2
             calls.append('loss')
             return loss + 100 * net.nni_own.sum()
 
@@ -133,8 +133,7 @@ class TestVerbs:
         evaluator = make(plain)
         evaluator.bind_model(evaluator.network)
         before = snapshot(evaluator.network)
-        with pytest.raises(ValueError, match='trains for 60 iterations and '
-                           '61 steps'):
+        with pytest.raises(ValueError, match='trains for 60 iterations and 61 steps'):
             evaluator.train(max_steps=61)
         assert not moved(evaluator.network, before)
 
@@ -143,8 +142,11 @@ class TestVerbs:
         cfg = recipe('omgd', 'cyclegan')
         evaluator = make(cfg, cfg.model.generator.to_dict())
         evaluator.bind_model(evaluator.network)
-        with pytest.raises(ValueError, match=r'ended after \d steps of the '
-                           'student and 5 were'):
+        with pytest.raises(
+            ValueError,
+            match=r'ended after \d steps of the '
+            'student and 5 were',
+        ):
             evaluator.train(max_steps=5)
 
     @pytest.mark.parametrize('lower, sign', [(False, 1), (True, -1)])
@@ -173,9 +175,10 @@ class TestVerbs:
         with pytest.raises(RuntimeError, match='bound already'):
             evaluator.bind_model(evaluator.network)
 
-    @pytest.mark.parametrize('options, message', [
-        (dict(domain='cat'), "does not generate 'cat'"),
-        (dict(demo=True), 'change the Config')])
+    @pytest.mark.parametrize(
+        'options, message',
+        [(dict(domain='cat'), "does not generate 'cat'"), (dict(demo=True), 'change the Config')],
+    )
     def test_options(self, plain, options, message):
         with pytest.raises(ValueError, match=message):
             make(plain, **options)
@@ -187,8 +190,9 @@ class TestVerbs:
         with pytest.raises(FileNotFoundError, match='nowhere'):
             make(str(path), data_root=str(tmp_path / 'nowhere'))
         seen = {}
-        with mock.patch.object(nni_evaluator, 'load_config',
-                               lambda args: seen.update(vars(args)) or plain):
+        with mock.patch.object(
+            nni_evaluator, 'load_config', lambda args: seen.update(vars(args)) or plain
+        ):
             make(str(path), demo=True)
         assert seen['demo'] and seen['config'] == str(path)
 
@@ -202,16 +206,27 @@ class TestPruning:
 
         def init(self, *args):
             real(self, *args)
-            made.append(SimpleNamespace(
-                evaluator=self, student=snapshot(self.network),
-                rest=snapshot(self.translator.distiller)))
+            made.append(
+                SimpleNamespace(
+                    evaluator=self,
+                    student=snapshot(self.network),
+                    rest=snapshot(self.translator.distiller),
+                )
+            )
 
         monkeypatch.setattr(nni_evaluator.RunnerVerbs, '__init__', init)
         return made
 
-    @pytest.mark.parametrize('algorithm', [
-        'slim', *(pytest.param(name, marks=pytest.mark.slow)
-                  for name in ('taylor', 'agp', 'linear', 'movement'))])
+    @pytest.mark.parametrize(
+        'algorithm',
+        [
+            'slim',
+            *(
+                pytest.param(name, marks=pytest.mark.slow)
+                for name in ('taylor', 'agp', 'linear', 'movement')
+            ),
+        ],
+    )
     def test_host(self, plain, algorithm, seen, tmp_path, monkeypatch):
         """The student moves, its masked channels are dead, and whatever was
         patched is as it was."""
@@ -223,22 +238,25 @@ class TestPruning:
         current = [list(kind._instance_dict) for kind in KINDS]
         net = seeded(build_generator(UNET))
         before = snapshot(net)
-        result = PRUNERS.build(dict(
-            type='mmgan_compress.NNIPruner', algorithm=algorithm, steps=20,
-            budget=dict(macs=0.4, size=64), training=plain)).compress(
-                net, UNET)
+        result = PRUNERS.build(
+            dict(
+                type='mmgan_compress.NNIPruner',
+                algorithm=algorithm,
+                steps=20,
+                budget=dict(macs=0.4, size=64),
+                training=plain,
+            )
+        ).compress(net, UNET)
         assert not moved(net, before)
-        run, = seen
+        (run,) = seen
         assert moved(run.evaluator.network, run.student)
         assert moved(run.evaluator.translator.distiller, run.rest)  # plays too
         assert_bare(run.evaluator)
         assert [list(kind._instance_dict) for kind in KINDS] == current
         assert sorted(os.listdir(tmp_path)) == files
         assert not os.listdir(tmp_path / 'tmp')
-        assert difference(run.evaluator.network, result.network,
-                          image(64)) <= 1e-5
-        assert result.summary['cost'] == pytest.approx(
-            0.4 * result.summary['dense'], rel=0.02)
+        assert difference(run.evaluator.network, result.network, image(64)) <= 1e-5
+        assert result.summary['cost'] == pytest.approx(0.4 * result.summary['dense'], rel=0.02)
         assert result.summary['training'] == 'a Config'
         self.assert_dead(run.evaluator.network, result.network)
         rebuilt = build_generator(result.config)
@@ -252,7 +270,9 @@ class TestPruning:
             if isinstance(layer, nn.BatchNorm2d):
                 layer.register_forward_hook(
                     lambda _, __, out, n=name: dead.update(
-                        {n: int((out.abs().amax((0, 2, 3)) < 1e-6).sum())}))
+                        {n: int((out.abs().amax((0, 2, 3)) < 1e-6).sum())}
+                    )
+                )
         with torch.no_grad():
             dense.eval()(image(64))
         assert dead == {name: wide[name][0] - thin[name][0] for name in dead}
@@ -260,27 +280,34 @@ class TestPruning:
 
     def test_frozen_teacher(self, offline, seen):  # noqa: F811
         cfg, _ = offline('omgd', 'pix2pix')
-        cfg.model.distiller.schedule.update(epochs=20, constant=20,
-                                            block=1000)
-        result = PRUNERS.build(dict(
-            type='mmgan_compress.NNIPruner', algorithm='taylor', ratio=0.5,
-            steps=20, training=cfg)).compress(seeded(build_generator(UNET)),
-                                              UNET)
-        run, = seen
+        cfg.model.distiller.schedule.update(epochs=20, constant=20, block=1000)
+        result = PRUNERS.build(
+            dict(
+                type='mmgan_compress.NNIPruner',
+                algorithm='taylor',
+                ratio=0.5,
+                steps=20,
+                training=cfg,
+            )
+        ).compress(seeded(build_generator(UNET)), UNET)
+        (run,) = seen
         teachers = run.evaluator.translator.distiller.teacher_side()
-        assert teachers and not any(p.requires_grad for net in teachers
-                                    for p in net.parameters())
+        assert teachers and not any(p.requires_grad for net in teachers for p in net.parameters())
         kept = {k: v for k, v in run.rest.items() if 'losses' not in k}
         now = snapshot(run.evaluator.translator.distiller)
         assert all(torch.equal(now[k], v) for k, v in kept.items())
         assert moved(run.evaluator.network, run.student)
-        assert difference(run.evaluator.network, result.network,
-                          image(64)) <= 1e-5
+        assert difference(run.evaluator.network, result.network, image(64)) <= 1e-5
 
     def test_recipe_without_a_student(self, plain):
         plain.optim_wrapper.student.modules = ['distiller']
         with pytest.raises(ValueError, match='trains the student'):
-            PRUNERS.build(dict(
-                type='mmgan_compress.NNIPruner', algorithm='taylor',
-                ratio=0.5, steps=20, training=Config(plain.to_dict())
-            )).compress(seeded(build_generator(UNET)), UNET)
+            PRUNERS.build(
+                dict(
+                    type='mmgan_compress.NNIPruner',
+                    algorithm='taylor',
+                    ratio=0.5,
+                    steps=20,
+                    training=Config(plain.to_dict()),
+                )
+            ).compress(seeded(build_generator(UNET)), UNET)

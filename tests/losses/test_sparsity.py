@@ -1,4 +1,5 @@
 """L1 penalty of GCC's stage A."""
+
 import pytest
 import torch
 
@@ -13,8 +14,12 @@ CYCLEGAN = {'model.19': 1000, 'model.1': 2, 'model.4': 2, 'model.22': 2}
 
 
 def student(norm='IN', **norm_kwargs):
-    net = build('mmgan_compress.SeparableResnetGenerator', base_channels=2,
-                num_blocks=9, norm_cfg=dict(type=norm, **norm_kwargs))
+    net = build(
+        'mmgan_compress.SeparableResnetGenerator',
+        base_channels=2,
+        num_blocks=9,
+        norm_cfg=dict(type=norm, **norm_kwargs),
+    )
     net.init_weights()
     return net
 
@@ -26,12 +31,10 @@ def connected(net, *args, **kwargs):
 
 
 def gradients(net, loss):
-    """Return the gradient of the weighted loss by parameter, None left out.
-    """
+    """Return the gradient of the weighted loss by parameter, None left out."""
     net.zero_grad()
     (loss.weight * loss(None, None)).backward()
-    return {name: p.grad for name, p in net.named_parameters()
-            if p.grad is not None}
+    return {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
 
 
 def test_gradient_equals_the_originals():
@@ -42,22 +45,24 @@ def test_gradient_equals_the_originals():
         ratio = grads[f'{name}.weight'] / (LAMBDA * sign)
         assert ratio.min().item() == pytest.approx(want, rel=1e-6)
         assert ratio.max().item() == pytest.approx(want, rel=1e-6)
-    convs = [f'{name}.weight' for name, layer in net.named_modules()
-             if hasattr(layer, 'kernel_size')]
+    convs = [
+        f'{name}.weight' for name, layer in net.named_modules() if hasattr(layer, 'kernel_size')
+    ]
     assert list(grads) == convs  # no bias, no norm
 
 
-@pytest.mark.parametrize('norm', [dict(norm='BN'),
-                                  dict(norm='IN', affine=True)], ids=str)
+@pytest.mark.parametrize('norm', [dict(norm='BN'), dict(norm='IN', affine=True)], ids=str)
 def test_scale_penalises_norms_alone(norm):
     net = student(**norm)
     model = net.model
     with torch.no_grad():
-        model[2].weight.copy_(torch.tensor([-3., 0.]))
+        model[2].weight.copy_(torch.tensor([-3.0, 0.0]))
     grads = gradients(net, connected(net, on='scale'))
     assert set(grads) == {
-        f'{name}.weight' for name, layer in net.named_modules()
-        if 'Norm' in type(layer).__name__ and layer.weight is not None}
+        f'{name}.weight'
+        for name, layer in net.named_modules()
+        if 'Norm' in type(layer).__name__ and layer.weight is not None
+    }
     assert len(grads) == 3 + 2 * 9 + 2  # not the norms inside of separables
     assert model[2].weight.grad.tolist() == pytest.approx([-LAMBDA, 0])
 
@@ -65,18 +70,21 @@ def test_scale_penalises_norms_alone(norm):
 def test_value_is_the_weighted_sum():
     net = student('BN')
     loss = connected(net, on='scale', factors={'model.2': 5})
-    total = sum(layer.weight.abs().sum() for layer in net.modules()
-                if isinstance(layer, torch.nn.BatchNorm2d))
+    total = sum(
+        layer.weight.abs().sum()
+        for layer in net.modules()
+        if isinstance(layer, torch.nn.BatchNorm2d)
+    )
     want = total + 4 * net.model[2].weight.abs().sum()
     assert loss(None, None).item() == pytest.approx(want.item(), rel=1e-6)
 
 
 def test_first_fitting_pattern_counts():
     net = student()
-    grads = gradients(net, connected(
-        net, on='weight', factors={'model.10.*.6.*': 3, 'model.1?.*': 7}))
-    size = {name: grad.abs().max().item() / LAMBDA
-            for name, grad in grads.items()}
+    grads = gradients(
+        net, connected(net, on='weight', factors={'model.10.*.6.*': 3, 'model.1?.*': 7})
+    )
+    size = {name: grad.abs().max().item() / LAMBDA for name, grad in grads.items()}
     assert size['model.10.conv_block.6.conv.0.weight'] == pytest.approx(3)
     assert size['model.10.conv_block.1.conv.0.weight'] == pytest.approx(7)
     assert size['model.19.weight'] == pytest.approx(1)
@@ -93,9 +101,15 @@ def test_student_without_scales_is_refused():
         connected(student('IN'), on='scale')
 
 
-@pytest.mark.parametrize('factors', [
-    {'model.99': 2}, {'model.2': 2},  # no convolution
-    {'model.*': 2, 'model.19': 1000}], ids=str)
+@pytest.mark.parametrize(
+    'factors',
+    [
+        {'model.99': 2},
+        {'model.2': 2},  # no convolution
+        {'model.*': 2, 'model.19': 1000},
+    ],
+    ids=str,
+)
 def test_factor_without_effect_is_refused(factors):
     with pytest.raises(KeyError, match='fits no layer'):
         connected(student(), on='weight', factors=factors)

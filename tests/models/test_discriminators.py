@@ -1,4 +1,5 @@
 """Discriminators against the outputs of OMGD's own code."""
+
 import pytest
 import torch
 
@@ -18,11 +19,7 @@ def pair():
 
 
 def load_multi(norm, shared):
-    net = build(
-        MULTI,
-        base_channels=4,
-        shared=shared,
-        norm_cfg=dict(type=NORMS[norm]))
+    net = build(MULTI, base_channels=4, shared=shared, norm_cfg=dict(type=NORMS[norm]))
     load_original(net, load_npz('omgd', f'multiD_{norm}/'))
     return net
 
@@ -35,8 +32,7 @@ def test_multi_head_equals_the_original(pair, norm, shared):
     with torch.no_grad():
         wide, deep = net(pair, 0), net(pair, 1)
     assert list(wide.shape) == want['shape']
-    assert_close_rel([wide.double().sum(), deep.double().sum()],
-                     [want['t1_sum'], want['t2_sum']])
+    assert_close_rel([wide.double().sum(), deep.double().sum()], [want['t1_sum'], want['t2_sum']])
     gap = (wide - deep).abs().max()
     assert gap.item() == pytest.approx(want['max_abs_diff_t1_t2'], rel=1e-4)
 
@@ -50,15 +46,16 @@ def test_patch_discriminator_of_mmagic_is_the_original(pair, norm):
     for block in range(5):
         for child, index in ((0, convs[block]), (1, norms[block])):
             prefix = f'block{block + 1}s.0.block.{child}.'
-            state.update({
-                f'model.{index}.{key.removeprefix(prefix)}': value
-                for key, value in source.items() if key.startswith(prefix)
-            })
+            state.update(
+                {
+                    f'model.{index}.{key.removeprefix(prefix)}': value
+                    for key, value in source.items()
+                    if key.startswith(prefix)
+                }
+            )
     net = build(
-        'PatchDiscriminator',
-        in_channels=6,
-        base_channels=4,
-        norm_cfg=dict(type=NORMS[norm])).eval()
+        'PatchDiscriminator', in_channels=6, base_channels=4, norm_cfg=dict(type=NORMS[norm])
+    ).eval()
     load_original(net, state)
     want = load_json('omgd')[f'multi_n_layers_D_{norm}']['n_share=0']
     with torch.no_grad():

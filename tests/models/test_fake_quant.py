@@ -1,4 +1,5 @@
 """The quantizer of GAN Slimming, against its own numbers."""
+
 import copy
 
 import pytest
@@ -24,21 +25,20 @@ GOLDEN, ARRAYS = load_json('gan_slimming'), load_npz('gan_slimming')
 def test_grids():
     want = GOLDEN['quantize']
     x = torch.tensor(want['x'], requires_grad=True)
-    got = quantize_activation(x, 4., PUBLISHED_LEVELS)
+    got = quantize_activation(x, 4.0, PUBLISHED_LEVELS)
     assert got.tolist() == want['unsigned8_max4_after_clamp0_4']
     got.sum().backward()
     assert x.grad.tolist() == want['grad_unsigned']
     # a scale of 4/127: append the largest value, the grid follows from it
     weight = torch.tensor([v for v in want['x'] if abs(v) <= 4])
-    expected = [q for v, q in zip(want['x'], want['signed8_max4'])
-                if abs(v) <= 4]
+    expected = [q for v, q in zip(want['x'], want['signed8_max4']) if abs(v) <= 4]
     assert_close_rel(quantize_weight(weight), expected, 1e-6)
 
 
 def test_true_int8_has_256_values():
     x = torch.linspace(-1, 5, 5001)
-    assert len(quantize_activation(x, 4., 255).unique()) == 256
-    assert len(quantize_activation(x, 4., PUBLISHED_LEVELS).unique()) == 257
+    assert len(quantize_activation(x, 4.0, 255).unique()) == 256
+    assert len(quantize_activation(x, 4.0, PUBLISHED_LEVELS).unique()) == 257
     weight = torch.linspace(-1, 1, 5001)
     assert len(quantize_weight(weight).unique()) == 255
     assert len(quantize_weight(weight, bits=4).unique()) == 15
@@ -53,16 +53,16 @@ def test_weights_of_zero_stay_zero():
 
 def golden_layer(prefix):
     weight = ARRAYS[f'{prefix}_w']
-    layer = nn.Conv2d(3, 5, 3, padding=1) if prefix == 'conv' else \
-        nn.ConvTranspose2d(5, 4, 3, 2, 1, 1)
+    layer = (
+        nn.Conv2d(3, 5, 3, padding=1) if prefix == 'conv' else nn.ConvTranspose2d(5, 4, 3, 2, 1, 1)
+    )
     layer.load_state_dict(dict(weight=weight, bias=ARRAYS[f'{prefix}_b']))
     return layer
 
 
 @pytest.mark.parametrize('prefix', ['conv', 'convt'])
 def test_layers_are_the_published_ones(prefix):
-    layer = fake_quantize(golden_layer(prefix), levels=PUBLISHED_LEVELS,
-                          skip_first=False)
+    layer = fake_quantize(golden_layer(prefix), levels=PUBLISHED_LEVELS, skip_first=False)
     x = ARRAYS[f'{prefix}_x'].clone().requires_grad_()
     y = layer(x)
     assert_close_rel(y.detach(), ARRAYS[f'{prefix}_y'])
@@ -77,11 +77,16 @@ def test_first_input_is_left_alone():
     assert_close_rel(y.detach(), ARRAYS['conv_y_noinputquant'])
 
 
-@pytest.mark.parametrize('name', [
-    'ResnetGenerator', 'mmgan_compress.SeparableResnetGenerator'])
+@pytest.mark.parametrize('name', ['ResnetGenerator', 'mmgan_compress.SeparableResnetGenerator'])
 def test_a_generator_becomes_quantized_and_back(name):
-    net = build(name, in_channels=3, out_channels=3, base_channels=4,
-                num_blocks=1, norm_cfg=dict(type='IN', affine=True))
+    net = build(
+        name,
+        in_channels=3,
+        out_channels=3,
+        base_channels=4,
+        num_blocks=1,
+        norm_cfg=dict(type='IN', affine=True),
+    )
     net.init_weights()
     before, x = copy.deepcopy(net.state_dict()), torch.rand(1, 3, 32, 32)
     kinds = [type(layer) for layer in net.modules()]

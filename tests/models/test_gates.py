@@ -1,4 +1,5 @@
 """Gates and the gated discriminator against the numbers of GCC's code."""
+
 import json
 
 import numpy as np
@@ -20,8 +21,12 @@ GATED = 'mmgan_compress.GatedPatchDiscriminator'
 
 
 def make(norm='BN', in_channels=3, width=4, norm_cfg=None, **kwargs):
-    plain = dict(type='PatchDiscriminator', in_channels=in_channels,
-                 base_channels=width, norm_cfg=norm_cfg or dict(type=norm))
+    plain = dict(
+        type='PatchDiscriminator',
+        in_channels=in_channels,
+        base_channels=width,
+        norm_cfg=norm_cfg or dict(type=norm),
+    )
     return build(GATED, discriminator=plain, **kwargs)
 
 
@@ -64,11 +69,11 @@ def test_threshold():
 
 def test_gates_gradient_is_summed_in_float32():
     gate = ChannelGate(1)
-    x = torch.full((1, 1, 32, 32), 32., dtype=torch.float16)
+    x = torch.full((1, 1, 32, 32), 32.0, dtype=torch.float16)
     y = gate(x)
     assert y.dtype == torch.float16
-    y.backward(torch.full_like(y, 16384.))  # as AMP's loss scale may make it
-    assert gate.alpha.grad.item() == 32 * 16384. * 32**2
+    y.backward(torch.full_like(y, 16384.0))  # as AMP's loss scale may make it
+    assert gate.alpha.grad.item() == 32 * 16384.0 * 32**2
 
 
 def test_frozen_gate_keeps_no_activation():
@@ -92,8 +97,7 @@ def load_gated(prefix, in_channels):
     """Load the original's masked discriminator: layers in their order."""
     state = load_npz('gcc', prefix)
     net = make(in_channels=in_channels)
-    load_original(net.body, {k: v for k, v in state.items()
-                             if not k.endswith('.alpha')})
+    load_original(net.body, {k: v for k, v in state.items() if not k.endswith('.alpha')})
     for gate, index in zip(net.gates, (2, 5, 9, 13)):
         gate.alpha.data = state[f'model.{index}.alpha']
     return net
@@ -120,19 +124,17 @@ def test_pix2pix_losses_of_the_original():
 @pytest.mark.parametrize('name', ['A', 'B'])
 @torch.no_grad()
 def test_cyclegan_losses_of_the_original(name):
-    source, target = (image(40), image(41))[::1 if name == 'A' else -1]
-    net, want = load_gated(f'cyc/s_D_{name}/', 3), \
-        GOLDEN['cyclegan_iter1']['student']
+    source, target = (image(40), image(41))[:: 1 if name == 'A' else -1]
+    net, want = load_gated(f'cyc/s_D_{name}/', 3), GOLDEN['cyclegan_iter1']['student']
     on_fake = net(translate(f'cyc/s_G_{name}/', source))
-    loss = 0.5 * (gan_loss('lsgan', net(target), 'real')
-                  + gan_loss('lsgan', on_fake, 'fake'))
+    loss = 0.5 * (gan_loss('lsgan', net(target), 'real') + gan_loss('lsgan', on_fake, 'fake'))
     assert_close_rel(loss, want[f'D_{name}'], 1e-3)
     assert_close_rel(gan_loss('lsgan', on_fake, 'g'), want[f'G_{name}'], 1e-3)
 
 
 def written_out(state, alphas, x):
-    """Return logits of the original's masked discriminator, layer by layer.
-    """
+    """Return logits of the original's masked discriminator, layer by layer."""
+
     def gated(x, alpha):
         mask = (torch.sign(alpha.detach() - 0.5) + 1) / 2
         slope = (alpha - alpha.detach()).view(-1, 1, 1)  # zero, slope one
@@ -143,11 +145,11 @@ def written_out(state, alphas, x):
     for conv, stride, alpha in zip((3, 7, 11), (2, 2, 1), alphas[1:]):
         norm = f'model.{conv + 1}'
         x = F.conv2d(x, state[f'model.{conv}.weight'], None, stride, 1)
-        x = F.batch_norm(x, None, None, state[f'{norm}.weight'],
-                         state[f'{norm}.bias'], training=True)
+        x = F.batch_norm(
+            x, None, None, state[f'{norm}.weight'], state[f'{norm}.bias'], training=True
+        )
         x = F.leaky_relu(gated(x, alpha), 0.2)
-    return F.conv2d(x, state['model.15.weight'], state['model.15.bias'],
-                    padding=1)
+    return F.conv2d(x, state['model.15.weight'], state['model.15.bias'], padding=1)
 
 
 def test_gradients_tell_where_the_gates_stand():
@@ -158,8 +160,10 @@ def test_gradients_tell_where_the_gates_stand():
     want = written_out(load_npz('gcc', 'p2p/Ds/'), alphas, x)
     got = net(x)
     assert_close_rel(got.detach(), want.detach())
-    for mine, other in zip(torch.autograd.grad(got.square().mean(), gates),
-                           torch.autograd.grad(want.square().mean(), alphas)):
+    for mine, other in zip(
+        torch.autograd.grad(got.square().mean(), gates),
+        torch.autograd.grad(want.square().mean(), alphas),
+    ):
         assert_close_rel(mine, other, 1e-3)
 
 
@@ -169,8 +173,9 @@ def test_conversion_of_a_trained_discriminator():
     load_original(gated.body, load_npz('gcc', 'p2p/Dt/'))
     x = torch.cat([image(11), image(10)], 1)
     logits = gated(x)
-    assert_close_rel(gan_loss('hinge', logits, 'real'),
-                     GOLDEN['pix2pix_iter1']['teacher']['D_real'], 1e-3)
+    assert_close_rel(
+        gan_loss('hinge', logits, 'real'), GOLDEN['pix2pix_iter1']['teacher']['D_real'], 1e-3
+    )
     assert torch.equal(logits, gated.body(x))
     assert gated.gates[0].threshold == 0.3
 
@@ -189,7 +194,7 @@ def test_every_gate_gets_a_gradient_and_no_other():
     net = make(width=8)
     net.init_weights()
     for gate in net.gates:
-        gate.alpha.data[::2] = 0.
+        gate.alpha.data[::2] = 0.0
     net.body.requires_grad_(False)
     net(torch.rand(2, 3, 48, 48)).square().mean().backward()
     assert all((alpha.grad != 0).all() for alpha in net.gates.parameters())
@@ -200,7 +205,7 @@ def test_frozen_gates_let_weights_of_open_channels_train():
     net = make()
     net.init_weights()
     net.gates.requires_grad_(False)
-    net.gates[0].alpha.data[1] = 0.
+    net.gates[0].alpha.data[1] = 0.0
     net(image(0)).square().mean().backward()
     grad = net.body.model[0].conv.weight.grad.abs().sum((1, 2, 3))
     assert (grad > 0).tolist() == [True, False, True, True]
@@ -217,14 +222,13 @@ def test_optimizers_can_tell_gates_from_weights():
 
 def test_clip_and_count():
     net = make()
-    net.gates[1].alpha.data[:4] = torch.tensor([-1., 3., 0.5, 0.4])
+    net.gates[1].alpha.data[:4] = torch.tensor([-1.0, 3.0, 0.5, 0.4])
     assert net.open_channels() == [(4, 4), (6, 8), (16, 16), (32, 32)]
     net.clip_gates()
     assert_close_rel(net.gates[1].alpha[:4].detach(), [0, 1, 0.5, 0.4], 1e-6)
 
 
-@pytest.mark.parametrize('std,want',
-                         [(0, 0), (1, GOLDEN['bn_init']['bias_std'])])
+@pytest.mark.parametrize('std,want', [(0, 0), (1, GOLDEN['bn_init']['bias_std'])])
 def test_initialisation(std, want):
     net = make(width=32, norm_bias_std=std)
     close(net).init_weights()
@@ -232,14 +236,14 @@ def test_initialisation(std, want):
     bias = torch.cat([norm.bias for norm in norms])
     weight = torch.cat([norm.weight for norm in norms])
     assert bias.std().item() == pytest.approx(want, rel=0.1)
-    assert weight.std().item() == pytest.approx(
-        GOLDEN['bn_init']['weight_std'], rel=0.1)
+    assert weight.std().item() == pytest.approx(GOLDEN['bn_init']['weight_std'], rel=0.1)
     assert all((gate.alpha == 1).all() for gate in net.gates)
 
 
 # --- without closed channels --------------------------------------------
-@pytest.mark.parametrize('norm_cfg', [
-    dict(type='BN'), dict(type='IN'), dict(type='IN', affine=True)], ids=str)
+@pytest.mark.parametrize(
+    'norm_cfg', [dict(type='BN'), dict(type='IN'), dict(type='IN', affine=True)], ids=str
+)
 @torch.no_grad()
 def test_smaller_is_the_same_function(norm_cfg):
     net = make(norm_cfg=norm_cfg, width=8).double()
@@ -261,8 +265,9 @@ def test_all_layers_closed():
     for alpha in net.gates.parameters():
         alpha.zero_()
     small, x = net.smaller(), image(0)
-    assert [conv.out_channels for conv in small.modules()
-            if isinstance(conv, torch.nn.Conv2d)] == [1] * 5
+    assert [conv.out_channels for conv in small.modules() if isinstance(conv, torch.nn.Conv2d)] == [
+        1
+    ] * 5
     assert torch.equal(small(x), net(x))
 
 
@@ -272,15 +277,14 @@ def test_smaller_is_rebuilt_from_its_config():
     net.init_weights()
     x, small = image(0), close(net).smaller().eval()
     before = net.eval()(x)
-    arch = dict(type='PatchDiscriminator', in_channels=3, base_channels=4,
-                norm_cfg=dict(type='BN'))
+    arch = dict(type='PatchDiscriminator', in_channels=3, base_channels=4, norm_cfg=dict(type='BN'))
     config = json.loads(json.dumps(slim_config(small, arch)))
     assert config['type'] == 'mmgan_compress.SlimNetwork'
     rebuilt = build(**config).eval()
     rebuilt.load_state_dict(small.state_dict())
     assert torch.equal(rebuilt(x), small(x))
     for parameter in small.parameters():
-        parameter.fill_(7.)
+        parameter.fill_(7.0)
     assert torch.equal(net(x), before)  # no tensor is shared
 
 
@@ -295,4 +299,4 @@ def test_other_discriminators_are_refused():
 
 def test_norm_bias_where_there_is_none_is_refused():
     with pytest.raises(ValueError, match='norms of .* have no bias'):
-        make('IN', norm_bias_std=1.)
+        make('IN', norm_bias_std=1.0)

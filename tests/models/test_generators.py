@@ -1,4 +1,5 @@
 """Generators against the outputs of the papers' own code."""
+
 import copy
 
 import numpy as np
@@ -20,12 +21,12 @@ SMALL = dict(in_channels=3, out_channels=3, base_channels=2)
 RESNETS = {
     'resnet_9blocks_in': 'ResnetGenerator',
     'mobile_resnet_9blocks_in': MOBILE,
-    'mobile_deepest_resnet_in': MOBILE_DEEP
+    'mobile_deepest_resnet_in': MOBILE_DEEP,
 }
 UNETS = {
     'unet_256_bn': dict(SMALL, type='UnetGenerator'),
     'unet_256_in': dict(SMALL, type='UnetGenerator', norm_cfg=dict(type='IN')),
-    'unet_deepest_256_bn': dict(type=UNET_DEEP, base_channels=1)
+    'unet_deepest_256_bn': dict(type=UNET_DEEP, base_channels=1),
 }
 
 
@@ -60,9 +61,9 @@ def test_unets_equal_the_original(name, mode):
     # output is 2e-2 from the stored float32 one. A skip without LeakyReLU
     # changes it by 1.1, which the tolerance still tells apart.
     noisy = (name, mode) == ('unet_deepest_256_bn', 'train')
-    assert_close_rel(got[:, :, ::16, ::16],
-                     load_npz(f'gen_{name}')[f'y_sub_{mode}'],
-                     5e-2 if noisy else 1e-3)
+    assert_close_rel(
+        got[:, :, ::16, ::16], load_npz(f'gen_{name}')[f'y_sub_{mode}'], 5e-2 if noisy else 1e-3
+    )
 
 
 def test_wrong_order_is_seen():
@@ -98,8 +99,7 @@ def test_blocks_without_a_dropout_child_are_read(tmp_path):
     torch.save(renamed, tmp_path / 'latest_net_G.pth')
     net = build('ResnetGenerator', **SMALL)
     load_original(net, tmp_path / 'latest_net_G.pth')
-    assert torch.equal(net.model[3].block[1].conv.weight,
-                       state['model.10.conv_block.6.weight'])
+    assert torch.equal(net.model[3].block[1].conv.weight, state['model.10.conv_block.6.weight'])
 
 
 def test_other_architectures_are_refused():
@@ -138,26 +138,23 @@ def test_initial_weights(init_cfg):
             assert layer.bias is None or not layer.bias.any()
     for kind, values in weights.items():
         values = torch.cat(values)
-        mean = 1. if kind is nn.BatchNorm2d else 0.
+        mean = 1.0 if kind is nn.BatchNorm2d else 0.0
         assert values.std().item() == pytest.approx(gain, rel=0.05)
         assert values.mean().item() == pytest.approx(mean, abs=0.1 * gain)
 
 
 def test_pretrained_weights_stay(tmp_path):
     """Runner calls init_weights of a model that may have called it before."""
-    state = {
-        f'generators.photo.{k}': v
-        for k, v in original('mobile_resnet_9blocks_in').items()
-    }
+    state = {f'generators.photo.{k}': v for k, v in original('mobile_resnet_9blocks_in').items()}
     torch.save(state, tmp_path / 'student.pth')
     model = BaseModule()
     model.net = build(
         MOBILE,
         **SMALL,
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint=str(tmp_path / 'student.pth'),
-            prefix='generators.photo'))
+            type='Pretrained', checkpoint=str(tmp_path / 'student.pth'), prefix='generators.photo'
+        ),
+    )
     for _ in range(2):
         model.net.init_weights()
         model.init_weights()
@@ -168,25 +165,28 @@ def test_pretrained_weights_stay(tmp_path):
 def test_unet_of_other_depth():
     image = torch.zeros(2, 1, 32, 64)
     net = build(
-        UNET_DEEP,
-        in_channels=1,
-        out_channels=2,
-        num_down=5,
-        base_channels=1,
-        use_dropout=True)
+        UNET_DEEP, in_channels=1, out_channels=2, num_down=5, base_channels=1, use_dropout=True
+    )
     assert net(image).shape == (2, 2, 32, 64)
     with pytest.raises(ValueError, match='num_down is 4, expected 5'):
         build(UNET_DEEP, num_down=4)
 
 
-@pytest.mark.parametrize('type, layers, factors', [
-    (MOBILE, 'model.9 model.12 model.15 model.18', (4, 4, 4, 4)),
-    ('ResnetGenerator', 'model.2 model.5 model.8 model.11', (4, 4, 4, 4)),
-    ('UnetGenerator', 'model.model.1.model.1.model.0.activate '
-     'model.model.1.model.1.model.1.model.1.model.0.activate '
-     'model.model.1.model.1.model.1.model.2.activate '
-     'model.model.1.model.2.activate', (2, 8, 16, 4)),
-])
+@pytest.mark.parametrize(
+    'type, layers, factors',
+    [
+        (MOBILE, 'model.9 model.12 model.15 model.18', (4, 4, 4, 4)),
+        ('ResnetGenerator', 'model.2 model.5 model.8 model.11', (4, 4, 4, 4)),
+        (
+            'UnetGenerator',
+            'model.model.1.model.1.model.0.activate '
+            'model.model.1.model.1.model.1.model.1.model.0.activate '
+            'model.model.1.model.1.model.1.model.2.activate '
+            'model.model.1.model.2.activate',
+            (2, 8, 16, 4),
+        ),
+    ],
+)
 def test_taps_of_channel_distillation(type, layers, factors):
     """Widths of OMGD's four taps, in mmagic's and our layer names."""
     net = build(type, in_channels=3, out_channels=3, base_channels=2)
@@ -206,9 +206,14 @@ def test_filters_against_aliasing_are_not_dropped():
         load_original(net, {**state, **FILTER})
     with pytest.raises(ValueError, match="nothing like 'model.5.scale'"):
         load_original(net, {**state, 'model.5.scale': torch.ones(1)})
-    load_original(net, {**state, 'model.2.num_batches_tracked':
-                        torch.tensor(3), 'model.2.running_var':
-                        torch.ones(2)})
+    load_original(
+        net,
+        {
+            **state,
+            'model.2.num_batches_tracked': torch.tensor(3),
+            'model.2.running_var': torch.ones(2),
+        },
+    )
 
 
 WRAPPED = {
@@ -216,10 +221,16 @@ WRAPPED = {
     'params_ema': lambda g, d: dict(params=d, params_ema=g),
     'netG_A': lambda g, d: {
         **{f'netG_A.{k}': v for k, v in g.items()},
-        **{f'netD_A.{k}': v for k, v in d.items()}},
-    'model.netG': lambda g, d: dict(epoch=1, state_dict={
-        **{f'model.netG.{k}': v for k, v in g.items()},
-        **{f'model.netD.{k}': v for k, v in d.items()}})}
+        **{f'netD_A.{k}': v for k, v in d.items()},
+    },
+    'model.netG': lambda g, d: dict(
+        epoch=1,
+        state_dict={
+            **{f'model.netG.{k}': v for k, v in g.items()},
+            **{f'model.netD.{k}': v for k, v in d.items()},
+        },
+    ),
+}
 
 
 @pytest.mark.parametrize('part', WRAPPED)

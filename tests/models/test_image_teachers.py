@@ -1,4 +1,5 @@
 """Teachers that only give images: ONNX files, callables, stored folders."""
+
 import copy
 import pickle
 
@@ -49,12 +50,14 @@ WRONG = dict(
     not_finite=lambda x: x * float('nan'),
     infinite=lambda x: x + float('inf'),
     pixels=lambda x: (x + 1) * 127.5,
-    too_dark=lambda x: x - 1)
+    too_dark=lambda x: x - 1,
+)
 globals().update(WRONG)
 
 
 class Scale:
     """Stands for a pipeline that a factory makes."""
+
     made = 0
 
     def __init__(self, factor=0.5):
@@ -81,8 +84,7 @@ constant = 3
 
 # --- ONNX ----------------------------------------------------------------
 def images(*shape):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(0)) \
-        * 2 - 1
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 @pytest.fixture(scope='module')
@@ -90,8 +92,9 @@ def student(tmp_path_factory):
     folder = tmp_path_factory.mktemp('onnx')
     model = make_student(folder / 'student.pth')
     for name, dynamic in (('static', False), ('free', True)):
-        export_student(folder / 'student.pth', folder / name,
-                       Target(dynamic=dynamic), size=32, images=[])
+        export_student(
+            folder / 'student.pth', folder / name, Target(dynamic=dynamic), size=32, images=[]
+        )
     return folder, model
 
 
@@ -99,9 +102,15 @@ def file_of(student, kind):
     return str(student[0] / kind / 'end2end.onnx')
 
 
-@pytest.mark.parametrize('kind,shape', [
-    ('static', (1, 3, 32, 32)), ('static', (3, 3, 32, 32)),
-    ('free', (3, 3, 32, 32)), ('free', (2, 3, 64, 36))])
+@pytest.mark.parametrize(
+    'kind,shape',
+    [
+        ('static', (1, 3, 32, 32)),
+        ('static', (3, 3, 32, 32)),
+        ('free', (3, 3, 32, 32)),
+        ('free', (2, 3, 64, 36)),
+    ],
+)
 def test_onnx_is_the_network_that_it_was_made_from(student, kind, shape):
     teacher = OnnxTeacher(file_of(student, kind))
     x = images(*shape)
@@ -111,17 +120,20 @@ def test_onnx_is_the_network_that_it_was_made_from(student, kind, shape):
     assert teacher.size == ((32, 32) if kind == 'static' else (None, None))
 
 
-@pytest.mark.parametrize('kind,shape,size', [
-    ('FLOAT16', (1, 3, 'h', 'w'), (8, 8)),
-    ('FLOAT', ('N', 3, 16, 16), (16, 16)),
-    ('FLOAT', (1, 3, 16, 'w'), (16, 12)),
-    ('FLOAT', ('a', 'b', 'c', 'd'), (5, 6))])
+@pytest.mark.parametrize(
+    'kind,shape,size',
+    [
+        ('FLOAT16', (1, 3, 'h', 'w'), (8, 8)),
+        ('FLOAT', ('N', 3, 16, 16), (16, 16)),
+        ('FLOAT', (1, 3, 16, 'w'), (16, 12)),
+        ('FLOAT', ('a', 'b', 'c', 'd'), (5, 6)),
+    ],
+)
 def test_foreign_onnx_files(tmp_path, kind, shape, size):
     path = write_onnx(tmp_path / 'a.onnx', kind, shape)
     x = images(3, 3, *size)
     y = OnnxTeacher(path, output_name='image')(x)
-    torch.testing.assert_close(y, x / 2, rtol=0,
-                               atol=1e-3 if kind == 'FLOAT16' else 1e-7)
+    torch.testing.assert_close(y, x / 2, rtol=0, atol=1e-3 if kind == 'FLOAT16' else 1e-7)
     assert y.dtype == torch.float32
 
 
@@ -134,12 +146,16 @@ def test_the_output_is_named_where_there_are_several(tmp_path, name):
         OnnxTeacher(path, output_name='double')(images(1, 3, 16, 16))
 
 
-@pytest.mark.parametrize('options,words', [
-    (dict(inputs=2), r"inputs \['picture', 'noise'\]: expected one image"),
-    (dict(shape=(1, 2, 16, 16)), r'shape \[1, 2, 16, 16\]: expected floats'),
-    (dict(shape=('N', 3, 16)), 'expected floats of shape'),
-    (dict(shape=(2, 3, 16, 16)), 'N free or 1'),
-    (dict(kind='DOUBLE'), r'takes tensor\(double\)')])
+@pytest.mark.parametrize(
+    'options,words',
+    [
+        (dict(inputs=2), r"inputs \['picture', 'noise'\]: expected one image"),
+        (dict(shape=(1, 2, 16, 16)), r'shape \[1, 2, 16, 16\]: expected floats'),
+        (dict(shape=('N', 3, 16)), 'expected floats of shape'),
+        (dict(shape=(2, 3, 16, 16)), 'N free or 1'),
+        (dict(kind='DOUBLE'), r'takes tensor\(double\)'),
+    ],
+)
 def test_other_onnx_files_are_refused(tmp_path, options, words):
     path = write_onnx(tmp_path / 'a.onnx', **options)
     with pytest.raises(ValueError, match=words):
@@ -167,8 +183,7 @@ def test_providers(student, monkeypatch):
     path = file_of(student, 'static')
     teacher = OnnxTeacher(path, providers=['CPUExecutionProvider'])
     assert teacher.engine.get_providers() == ['CPUExecutionProvider']
-    monkeypatch.setattr(onnxruntime, 'get_available_providers',
-                        lambda: ['CPUExecutionProvider'])
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
     with pytest.raises(ValueError, match='onnxruntime-gpu'):
         OnnxTeacher(path, providers=['CUDAExecutionProvider'])
 
@@ -176,17 +191,21 @@ def test_providers(student, monkeypatch):
 # --- copies and state ------------------------------------------------------
 def test_copies_open_their_own_engine(student):
     x = images(1, 3, 32, 32)
-    for teacher in (OnnxTeacher(file_of(student, 'static')),
-                    CallableTeacher(f'{HERE}:Scale', dict(factor=0.25))):
-        for twin in (copy.deepcopy(teacher),
-                     pickle.loads(pickle.dumps(teacher))):
+    for teacher in (
+        OnnxTeacher(file_of(student, 'static')),
+        CallableTeacher(f'{HERE}:Scale', dict(factor=0.25)),
+    ):
+        for twin in (copy.deepcopy(teacher), pickle.loads(pickle.dumps(teacher))):
             assert torch.equal(twin(x), teacher(x))
             assert twin.engine is not teacher.engine
 
 
 def test_teachers_have_no_state(student):
-    for teacher in (OnnxTeacher(file_of(student, 'static')), StoredTeacher(),
-                    CallableTeacher(f'{HERE}:WithLayers', {})):
+    for teacher in (
+        OnnxTeacher(file_of(student, 'static')),
+        StoredTeacher(),
+        CallableTeacher(f'{HERE}:WithLayers', {}),
+    ):
         assert teacher.image_only
         assert teacher.stored is isinstance(teacher, StoredTeacher)
         assert not list(teacher.parameters()) and not teacher.state_dict()
@@ -194,14 +213,12 @@ def test_teachers_have_no_state(student):
 
 def test_built_by_name_from_the_scope_of_configs():
     with DefaultScope.overwrite_default_scope('mmagic'):
-        teacher = MODELS.build(dict(type='mmgan_compress.CallableTeacher',
-                                    function=f'{HERE}:half'))
+        teacher = MODELS.build(dict(type='mmgan_compress.CallableTeacher', function=f'{HERE}:half'))
     assert isinstance(teacher, CallableTeacher)
 
 
 # --- callables ---------------------------------------------------------------
-@pytest.mark.parametrize('name', ['half', 'by_inference', 'with_graph',
-                                  'as_double'])
+@pytest.mark.parametrize('name', ['half', 'by_inference', 'with_graph', 'as_double'])
 def test_callables(name):
     x = images(2, 3, 8, 8)
     y = CallableTeacher(f'{HERE}:{name}')(x)
@@ -234,25 +251,37 @@ def test_a_factory_is_called_once_with_its_arguments():
     assert torch.equal(CallableTeacher(f'{HERE}:Scale', {})(x), x / 2)
 
 
-@pytest.mark.parametrize('name,words', [
-    ('wrong_type', 'a ndarray'), ('wrong_shape', r'shape \(1, 3, 8, 7\)'),
-    ('one_channel', r'shape \(1, 1, 8, 8\)'), ('bytes_', 'torch.uint8'),
-    ('not_finite', 'no numbers'), ('infinite', 'no numbers'),
-    ('pixels', r'values in \[.*, 2\d\d'), ('too_dark', r'values in \[-1\.9')])
+@pytest.mark.parametrize(
+    'name,words',
+    [
+        ('wrong_type', 'a ndarray'),
+        ('wrong_shape', r'shape \(1, 3, 8, 7\)'),
+        ('one_channel', r'shape \(1, 1, 8, 8\)'),
+        ('bytes_', 'torch.uint8'),
+        ('not_finite', 'no numbers'),
+        ('infinite', 'no numbers'),
+        ('pixels', r'values in \[.*, 2\d\d'),
+        ('too_dark', r'values in \[-1\.9'),
+    ],
+)
 def test_wrong_results_are_refused(name, words):
     teacher = CallableTeacher(f'{HERE}:{name}')
     with pytest.raises(ValueError, match=f'{name}.* gave .*{words}'):
         teacher(images(1, 3, 8, 8))
 
 
-@pytest.mark.parametrize('function,arguments,words', [
-    ('no_such_module.sub:f', None, "no module 'no_such_module'.*PYTHONPATH"),
-    (f'{HERE}:missing', None, "has no 'missing'"),
-    (f'{HERE}.half', None, 'expected .package.module:name'),
-    (f'{HERE}:Scale.made', None, 'expected .package.module:name'),
-    (f'{HERE}:constant', None, 'is 3: expected a function'),
-    (f'{HERE}:Scale', None, 'Give arguments'),
-    (f'{HERE}:np_zero', {}, 'expected a function')])
+@pytest.mark.parametrize(
+    'function,arguments,words',
+    [
+        ('no_such_module.sub:f', None, "no module 'no_such_module'.*PYTHONPATH"),
+        (f'{HERE}:missing', None, "has no 'missing'"),
+        (f'{HERE}.half', None, 'expected .package.module:name'),
+        (f'{HERE}:Scale.made', None, 'expected .package.module:name'),
+        (f'{HERE}:constant', None, 'is 3: expected a function'),
+        (f'{HERE}:Scale', None, 'Give arguments'),
+        (f'{HERE}:np_zero', {}, 'expected a function'),
+    ],
+)
 def test_what_is_no_callable_is_refused(function, arguments, words):
     with pytest.raises(ValueError, match=words):
         CallableTeacher(function, arguments)

@@ -1,4 +1,5 @@
 """Files from elsewhere run nothing, import nothing and fill no memory."""
+
 import copy
 import json
 import logging
@@ -29,12 +30,12 @@ from students import GENERATORS, make_model, make_student, refused_by_tool, run_
 
 RESNET = GENERATORS['resnet']
 # where it is imported, it leaves a mark
-EVIL = '''
+EVIL = """
 import pathlib, torch
 pathlib.Path(__file__).with_name('mark').touch()
 class Net(torch.nn.Module): pass
 def run(*args, **kwargs): return Net()
-'''
+"""
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def evil(tmp_path, monkeypatch):
     (tmp_path / 'evilmod2').mkdir()
     (tmp_path / 'evilmod2/__init__.py').write_text('')
     (tmp_path / 'evilmod2/registry.py').write_text(
-        EVIL.replace("with_name('mark')", "parents[1].joinpath('mark')"))
+        EVIL.replace("with_name('mark')", "parents[1].joinpath('mark')")
+    )
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path / 'mark'
     for name in ('evilmod', 'evilmod2', 'evilmod2.registry'):
@@ -80,43 +82,53 @@ def refused(path, match=''):
 EVIL_GENERATORS = [
     dict(type='os.system', command='touch mark'),
     dict(type='mmgan_compress.os.system', command='touch mark'),
-    dict(type='evilmod.Net'), dict(type='evilmod'), dict(type='evilmod2.Net'),
+    dict(type='evilmod.Net'),
+    dict(type='evilmod'),
+    dict(type='evilmod2.Net'),
     dict(RESNET, _scope_='evilmod2'),
     dict(RESNET, norm_cfg=dict(type='evilmod.run')),
     dict(RESNET, norm_cfg=dict(type='IN', _scope_='evilmod2')),
     dict(RESNET, padding_mode='evilmod'),
     dict(RESNET, padding_mode='evilmod.run'),
     dict(RESNET, init_cfg=dict(type='evilmod.run')),
-    dict(RESNET, init_cfg=[dict(type='Constant', layer='Conv2d', override=dict(
-        name='model', type='evilmod.run'))]),
+    dict(
+        RESNET,
+        init_cfg=[
+            dict(type='Constant', layer='Conv2d', override=dict(name='model', type='evilmod.run'))
+        ],
+    ),
     dict(RESNET, init_cfg=dict(type='Pretrained', checkpoint='evil.pth')),
     dict(type='SlimNetwork', arch=dict(type='evilmod.Net')),
-    dict(type='SlimNetwork', channels={}, arch=dict(
-        RESNET, norm_cfg=dict(type='evilmod.Net'))),
+    dict(type='SlimNetwork', channels={}, arch=dict(RESNET, norm_cfg=dict(type='evilmod.Net'))),
     dict(type='mmgan_compress.CallableTeacher', function='evilmod:run'),
     dict(type='CallableTeacher', function='evilmod:run', arguments={}),
     dict(type='SwinIRNet', **{"a': __import__('evilmod'), 'b": 1}),
-    dict(type=dict(a=1)), dict(type=['evilmod', 'run']), dict(a=1), 'evilmod',
+    dict(type=dict(a=1)),
+    dict(type=['evilmod', 'run']),
+    dict(a=1),
+    'evilmod',
     # known, but no networks
-    dict(type='mmengine.build_from_cfg'), dict(type='mmgan_compress.KID'),
+    dict(type='mmengine.build_from_cfg'),
+    dict(type='mmgan_compress.KID'),
 ]
 
 
 @pytest.mark.parametrize('generator', EVIL_GENERATORS, ids=str)
-def test_types_in_a_file_run_nothing(generator, plain, evil, tmp_path,
-                                     monkeypatch):
+def test_types_in_a_file_run_nothing(generator, plain, evil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(written(tmp_path / 's.pth', plain, generator=generator))
-    refused(written(tmp_path / 's.pth', plain,
-                    generators=dict(zebra=generator)))
+    refused(written(tmp_path / 's.pth', plain, generators=dict(zebra=generator)))
     assert not evil.exists()
 
 
 def test_what_could_not_be_opened_is_not_saved(evil, tmp_path):
     """And not trained: the hook that saves asks first."""
     model = make_model()
-    for more in (dict(norm_cfg=dict(type='evilmod.Net')),
-                 dict(padding_mode='a/b'), dict(weights_pretrained='x')):
+    for more in (
+        dict(norm_cfg=dict(type='evilmod.Net')),
+        dict(padding_mode='a/b'),
+        dict(weights_pretrained='x'),
+    ):
         model._gen_cfg = dict(RESNET, **more)
         with pytest.raises(ValueError, match='generator'):
             Student.from_model(model, 64).check()
@@ -130,8 +142,7 @@ def test_the_module_that_a_file_names_is_not_imported(plain, evil, tmp_path):
     content = copy.deepcopy(plain)
     content['meta']['cfg'] = 'import evilmod'
     path = written(tmp_path / 's.pth', content, module='evilmod')
-    assert read_test_config(path).custom_imports.imports == [
-        'mmgan_compress.registry']
+    assert read_test_config(path).custom_imports.imports == ['mmgan_compress.registry']
     assert load_student(path).meta['module'] == 'evilmod'
     assert not evil.exists()
     load_student(path, imports=['evilmod'])  # the caller may
@@ -141,34 +152,51 @@ def test_the_module_that_a_file_names_is_not_imported(plain, evil, tmp_path):
 @pytest.fixture
 def attack(plain, evil, tmp_path):
     """A student file that would touch a file, and the words of commands."""
-    path = written(tmp_path / 's.pth', plain, generator=dict(
-        type='os.system', command=f'touch {evil}'), module='evilmod')
+    path = written(
+        tmp_path / 's.pth',
+        plain,
+        generator=dict(type='os.system', command=f'touch {evil}'),
+        module='evilmod',
+    )
     photos = tmp_path / 'photos'
     photos.mkdir()
     Image.new('RGB', (64, 64)).save(photos / 'a.png')
     out = ['--out', tmp_path / 'out']
     return dict(
-        translate=[path, photos, *out], get_flops=[path],
-        compress=[path, '--pruner', 'TorchPruner', '--budget', 'macs=0.5',
-                  *out],
+        translate=[path, photos, *out],
+        get_flops=[path],
+        compress=[path, '--pruner', 'TorchPruner', '--budget', 'macs=0.5', *out],
         make_teacher_images=[path, photos, *out],
-        benchmark=[path, *out, '--size', '64'], export=[path, *out],
+        benchmark=[path, *out, '--size', '64'],
+        export=[path, *out],
         quantize=[path, *out],
         demo_page=['--student', path],
         report=['omgd_cyclegan.py', f'a={path}', *out],
-        search=['gan_compression_cyclegan.py', path, '--demo', *out])
+        search=['gan_compression_cyclegan.py', path, '--demo', *out],
+    )
 
 
 MESSAGE = "is 'os.system', which is not registered here"
 
 
-@pytest.mark.parametrize('name', [
-    'translate', 'get_flops', 'compress', 'make_teacher_images', 'benchmark',
-    'export', 'quantize', 'demo_page', 'report', 'search'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'translate',
+        'get_flops',
+        'compress',
+        'make_teacher_images',
+        'benchmark',
+        'export',
+        'quantize',
+        'demo_page',
+        'report',
+        'search',
+    ],
+)
 def test_commands_run_nothing(name, attack, evil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert MESSAGE in refused_by_tool(name, *attack[name],
-                                      monkeypatch=monkeypatch)
+    assert MESSAGE in refused_by_tool(name, *attack[name], monkeypatch=monkeypatch)
     assert not evil.exists()
 
 
@@ -196,26 +224,47 @@ def shared(levels):
     return value
 
 
-@pytest.mark.parametrize('changes', [
-    dict(generator=dict(RESNET, base_channels=HUGE)),
-    dict(generator=dict(RESNET, num_blocks=10**9)),
-    dict(generator=dict(type='SlimNetwork', channels={}, arch=dict(
-        RESNET, base_channels=1024))),
-    dict(generator=dict(RESNET, base_channels=-4)),
-    dict(generator=dict(RESNET, base_channels='4')),
-    dict(generator=dict(RESNET, a=deep(MOST_LEVELS + 1))),
-    dict(resources=deep(200)), dict(resources=shared(9)),
-    dict(size_multiple=0), dict(size_multiple='4'), dict(size_multiple=True),
-    dict(image_size=-64), dict(image_size='64'), dict(image_size=10**9),
-    dict(image_size=None), dict(domains='ab'), dict(domains=['zebra']),
-    dict(domains=['../../x', 'zebra']), dict(domains=[{}, 'zebra']),
-    dict(default_domain='cat'), dict(default_domain=[]), dict(source=3),
-    dict(module=None), dict(data=[1]), dict(generators=[1]),
-    dict(resources=dict(x=float('nan'))), dict(version=1),
-    dict(quantization=dict(zebra=3)), dict(quantization=dict(zebra=dict(
-        made_by='x', layers={'model.0.conv': dict(weight=['a'])}))),
-    dict(format='1'), dict(format=torch.zeros(2)),
-], ids=lambda changes: next(iter(changes)))  # str(shared(9)) takes 3 GB
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(generator=dict(RESNET, base_channels=HUGE)),
+        dict(generator=dict(RESNET, num_blocks=10**9)),
+        dict(
+            generator=dict(type='SlimNetwork', channels={}, arch=dict(RESNET, base_channels=1024))
+        ),
+        dict(generator=dict(RESNET, base_channels=-4)),
+        dict(generator=dict(RESNET, base_channels='4')),
+        dict(generator=dict(RESNET, a=deep(MOST_LEVELS + 1))),
+        dict(resources=deep(200)),
+        dict(resources=shared(9)),
+        dict(size_multiple=0),
+        dict(size_multiple='4'),
+        dict(size_multiple=True),
+        dict(image_size=-64),
+        dict(image_size='64'),
+        dict(image_size=10**9),
+        dict(image_size=None),
+        dict(domains='ab'),
+        dict(domains=['zebra']),
+        dict(domains=['../../x', 'zebra']),
+        dict(domains=[{}, 'zebra']),
+        dict(default_domain='cat'),
+        dict(default_domain=[]),
+        dict(source=3),
+        dict(module=None),
+        dict(data=[1]),
+        dict(generators=[1]),
+        dict(resources=dict(x=float('nan'))),
+        dict(version=1),
+        dict(quantization=dict(zebra=3)),
+        dict(
+            quantization=dict(zebra=dict(made_by='x', layers={'model.0.conv': dict(weight=['a'])}))
+        ),
+        dict(format='1'),
+        dict(format=torch.zeros(2)),
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # str(shared(9)) takes 3 GB
 def test_values_have_types_and_bounds(changes, plain, tmp_path):
     path = written(tmp_path / 's.pth', plain, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -224,15 +273,19 @@ def test_values_have_types_and_bounds(changes, plain, tmp_path):
     assert after - before < 400_000  # KB: of the imports
 
 
-@pytest.mark.parametrize('state, message', [
-    ([1, 2], 'is a list'), ({}, 'is a dict'), ({3: torch.zeros(1)}, '3'),
-    ({'generators': torch.zeros(1)}, "unexpected 'generators'"),
-    ({'generators.zebra.a': 3}, 'no plain tensor'),
-    ({'generators.zebra.a': torch.zeros(1).expand(HUGE, HUGE)},
-     'which the file does not hold'),
-    ({'generators.zebra.a': torch.zeros(3, 3).to_sparse()}, 'no plain tensor'),
-    ({'generators.zebra.a': torch.zeros(3, device='meta')},
-     'no plain tensor')])
+@pytest.mark.parametrize(
+    'state, message',
+    [
+        ([1, 2], 'is a list'),
+        ({}, 'is a dict'),
+        ({3: torch.zeros(1)}, '3'),
+        ({'generators': torch.zeros(1)}, "unexpected 'generators'"),
+        ({'generators.zebra.a': 3}, 'no plain tensor'),
+        ({'generators.zebra.a': torch.zeros(1).expand(HUGE, HUGE)}, 'which the file does not hold'),
+        ({'generators.zebra.a': torch.zeros(3, 3).to_sparse()}, 'no plain tensor'),
+        ({'generators.zebra.a': torch.zeros(3, device='meta')}, 'no plain tensor'),
+    ],
+)
 def test_weights_that_are_none(state, message, plain, tmp_path):
     content = dict(plain, state_dict=state)
     refused(written(tmp_path / 's.pth', content), message)
@@ -251,8 +304,7 @@ def test_weights_that_are_not_finite(value, plain, tmp_path):
     model = make_model()
     net = model.generators['zebra']
     net.model[0].conv.bias.data[1] = value
-    with pytest.raises(ValueError, match='model.0.conv.bias holds values that'
-                       ' are not finite'):
+    with pytest.raises(ValueError, match='model.0.conv.bias holds values that are not finite'):
         save_student(tmp_path / 's.pth', model, source='T', image_size=64)
     assert not list(tmp_path.iterdir())
     content = copy.deepcopy(plain)  # saved by an earlier version
@@ -269,8 +321,7 @@ def test_a_flipped_byte_is_noticed(plain, tmp_path):
     assert load_student(path)
     whole = path.read_bytes()
     with zipfile.ZipFile(path) as file:
-        records = {info.filename.rpartition('/')[2]: info
-                   for info in file.infolist()}
+        records = {info.filename.rpartition('/')[2]: info for info in file.infolist()}
     for name in ('0', 'data.pkl'):
         data = bytearray(whole)
         at = records[name].header_offset + 200
@@ -285,8 +336,7 @@ def test_a_flipped_byte_is_noticed(plain, tmp_path):
 def test_a_file_that_grows_is_refused(plain, tmp_path):
     source = written(tmp_path / 'a.pth', plain)
     path = tmp_path / 's.pth'
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(
-            path, 'w', zipfile.ZIP_DEFLATED) as new:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
         new.writestr('archive/bomb', bytes(10**7))
@@ -300,7 +350,7 @@ class Mark:
         self.path = str(path)
 
     def __reduce__(self):
-        return os.system, (f'touch {self.path}', )
+        return os.system, (f'touch {self.path}',)
 
 
 def test_pickles_are_refused(tmp_path):
@@ -314,19 +364,17 @@ def test_pickles_are_refused(tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize('suffix', ['.pt2', '.aoti.pt2', '.pt',
-                                    '.torchscript'])
+@pytest.mark.parametrize('suffix', ['.pt2', '.aoti.pt2', '.pt', '.torchscript'])
 def test_programs_are_opened_only_where_they_are_trusted(suffix, tmp_path):
     """``torch.export`` names any function, also by a pickle in it."""
     mark, path = tmp_path / 'mark', tmp_path / f'end2end{suffix}'
     if suffix == '.pt2':
         net = torch.nn.Conv2d(3, 3, 1)
-        program = torch.export.export(net, (torch.rand(1, 3, 8, 8), ))
+        program = torch.export.export(net, (torch.rand(1, 3, 8, 8),))
         torch.export.save(program, path)
         with zipfile.ZipFile(path) as file:
             records = {name: file.read(name) for name in file.namelist()}
-        inputs = next(name for name in records
-                      if name.endswith('sample_inputs/model.pt'))
+        inputs = next(name for name in records if name.endswith('sample_inputs/model.pt'))
         records[inputs] = pickle.dumps(Mark(mark))
         make_zip(path, records)
     else:
@@ -340,17 +388,31 @@ def test_programs_are_opened_only_where_they_are_trusted(suffix, tmp_path):
 def test_our_own_programs_open_with_trust(tmp_path):
     path = tmp_path / 'end2end.pt'
     net = torch.nn.Conv2d(3, 3, 1)
-    facts = dict(size_multiple='1', image_size='8', layout='NCHW',
-                 domains='["a", "b"]', input_shape='[1, 3, null, null]')
-    torch.jit.save(torch.jit.trace(net, torch.rand(1, 3, 8, 8)), path,
-                   _extra_files={'facts.json': json.dumps(facts)})
+    facts = dict(
+        size_multiple='1',
+        image_size='8',
+        layout='NCHW',
+        domains='["a", "b"]',
+        input_shape='[1, 3, null, null]',
+    )
+    torch.jit.save(
+        torch.jit.trace(net, torch.rand(1, 3, 8, 8)),
+        path,
+        _extra_files={'facts.json': json.dumps(facts)},
+    )
     image = np.zeros((1, 8, 8, 3), np.uint8)
     assert Translator(path, trust=True).run(image).shape == image.shape
-    for key, value in (('size_multiple', '0'), ('image_size', 'x'),
-                       ('input_shape', '[1, 3, -8, 8]'), ('domains', '{}')):
-        torch.jit.save(torch.jit.trace(net, torch.rand(1, 3, 8, 8)), path,
-                       _extra_files={'facts.json': json.dumps(
-                           dict(facts, **{key: value}))})
+    for key, value in (
+        ('size_multiple', '0'),
+        ('image_size', 'x'),
+        ('input_shape', '[1, 3, -8, 8]'),
+        ('domains', '{}'),
+    ):
+        torch.jit.save(
+            torch.jit.trace(net, torch.rand(1, 3, 8, 8)),
+            path,
+            _extra_files={'facts.json': json.dumps(dict(facts, **{key: value}))},
+        )
         with pytest.raises(ValueError, match=f'{path} is damaged'):
             Translator(path, trust=True)
 
@@ -368,15 +430,19 @@ class Getattr:
 def test_checkpoints_of_runs_run_nothing(tmp_path):
     """``Runner.resume`` executes the config in one; getattr finds all."""
     mark = tmp_path / 'mark'
-    history = HistoryBuffer([1.], [1])
+    history = HistoryBuffer([1.0], [1])
 
     path = tmp_path / 'iter_1.pth'
-    stub = SimpleNamespace(logger=logging.getLogger('stub'),
-                           model=torch.nn.Conv2d(1, 1, 1),
-                           call_hook=lambda *args, **kwargs: None)
-    content = dict(state_dict=stub.model.state_dict(), message_hub=history,
-                   meta=dict(iter=1, config=f'import os\n'
-                             f'os.system("touch {mark}")'))
+    stub = SimpleNamespace(
+        logger=logging.getLogger('stub'),
+        model=torch.nn.Conv2d(1, 1, 1),
+        call_hook=lambda *args, **kwargs: None,
+    )
+    content = dict(
+        state_dict=stub.model.state_dict(),
+        message_hub=history,
+        meta=dict(iter=1, config=f'import os\nos.system("touch {mark}")'),
+    )
     torch.save(content, path)
     loaded = Runner.load_checkpoint(stub, str(path))
     assert loaded['message_hub'].current() == 1
@@ -390,13 +456,25 @@ def test_checkpoints_of_runs_run_nothing(tmp_path):
 
 
 def test_our_registries_import_nothing(evil):
-    for name in ('evilmod.Net', 'evilmod', 'evilmod2.Net', 'os.system',
-                 'mmagic.os.system', 'mmgan_compress.evilmod'):
+    for name in (
+        'evilmod.Net',
+        'evilmod',
+        'evilmod2.Net',
+        'os.system',
+        'mmagic.os.system',
+        'mmgan_compress.evilmod',
+    ):
         assert MODELS.get(name) is None
     assert not evil.exists()
-    for name in ('SlimNetwork', 'mmgan_compress.SlimNetwork',
-                 'mmagic.ResnetGenerator', 'ResnetGenerator', 'BN',
-                 'mmengine.BN', 'mmagic.BN'):
+    for name in (
+        'SlimNetwork',
+        'mmgan_compress.SlimNetwork',
+        'mmagic.ResnetGenerator',
+        'ResnetGenerator',
+        'BN',
+        'mmengine.BN',
+        'mmagic.BN',
+    ):
         assert MODELS.get(name) is not None
 
 
@@ -412,8 +490,7 @@ def test_archives_have_a_bound(make, tmp_path, monkeypatch):
             pack.writestr('a', bytes(1 << 22))
     else:
         make(path, {'a': bytes(1 << 22)})
-    with pytest.raises(FetchError, match=f'{path} unpacks to more than .* 1 '
-                       'MB'):
+    with pytest.raises(FetchError, match=f'{path} unpacks to more than .* 1 MB'):
         archive.extract(path, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
     monkeypatch.setattr(archive, 'MOST_FILES', 3)
@@ -425,8 +502,7 @@ def test_archives_have_a_bound(make, tmp_path, monkeypatch):
 def test_links_and_devices_are_left_out(tmp_path):
     path = tmp_path / 'a.tar'
     with tarfile.open(path, 'w') as pack:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE,
-                     tarfile.FIFOTYPE):
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
             info = tarfile.TarInfo(f'a{kind.decode()}')
             info.type, info.linkname = kind, '/etc/passwd'
             pack.addfile(info)

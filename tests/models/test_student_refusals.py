@@ -1,4 +1,5 @@
 """Student files that are none, are damaged, or are not for this version."""
+
 import re
 
 import pytest
@@ -28,19 +29,23 @@ def change(path, **changes):
 
 
 def runner_checkpoint(history):
-    return dict(meta=dict(iter=500), state_dict={'a': torch.zeros(1)},
-                message_hub=dict(log_scalars=history))
+    return dict(
+        meta=dict(iter=500), state_dict={'a': torch.zeros(1)}, message_hub=dict(log_scalars=history)
+    )
 
 
-@pytest.mark.parametrize('content, message', [
-    (runner_checkpoint({}), 'a training checkpoint .iteration 500'),
-    (runner_checkpoint({'loss': HistoryBuffer()}), 'a training checkpoint'),
-    ({'model.0.weight': torch.zeros(1)}, 'bare weights'),
-    (dict(meta=dict(mmgan_compress=dict(format=1))), r"a dict with \['meta'"),
-    (dict(a=1, b=2), r"a dict with \['a', 'b'\]"),
-    ([1, 2], 'a list'),
-    (torch.nn.Conv2d(1, 1, 1), 'a pickled model'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (runner_checkpoint({}), 'a training checkpoint .iteration 500'),
+        (runner_checkpoint({'loss': HistoryBuffer()}), 'a training checkpoint'),
+        ({'model.0.weight': torch.zeros(1)}, 'bare weights'),
+        (dict(meta=dict(mmgan_compress=dict(format=1))), r"a dict with \['meta'"),
+        (dict(a=1, b=2), r"a dict with \['a', 'b'\]"),
+        ([1, 2], 'a list'),
+        (torch.nn.Conv2d(1, 1, 1), 'a pickled model'),
+    ],
+)
 def test_other_files_are_refused(tmp_path, content, message):
     torch.save(content, tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='is no student file') as error:
@@ -77,8 +82,7 @@ def test_keys_are_strict(student):
     state = torch.load(student, weights_only=True)['state_dict']
     key = 'generators.zebra.model.0.conv.weight'
     change(student, state_dict={k: v for k, v in state.items() if k != key})
-    with pytest.raises(ValueError,
-                       match='1 tensors differ.*model.0.conv.weight'):
+    with pytest.raises(ValueError, match='1 tensors differ.*model.0.conv.weight'):
         load_student(student)
     extra = 'generators.zebra.model.99.weight'
     change(student, state_dict={**state, extra: torch.zeros(1)})
@@ -88,8 +92,7 @@ def test_keys_are_strict(student):
     with pytest.raises(ValueError, match="unexpected 'discriminators.a'"):
         load_student(student)
     change(student, state_dict={**state, key: torch.zeros(4, 3, 5, 5)})
-    with pytest.raises(ValueError,
-                       match=r'(?s)damaged.*weights: .4, 3, 5, 5.'):
+    with pytest.raises(ValueError, match=r'(?s)damaged.*weights: .4, 3, 5, 5.'):
         load_student(student)
 
 
@@ -97,7 +100,8 @@ def test_unknown_domain_and_generator(student):
     with pytest.raises(ValueError, match=r"no generator for 'cat'.*zebra"):
         load_student(student, 'cat')
     change(student, generator=dict(type='MyGenerator'), module='my.package')
-    with pytest.raises(ValueError, match='cannot be read: .*not registered '
-                       'here. Import the '
-                       "module .defined in 'my.package'"):
+    with pytest.raises(
+        ValueError,
+        match="cannot be read: .*not registered here. Import the module .defined in 'my.package'",
+    ):
         load_student(student)

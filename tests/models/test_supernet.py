@@ -1,4 +1,5 @@
 """Super-nets: the slices of their layers, and their sub-networks."""
+
 import copy
 
 import pytest
@@ -38,9 +39,12 @@ def test_golden_slices():
     cases = [
         (conv, {'0': [four, five]}, x, 'slice/y_conv'),
         (deconv, {'0': [four, [0, 1, 2]]}, x, 'slice/y_convT'),
-        (pair, {'0.conv.0': [five, five], '0.conv.1': [five],
-                '0.conv.2': [five, six]}, torch.cat([x, x[:, :1]], 1),
-         'slice/y_sep')
+        (
+            pair,
+            {'0.conv.0': [five, five], '0.conv.1': [five], '0.conv.2': [five, six]},
+            torch.cat([x, x[:, :1]], 1),
+            'slice/y_sep',
+        ),
     ]
     for (layer, kept, image, key), figures in zip(cases, want.values()):
         y = run_narrow(nn.Sequential(layer), kept, image)
@@ -58,12 +62,11 @@ def test_golden_batch_norm():
     norm.running_mean.copy_(before[0])
     norm.running_var.copy_(before[1])
     net = nn.Sequential(norm)
-    assert_close_rel(run_narrow(net.eval(), kept, x).detach(),
-                     ARRAYS['bn/y_eval'])
-    assert_close_rel(run_narrow(net.train(), kept, x).detach(),
-                     ARRAYS['bn/y_train'], 1e-3)
-    for got, old, key in zip((norm.running_mean, norm.running_var), before,
-                             ('rm_after_train', 'rv_after_train')):
+    assert_close_rel(run_narrow(net.eval(), kept, x).detach(), ARRAYS['bn/y_eval'])
+    assert_close_rel(run_narrow(net.train(), kept, x).detach(), ARRAYS['bn/y_train'], 1e-3)
+    for got, old, key in zip(
+        (norm.running_mean, norm.running_var), before, ('rm_after_train', 'rv_after_train')
+    ):
         assert_close_rel(got[:4], want[key][:4], 1e-3)
         assert torch.equal(got[4:], old[4:])
         # published: absent channels read zeros
@@ -88,10 +91,8 @@ def test_recalibration():
     norm = net.net[0]
     norm.running_var.fill_(float('inf'))  # of a pass that went wrong
     assert recalibrate(net, [x]) == len(x)
-    assert_close_rel(norm.running_mean[:4], want['rm_after_calibrate'][:4],
-                     1e-3)
-    assert_close_rel(norm.running_var[:4], want['rv_after_calibrate'][:4],
-                     1e-3)
+    assert_close_rel(norm.running_mean[:4], want['rm_after_calibrate'][:4], 1e-3)
+    assert_close_rel(norm.running_var[:4], want['rv_after_calibrate'][:4], 1e-3)
     assert norm.training and norm.momentum == 0.1 and net.net[1].training
     torch.manual_seed(0)
     images = torch.randn(5, 4, 5, 5)
@@ -106,21 +107,19 @@ def test_recalibration():
 
 
 # --- generators -------------------------------------------------------------
-@pytest.mark.parametrize('case', GOLDEN['super_generator']['cases'],
-                         ids=lambda case: case['config'])
+@pytest.mark.parametrize(
+    'case', GOLDEN['super_generator']['cases'], ids=lambda case: case['config']
+)
 def test_golden_super_generator(case):
-    net = build('mmgan_compress.SuperNet', arch=separable(8),
-                space=[[8, 6, 4]] * 8)
+    net = build('mmgan_compress.SuperNet', arch=separable(8), space=[[8, 6, 4]] * 8)
     load_original(net, load_npz('gan_compression', 'super/'))
     assert count_params(net) == GOLDEN['super_generator']['params']
     net.set_channels(case['config'])
     with torch.no_grad():
         y = net(ARRAYS['super_x'].clamp(-1, 1))
         assert_close_rel(y, ARRAYS[f'super_y/{case["config"]}'])
-        assert float(y.double().sum()) == pytest.approx(
-            case['y_sum'], rel=1e-4)
-        assert float(y.abs().mean()) == pytest.approx(
-            case['y_absmean'], rel=1e-4)
+        assert float(y.double().sum()) == pytest.approx(case['y_sum'], rel=1e-4)
+        assert float(y.abs().mean()) == pytest.approx(case['y_absmean'], rel=1e-4)
         small, _ = subnet(net, case['config'])
         assert count_params(small) == case['sub_params']
         exported = small(ARRAYS['super_x'].clamp(-1, 1))
@@ -131,8 +130,7 @@ def test_golden_super_generator(case):
 @pytest.mark.parametrize('training', [False, True])
 def test_subnet_equals_its_slice(kind, configuration, training):
     """Bit by bit, also rebuilt from its config."""
-    net = filled(supernet(SMALL[kind], len(read_configuration(
-        configuration)))).train(training)
+    net = filled(supernet(SMALL[kind], len(read_configuration(configuration)))).train(training)
     net.set_channels(configuration)
     small, config = subnet(net, configuration)
     twin = build_generator(config).train(training)
@@ -155,8 +153,7 @@ def test_subnet_equals_its_slice(kind, configuration, training):
 def test_layers_read_what_others_keep(kind, configuration):
     """The whole network says the same if the others' channels are zero where
     they are read: the halves of a U-Net's skip are sliced apart."""
-    net = filled(supernet(SMALL[kind], len(read_configuration(
-        configuration)))).eval()
+    net = filled(supernet(SMALL[kind], len(read_configuration(configuration)))).eval()
     dense = masked(net.network, net.kept(configuration))
     net.set_channels(configuration)
     assert difference(dense, net, photo()) < 1e-5
@@ -165,8 +162,7 @@ def test_layers_read_what_others_keep(kind, configuration):
 @pytest.mark.parametrize('kind, configuration', CASES)
 def test_gradients_are_those_of_the_subnet(kind, configuration):
     """And zero where the sub-network is not."""
-    net = filled(supernet(SMALL[kind], len(read_configuration(
-        configuration)))).train()
+    net = filled(supernet(SMALL[kind], len(read_configuration(configuration)))).train()
     small, _ = subnet(net, configuration)
     net.set_channels(configuration)
     for network in (net, small):
@@ -179,8 +175,9 @@ def test_gradients_are_those_of_the_subnet(kind, configuration):
             grad = wide.get_parameter(key).grad
             assert int((grad != 0).sum()) <= own.numel()
             if grad.dim() > 1:
-                first, second = (inputs, outputs) if getattr(
-                    layer, 'transposed', False) else (outputs, inputs)
+                first, second = (
+                    (inputs, outputs) if getattr(layer, 'transposed', False) else (outputs, inputs)
+                )
                 grad = grad[first]
                 grad = grad if layer.groups > 1 else grad[:, second]
             else:
@@ -206,8 +203,7 @@ def test_running_statistics_of_a_narrow_pass_reach_the_network():
     with torch.no_grad():
         net(photo()), small(photo())
     again, _ = subnet(net, '6_8_4_2_6')
-    assert all(torch.equal(a, b) for a, b in zip(small.buffers(),
-                                                 again.buffers()))
+    assert all(torch.equal(a, b) for a, b in zip(small.buffers(), again.buffers()))
 
 
 def test_supernet_is_its_generator():
@@ -215,8 +211,7 @@ def test_supernet_is_its_generator():
     arch, net = SMALL['separable'], supernet(SMALL['separable'])
     plain = build(**arch)
     assert net.state_dict().keys() == plain.state_dict().keys()
-    assert [n for n, _ in net.named_parameters()] == [
-        n for n, _ in plain.named_parameters()]
+    assert [n for n, _ in net.named_parameters()] == [n for n, _ in plain.named_parameters()]
     filled(net)
     twin = copy.deepcopy(net)
     with torch.no_grad():
@@ -228,27 +223,27 @@ def test_supernet_is_its_generator():
 
 def test_pretrained_start(tmp_path):
     plain = filled(build(**SMALL['separable']))
-    torch.save(dict(state_dict={f'generators.x.{k}': v for k, v in
-                                plain.state_dict().items()}),
-               tmp_path / 'a.pth')
-    net = supernet(SMALL['separable'], init_cfg=dict(
-        type='Pretrained', checkpoint=str(tmp_path / 'a.pth'),
-        prefix='generators.x'))
+    torch.save(
+        dict(state_dict={f'generators.x.{k}': v for k, v in plain.state_dict().items()}),
+        tmp_path / 'a.pth',
+    )
+    net = supernet(
+        SMALL['separable'],
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'), prefix='generators.x'),
+    )
     net.init_weights()
     assert torch.equal(net.model[1].weight, plain.model[1].weight)
 
 
 def test_what_is_refused():
     with pytest.raises(ValueError, match='wider than the network, which has'):
-        build('mmgan_compress.SuperNet', arch=separable(8),
-              space=[[16, 8]] * 8)
+        build('mmgan_compress.SuperNet', arch=separable(8), space=[[16, 8]] * 8)
     with pytest.raises(ValueError, match='expected 6 to 8'):
         supernet(SMALL['separable'], 9)
     with pytest.raises(ValueError, match='expected 5 or 9'):
         supernet(SMALL['unet'], 8)
     with pytest.raises(TypeError, match='cannot be a super-net'):
-        supernet(dict(type='mmgan_compress.DeepSeparableResnetGenerator',
-                      base_channels=8))
+        supernet(dict(type='mmgan_compress.DeepSeparableResnetGenerator', base_channels=8))
     net = supernet(SMALL['separable'])
     with pytest.raises(ValueError, match='is no configuration'):
         net.set_channels('8_0_8_8_8_8_8_8')
@@ -256,7 +251,8 @@ def test_what_is_refused():
         SubNet(8_8_8)
     with pytest.raises(TypeError, match='is no SuperNet'):
         SubNet('8-8').compress(net.network, SMALL['separable'])
-    slim = dict(type='mmgan_compress.SlimNetwork', arch=SMALL['separable'],
-                configuration='8_6_8_8_8_8_8_7')
+    slim = dict(
+        type='mmgan_compress.SlimNetwork', arch=SMALL['separable'], configuration='8_6_8_8_8_8_8_7'
+    )
     with pytest.raises(ValueError, match='multiples of the first'):
         filters_for(build(**slim), [4] * 8)

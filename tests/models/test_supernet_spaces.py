@@ -1,4 +1,5 @@
 """Spaces of sub-networks, and what each of these costs."""
+
 import random
 import time
 
@@ -27,25 +28,26 @@ def test_golden_spaces(name):
     assert [list(part) for part in space.candidates] == want['n_channels']
     assert len(space) == want['num_subnets']
     assert space.largest in space and space.smallest in space
-    assert (1, ) * 8 not in space
+    assert (1,) * 8 not in space
 
 
 def test_golden_sampling():
     want, rng = GOLDEN['sampling_weights'], random.Random(0)
     assert favouring_last(5, 2, 'arithmetic') == want['arithmetic_ws2_n5']
     for ratio in (2, 3):
-        assert favouring_last(5, ratio, 'geometric') == \
-            want[f'geometric_ws{ratio}_n5']
+        assert favouring_last(5, ratio, 'geometric') == want[f'geometric_ws{ratio}_n5']
     space = ConfigurationSpace.of('channels-32')
-    assert [name_of(space.sample(rng)) for _ in range(5)] == \
-        want['random.seed(0) channels-32 first 5 samples']
-    space, rng = ConfigurationSpace.of('channels-64-cycleGAN'), \
-        random.Random(0)
+    assert [name_of(space.sample(rng)) for _ in range(5)] == want[
+        'random.seed(0) channels-32 first 5 samples'
+    ]
+    space, rng = ConfigurationSpace.of('channels-64-cycleGAN'), random.Random(0)
     assert [name_of(space.sample(rng, 2)) for _ in range(5)] == want[
-        'random.seed(0) channels-64-cycleGAN weighted_sample=2 arithmetic']
+        'random.seed(0) channels-64-cycleGAN weighted_sample=2 arithmetic'
+    ]
     space = ConfigurationSpace.of('channels-48')
-    assert [name_of(space.largest), name_of(space.smallest)] == \
-        GOLDEN['largest_smallest']['channels-48']
+    assert [name_of(space.largest), name_of(space.smallest)] == GOLDEN['largest_smallest'][
+        'channels-48'
+    ]
 
 
 def test_draws_follow_from_seed_and_iteration():
@@ -54,8 +56,7 @@ def test_draws_follow_from_seed_and_iteration():
     assert draws == [space.draw('uniform', 233, i)[0] for i in range(50)]
     assert len(set(draws)) > 45 and all(c in space for c in draws)
     assert draws[7] != space.draw('uniform', 234, 7)[0]
-    assert space.draw('sandwich', 233, 7) == [
-        space.largest, space.smallest, draws[7]]
+    assert space.draw('sandwich', 233, 7) == [space.largest, space.smallest, draws[7]]
     with pytest.raises(ValueError, match="got 'other'"):
         space.draw('other', 0, 0)
 
@@ -78,23 +79,27 @@ def test_costs_equal_the_counters(kind, configuration):
     net = supernet(SMALL[kind], parts)
     costs = SubnetCosts(net, 64)
     rng = random.Random(1)
-    chosen = [read_configuration(configuration),
-              *(net.space.sample(rng) for _ in range(3)), (1, ) * parts]
+    chosen = [
+        read_configuration(configuration),
+        *(net.space.sample(rng) for _ in range(3)),
+        (1,) * parts,
+    ]
     found = costs.of(chosen)
     for index, one in enumerate(chosen):
         small = slice_channels(net.network, net.kept(one))
         macs = count_macs(small, (1, 3, 64, 64))
-        assert [int(found[key][index]) for key in
-                ('macs', 'macs_paper', 'params')] == [
-                    macs.macs, macs.macs_paper, count_params(small)]
+        assert [int(found[key][index]) for key in ('macs', 'macs_paper', 'params')] == [
+            macs.macs,
+            macs.macs_paper,
+            count_params(small),
+        ]
     with pytest.raises(ValueError, match=r'expected \(N, '):
-        costs.of([(8, )])
+        costs.of([(8,)])
 
 
 def test_costs_of_many_configurations_take_seconds():
     with torch.device('meta'):
-        net = build('mmgan_compress.SuperNet', arch=separable(64),
-                    space='channels-64-pix2pix')
+        net = build('mmgan_compress.SuperNet', arch=separable(64), space='channels-64-pix2pix')
     start, rng = time.perf_counter(), random.Random(0)
     costs = SubnetCosts(net)
     found = costs.of([net.space.sample(rng) for _ in range(10000)])

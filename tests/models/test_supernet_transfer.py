@@ -1,4 +1,5 @@
 """The strongest channels of a generator make the start of a narrower one."""
+
 import random
 
 import pytest
@@ -18,8 +19,7 @@ def test_golden_weight_transfer():
     load_original(big, load_npz('gan_compression', 'transfer/big/'))
     load_original(want, load_npz('gan_compression', 'transfer/small/'))
     transfer_weights(big, small)
-    assert all(torch.equal(a, b) for a, b in zip(small.parameters(),
-                                                 want.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(small.parameters(), want.parameters()))
 
 
 @pytest.mark.parametrize('kind', SMALL)
@@ -35,8 +35,7 @@ def test_transfer_at_full_width_keeps_the_function(kind):
     first = next(p for n, p in net.named_parameters() if p.dim() > 1)
     norms = first.detach().abs().sum((1, 2, 3)).tolist()
     assert norms == sorted(norms, reverse=True)
-    assert not torch.equal(first, next(
-        p for n, p in wide.named_parameters() if p.dim() > 1))
+    assert not torch.equal(first, next(p for n, p in wide.named_parameters() if p.dim() > 1))
 
 
 def test_transfer_keeps_the_strongest_channels():
@@ -48,10 +47,8 @@ def test_transfer_keeps_the_strongest_channels():
         for name, sides in kept.items():  # half of each layer's outputs
             layer = wide.get_submodule(name)
             count = len(sides[-1])
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and \
-                    count > 3:
-                rows = layer.weight.transpose(0, 1) if layer.transposed \
-                    else layer.weight
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and count > 3:
+                rows = layer.weight.transpose(0, 1) if layer.transposed else layer.weight
                 rows[rng.sample(range(2 * count), count)] *= 1e-9
     for layer in wide.modules():
         if isinstance(layer, nn.BatchNorm2d):

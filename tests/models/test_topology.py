@@ -1,4 +1,5 @@
 """Layers of generators by the part that they play."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -10,10 +11,14 @@ from recipes import CONFIGS
 LAYERS = Config.fromfile(CONFIGS / '_base_/layers.py')
 
 
-@pytest.mark.parametrize('config, layers', [
-    (dict(type='mmgan_compress.SeparableResnetGenerator'), 'separable'),
-    (dict(type='ResnetGenerator', in_channels=3, out_channels=3), 'resnet'),
-    (dict(type='UnetGenerator', in_channels=3, out_channels=3), 'unet')])
+@pytest.mark.parametrize(
+    'config, layers',
+    [
+        (dict(type='mmgan_compress.SeparableResnetGenerator'), 'separable'),
+        (dict(type='ResnetGenerator', in_channels=3, out_channels=3), 'resnet'),
+        (dict(type='UnetGenerator', in_channels=3, out_channels=3), 'unet'),
+    ],
+)
 def test_layers_to_compare_are_the_papers(config, layers):
     net = build_generator(dict(config, base_channels=4), 'meta')
     assert feature_layers(net) == LAYERS[f'{layers}_layers']

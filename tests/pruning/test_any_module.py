@@ -1,4 +1,5 @@
 """Networks that are neither mmagic's nor of this package: one call."""
+
 import copy
 import sys
 
@@ -45,8 +46,7 @@ def test_one_call():
     net, x = seeded(Foreign()), image(32)
     small, kept, summary = prune(net, x, dict(macs=0.5))
     # what the pairs of groups share stays whole
-    assert {'down', 'depthwise', 'inner', 'bn', 'up', 'last'} == set(
-        summary['channels'])
+    assert {'down', 'depthwise', 'inner', 'bn', 'up', 'last'} == set(summary['channels'])
     assert difference(masked(net, kept), small, x) <= 1e-5
     assert difference(net, small, x) > 1e-2
     macs = [count_macs(n, x.shape).macs for n in (net, small)]
@@ -116,15 +116,15 @@ class TestAnyModule:
         rebuilt.load_state_dict(small.state_dict())
         assert difference(rebuilt, small, image(16)) == 0
 
-    @pytest.mark.parametrize('net', [
-        nn.Sequential(nn.Conv2d(3, 3, 1)), nn.Sequential(nn.ReLU())])
+    @pytest.mark.parametrize('net', [nn.Sequential(nn.Conv2d(3, 3, 1)), nn.Sequential(nn.ReLU())])
     def test_nothing_to_remove(self, net):
         with pytest.raises(TypeError, match='no channels that can be'):
             prune(net, image(16), dict(params=0.5))
 
     def test_quantized_is_refused(self):
-        net = nn.Sequential(torch.ao.quantization.QuantStub(),
-                            nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))
+        net = nn.Sequential(
+            torch.ao.quantization.QuantStub(), nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3)
+        )
         with pytest.raises(TypeError, match="'0' of Sequential is a QuantSt"):
             prune(net, image(16), dict(params=0.5))
 

@@ -1,4 +1,5 @@
 """GCC's rules: the published lists, and what its thresholds keep."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -26,8 +27,7 @@ def gcc(name):
 
 
 def published_scales():
-    return list(map(torch.tensor, gcc('unet_scale_prune')[
-        'bn_weights'].values()))
+    return list(map(torch.tensor, gcc('unet_scale_prune')['bn_weights'].values()))
 
 
 class TestPublished:
@@ -42,10 +42,8 @@ class TestPublished:
         for case in golden['cases']:
             assert count_above(scores, case['threshold']) == case['cfg']
         # the bounds of its search; ours goes on behind the upper one
-        assert min(float(s.min()) for s in scores) == pytest.approx(
-            golden['min'])
-        assert min(float(s.max()) for s in scores) == pytest.approx(
-            golden['max'])
+        assert min(float(s.min()) for s in scores) == pytest.approx(golden['min'])
+        assert min(float(s.max()) for s in scores) == pytest.approx(golden['max'])
 
     @pytest.mark.parametrize('case', range(4))
     def test_unet(self, case):
@@ -59,8 +57,7 @@ class TestPublished:
         net, _ = narrow_unet(UNET, filters)
         assert count_params(net) == case['params']
         if all(filters):  # no level is left out
-            seen = [channel_map(net)[conv][0]
-                    for conv, _ in unet_convs(net)[1:]]
+            seen = [channel_map(net)[conv][0] for conv, _ in unet_convs(net)[1:]]
             assert seen == case['channel_cfgs']
 
     def test_unet_interval(self):
@@ -71,14 +68,16 @@ class TestPublished:
     def test_horse2zebra(self, domain):
         widths, params, macs = GCC_WIDTHS[domain]
         with torch.device('meta'):
-            net = build('mmgan_compress.SlimNetwork', widths=list(widths),
-                        arch=dict(type=MOBILE, base_channels=24))
+            net = build(
+                'mmgan_compress.SlimNetwork',
+                widths=list(widths),
+                arch=dict(type=MOBILE, base_channels=24),
+            )
         assert count_params(net) == params
         assert count_macs(net, (1, 3, 256, 256)).macs_paper == macs
 
 
 class TestRules:
-
     def test_norms_are_of_filters(self):
         net = build(**RESNETS['plain'])
         names = list(resnet_chain(net))
@@ -86,20 +85,26 @@ class TestRules:
         norms = dict(zip(names, filter_norms(net)))
         down, up = net.model[1].conv.weight, net.model[5].conv.weight
         assert norms['model.1.conv'][2].item() == pytest.approx(
-            down[2].abs().sum().item(), rel=1e-5)
+            down[2].abs().sum().item(), rel=1e-5
+        )
         assert len(norms['model.5.conv']) == up.shape[1] == 12
         assert norms['model.5.conv'][2].item() == pytest.approx(
-            up[:, 2].abs().sum().item(), rel=1e-5)
+            up[:, 2].abs().sum().item(), rel=1e-5
+        )
 
     def test_trunk(self):
         """Layers 1 and 3 are added: 0 counts in one, 1 in both."""
-        norms = [torch.tensor([9., 9.]), torch.tensor([3., 2.]),
-                 torch.tensor([1.]), torch.tensor([0., 2.])]
+        norms = [
+            torch.tensor([9.0, 9.0]),
+            torch.tensor([3.0, 2.0]),
+            torch.tensor([1.0]),
+            torch.tensor([0.0, 2.0]),
+        ]
         chain = [0, 1, 2, 1]
         mean = share_norms(norms, chain, 'mean')
-        assert mean[1].tolist() == mean[3].tolist() == [1.5, 2.]
+        assert mean[1].tolist() == mean[3].tolist() == [1.5, 2.0]
         union = share_norms(norms, chain, 'union')
-        assert union[1].tolist() == union[3].tolist() == [3., 2.]
+        assert union[1].tolist() == union[3].tolist() == [3.0, 2.0]
         assert count_above(union, 1.9) == [2, 2, 0, 2]
         assert count_above(mean, 1.9) == [2, 1, 0, 1]
         assert count_above(mean, 5, floor=2) == [2, 2, 1, 2]
@@ -115,18 +120,33 @@ class TestRules:
 
     def test_innermost_level(self):
         """Ten levels' worth of numbers, by hand: 5 + 2 levels."""
-        def filters(inner_down=1., inner_up=1., way_up=1.):
-            scales = [torch.tensor([value]) for value in (
-                1., 1., 1., 1., inner_down,  # down 1 to 5
-                way_up, inner_up, 1., 1., 1., 1.)]  # up 6 to 1
+
+        def filters(inner_down=1.0, inner_up=1.0, way_up=1.0):
+            scales = [
+                torch.tensor([value])
+                for value in (
+                    1.0,
+                    1.0,
+                    1.0,
+                    1.0,
+                    inner_down,  # down 1 to 5
+                    way_up,
+                    inner_up,
+                    1.0,
+                    1.0,
+                    1.0,
+                    1.0,
+                )
+            ]  # up 6 to 1
             return unet_filters(scales, 0.5, 4, 8)
+
         assert filters() == [4, 1, 1, 1, 1, 1, 8, 1, 1, 1, 1, 1, 1]
         # its way up is gone
-        assert filters(way_up=-2.)[6:8] == [0, 0]
+        assert filters(way_up=-2.0)[6:8] == [0, 0]
         # the level around it is gone, so is the way up of both
-        assert filters(inner_down=0.)[5:9] == [0, 0, 0, 0]
+        assert filters(inner_down=0.0)[5:9] == [0, 0, 0, 0]
         # only the way up of the level around it is gone
-        alive = filters(inner_up=0.)
+        alive = filters(inner_up=0.0)
         assert alive[5:9] == [1, 8, 1, 0]
         assert surviving_levels(alive) == [0, 1, 2, 3, 4, 6]
 

@@ -1,4 +1,5 @@
 """Layers whose channels a product, a shuffle or a split mixes."""
+
 import pytest
 import torch
 import torch.nn as nn
@@ -37,8 +38,7 @@ def conv(outputs=WIDTH, inputs=WIDTH):
 
 def bmm(x, *convs):
     q, k, v = (layer(x).flatten(2) for layer in convs)
-    return torch.bmm(v, torch.bmm(q.transpose(1, 2), k).softmax(1)).view(
-        x.shape)
+    return torch.bmm(v, torch.bmm(q.transpose(1, 2), k).softmax(1)).view(x.shape)
 
 
 def operator(x, *convs):
@@ -53,10 +53,8 @@ def einsum(x, *convs):
 
 
 def fused(x, *convs):
-    q, k, v = (layer(x).view(len(x), 2, WIDTH // 2, -1).transpose(2, 3)
-               for layer in convs)
-    return F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(
-        x.shape)
+    q, k, v = (layer(x).view(len(x), 2, WIDTH // 2, -1).transpose(2, 3) for layer in convs)
+    return F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(x.shape)
 
 
 def heads(x, attention):
@@ -93,18 +91,20 @@ def chunks_multiplied(x, wide, narrow):
 
 
 MIXED = {
-    function.__name__: (function, parts) for function, parts in [
-        *((attend, lambda: (conv(4), conv(4), conv()))
-          for attend in (bmm, operator, einsum)),
+    function.__name__: (function, parts)
+    for function, parts in [
+        *((attend, lambda: (conv(4), conv(4), conv())) for attend in (bmm, operator, einsum)),
         (fused, lambda: (conv(), conv(), conv())),
         (heads, lambda: (nn.MultiheadAttention(WIDTH, 2, batch_first=True),)),
-        *((attend, lambda: (conv(3 * WIDTH), ))
-          for attend in (chunked, unbound)),
-        (shuffled, lambda: (conv(), )),
-        (parts_exchanged, tuple)]}
+        *((attend, lambda: (conv(3 * WIDTH),)) for attend in (chunked, unbound)),
+        (shuffled, lambda: (conv(),)),
+        (parts_exchanged, tuple),
+    ]
+}
 PARTS = {
     function.__name__: (function, lambda: (conv(), conv(inputs=WIDTH // 2)))
-    for function in (linear_unit, chunks_multiplied)}
+    for function in (linear_unit, chunks_multiplied)
+}
 
 
 def mixed(function, parts):
@@ -124,8 +124,7 @@ def test_they_stay_whole(function, parts):
     """Without walls the graph grew until the memory was full."""
     net = mixed(function, parts)
     wide = channel_map(net)
-    assert pruned(net, ratio=0.9) == dict(
-        wide, free=[WIDTH, 1], last=[1, 3])
+    assert pruned(net, ratio=0.9) == dict(wide, free=[WIDTH, 1], last=[1, 3])
 
 
 @pytest.mark.parametrize('function, parts', PARTS.values(), ids=PARTS)
@@ -140,14 +139,12 @@ def test_units_of_halves_stay_whole(function, parts):
 def test_nni_takes_the_same_graph():
     pytest.importorskip('nni')
     net = mixed(*MIXED['bmm'])
-    assert pruned(net, NNIPruner, ratio=0.5) == dict(
-        channel_map(net), free=[WIDTH, 4], last=[4, 3])
+    assert pruned(net, NNIPruner, ratio=0.5) == dict(channel_map(net), free=[WIDTH, 4], last=[4, 3])
 
 
 def test_a_mean_over_channels_stays_whole():
     """It was refused."""
-    net = mixed(lambda x: x / (
-        1 + x.pow(2).mean(1, keepdim=True)), tuple)
+    net = mixed(lambda x: x / (1 + x.pow(2).mean(1, keepdim=True)), tuple)
     assert pruned(net, ratio=0.9)['first'] == [3, WIDTH]
 
 
@@ -160,10 +157,17 @@ def joined(x, one, other):
     return torch.cat([one(x), other(x)], 1)
 
 
-@pytest.mark.parametrize('function, parts, branches', [
-    (split_by_width, lambda: (conv(), conv(inputs=3), conv(inputs=5)),
-     [('add.1', 0), ('add.2', 0)]),
-    (joined, lambda: (conv(3), conv(5)), [('add.0', 1), ('add.1', 1)])])
+@pytest.mark.parametrize(
+    'function, parts, branches',
+    [
+        (
+            split_by_width,
+            lambda: (conv(), conv(inputs=3), conv(inputs=5)),
+            [('add.1', 0), ('add.2', 0)],
+        ),
+        (joined, lambda: (conv(3), conv(5)), [('add.0', 1), ('add.1', 1)]),
+    ],
+)
 @pytest.mark.parametrize('floor', [1, 2])
 def test_a_branch_keeps_a_channel(function, parts, branches, floor):
     """Also where all of the least important channels are its own."""
@@ -180,6 +184,7 @@ def test_a_branch_keeps_a_channel(function, parts, branches, floor):
 @pytest.mark.parametrize('first', [slice(0, -4), slice(0, 4)])
 def test_each_way_of_a_channel_is_tried(first):
     """Numbers that stand in the code fit for some channels alone."""
+
     def sliced(x, wide, one, other):
         x = wide(x)
         return one(x[:, first]) + other(x[:, 4:])

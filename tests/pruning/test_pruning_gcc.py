@@ -1,4 +1,5 @@
 """GCC's widths: the search for a budget."""
+
 import json
 
 import pytest
@@ -29,11 +30,15 @@ WIDE = dict(UNET, base_channels=12, num_down=5)
 RESNETS = {
     'mobile': dict(type=MOBILE, base_channels=12, num_blocks=3),
     'plain': dict(RGB, type='ResnetGenerator', base_channels=6, num_blocks=2),
-    'dropout': dict(RGB, type='ResnetGenerator', base_channels=6,
-                    num_blocks=2, use_dropout=True,
-                    norm_cfg=dict(type='BN')),
-    'deep': dict(type='mmgan_compress.DeepSeparableResnetGenerator',
-                 base_channels=2, num_blocks=4)
+    'dropout': dict(
+        RGB,
+        type='ResnetGenerator',
+        base_channels=6,
+        num_blocks=2,
+        use_dropout=True,
+        norm_cfg=dict(type='BN'),
+    ),
+    'deep': dict(type='mmgan_compress.DeepSeparableResnetGenerator', base_channels=2, num_blocks=4),
 }
 
 
@@ -55,7 +60,6 @@ def pruner(name, **kwargs):
 
 
 class TestNarrow:
-
     @pytest.mark.parametrize('kind', RESNETS)
     def test_resnets_run(self, kind):
         config = RESNETS[kind]
@@ -69,13 +73,17 @@ class TestNarrow:
         for name, counts in channel_map(net).items():
             assert again.get(name, counts[-1]) == counts[-1]
 
-    @pytest.mark.parametrize('filters, levels', [
-        ([4, 2, 3, 5, 9, 8, 6, 32, 5, 15, 5, 7, 2, 2, 1], 8),
-        ([4, 2, 3, 5, 9, 8, 0, 0, 0, 0, 5, 7, 2, 2, 1], 6),
-        # a way up is gone while deeper levels survive
-        ([4, 2, 3, 5, 9, 8, 6, 32, 5, 0, 5, 7, 2, 2, 1], 7),
-        ([4, 2, 3, 5, 9, 8, 6, 32, 5, 15, 0, 7, 2, 2, 1], 7),
-        ([4, 2, 0, 5, 9, 8, 6, 32, 5, 15, 5, 7, 2, 0, 1], 7)])
+    @pytest.mark.parametrize(
+        'filters, levels',
+        [
+            ([4, 2, 3, 5, 9, 8, 6, 32, 5, 15, 5, 7, 2, 2, 1], 8),
+            ([4, 2, 3, 5, 9, 8, 0, 0, 0, 0, 5, 7, 2, 2, 1], 6),
+            # a way up is gone while deeper levels survive
+            ([4, 2, 3, 5, 9, 8, 6, 32, 5, 0, 5, 7, 2, 2, 1], 7),
+            ([4, 2, 3, 5, 9, 8, 6, 32, 5, 15, 0, 7, 2, 2, 1], 7),
+            ([4, 2, 0, 5, 9, 8, 6, 32, 5, 15, 5, 7, 2, 0, 1], 7),
+        ],
+    )
     def test_unets_run(self, filters, levels):
         net, arch = narrow_unet(dict(UNET, use_dropout=True), filters)
         assert arch['num_down'] == levels
@@ -88,17 +96,18 @@ class TestNarrow:
             assert outs == [*kept, 3]
         norms = [norm for _, norm in unet_convs(net)]
         assert [at for at, norm in enumerate(norms) if norm is None] == [
-            0, levels - 1, 2 * levels - 1]
+            0,
+            levels - 1,
+            2 * levels - 1,
+        ]
 
 
 class TestBudget:
-
     def test_kinds(self):
         net = build(**RESNETS['mobile'])
         macs = count_macs(net, (1, 3, 64, 64))
         assert Budget.of(dict(macs=0.5, size=64)).measure(net) == macs.macs
-        assert Budget.of(dict(macs_paper=0.5, size=64)).measure(net) == \
-            macs.macs_paper
+        assert Budget.of(dict(macs_paper=0.5, size=64)).measure(net) == macs.macs_paper
         assert Budget.of(dict(params=0.5)).measure(net) == count_params(net)
 
     def test_share_and_absolute(self):
@@ -106,11 +115,15 @@ class TestBudget:
         assert Budget('macs', 1).target(1000) == 1000
         assert Budget('macs', 2.4e9).target(1000) == 2.4e9
 
-    @pytest.mark.parametrize('spec, message', [
-        (dict(flops=1), "no budget 'flops': expected one of macs, macs_pap"),
-        (dict(size=64), r'a budget names one of .* got \[\]'),
-        (dict(macs=1, params=1), r"got \['macs', 'params'\]"),
-        (dict(macs=0), 'macs=0.0: expected a number above 0')])
+    @pytest.mark.parametrize(
+        'spec, message',
+        [
+            (dict(flops=1), "no budget 'flops': expected one of macs, macs_pap"),
+            (dict(size=64), r'a budget names one of .* got \[\]'),
+            (dict(macs=1, params=1), r"got \['macs', 'params'\]"),
+            (dict(macs=0), 'macs=0.0: expected a number above 0'),
+        ],
+    )
     def test_refused(self, spec, message):
         with pytest.raises(ValueError, match=message):
             Budget.of(spec)
@@ -124,8 +137,7 @@ class TestBudget:
         segments = [[0, 1, 2], [3, 4, 5], [6, 7]]
         for target in range(10, 110, 3):
             found = nearest(segments, costs.__getitem__, target)
-            assert abs(costs[found] - target) == min(
-                abs(cost - target) for cost in costs)
+            assert abs(costs[found] - target) == min(abs(cost - target) for cost in costs)
 
     def test_few_are_tried(self):
         tried = []
@@ -134,18 +146,20 @@ class TestBudget:
 
 
 class TestPruners:
-
-    @pytest.mark.parametrize('config, name, budget', [
-        (RESNETS['mobile'], 'NormWidths', dict(macs=0.5, size=64)),
-        (RESNETS['plain'], 'NormWidths', dict(macs_paper=0.3, size=64)),
-        (RESNETS['deep'], 'NormWidths', dict(params=0.4)),
-        (WIDE, 'ScaleWidths', dict(macs_paper=0.5, size=32)),
-        (WIDE, 'ScaleWidths', dict(params=40000))])
+    @pytest.mark.parametrize(
+        'config, name, budget',
+        [
+            (RESNETS['mobile'], 'NormWidths', dict(macs=0.5, size=64)),
+            (RESNETS['plain'], 'NormWidths', dict(macs_paper=0.3, size=64)),
+            (RESNETS['deep'], 'NormWidths', dict(params=0.4)),
+            (WIDE, 'ScaleWidths', dict(macs_paper=0.5, size=32)),
+            (WIDE, 'ScaleWidths', dict(params=40000)),
+        ],
+    )
     def test_budget_is_met(self, config, name, budget):
         net = trained(config)
         state = {k: v.clone() for k, v in net.state_dict().items()}
-        small, result, summary = pruner(name, budget=budget).compress(
-            net, config)
+        small, result, summary = pruner(name, budget=budget).compress(net, config)
         limit = Budget.of(budget)
         assert summary['target'] == limit.target(limit.measure(net))
         assert summary['cost'] == limit.measure(small)
@@ -162,10 +176,12 @@ class TestPruners:
     def test_weights_are_fresh(self):
         """N(0, 0.02) as the architecture's own, not the trained ones."""
         config = RESNETS['plain']
-        small = pruner('NormWidths', budget=dict(macs=0.5)).compress(
-            trained(config), config).network
-        weights = torch.cat([m.weight.flatten() for m in small.modules()
-                             if isinstance(m, nn.Conv2d)])
+        small = (
+            pruner('NormWidths', budget=dict(macs=0.5)).compress(trained(config), config).network
+        )
+        weights = torch.cat(
+            [m.weight.flatten() for m in small.modules() if isinstance(m, nn.Conv2d)]
+        )
         assert weights.std().item() == pytest.approx(0.02, rel=0.05)
 
     def test_nearest_of_all_thresholds(self):
@@ -179,32 +195,34 @@ class TestPruners:
         low, high = scale_interval(scales)
         values = torch.cat(scales).unique()
         costs, levels = {}, set()
-        for value in [-1., *values[values < high].tolist()]:
+        for value in [-1.0, *values[values < high].tolist()]:
             filters = unet_filters(scales, value, 1, 8)
             levels.add(len(surviving_levels(filters)))
-            costs[value] = Budget('macs', 1, size=128).measure(
-                narrow_unet(config, filters)[0])
+            costs[value] = Budget('macs', 1, size=128).measure(narrow_unet(config, filters)[0])
         assert levels == {5, 6, 7}
         assert sorted(costs.values(), reverse=True) != list(costs.values())
-        dense = costs[-1.]
+        dense = costs[-1.0]
         least = min(costs.values()) / dense
         for share in (least + 0.2 * (1 - least), least + 0.7 * (1 - least)):
-            cost = pruner('ScaleWidths', budget=dict(
-                macs=share, tolerance=9, size=128)).compress(
-                    net, config).summary['cost']
+            cost = (
+                pruner('ScaleWidths', budget=dict(macs=share, tolerance=9, size=128))
+                .compress(net, config)
+                .summary['cost']
+            )
             best = min(abs(c - share * dense) for c in costs.values())
             assert abs(cost - share * dense) == best
 
-    @pytest.mark.parametrize('config, name', [
-        (RESNETS['mobile'], 'NormWidths'), (WIDE, 'ScaleWidths')])
+    @pytest.mark.parametrize(
+        'config, name', [(RESNETS['mobile'], 'NormWidths'), (WIDE, 'ScaleWidths')]
+    )
     def test_unreachable_budget(self, config, name):
         net = trained(config)
-        with pytest.raises(ValueError, match='no network within 2.0% of '
-                           'macs=.* at 256 pixels: the nearest rea') as error:
+        with pytest.raises(
+            ValueError, match='no network within 2.0% of macs=.* at 256 pixels: the nearest rea'
+        ) as error:
             pruner(name, budget=dict(macs=1e-4)).compress(net, config)
         nearest_cost = float(str(error.value).split('macs=')[2].split()[0])
-        found = pruner(name, budget=dict(macs=nearest_cost)).compress(
-            net, config)
+        found = pruner(name, budget=dict(macs=nearest_cost)).compress(net, config)
         assert found.summary['cost'] == pytest.approx(nearest_cost, rel=1e-4)
 
     def test_floor_and_rule(self):
@@ -212,13 +230,22 @@ class TestPruners:
         net = trained(config)
         budget = dict(params=1.01e3, tolerance=9)
         for floor, least in ((1, 1), (5, 5)):
-            widths = pruner('NormWidths', budget=budget, floor=floor
-                            ).compress(net, config).summary['widths']
+            widths = (
+                pruner('NormWidths', budget=budget, floor=floor)
+                .compress(net, config)
+                .summary['widths']
+            )
             assert min(widths) == least
-        union = pruner('NormWidths', budget=dict(params=0.5, tolerance=9),
-                       rule='union').compress(net, config).summary['widths']
-        mean = pruner('NormWidths', budget=dict(params=0.5, tolerance=9)
-                      ).compress(net, config).summary['widths']
+        union = (
+            pruner('NormWidths', budget=dict(params=0.5, tolerance=9), rule='union')
+            .compress(net, config)
+            .summary['widths']
+        )
+        mean = (
+            pruner('NormWidths', budget=dict(params=0.5, tolerance=9))
+            .compress(net, config)
+            .summary['widths']
+        )
         assert union != mean
         with pytest.raises(ValueError, match="'min', expected one of mean, u"):
             pruner('NormWidths', budget=budget, rule='min')
@@ -227,14 +254,16 @@ class TestPruners:
 
     def test_the_network_decides(self):
         budget = dict(params=0.5)
-        for config, name in ((RESNETS['mobile'], 'NormWidths'),
-                             (WIDE, 'ScaleWidths')):
+        for config, name in ((RESNETS['mobile'], 'NormWidths'), (WIDE, 'ScaleWidths')):
             net, method = trained(config), pruner('GCCWidths', budget=budget)
-            assert method.compress(net, config).config == pruner(
-                name, budget=budget).compress(net, config).config
+            assert (
+                method.compress(net, config).config
+                == pruner(name, budget=budget).compress(net, config).config
+            )
         with pytest.raises(TypeError, match='expected a UnetGenerator'):
             pruner('ScaleWidths', budget=budget).compress(
-                trained(RESNETS['mobile']), RESNETS['mobile'])
+                trained(RESNETS['mobile']), RESNETS['mobile']
+            )
 
     @pytest.mark.parametrize('config', [RESNETS['mobile'], WIDE])
     def test_twice(self, config):

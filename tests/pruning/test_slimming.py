@@ -1,4 +1,5 @@
 """Extraction of slimmed generators: the function stays, channels go."""
+
 import copy
 
 import numpy as np
@@ -28,13 +29,15 @@ NETWORKS = {
     'resnet-bn': dict(RESNET, norm_cfg=dict(type='BN')),
     'mobile': dict(SEPARABLE, norm_cfg=AFFINE),
     'mobile-bn': dict(SEPARABLE, norm_cfg=dict(type='BN')),
-    'cartoon': dict(type='mmgan_compress.CartoonGenerator')
+    'cartoon': dict(type='mmgan_compress.CartoonGenerator'),
 }
 # Convolutions whose reader is padded with zeros: stem, first down-sampling
 # and first up-sampling (the second of two convolutions, in CartoonGAN's).
-PADDED = dict(resnet=['model.0.conv', 'model.1.conv', 'model.5.conv'],
-              mobile=['model.1', 'model.4', 'model.12'],
-              cartoon=['model.1', 'model.5', 'model.15'])
+PADDED = dict(
+    resnet=['model.0.conv', 'model.1.conv', 'model.5.conv'],
+    mobile=['model.1', 'model.4', 'model.12'],
+    cartoon=['model.1', 'model.5', 'model.15'],
+)
 
 
 def slimmed(kind, ratio=0.5, shifts=True, base_channels=6):
@@ -44,7 +47,7 @@ def slimmed(kind, ratio=0.5, shifts=True, base_channels=6):
     net = build_generator(config).eval()
     for name, tensor in net.state_dict().items():
         if tensor.ndim > 1:
-            nn.init.normal_(tensor, 0, (2 / tensor[0].numel())**0.5)
+            nn.init.normal_(tensor, 0, (2 / tensor[0].numel()) ** 0.5)
         elif name.endswith('var'):
             nn.init.uniform_(tensor, 0.5, 2)
         elif tensor.ndim:
@@ -100,8 +103,10 @@ def test_config_rebuilds_it(kind):
 def test_without_shifts_every_dead_channel_goes(kind):
     net, config = slimmed(kind, shifts=False)
     result = SlimExtraction().compress(net, config)
-    alive = {f.writer: max(1, int(find_layer(net, f.norm).weight.ne(0).sum()))
-             for f in free_channels(net)}
+    alive = {
+        f.writer: max(1, int(find_layer(net, f.norm).weight.ne(0).sum()))
+        for f in free_channels(net)
+    }
     assert result.summary['widths'] == alive
     assert result.summary['kept'] == {}
     assert difference(net, result.network) <= 1e-5
@@ -128,12 +133,12 @@ def test_zero_padding_keeps_constants():
 @pytest.mark.parametrize('kind', NETWORKS)
 def test_layers_without_living_channels(kind):
     """Emptied blocks are the identity, never 2x."""
-    net, config = slimmed(kind, ratio=1.)
+    net, config = slimmed(kind, ratio=1.0)
     result = SlimExtraction().compress(net, config)
     assert difference(net, result.network) <= 1e-5
     assert set(result.summary['emptied']) >= {
-        f.writer for f in free_channels(net)
-        if f.writer not in PADDED[kind.split('-')[0]]}
+        f.writer for f in free_channels(net) if f.writer not in PADDED[kind.split('-')[0]]
+    }
     again = SlimExtraction().compress(result.network, result.config)
     assert again.config == result.config  # nothing more to remove
     assert difference(again.network, result.network) <= 1e-5
@@ -153,10 +158,15 @@ def test_block_without_living_channels_adds_nothing():
 
 
 def test_free_channels_are_the_published_ones():
-    net = build('ResnetGenerator', in_channels=3, out_channels=3,
-                norm_cfg=AFFINE, base_channels=64, num_blocks=9)
-    widths = [len(find_layer(net, free.norm).weight)
-              for free in free_channels(net)]
+    net = build(
+        'ResnetGenerator',
+        in_channels=3,
+        out_channels=3,
+        norm_cfg=AFFINE,
+        base_channels=64,
+        num_blocks=9,
+    )
+    widths = [len(find_layer(net, free.norm).weight) for free in free_channels(net)]
     assert widths == GOLDEN['gamma_params']['numel']
 
 
@@ -166,8 +176,8 @@ def reference_weights():
     shapes = {}
 
     def layer(name, width, *shape):
-        shapes[f'{name}.weight'] = shape or (width, )
-        shapes[f'{name}.bias'] = (width, )
+        shapes[f'{name}.weight'] = shape or (width,)
+        shapes[f'{name}.bias'] = (width,)
 
     layer('model.1', 64, 64, 3, 7, 7)
     layer('model.4', 128, 128, 64, 3, 3)
@@ -178,8 +188,7 @@ def reference_weights():
     layer('model.19', 128, 256, 128, 3, 3)
     layer('model.22', 64, 128, 64, 3, 3)
     layer('model.26', 3, 3, 64, 7, 7)
-    for name, count in zip(*(GOLDEN['gamma_params'][k]
-                             for k in ('names', 'numel'))):
+    for name, count in zip(*(GOLDEN['gamma_params'][k] for k in ('names', 'numel'))):
         layer(name.removesuffix('.weight'), count)
     rs, state = np.random.RandomState(4), {}
     for name, shape in sorted(shapes.items()):
@@ -206,27 +215,24 @@ def published():
     net, state = build_generator(config).eval(), reference_weights()
     convs = [*resnet_chain(net), 'model.14.conv']
     norms = [free.norm for free in free_channels(net)]
-    gammas = [n.removesuffix('.weight')
-              for n in GOLDEN['gamma_params']['names']]
-    theirs = sorted({n.rpartition('.')[0] for n in state} - set(gammas),
-                    key=place)
+    gammas = [n.removesuffix('.weight') for n in GOLDEN['gamma_params']['names']]
+    theirs = sorted({n.rpartition('.')[0] for n in state} - set(gammas), key=place)
     for ours, name in zip([*convs, *norms], [*theirs, *gammas], strict=True):
-        find_layer(net, ours).load_state_dict(
-            {k: state[f'{name}.{k}'] for k in ('weight', 'bias')})
+        find_layer(net, ours).load_state_dict({k: state[f'{name}.{k}'] for k in ('weight', 'bias')})
     return net, config
 
 
 @pytest.mark.parametrize('kept', [True, False], ids=['shifts', 'zeroed'])
 def test_published_extraction(published, kept):
     net, config = copy.deepcopy(published[0]), published[1]
-    want = GOLDEN['extract_subnet_beta_of_pruned_' +
-                  ('kept' if kept else 'zeroed')]
+    want = GOLDEN['extract_subnet_beta_of_pruned_' + ('kept' if kept else 'zeroed')]
     if not kept:
         for free in free_channels(net):
             norm = find_layer(net, free.norm)
             norm.bias.data[norm.weight == 0] = 0
-    x = torch.tensor(np.tanh(np.random.RandomState(6).standard_normal(
-        (1, 3, 64, 64))).astype('float32'))
+    x = torch.tensor(
+        np.tanh(np.random.RandomState(6).standard_normal((1, 3, 64, 64))).astype('float32')
+    )
     result = SlimExtraction(published=True).compress(net, config)
     assert list(result.summary['widths'].values()) == want['dim_lst']
     with torch.no_grad():
@@ -235,10 +241,8 @@ def test_published_extraction(published, kept):
     assert_close_rel(sub.double().sum(), want['sub_y_sum'])
     gap = (dense - sub).abs()
     if kept:
-        assert gap.max().item() == pytest.approx(
-            want['max_abs_diff_dense_vs_sub'], rel=1e-3)
-        assert gap.mean().item() == pytest.approx(
-            want['mean_abs_diff'], rel=1e-3)
+        assert gap.max().item() == pytest.approx(want['max_abs_diff_dense_vs_sub'], rel=1e-3)
+        assert gap.mean().item() == pytest.approx(want['mean_abs_diff'], rel=1e-3)
         exact = SlimExtraction().compress(net, config).network
         with torch.no_grad():
             assert (exact(x) - dense).abs().max() <= 1e-5
@@ -253,7 +257,7 @@ def test_what_is_refused():
     net, config = slimmed('resnet')
     with pytest.raises(TypeError, match='defake_quantize'):
         SlimExtraction().compress(fake_quantize(copy.deepcopy(net)), config)
-    alive, _ = slimmed('resnet', ratio=0.)
+    alive, _ = slimmed('resnet', ratio=0.0)
     with pytest.raises(ValueError, match='no norm has a scale of 0'):
         SlimExtraction().compress(alive, config)
     plain = dict(config, norm_cfg=dict(type='IN'))
@@ -264,6 +268,5 @@ def test_what_is_refused():
 
 
 def test_it_is_registered():
-    pruner = PRUNERS.build(dict(type='mmgan_compress.SlimExtraction',
-                                published=True))
+    pruner = PRUNERS.build(dict(type='mmgan_compress.SlimExtraction', published=True))
     assert pruner.published

@@ -1,4 +1,5 @@
 """Slimmed generators as files: extracted, rebuilt, exported, in 8 bits."""
+
 import copy
 
 import numpy as np
@@ -21,7 +22,7 @@ from test_slimming import AFFINE, difference, slimmed
 KINDS = {
     'resnet': dict(kind='resnet', norm_cfg=AFFINE),
     'separable': dict(kind='separable', norm_cfg=AFFINE),
-    'cartoon': dict(kind='cartoon')
+    'cartoon': dict(kind='cartoon'),
 }
 
 
@@ -51,8 +52,9 @@ def extracted(request, tmp_path_factory):
     network; extracted by the real command."""
     folder = tmp_path_factory.mktemp(request.param)
     net = slimmed_student(folder / 'dense.pth', request.param)
-    run_here('compress', folder / 'dense.pth', '--pruner', 'SlimExtraction',
-             '--out', folder / 'slim')
+    run_here(
+        'compress', folder / 'dense.pth', '--pruner', 'SlimExtraction', '--out', folder / 'slim'
+    )
     return folder, net
 
 
@@ -61,27 +63,32 @@ def test_rebuilt_without_pruning_libraries(extracted):
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     with torch.no_grad():
         torch.save((x, net(x)), folder / 'x.pt')
-    run_python('''
+    run_python(
+        """
 import torch, mmgan_compress
 net = mmgan_compress.load_student(sys.argv[1])
 x, want = torch.load(sys.argv[2])
 with torch.no_grad():
     assert (net(x) - want).abs().max() <= 1e-5
-''', folder / 'slim/student.pth', folder / 'x.pt', cwd=folder)
-    assert student_info(folder / 'slim/student.pth')['resources'][
-        'params'] < sum(p.numel() for p in net.parameters())
+""",
+        folder / 'slim/student.pth',
+        folder / 'x.pt',
+        cwd=folder,
+    )
+    assert student_info(folder / 'slim/student.pth')['resources']['params'] < sum(
+        p.numel() for p in net.parameters()
+    )
 
 
 def test_onnx_is_equal(extracted):
     folder, net = extracted
     onnxruntime = pytest.importorskip('onnxruntime')
-    run_here('export', folder / 'slim/student.pth', '--size', 64, '--out',
-             folder / 'onnx')
+    run_here('export', folder / 'slim/student.pth', '--size', 64, '--out', folder / 'onnx')
     session = onnxruntime.InferenceSession(
-        str(folder / 'onnx/end2end.onnx'),
-        providers=['CPUExecutionProvider'])
+        str(folder / 'onnx/end2end.onnx'), providers=['CPUExecutionProvider']
+    )
     x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 64)).astype('f4')
-    got, = session.run(None, {session.get_inputs()[0].name: x})
+    (got,) = session.run(None, {session.get_inputs()[0].name: x})
     with torch.no_grad():  # of the dense network
         want = net(torch.from_numpy(x)).numpy()
     assert np.abs(got - want).max() <= 1e-4
@@ -92,13 +99,17 @@ def test_twice(extracted, monkeypatch):
     folder, _ = extracted
     once = load_student(folder / 'slim/student.pth')
     config = once.meta['generator']
-    alive = all(find_layer(once, free.norm).weight.all()
-                for free in free_channels(once))
+    alive = all(find_layer(once, free.norm).weight.all() for free in free_channels(once))
     if alive:
         assert 'no norm has a scale of 0' in refused_by_tool(
-            'compress', folder / 'slim/student.pth', '--pruner',
-            'SlimExtraction', '--out', folder / 'again',
-            monkeypatch=monkeypatch)
+            'compress',
+            folder / 'slim/student.pth',
+            '--pruner',
+            'SlimExtraction',
+            '--out',
+            folder / 'again',
+            monkeypatch=monkeypatch,
+        )
     else:
         again = SlimExtraction().compress(once, config)
         assert again.config == config
@@ -142,7 +153,6 @@ def test_zeros_that_are_read_beside_their_norm():
     pytest.importorskip('torch_pruning')
 
     class Beside(torch.nn.Module):
-
         def __init__(self):
             super().__init__()
             self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
@@ -168,18 +178,16 @@ def test_8_bits_before_and_after(largest):
     with torch.no_grad():
         for free in free_channels(net):
             dead = find_layer(net, free.norm).weight == 0
-            factor = 3. if largest else .01
+            factor = 3.0 if largest else 0.01
             find_layer(net, free.writer).weight.transpose(
-                0, int(find_layer(net, free.writer).transposed))[
-                    dead] *= factor
+                0, int(find_layer(net, free.writer).transposed)
+            )[dead] *= factor
             reader = find_layer(net, free.reader)
-            reader.weight.transpose(0, int(not reader.transposed))[
-                dead] *= factor
+            reader.weight.transpose(0, int(not reader.transposed))[dead] *= factor
     trained = fake_quantize(copy.deepcopy(net))
     with pytest.raises(TypeError, match='defake_quantize'):
         SlimExtraction().compress(trained, config)
-    result = SlimExtraction().compress(
-        defake_quantize(copy.deepcopy(trained)), config)
+    result = SlimExtraction().compress(defake_quantize(copy.deepcopy(trained)), config)
     assert difference(net, result.network) <= 1e-5
     rounded = fake_quantize(copy.deepcopy(result.network))
     assert difference(rounded, result.network) > 1e-3

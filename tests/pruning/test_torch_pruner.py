@@ -1,4 +1,5 @@
 """TorchPruner: the smaller network is the wide one with channels masked."""
+
 import copy
 import json
 import re
@@ -52,8 +53,7 @@ class TestEquality:
     def test_matrix(self, name, importance, ratio, monkeypatch):
         net, groups = network(name)
         # neither importance nor ratio change the graph
-        monkeypatch.setattr(channel_pruner, 'channel_groups',
-                            lambda *_: groups)
+        monkeypatch.setattr(channel_pruner, 'channel_groups', lambda *_: groups)
         method = pruner(ratio=ratio, importance=importance)
         if importance == 'bn_scale' and name not in SCALED:
             with pytest.raises(ValueError, match='no norms with weights'):
@@ -70,11 +70,10 @@ class TestEquality:
         small, kept, _ = pruner(ratio=0.5, scope='local').prune(net, image())
         assert difference(masked(net, kept), small, image()) <= 1e-5
         wide = channel_map(net)
-        for layer, (_, outputs) in ((layer, counts) for layer, counts
-                                    in channel_map(small).items()
-                                    if len(counts) == 2):
-            assert outputs == (3 if wide[layer][1] == 3
-                               else wide[layer][1] // 2)
+        for layer, (_, outputs) in (
+            (layer, counts) for layer, counts in channel_map(small).items() if len(counts) == 2
+        ):
+            assert outputs == (3 if wide[layer][1] == 3 else wide[layer][1] // 2)
 
     def test_proof_can_fail(self):
         """A reader that lost other channels than its maker is noticed."""
@@ -84,8 +83,7 @@ class TestEquality:
         reader = wrong['model.2.conv'][0]
         free = sorted(set(range(8)) - set(reader))
         reader[:] = sorted([*reader[1:], free[0]])
-        assert difference(masked(net, kept), slice_channels(net, wrong),
-                          image()) > 1e-3
+        assert difference(masked(net, kept), slice_channels(net, wrong), image()) > 1e-3
 
     def test_mask_is_not_in_front_of_the_norm(self):
         """A removed channel with a shift would otherwise be seen."""
@@ -97,13 +95,13 @@ class TestEquality:
                 mask = torch.zeros(layer.num_features)
                 mask[kept[name][0]] = 1
                 mask = mask.view(-1, 1, 1)
-                layer.register_forward_pre_hook(
-                    lambda _, x, mask=mask: x[0] * mask)
+                layer.register_forward_pre_hook(lambda _, x, mask=mask: x[0] * mask)
         assert difference(early, small, image()) > 1e-3
 
-    @pytest.mark.parametrize('config', [
-        dict(RESNET, base_channels=5), dict(MOBILE, base_channels=7),
-        dict(UNET, base_channels=3)])
+    @pytest.mark.parametrize(
+        'config',
+        [dict(RESNET, base_channels=5), dict(MOBILE, base_channels=7), dict(UNET, base_channels=3)],
+    )
     def test_odd_channels(self, config):
         net = seeded(build(**config))
         small, kept, _ = pruner(ratio=0.5).prune(net, image())
@@ -115,7 +113,9 @@ class TestEquality:
         small, kept, _ = pruner(ratio=0.99).prune(net, image())
         counts = channel_map(small)
         assert {layer: n for layer, n in counts.items() if max(n) > 1} == {
-            'model.1': [3, 1], 'model.19': [1, 3]}
+            'model.1': [3, 1],
+            'model.19': [1, 3],
+        }
         assert difference(masked(net, kept), small, image()) <= 1e-5
         small, _, _ = pruner(ratio=0.99, floor=3).prune(net, image())
         assert min(map(min, channel_map(small).values())) == 3
@@ -124,58 +124,79 @@ class TestEquality:
 class TestScores:
     """The scores are Torch-Pruning's where it counts all weights."""
 
-    @pytest.mark.parametrize('importance, theirs, norm', [
-        ('magnitude', tp.importance.MagnitudeImportance(
-            p=1, group_reduction='first'), True),
-        ('group_norm', tp.importance.GroupMagnitudeImportance(p=2), True),
-        ('bn_scale', tp.importance.BNScaleImportance(), True),
-        ('hessian', tp.importance.GroupHessianImportance(), True),
-        ('taylor', tp.importance.GroupTaylorImportance(), False)])
+    @pytest.mark.parametrize(
+        'importance, theirs, norm',
+        [
+            ('magnitude', tp.importance.MagnitudeImportance(p=1, group_reduction='first'), True),
+            ('group_norm', tp.importance.GroupMagnitudeImportance(p=2), True),
+            ('bn_scale', tp.importance.BNScaleImportance(), True),
+            ('hessian', tp.importance.GroupHessianImportance(), True),
+            ('taylor', tp.importance.GroupTaylorImportance(), False),
+        ],
+    )
     def test_torch_pruning(self, importance, theirs, norm):
         def norm_of(width):
             return nn.BatchNorm2d(width) if norm else nn.Identity()
-        net = seeded(nn.Sequential(
-            nn.Conv2d(3, 8, 3), norm_of(8), nn.ReLU(),
-            nn.ConvTranspose2d(8, 6, 3), norm_of(6), nn.ReLU(),
-            nn.Conv2d(6, 3, 3)))
+
+        net = seeded(
+            nn.Sequential(
+                nn.Conv2d(3, 8, 3),
+                norm_of(8),
+                nn.ReLU(),
+                nn.ConvTranspose2d(8, 6, 3),
+                norm_of(6),
+                nn.ReLU(),
+                nn.Conv2d(6, 3, 3),
+            )
+        )
         groups = channel_groups(net, image(16))
         gradients = gradients_for(importance, net, None)
         graph = tp.DependencyGraph().build_dependency(net, [image(16)])
-        ours = [group_scores(net, group, importance, gradients)
-                for group in groups]
+        ours = [group_scores(net, group, importance, gradients) for group in groups]
         if importance == 'hessian':  # squared gradients stand in for these
             for parameter in net.parameters():
                 parameter.grad.square_()
-        expected = [theirs(graph.get_pruning_group(
-            net[at], tp.prune_conv_out_channels, list(range(width))))
-            for at, width in ((0, 8), (3, 6))]
+        expected = [
+            theirs(graph.get_pruning_group(net[at], tp.prune_conv_out_channels, list(range(width))))
+            for at, width in ((0, 8), (3, 6))
+        ]
         for got, want in zip(ours, expected, strict=True):
             torch.testing.assert_close(got, want)
 
     def test_all_weights_of_a_channel_count(self):
         """Affine instance norms and depthwise convolutions too."""
-        net = seeded(nn.Sequential(
-            nn.Conv2d(3, 6, 3), nn.InstanceNorm2d(6, affine=True),
-            nn.ReLU(inplace=True), nn.Conv2d(6, 6, 3, groups=6),
-            nn.Conv2d(6, 3, 1)))
-        group, = channel_groups(net, image(16))
+        net = seeded(
+            nn.Sequential(
+                nn.Conv2d(3, 6, 3),
+                nn.InstanceNorm2d(6, affine=True),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(6, 6, 3, groups=6),
+                nn.Conv2d(6, 3, 1),
+            )
+        )
+        (group,) = channel_groups(net, image(16))
         assert {(m.layer, m.part) for m in group.members} == {
-            ('0', 'makes'), ('1', 'norm'), ('3', 'depthwise'),
-            ('4', 'reads')}
-        worth = [net[0].weight.square().sum((1, 2, 3)),
-                 net[1].weight.square(), net[3].weight.square().sum((1, 2, 3)),
-                 net[4].weight.square().sum((0, 2, 3))]
+            ('0', 'makes'),
+            ('1', 'norm'),
+            ('3', 'depthwise'),
+            ('4', 'reads'),
+        }
+        worth = [
+            net[0].weight.square().sum((1, 2, 3)),
+            net[1].weight.square(),
+            net[3].weight.square().sum((1, 2, 3)),
+            net[4].weight.square().sum((0, 2, 3)),
+        ]
         want = sum(worth) / sum(worth).mean()
-        torch.testing.assert_close(
-            group_scores(net, group, 'group_norm', {}), want.detach())
+        torch.testing.assert_close(group_scores(net, group, 'group_norm', {}), want.detach())
 
-    @pytest.mark.parametrize('importance, power', [('taylor', 1),
-                                                   ('hessian', 2)])
+    @pytest.mark.parametrize('importance, power', [('taylor', 1), ('hessian', 2)])
     def test_losses(self, importance, power):
         net, _ = network('resnet')
         images = [image(), -image()]
-        found = gradients_for(importance, net, lambda twin: (
-            twin(x).square().mean() for x in images))
+        found = gradients_for(
+            importance, net, lambda twin: (twin(x).square().mean() for x in images)
+        )
         twin, want = copy.deepcopy(net), 0
         for x in images:
             twin.zero_grad()
@@ -187,23 +208,21 @@ class TestScores:
         net = copy.deepcopy(network('resnet')[0])
         net.zero_grad()
         for losses, message in (
-                (None, 'needs gradients and the network has none'),
-                (lambda twin: [], 'yielded none'),
-                (lambda twin: [torch.zeros(())], 'a loss has no gradient')):
+            (None, 'needs gradients and the network has none'),
+            (lambda twin: [], 'yielded none'),
+            (lambda twin: [torch.zeros(())], 'a loss has no gradient'),
+        ):
             with pytest.raises(ValueError, match=message):
-                pruner(ratio=0.5, importance='taylor',
-                       losses=losses).prune(net, image())
+                pruner(ratio=0.5, importance='taylor', losses=losses).prune(net, image())
 
 
 class TestBudget:
     @pytest.mark.parametrize('name', CONFIGS)
     def test_met(self, name, monkeypatch):
         net, groups = network(name)
-        monkeypatch.setattr(channel_pruner, 'channel_groups',
-                            lambda *_: groups)
+        monkeypatch.setattr(channel_pruner, 'channel_groups', lambda *_: groups)
         small, _, summary = pruner(budget=budget(0.25)).prune(net, image())
-        assert summary['cost'] == pytest.approx(0.25 * summary['dense'],
-                                                rel=0.02)
+        assert summary['cost'] == pytest.approx(0.25 * summary['dense'], rel=0.02)
         assert count_macs(small, (1, 3, SIZE, SIZE)).macs == summary['cost']
 
     @pytest.mark.parametrize('kind', ['macs_paper', 'params'])
@@ -211,25 +230,27 @@ class TestBudget:
         net, _ = network('unet-bn')
         _, _, summary = pruner(budget=budget(0.3, kind)).prune(net, image())
         assert summary['kind'] == kind
-        assert summary['cost'] == pytest.approx(0.3 * summary['dense'],
-                                                rel=0.02)
+        assert summary['cost'] == pytest.approx(0.3 * summary['dense'], rel=0.02)
 
     def test_out_of_reach(self):
         net, _ = network('resnet')
         with pytest.raises(ValueError, match='the nearest reachable') as got:
             pruner(budget=budget(0.01)).prune(net, image())
-        nearest = float(re.search(r'reachable is macs=(\S+)',
-                                  str(got.value))[1])
+        nearest = float(re.search(r'reachable is macs=(\S+)', str(got.value))[1])
         _, _, summary = pruner(budget=budget(nearest)).prune(net, image())
         assert summary['cost'] == pytest.approx(nearest, rel=1e-4)
 
-    @pytest.mark.parametrize('settings, message', [
-        (dict(), 'give one of the two'),
-        (dict(ratio=0.5, budget=dict(macs=0.5)), 'give one of the two'),
-        (dict(ratio=1.), 'at least 0 and below 1'),
-        (dict(ratio=0.5, floor=0), 'expected 1 or more'),
-        (dict(ratio=0.5, scope='all'), 'expected one of global, local'),
-        (dict(ratio=0.5, importance='l0'), 'expected one of magnitude')])
+    @pytest.mark.parametrize(
+        'settings, message',
+        [
+            (dict(), 'give one of the two'),
+            (dict(ratio=0.5, budget=dict(macs=0.5)), 'give one of the two'),
+            (dict(ratio=1.0), 'at least 0 and below 1'),
+            (dict(ratio=0.5, floor=0), 'expected 1 or more'),
+            (dict(ratio=0.5, scope='all'), 'expected one of global, local'),
+            (dict(ratio=0.5, importance='l0'), 'expected one of magnitude'),
+        ],
+    )
     def test_settings(self, settings, message):
         with pytest.raises(ValueError, match=message):
             TorchPruner(**settings)
@@ -239,8 +260,7 @@ class TestArtefact:
     @pytest.mark.parametrize('name', CONFIGS)
     def test_config_rebuilds_it(self, name):
         net, _ = network(name)
-        small, config, summary = pruner(ratio=0.5).compress(
-            net, CONFIGS[name])
+        small, config, summary = pruner(ratio=0.5).compress(net, CONFIGS[name])
         assert config['channels'] == summary['channels']
         rebuilt = build_generator(json.loads(json.dumps(config)))
         rebuilt.load_state_dict(small.state_dict(), strict=True)
@@ -249,8 +269,7 @@ class TestArtefact:
     def test_twice(self):
         net, _ = network('mobile')
         once = pruner(ratio=0.3).compress(net, MOBILE)
-        small, kept, _ = pruner(
-            ratio=0.5, importance='group_norm').prune(once.network, image())
+        small, kept, _ = pruner(ratio=0.5, importance='group_norm').prune(once.network, image())
         assert difference(once.network, small, image()) > 1e-2
         assert difference(masked(once.network, kept), small, image()) <= 1e-5
         config = slim_config(small, once.config)

@@ -1,4 +1,5 @@
 """A student to quantize, and images for it."""
+
 import pytest
 import torch
 
@@ -13,8 +14,7 @@ SIZE = 64
 def images():
     """Smooth images, as networks see them."""
     small = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    large = torch.nn.functional.interpolate(small, (SIZE, SIZE),
-                                            mode='bilinear')
+    large = torch.nn.functional.interpolate(small, (SIZE, SIZE), mode='bilinear')
     return [x[None].numpy() * 2 - 1 for x in large]
 
 

@@ -1,4 +1,5 @@
 """Quantizers: what they leave in float, what they lose, what they refuse."""
+
 import copy
 import re
 
@@ -36,21 +37,24 @@ def run(model, images):
 def psnr(net, model, images):
     """Return the worst PSNR of a model against its network."""
     with torch.no_grad():
-        return min(difference(net(torch.from_numpy(x)).numpy(), y)[1]
-                   for x, y in zip(images, run(model, images)))
+        return min(
+            difference(net(torch.from_numpy(x)).numpy(), y)[1]
+            for x, y in zip(images, run(model, images))
+        )
 
 
 def quantized(path):
     """Return the layers whose weights are integers."""
     model = onnx.load(path)
     kinds = {t.name: t.data_type for t in model.graph.initializer}
-    made = {n.output[0]: n.input[0] for n in model.graph.node
-            if n.op_type == 'DequantizeLinear'}
+    made = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == 'DequantizeLinear'}
     names = layer_names(model)  # ONNX Runtime appends to those of weights
-    return {names[n.name].removesuffix('.weight_quantized')
-            for n in model.graph.node if n.op_type in (
-                'Conv', 'ConvTranspose')
-            and kinds.get(made.get(n.input[1])) == onnx.TensorProto.INT8}
+    return {
+        names[n.name].removesuffix('.weight_quantized')
+        for n in model.graph.node
+        if n.op_type in ('Conv', 'ConvTranspose')
+        and kinds.get(made.get(n.input[1])) == onnx.TensorProto.INT8
+    }
 
 
 @pytest.mark.parametrize('kind', ['ORTStatic', 'NNIPTQ'])
@@ -79,18 +83,22 @@ def test_neural_compressor(student, images, tmp_path):
     quantizer = build_quantizer(dict(type='INCStatic'))
     plan, ready = quantizer.plan(net, images), prepare(net, SIZE)
     graph = quantizer._converted(
-        ready, layers_to_quantize(ready), [torch.from_numpy(x)
-                                           for x in images])
+        ready, layers_to_quantize(ready), [torch.from_numpy(x) for x in images]
+    )
     ours, theirs = tmp_path / 'ours.onnx', tmp_path / 'theirs.onnx'
     # all 8 bits, as theirs
     write_int8(net, ours, images, dict(plan.settings, processor='vnni'))
-    torch.onnx.export(graph, (torch.from_numpy(images[0]), ), theirs,
-                      dynamo=True, verbose=False, input_names=['input'])
-    assert 'QuantizeLinear' in {n.op_type for n in
-                                onnx.load(theirs).graph.node}
+    torch.onnx.export(
+        graph,
+        (torch.from_numpy(images[0]),),
+        theirs,
+        dynamo=True,
+        verbose=False,
+        input_names=['input'],
+    )
+    assert 'QuantizeLinear' in {n.op_type for n in onnx.load(theirs).graph.node}
     assert psnr(net, str(ours), images) > 30
-    own = [difference(a, b)[1] for a, b in zip(
-        run(str(ours), images), run(str(theirs), images))]
+    own = [difference(a, b)[1] for a, b in zip(run(str(ours), images), run(str(theirs), images))]
     assert min(own) > psnr(net, str(ours), images) + 3
     # transposed convolutions are not theirs, first and last stay float
     assert set(plan.summary['float']) == {'model.12', 'model.15'}
@@ -137,8 +145,7 @@ def fragile(student):
 def ranked(fragile, images, tmp_path_factory):
     path = tmp_path_factory.mktemp('fragile') / 'fp32.onnx'
     write_onnx(fragile, path, SIZE, {})
-    macs = {row.name: row.macs for row in count_macs(
-        fragile, (1, 3, SIZE, SIZE)).layers}
+    macs = {row.name: row.macs for row in count_macs(fragile, (1, 3, SIZE, SIZE)).layers}
     return path, macs, rank(onnx.load(path), images, macs, COARSE)
 
 
@@ -160,8 +167,7 @@ def test_floor(ranked, fragile, images, tmp_path):
     left = [row.layer for row in mixed if not row.int8]
     assert 'model.7' in left and len(left) < len(rows)
     out = tmp_path / 'int8.onnx'
-    plan = build_quantizer(dict(
-        COARSE, type='ORTStatic', psnr_floor=floor)).plan(fragile, images)
+    plan = build_quantizer(dict(COARSE, type='ORTStatic', psnr_floor=floor)).plan(fragile, images)
     quantize(path, out, images, plan.settings)
     measured = psnr(fragile, str(out), images)
     assert measured >= floor - 0.01
@@ -172,7 +178,7 @@ def test_floor(ranked, fragile, images, tmp_path):
 
 def test_a_floor_out_of_reach(ranked, images):
     with pytest.raises(ValueError, match='no layer can be quantized at 200'):
-        rank(onnx.load(ranked[0]), images, ranked[1], floor=200.)
+        rank(onnx.load(ranked[0]), images, ranked[1], floor=200.0)
 
 
 # --- scales that a student brings along -------------------------------------
@@ -203,16 +209,14 @@ def test_batch_norms_are_folded_into_scales(images, tmp_path):
     scales = {}
     for name in layers:
         layer = net.get_submodule(name)
-        tops = layer.weight.detach().transpose(
-            0, int(layer.transposed)).flatten(1).abs().amax(1)
+        tops = layer.weight.detach().transpose(0, int(layer.transposed)).flatten(1).abs().amax(1)
         scales[name] = dict(weight=(tops / 100).tolist(), input=[0.02, 100])
     ready = prepare(net, SIZE)
     folded = to_exported(scales, net, ready)
     assert any(folded[n]['weight'] != scales[n]['weight'] for n in layers)
     write_onnx(net, tmp_path / 'int8.onnx', SIZE, {}, scales=folded)
     model = onnx.load(tmp_path / 'int8.onnx')
-    whole = {t.name: onnx.numpy_helper.to_array(t)
-             for t in model.graph.initializer}
+    whole = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     for name in layer_names(model).values():
         if name in scales:
             integers = abs(whole[f'{name}.weight'].astype(int))
@@ -225,14 +229,18 @@ def test_batch_norms_are_folded_into_scales(images, tmp_path):
 
 
 # --- what is refused --------------------------------------------------------
-@pytest.mark.parametrize('quantizer, message', [
-    (dict(type='ORTStatik'), "no quantizer 'ORTStatik'.*ORTStatic"),
-    (dict(type='GCCWidths'), "no quantizer 'GCCWidths'"),
-    (dict(type='ORTStatic'), 'needs images to calibrate on'),
-    (dict(type='StudentScales'), 'not trained with quantization'),
-    (dict(type='ORTStatic', method='Foo'), "method is 'Foo'.*MinMax"),
-    (dict(type='ORTStatic', skip=['rgb'], psnr_floor=9.), "add 'norms'"),
-    (dict(type='NNIPTQ', skip=['first']), "add 'norms'")])
+@pytest.mark.parametrize(
+    'quantizer, message',
+    [
+        (dict(type='ORTStatik'), "no quantizer 'ORTStatik'.*ORTStatic"),
+        (dict(type='GCCWidths'), "no quantizer 'GCCWidths'"),
+        (dict(type='ORTStatic'), 'needs images to calibrate on'),
+        (dict(type='StudentScales'), 'not trained with quantization'),
+        (dict(type='ORTStatic', method='Foo'), "method is 'Foo'.*MinMax"),
+        (dict(type='ORTStatic', skip=['rgb'], psnr_floor=9.0), "add 'norms'"),
+        (dict(type='NNIPTQ', skip=['first']), "add 'norms'"),
+    ],
+)
 def test_refused(quantizer, message, student, tmp_path):
     with pytest.raises(ValueError, match=message):
         quantize_student(student[0], tmp_path / 'out', quantizer)
@@ -242,30 +250,34 @@ def test_refused(quantizer, message, student, tmp_path):
 def test_unknown_names(student, images, tmp_path):
     _, net, fp32 = student
     with pytest.raises(ValueError, match="'model.77'.*nearest: 'model.7'"):
-        quantize(fp32, tmp_path / 'x.onnx', images,
-                 dict(skip=['model.77']))
+        quantize(fp32, tmp_path / 'x.onnx', images, dict(skip=['model.77']))
     with pytest.raises(ValueError, match="'model.77'.*nearest"):
         layers_to_quantize(net, ['model.77'])
     with pytest.raises(ValueError, match='is no convolution'):
         layers_to_quantize(net, ['model.2'])
     with pytest.raises(KeyError, match="'model.77'.*nearest"):
-        write_onnx(net, tmp_path / 'x.onnx', SIZE, {},
-                   scales={'model.77': dict(weight=[1.])})
+        write_onnx(net, tmp_path / 'x.onnx', SIZE, {}, scales={'model.77': dict(weight=[1.0])})
     with pytest.raises(ValueError, match='3 scales.*16 filters'):
-        write_onnx(net, tmp_path / 'x.onnx', SIZE, {},
-                   scales={'model.7': dict(weight=[1.] * 3)})
+        write_onnx(net, tmp_path / 'x.onnx', SIZE, {}, scales={'model.7': dict(weight=[1.0] * 3)})
     with pytest.raises(ValueError, match=r"no \['bits'\]"):
         quantize(fp32, tmp_path / 'x.onnx', images, dict(bits=4))
     assert not (tmp_path / 'x.onnx').exists()
 
 
-@pytest.mark.parametrize('args, message', [
-    ([], 'needs images to calibrate on'),
-    (['--quantizer', 'Nothing'], "no quantizer 'Nothing'"),
-    (['--test', 'configs/omgd_cyclegan.py', '--demo'],
-     r"domains \['flat', 'emoji'\] and the student")])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        ([], 'needs images to calibrate on'),
+        (['--quantizer', 'Nothing'], "no quantizer 'Nothing'"),
+        (
+            ['--test', 'configs/omgd_cyclegan.py', '--demo'],
+            r"domains \['flat', 'emoji'\] and the student",
+        ),
+    ],
+)
 def test_tool_refuses(args, message, student, tmp_path, monkeypatch):
-    text = refused_by_tool('quantize', student[0], '--out', tmp_path / 'o',
-                           *args, monkeypatch=monkeypatch)
+    text = refused_by_tool(
+        'quantize', student[0], '--out', tmp_path / 'o', *args, monkeypatch=monkeypatch
+    )
     assert re.search(message, text)
     assert not (tmp_path / 'o').exists()

@@ -1,4 +1,5 @@
 """The search for sub-networks: what is found, and what is refused."""
+
 import json
 import sys
 
@@ -37,11 +38,10 @@ def test_exhaustive_finds_the_best_and_evaluates_each_once(tmp_path):
 
 def test_front_is_not_dominated():
     def found(*points):
-        return [Found((i, ), metric, dict(macs=macs))
-                for i, (macs, metric) in enumerate(points)]
+        return [Found((i,), metric, dict(macs=macs)) for i, (macs, metric) in enumerate(points)]
 
     of = problem()
-    rows = found((3, 5.), (1, 9.), (2, 6.), (2, 7.), (4, 5.), (5, 4.))
+    rows = found((3, 5.0), (1, 9.0), (2, 6.0), (2, 7.0), (4, 5.0), (5, 4.0))
     assert [f.configuration[0] for f in front(rows, of)] == [1, 2, 0, 5]
     of = problem(higher=True)
     assert [f.configuration[0] for f in front(rows, of)] == [1]
@@ -50,17 +50,16 @@ def test_front_is_not_dominated():
 @pytest.mark.parametrize('higher', [False, True])
 def test_nsga2_finds_the_true_front(higher):
     """By then the evolution has seen three quarters of the space."""
+
     def score(c):
         return -distance(c) if higher else distance(c)
 
     of = problem(score, higher=higher)
     found = in_memory('nsga2', of, 28, population=6)
     macs = of.candidates.costs.of(CONFIGURATIONS)['macs']
-    true = front([Found(c, score(c), dict(macs=m))
-                  for c, m in zip(CONFIGURATIONS, macs)], of)
+    true = front([Found(c, score(c), dict(macs=m)) for c, m in zip(CONFIGURATIONS, macs)], of)
     assert len(found) == 28
-    assert {f.configuration for f in front(found, of)} == {
-        f.configuration for f in true}
+    assert {f.configuration for f in front(found, of)} == {f.configuration for f in true}
 
 
 WIDE = [[8, 7, 6, 5, 4, 3]] * 8  # of which a search sees next to nothing
@@ -70,7 +69,7 @@ WIDE = [[8, 7, 6, 5, 4, 3]] * 8  # of which a search sees next to nothing
 def test_fronts_of_the_evolution_are_better_than_chance(higher):
     """By the share of the plane that no point of a front leaves free."""
     net, sign = toy_supernet(WIDE), -1 if higher else 1
-    weights = [5, 4, 3, 2, 1, .5, .2, .1]
+    weights = [5, 4, 3, 2, 1, 0.5, 0.2, 0.1]
 
     def score(c):
         return sign * sum(w * (8 - n) for w, n in zip(weights, c))
@@ -80,11 +79,14 @@ def test_fronts_of_the_evolution_are_better_than_chance(higher):
         of.candidates.seed = seed
         rows = front(in_memory(sampler, of, 300, **options), of)
         most = of.candidates.costs.of([net.space.largest])['macs'][0]
-        worst = [sign * score(net.space.smallest),
-                 *(sign * row.metric for row in rows)]
-        return sum((before - sign * row.metric) * (1 - row.costs['macs']
-                                                   / most)
-                   for before, row in zip(worst, rows)) / worst[0]
+        worst = [sign * score(net.space.smallest), *(sign * row.metric for row in rows)]
+        return (
+            sum(
+                (before - sign * row.metric) * (1 - row.costs['macs'] / most)
+                for before, row in zip(worst, rows)
+            )
+            / worst[0]
+        )
 
     for seed in range(3):
         assert covered('nsga2', seed) > covered('random', seed) + 0.01
@@ -121,14 +123,14 @@ def test_first_generation_favours_small_ones(space):
     assert mean(40, ratio=3, growth='geometric') < mean(40, ratio=2) - 0.2
 
 
-@pytest.mark.parametrize('sampler', ['random', 'nsga2', 'budget',
-                                     'exhaustive'])
+@pytest.mark.parametrize('sampler', ['random', 'nsga2', 'budget', 'exhaustive'])
 def test_budget_is_kept_and_marked_come_first(sampler):
     net = toy_supernet()
     ends = dict(largest=net.space.largest, smallest=net.space.smallest)
     of = problem(limit='macs=0.85', net=net, marked=ends)
-    found = in_memory(sampler, of, 9, **dict(
-        population=3) if sampler in ('nsga2', 'budget') else {})
+    found = in_memory(
+        sampler, of, 9, **dict(population=3) if sampler in ('nsga2', 'budget') else {}
+    )
     assert [f.configuration for f in found[:2]] == list(ends.values())
     assert [f.name for f in found[:3]] == ['largest', 'smallest', None]
     most = of.candidates.limit.most
@@ -164,21 +166,25 @@ def test_resume_goes_on(tmp_path, storage):
     found = results(search(storage, 'random', 8, of), of)
     assert len(found) == len(set(score.lines())) == len(score.lines()) == 8
     assert {f.configuration for f in in_memory('random', problem(), 8)} == {
-        f.configuration for f in found}
+        f.configuration for f in found
+    }
     search(storage, 'random', 8, of)  # nothing is left to do
     assert len(score.lines()) == 8
 
 
 def test_settings_of_a_study_stay(storage):
     search(storage, 'random', 2)
-    with pytest.raises(ValueError, match=r"(?s)seed: 0 -> 1.*another --study"):
+    with pytest.raises(ValueError, match=r'(?s)seed: 0 -> 1.*another --study'):
         search(storage, 'random', 2, settings=dict(seed=1))
 
 
 def test_the_direction_of_a_study_stays(storage):
     search(storage, 'random', 2)
-    with pytest.raises(ValueError, match=r"directions: \['minimize', "
-                       r"'minimize'\] -> \['minimize', 'maximize'\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"directions: \['minimize', "
+        r"'minimize'\] -> \['minimize', 'maximize'\]",
+    ):
         search(storage, 'random', 2, problem(higher=True))
 
 
@@ -190,12 +196,10 @@ def test_a_metric_that_is_no_number_ends_the_search(storage):
 # --- results ----------------------------------------------------------------
 def test_results_on_disk(tmp_path):
     net = toy_supernet()
-    of = problem(limit='macs=0.9', net=net, marked=dict(
-        largest=net.space.largest))
+    of = problem(limit='macs=0.9', net=net, marked=dict(largest=net.space.largest))
     found = in_memory('exhaustive', of, 99)
     rows = front(found, of)
-    save(tmp_path, found, of, dict(study='toy', notes=['by hand']),
-         {rows[0].configuration: 3.5})
+    save(tmp_path, found, of, dict(study='toy', notes=['by hand']), {rows[0].configuration: 3.5})
     content = json.loads((tmp_path / 'front.json').read_text())
     assert [r['metric'] for r in content['front']] == [f.metric for f in rows]
     assert content['front'][0]['measured_ms'] == 3.5
@@ -224,8 +228,11 @@ def test_storage_that_cannot_be_read():
 
 def test_a_password_is_not_shown():
     """Of a database, where none answers."""
-    with pytest.raises(ValueError, match='cannot open the storage '
-                       r'postgresql://me:\*\*\*@localhost:1/st') as failed:
+    with pytest.raises(
+        ValueError,
+        match='cannot open the storage '
+        r'postgresql://me:\*\*\*@localhost:1/st',
+    ) as failed:
         search('postgresql://me:secret@localhost:1/studies')
     assert 'secret' not in str(failed.value)
 

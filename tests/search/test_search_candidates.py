@@ -1,4 +1,5 @@
 """Which sub-networks a search may look at, and what they cost."""
+
 import csv
 import itertools
 import json
@@ -18,8 +19,7 @@ from searches import CONFIGURATIONS, in_memory, problem, toy_supernet
 def synthetic(rows, macs, noise=0.02):
     """Time of MACs, of a part's width, and of widths that fill no vector."""
     rows = np.asarray(rows)
-    clean = 2 + macs / macs.max() * 10 + rows[:, 0] * 0.1 + (
-        rows % 4 == 2).sum(axis=1) * 0.3
+    clean = 2 + macs / macs.max() * 10 + rows[:, 0] * 0.1 + (rows % 4 == 2).sum(axis=1) * 0.3
     rng = np.random.default_rng(0)
     return clean * (1 + noise * rng.standard_normal(len(rows)))
 
@@ -32,8 +32,7 @@ def test_predictor_is_near_and_knows_its_error():
     assert len(set(rows)) == 48
     macs = costs.of(rows)['macs']
     times = synthetic(rows, macs)
-    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs,
-                                  times)
+    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs, times)
     assert fitted.error['count'] == 12
     assert 0 < fitted.error['median'] < 0.04
     assert fitted.error['p95'] < 0.1
@@ -52,14 +51,12 @@ def test_predictor_falls_back_to_macs():
     costs = problem(net=net).candidates.costs
     rows = draw_to_measure(net.space.candidates, 12, 0)
     macs = costs.of(rows)['macs']
-    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs,
-                                  1 + macs * 1e-5)
+    fitted = LatencyPredictor.fit('toy', net.space.candidates, rows, macs, 1 + macs * 1e-5)
     others = list(itertools.islice(net.space, 0, None, 97))
     macs = costs.of(others)['macs']
     assert np.allclose(fitted(others, macs), 1 + macs * 1e-5, rtol=1e-3)
     with pytest.raises(ValueError, match='4 measured sub-networks'):
-        LatencyPredictor.fit('toy', net.space.candidates, rows[:4],
-                             macs[:4], macs[:4])
+        LatencyPredictor.fit('toy', net.space.candidates, rows[:4], macs[:4], macs[:4])
 
 
 def test_ten_thousand_are_ranked_in_a_moment(tmp_path, capsys):
@@ -69,13 +66,13 @@ def test_ten_thousand_are_ranked_in_a_moment(tmp_path, capsys):
     rows = draw_to_measure(net.space.candidates, 24, 0)
     macs = costs.of(rows)['macs']
     costs.predictor = LatencyPredictor.fit(
-        'toy', net.space.candidates, rows, macs, synthetic(rows, macs))
+        'toy', net.space.candidates, rows, macs, synthetic(rows, macs)
+    )
     ranked, figures = rank(of.candidates, 'latency@toy', 10_000)
     assert len(set(ranked)) == 10_000
     assert (np.diff(figures['latency@toy']) >= 0).all()
     assert np.array_equal(costs.of(ranked)['macs'], figures['macs'])
-    args = Namespace(out=str(tmp_path), rank=50, objective='macs',
-                     budget=None)
+    args = Namespace(out=str(tmp_path), rank=50, objective='macs', budget=None)
     run._rank(of.candidates, args)
     assert '50 of 390625 sub-networks ranked' in capsys.readouterr().out
     with open(tmp_path / 'ranking.csv') as file:
@@ -83,21 +80,20 @@ def test_ten_thousand_are_ranked_in_a_moment(tmp_path, capsys):
 
 
 # --- budgets ----------------------------------------------------------------
-@pytest.mark.parametrize('budget, count', [('macs=0.6', 10_000),
-                                           ('macs=0.46', 2703)])
+@pytest.mark.parametrize('budget, count', [('macs=0.6', 10_000), ('macs=0.46', 2703)])
 def test_those_that_meet_a_budget_are_ranked(tmp_path, capsys, budget, count):
     """Of a space that is drawn from; all of them, where they are few."""
     of = problem(limit=budget, net=toy_supernet([[8, 7, 6, 5, 4]] * 8))
-    run._rank(of.candidates, Namespace(out=str(tmp_path), rank=10_000,
-                                       objective='macs', budget=budget))
+    run._rank(
+        of.candidates, Namespace(out=str(tmp_path), rank=10_000, objective='macs', budget=budget)
+    )
     with open(tmp_path / 'ranking.csv') as file:
         rows = list(csv.DictReader(file))
     assert len({row['configuration'] for row in rows}) == count
     assert len(rows) == count
     macs = [float(row['macs']) for row in rows]
     assert macs == sorted(macs) and macs[-1] <= of.candidates.limit.most
-    assert ('(no more meet the budget)' in capsys.readouterr().out) == (
-        count < 10_000)
+    assert ('(no more meet the budget)' in capsys.readouterr().out) == (count < 10_000)
 
 
 @pytest.mark.parametrize('sampler', ['random', 'nsga2'])

@@ -1,4 +1,5 @@
 """The pipeline that holds a search."""
+
 import pytest
 
 from pipelines import read
@@ -13,8 +14,15 @@ def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(WEIGHTS, str)
     steps = read(PIPELINE, tmp_path, demo=demo)
     assert list(steps) == [
-        'supernet', 'search', 'train', 'prune', 'qat', 'export', 'int8',
-        'report']
+        'supernet',
+        'search',
+        'train',
+        'prune',
+        'qat',
+        'export',
+        'int8',
+        'report',
+    ]
     files = {name: list(step.files) for name, step in steps.items()}
     assert files['search'] == ['{supernet}/student.pth']
     assert files['train'] == ['{search}/student.pth']
@@ -35,22 +43,23 @@ def test_pipeline_can_be_read(demo, tmp_path, monkeypatch):
         assert step.inputs() == before
 
 
-@pytest.mark.parametrize('skip, made, rows', [
-    (['prune'], dict(qat='train', int8='qat'), {'prune'}),
-    (['qat'], dict(export='prune', int8='prune'), {'qat'}),
-    (['train', 'prune'], dict(qat='search'), {'train', 'prune'}),
-    (['export', 'int8'], dict(qat='prune'), set())])
-def test_stages_of_the_pipeline_can_be_left_out(skip, made, rows,
-                                                  tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'skip, made, rows',
+    [
+        (['prune'], dict(qat='train', int8='qat'), {'prune'}),
+        (['qat'], dict(export='prune', int8='prune'), {'qat'}),
+        (['train', 'prune'], dict(qat='search'), {'train', 'prune'}),
+        (['export', 'int8'], dict(qat='prune'), set()),
+    ],
+)
+def test_stages_of_the_pipeline_can_be_left_out(skip, made, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(WEIGHTS, str)  # not prepared on every machine
     steps = read(PIPELINE, tmp_path, demo=True, skip=skip)
     for name, owner in made.items():
-        assert steps[name].files == {
-            f'{{{owner}}}/student.pth': steps[owner].out / 'student.pth'}
+        assert steps[name].files == {f'{{{owner}}}/student.pth': steps[owner].out / 'student.pth'}
     everything = {'supernet', 'search', 'train', 'prune', 'qat'}
     left = everything - rows
     assert set(steps['report'].spec['students']) == left
-    assert set(steps['report'].files.values()) == {
-        steps[name].out / 'student.pth' for name in left}
+    assert set(steps['report'].files.values()) == {steps[name].out / 'student.pth' for name in left}
     for step in steps.values():
         assert not list(step.faults(steps))

@@ -1,4 +1,5 @@
 """``mmgan-compress search`` on a toy recipe."""
+
 import json
 import shutil
 import subprocess
@@ -22,8 +23,12 @@ from recipes import ROOT
 from students import run_tool
 from supernets import filled
 
-ARCH = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4,
-            num_blocks=3, norm_cfg=dict(type='BN'))
+ARCH = dict(
+    type='mmgan_compress.SeparableResnetGenerator',
+    base_channels=4,
+    num_blocks=3,
+    norm_cfg=dict(type='BN'),
+)
 
 
 @pytest.fixture(scope='module')
@@ -31,10 +36,10 @@ def place(tmp_path_factory, vgg_file):
     """Return a folder with a recipe, its images, a super-net and another
     student."""
     place = tmp_path_factory.mktemp('search')
-    cfg = toy.toy_config('pix2pix', place / 'data', vgg_file,
-                         method='gan_compression')
-    cfg.model.generator = dict(type='mmgan_compress.SuperNet', arch=ARCH,
-                               space=[[4, 2]] * 2 + [[4]] * 6)
+    cfg = toy.toy_config('pix2pix', place / 'data', vgg_file, method='gan_compression')
+    cfg.model.generator = dict(
+        type='mmgan_compress.SuperNet', arch=ARCH, space=[[4, 2]] * 2 + [[4]] * 6
+    )
     cfg.dump(place / 'recipe.py')
     cfg.model.distiller = None
     model = toy.MODELS.build(cfg.model)
@@ -48,8 +53,12 @@ def place(tmp_path_factory, vgg_file):
 
 def search(place, *words, checkpoint='supernet.pth', recipe='recipe.py'):
     return subprocess.run(
-        [sys.executable, str(ROOT / 'tools/search.py'), recipe, checkpoint,
-         *words], cwd=place, capture_output=True, text=True, timeout=300)
+        [sys.executable, str(ROOT / 'tools/search.py'), recipe, checkpoint, *words],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 @pytest.fixture
@@ -68,8 +77,18 @@ def tool(place, monkeypatch):
 
 def test_from_recipe_to_student(place):
     """The best sub-network is its slice, with its own batch norms."""
-    words = ('--out', 'found', '--sampler', 'exhaustive', '--top', '1',
-             '--budget', 'macs=0.9', '--calibration-images', '4')
+    words = (
+        '--out',
+        'found',
+        '--sampler',
+        'exhaustive',
+        '--top',
+        '1',
+        '--budget',
+        'macs=0.9',
+        '--calibration-images',
+        '4',
+    )
     done = search(place, *words)
     assert done.returncode == 0, done.stderr
     assert 'published' not in done.stdout and 'largest' in done.stdout
@@ -77,18 +96,17 @@ def test_from_recipe_to_student(place):
     rows = content['front'] + content['others']
     assert len(rows) == 3 and content['higher_is_better']  # SSIM
     # the largest is above the budget: scored, but not chosen
-    front, = [[r['configuration'] for r in content['front']]]
+    (front,) = [[r['configuration'] for r in content['front']]]
     largest = '_'.join('4' * 8)
     assert largest in {r['configuration'] for r in rows} - set(front)
     best = max(content['front'], key=lambda row: row['metric'])
     folder = place / 'found/subnets' / best['configuration']
-    assert (folder / 'student.pth').read_bytes() == \
-        (place / 'found/student.pth').read_bytes()
+    assert (folder / 'student.pth').read_bytes() == (place / 'found/student.pth').read_bytes()
     cfg = Config.fromfile(place / 'recipe.py')
-    scorer = SubnetScorer(cfg, read_model(cfg, place / 'supernet.pth'),
-                          calibration_images=4)
-    assert scorer(read_configuration(best['configuration'])) == \
-        pytest.approx(best['metric'], rel=1e-5)
+    scorer = SubnetScorer(cfg, read_model(cfg, place / 'supernet.pth'), calibration_images=4)
+    assert scorer(read_configuration(best['configuration'])) == pytest.approx(
+        best['metric'], rel=1e-5
+    )
     small = load_student(place / 'found/student.pth')
     scorer.set_channels(best['configuration'])
     torch.manual_seed(0)
@@ -98,40 +116,45 @@ def test_from_recipe_to_student(place):
     assert recalibrate(scorer.net, scorer._batches()) == 4
     again = search(place, *words)  # nothing is left to do
     assert again.returncode == 0, again.stderr
-    assert json.loads((place / 'found/front.json').read_text())[
-        'front'] == content['front']
+    assert json.loads((place / 'found/front.json').read_text())['front'] == content['front']
     other = search(place, *words[:-1], '3')
     assert other.returncode == 1
     assert 'holds the results of another search' in other.stderr
 
 
-@pytest.mark.parametrize('words, checkpoint, message', [
-    ([], 'other.pth', 'is a SeparableResnetGenerator, no SuperNet'),
-    ([], 'recipe.py', 'is no student file'),
-    ([], 'none.pth', 'no student file at'),
-    (['--sampler', 'tpe'], None, "no searcher 'tpe'"),
-    (['--sampler', 'budget'], None, 'needs a --budget'),
-    (['--budget', 'macs=0.01'], None, 'the nearest is 2_2_4_4_4_4_4_4 with'),
-    (['--metric', 'shoes/FID'], None, "no metric 'shoes/FID'; computed are"),
-    (['--objective', 'watts'], None, "no cost 'watts'"),
-    (['--objective', 'latency@watts'], None, "runtime is 'watts'"),
-    (['--budget', 'latency@eager=0.5', '--measured', '3'], None,
-     '3 measured sub-networks are too few'),
-    (['--storage', 'study.db'], None, "cannot read the storage 'study.db'"),
-    (['--storage', 'sqlite:///recipe.py'], None, 'file is not a database')])
+@pytest.mark.parametrize(
+    'words, checkpoint, message',
+    [
+        ([], 'other.pth', 'is a SeparableResnetGenerator, no SuperNet'),
+        ([], 'recipe.py', 'is no student file'),
+        ([], 'none.pth', 'no student file at'),
+        (['--sampler', 'tpe'], None, "no searcher 'tpe'"),
+        (['--sampler', 'budget'], None, 'needs a --budget'),
+        (['--budget', 'macs=0.01'], None, 'the nearest is 2_2_4_4_4_4_4_4 with'),
+        (['--metric', 'shoes/FID'], None, "no metric 'shoes/FID'; computed are"),
+        (['--objective', 'watts'], None, "no cost 'watts'"),
+        (['--objective', 'latency@watts'], None, "runtime is 'watts'"),
+        (
+            ['--budget', 'latency@eager=0.5', '--measured', '3'],
+            None,
+            '3 measured sub-networks are too few',
+        ),
+        (['--storage', 'study.db'], None, "cannot read the storage 'study.db'"),
+        (['--storage', 'sqlite:///recipe.py'], None, 'file is not a database'),
+    ],
+)
 def test_refused_before_the_work(tool, words, checkpoint, message):
     with pytest.raises(SystemExit, match=message):
-        tool('recipe.py', checkpoint or 'supernet.pth', '--out', 'refused',
-             *words)
+        tool('recipe.py', checkpoint or 'supernet.pth', '--out', 'refused', *words)
     assert not Path('refused').exists()
 
 
-@pytest.mark.parametrize('option', ['trials', 'rank', 'calibration-images',
-                                    'size', 'threads', 'top', 'workers'])
+@pytest.mark.parametrize(
+    'option', ['trials', 'rank', 'calibration-images', 'size', 'threads', 'top', 'workers']
+)
 def test_nothing_is_no_number(tool, option):
     with pytest.raises(SystemExit, match=f"--{option}: '0' is no whole numb"):
-        tool('recipe.py', 'supernet.pth', '--out', 'refused', f'--{option}',
-             '0')
+        tool('recipe.py', 'supernet.pth', '--out', 'refused', f'--{option}', '0')
 
 
 def test_a_ranking_stays(tool, monkeypatch):
@@ -154,12 +177,13 @@ def test_searcher_of_another_project(tool, place):
         '    front = False\n'
         '    def trials(self, candidates):\n        return 3\n'
         '    def sampler(self, seed):\n'
-        '        return TPESampler(seed=seed)\n')
+        '        return TPESampler(seed=seed)\n'
+    )
     (place / 'mine.py').write_text(
         "_base_ = 'recipe.py'\ncustom_imports = dict(imports=["
-        "'mmgan_compress.registry', 'my_searchers'])\n")
-    tool('mine.py', 'supernet.pth', '--out', 'by_mine', '--sampler',
-         'MySearch', '--top', '1')
+        "'mmgan_compress.registry', 'my_searchers'])\n"
+    )
+    tool('mine.py', 'supernet.pth', '--out', 'by_mine', '--sampler', 'MySearch', '--top', '1')
     content = json.loads((place / 'by_mine/front.json').read_text())
     assert content['evaluated'] == 3
     assert (place / 'by_mine/study.db').is_file()
@@ -175,23 +199,35 @@ def other_score():
     cfg.dump('recipe.py')
 
 
-@pytest.mark.parametrize('change, words, told', [
-    (lambda: grey('data/val/0.png'), [], 'scored_images: '),
-    (lambda: [grey(path) for path in Path('data/train').iterdir()], [],
-     'calibrated_on: '),
-    (other_score, [], 'evaluator: '),
-    (str, ['--metric', 'shoes/PSNR'], 'metric: ')])
-def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch,
-                                     change, words, told):
+@pytest.mark.parametrize(
+    'change, words, told',
+    [
+        (lambda: grey('data/val/0.png'), [], 'scored_images: '),
+        (lambda: [grey(path) for path in Path('data/train').iterdir()], [], 'calibrated_on: '),
+        (other_score, [], 'evaluator: '),
+        (str, ['--metric', 'shoes/PSNR'], 'metric: '),
+    ],
+)
+def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch, change, words, told):
     """In another folder, so that the study has to tell."""
     shutil.copytree(place / 'data', tmp_path / 'data')
     shutil.copy(place / 'supernet.pth', tmp_path)
     text = (place / 'recipe.py').read_text()
-    (tmp_path / 'recipe.py').write_text(
-        text.replace(str(place), str(tmp_path)))
+    (tmp_path / 'recipe.py').write_text(text.replace(str(place), str(tmp_path)))
     monkeypatch.chdir(tmp_path)
-    words = ['recipe.py', 'supernet.pth', '--sampler', 'random', '--trials',
-             '1', '--storage', 'sqlite:///study.db', '--top', '1', *words]
+    words = [
+        'recipe.py',
+        'supernet.pth',
+        '--sampler',
+        'random',
+        '--trials',
+        '1',
+        '--storage',
+        'sqlite:///study.db',
+        '--top',
+        '1',
+        *words,
+    ]
     tool(*words[:10], '--out', 'a')
     tool(*words[:10], '--out', 'b')  # the same from there
     change()
@@ -207,8 +243,7 @@ def test_one_search_per_folder(tool, place):
     tool(*words)
 
 
-@pytest.mark.parametrize('train, val, shared', [
-    (0, 0, 5), (0, 2, 2), (1, 2, 1), (2, 2, 0)])
+@pytest.mark.parametrize('train, val, shared', [(0, 0, 5), (0, 2, 2), (1, 2, 1), (2, 2, 0)])
 def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
     """Without a val folder, training images stand for it."""
     toy.write_images(tmp_path / 'data', dict(train=5, test=2), paired=True)
@@ -219,12 +254,13 @@ def test_val_images_must_be_held_out(place, tmp_path, train, val, shared):
     model = read_model(cfg, place / 'supernet.pth')
     if not shared:
         scorer = SubnetScorer(cfg, model)
-        assert scorer.split == \
-            '2 images of the val split, none of them in training'
+        assert scorer.split == '2 images of the val split, none of them in training'
         assert scorer.calibration_images == 3  # neither of the two
         return
-    with pytest.raises(ValueError, match=f'holds {shared} images that the '
-                       f'super-net .*hold_out .*now {train} and {val}'):
+    with pytest.raises(
+        ValueError,
+        match=f'holds {shared} images that the super-net .*hold_out .*now {train} and {val}',
+    ):
         SubnetScorer(cfg, model)
 
 
@@ -235,8 +271,7 @@ def test_test_images_choose_nothing(place):
     with pytest.raises(ValueError, match='2 images of the test split'):
         SubnetScorer(cfg, model)
     cfg.test_dataloader = None  # nothing is reported on them
-    assert SubnetScorer(cfg, model).split == \
-        '2 images of the test split, none of them in training'
+    assert SubnetScorer(cfg, model).split == '2 images of the test split, none of them in training'
 
 
 @pytest.mark.parametrize('kind', ['student', 'checkpoint'])
@@ -248,17 +283,22 @@ def test_another_share_than_in_training(place, tmp_path, kind):
     path = tmp_path / 'trained.pth'
     if kind == 'student':
         cfg.model.distiller = None
-        save_student(path, toy.MODELS.build(cfg.model), source='test',
-                     image_size=toy.SIZE, data=origin_of(dataset.metainfo))
+        save_student(
+            path,
+            toy.MODELS.build(cfg.model),
+            source='test',
+            image_size=toy.SIZE,
+            data=origin_of(dataset.metainfo),
+        )
     else:
-        torch.save(dict(mmgan_compress={}, meta=dict(
-            dataset_meta=dataset.metainfo)), path)
+        torch.save(dict(mmgan_compress={}, meta=dict(dataset_meta=dataset.metainfo)), path)
     check_origin(path, dataset)
     dataset.data_root = f'elsewhere/{Path(dataset.data_root).name}'
     check_origin(path, dataset)
     dataset.hold_out = 2
-    with pytest.raises(ValueError, match='on data with hold_out=3, the '
-                       'recipe has data with hold_out=2'):
+    with pytest.raises(
+        ValueError, match='on data with hold_out=3, the recipe has data with hold_out=2'
+    ):
         check_origin(path, dataset)
     dataset.data_root, dataset.hold_out = 'others', 3
     with pytest.raises(ValueError, match='the recipe has others'):

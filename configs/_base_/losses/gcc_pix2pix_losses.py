@@ -1,9 +1,9 @@
 # GCC's losses in Pix2Pix; layers of the generators are the recipe's.
 cooperative_loss = dict(
     type='mmgan_compress.CooperativeLoss',
-    content_weight=50.,  # lambda_content of GCC's script
+    content_weight=50.0,  # lambda_content of GCC's script
     gram_weight=1e4,  # lambda_gram
-    discriminator_layers=['model.1', 'model.3'])
+    discriminator_layers=['model.1', 'model.3'],
+)
 # stage A: of the scales of batch norm
-sparsity_loss = dict(
-    type='mmgan_compress.SparsityLoss', weight=1e-2, on='scale')
+sparsity_loss = dict(type='mmgan_compress.SparsityLoss', weight=1e-2, on='scale')

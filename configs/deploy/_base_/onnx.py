@@ -7,4 +7,5 @@ onnx_config = dict(
     input_names=['input'],
     output_names=['output'],
     input_shape=None,
-    optimize=False)
+    optimize=False,
+)

@@ -3,4 +3,5 @@ codebase_config = dict(
     type='mmagic',
     task='ImageTranslation',
     model_type='end2end',
-    module=['mmgan_compress.deploy.mmdeploy_task'])
+    module=['mmgan_compress.deploy.mmdeploy_task'],
+)

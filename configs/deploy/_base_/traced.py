@@ -3,4 +3,5 @@ ir_config = dict(
     save_file='end2end.pt',
     input_names=['input'],
     output_names=['output'],
-    input_shape=None)
+    input_shape=None,
+)

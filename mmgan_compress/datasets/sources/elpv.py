@@ -1,4 +1,5 @@
 """Photographs of solar cells, monocrystalline and polycrystalline."""
+
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from ..fetch import fetch_package
 from ..layout import DataError, Sample, split_of
 
 ELPV = (
-    'pip', 'elpv-dataset==1.0.0.post1',
+    'pip',
+    'elpv-dataset==1.0.0.post1',
     'elpv_dataset-1.0.0.post1-py3-none-any.whl',
-    '85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c')
+    '85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c',
+)
 DOMAINS = {'mono': 'A', 'poly': 'B'}
 
 
@@ -38,15 +41,19 @@ def elpv(archives: Sequence[Path], size: int) -> Iterator[Sample]:
             if name.endswith(('.png', 'labels.csv')):
                 files[name.rpartition('/data/')[2]] = stream.read()
     if 'labels.csv' not in files:
-        raise DataError('No data/labels.csv in '
-                        f'{", ".join(map(str, archives))}: give the wheel '
-                        'of elpv-dataset, or nothing to have it fetched.')
+        raise DataError(
+            'No data/labels.csv in '
+            f'{", ".join(map(str, archives))}: give the wheel '
+            'of elpv-dataset, or nothing to have it fetched.'
+        )
     # A row: path, probability of a defect, kind of silicon.
     rows = [line.split() for line in files['labels.csv'].decode().splitlines()]
     for path, _, kind in tqdm(rows, unit='image', disable=None):
         if path not in files:
-            raise DataError(f'labels.csv names {path}, which the archive does '
-                            'not hold. Fetch the archive again.')
+            raise DataError(
+                f'labels.csv names {path}, which the archive does '
+                'not hold. Fetch the archive again.'
+            )
         image = Image.open(io.BytesIO(files[path])).convert('RGB')
         image = image.resize((size, size), Image.LANCZOS)
         stem = Path(path).stem

@@ -1,4 +1,5 @@
 """The data sets of the papers, from their public homes."""
+
 import io
 import os
 import tempfile
@@ -18,8 +19,7 @@ UNPAIRED_FOLDERS = ('trainA', 'trainB', 'testA', 'testB')
 PAIRED_FOLDERS = ('train', 'val', 'test')
 
 
-def fetch_published(family: str, filename: str,
-                    sha256: str | None) -> list[Path]:
+def fetch_published(family: str, filename: str, sha256: str | None) -> list[Path]:
     """Download the archive of one of the papers' data sets.
 
     Args:
@@ -30,15 +30,11 @@ def fetch_published(family: str, filename: str,
     Returns:
         list: The one archive, kept in the cache.
     """
-    urls = [
-        f'{scheme}://{HOME}/{family}/datasets/{filename}'
-        for scheme in ('https', 'http')
-    ]
+    urls = [f'{scheme}://{HOME}/{family}/datasets/{filename}' for scheme in ('https', 'http')]
     return [download(urls, cache_dir() / 'archives' / filename, sha256)]
 
 
-def unpack_published(archives: Sequence[Path], root: Path, paired: bool,
-                     size: int | None) -> None:
+def unpack_published(archives: Sequence[Path], root: Path, paired: bool, size: int | None) -> None:
     """Lay out an archive of the papers' data sets.
 
     Args:
@@ -66,8 +62,7 @@ def unpack_published(archives: Sequence[Path], root: Path, paired: bool,
         # so it is the test split and must not select checkpoints
         (root / 'val').rename(root / 'test')
     if size:
-        for file in tqdm(
-                sorted(root.rglob('*.*')), unit='image', disable=None):
+        for file in tqdm(sorted(root.rglob('*.*')), unit='image', disable=None):
             _resize_file(file, (2 * size if paired else size, size))
 
 
@@ -76,9 +71,11 @@ def _find_folders(top: Path, wanted: Sequence[str], archive: Path) -> Path:
     for first in sorted(top.rglob(wanted[0]), key=lambda p: len(p.parts)):
         if first.is_dir() and '__MACOSX' not in first.parts:
             return first.parent
-    raise DataError(f'{archive} holds no folder {wanted[0]}/, expected '
-                    f'{", ".join(wanted)}. Is it the archive of this data '
-                    'set?')
+    raise DataError(
+        f'{archive} holds no folder {wanted[0]}/, expected '
+        f'{", ".join(wanted)}. Is it the archive of this data '
+        'set?'
+    )
 
 
 def _resize_file(path: Path, size: Sequence[int]) -> None:
@@ -97,7 +94,8 @@ def no_cityscapes() -> list[Path]:
         'https://www.cityscapes-dataset.com, download '
         'gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip, and run '
         'again with --archive gtFine_trainvaltest.zip '
-        'leftImg8bit_trainvaltest.zip')
+        'leftImg8bit_trainvaltest.zip'
+    )
 
 
 def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
@@ -119,22 +117,20 @@ def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     photos = 0
     for key, photo in _cityscapes_files(archives, '_leftImg8bit.png', size):
         if key not in labels:
-            raise DataError(f'{key[1]} has a photograph but no label map: '
-                            'are both archives complete?')
+            raise DataError(
+                f'{key[1]} has a photograph but no label map: are both archives complete?'
+            )
         photos += 1
-        yield Sample(*key, {
-            'A': photo,
-            'B': labels[key]
-        })
+        yield Sample(*key, {'A': photo, 'B': labels[key]})
     if photos != len(labels) or not photos:
         raise DataError(
             f'Got {photos} photographs and {len(labels)} label maps, expected '
             'as many of both: give gtFine_trainvaltest.zip and '
-            'leftImg8bit_trainvaltest.zip.')
+            'leftImg8bit_trainvaltest.zip.'
+        )
 
 
-def _cityscapes_files(archives: Sequence[Path], ending: str,
-                      size: int) -> Iterator:
+def _cityscapes_files(archives: Sequence[Path], ending: str, size: int) -> Iterator:
     """Go through the images of one kind: (split, stem), image.
 
     Both are resized by PIL's default filter, labels too: the papers' labels
@@ -143,11 +139,10 @@ def _cityscapes_files(archives: Sequence[Path], ending: str,
     """
     for archive in archives:
         for name, stream in tqdm(
-                members(archive), desc=Path(archive).name, unit='file',
-                disable=None):
+            members(archive), desc=Path(archive).name, unit='file', disable=None
+        ):
             # <kind>/<split>/<city>/<city>_<sequence>_<frame><ending>
             parts = name.split('/')
             if name.endswith(ending) and parts[-3] in ('train', 'val'):
                 image = Image.open(io.BytesIO(stream.read())).convert('RGB')
-                yield (parts[-3], parts[-1][:-len(ending)]), image.resize(
-                    (size, size))
+                yield (parts[-3], parts[-1][: -len(ending)]), image.resize((size, size))

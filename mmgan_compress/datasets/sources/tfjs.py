@@ -1,4 +1,5 @@
 """Weights that a TensorFlow.js model is shipped with."""
+
 import json
 
 import numpy as np
@@ -26,18 +27,18 @@ def read_tfjs(archive: PathLike, folder: str) -> dict[str, np.ndarray]:
     Raises:
         FetchError: If there is no such model, or its files do not fit.
     """
-    files = {name.rpartition('/')[2]: stream.read()
-             for name, stream in members(archive)
-             if name.rpartition('/')[0].endswith(folder)}
+    files = {
+        name.rpartition('/')[2]: stream.read()
+        for name, stream in members(archive)
+        if name.rpartition('/')[0].endswith(folder)
+    }
     if _MODEL not in files:
-        raise FetchError(f'{archive} holds no {folder}/{_MODEL}. Is it the '
-                         'right archive?')
+        raise FetchError(f'{archive} holds no {folder}/{_MODEL}. Is it the right archive?')
     weights = {}
     for group in json.loads(files[_MODEL])['weightsManifest']:
         missing = [path for path in group['paths'] if path not in files]
         if missing:
-            raise FetchError(f'{archive} lacks {folder}/{missing[0]}: fetch '
-                             'it again.')
+            raise FetchError(f'{archive} lacks {folder}/{missing[0]}: fetch it again.')
         blob = b''.join(files[path] for path in group['paths'])
         weights.update(_split(blob, group['weights'], folder))
     return weights
@@ -57,11 +58,11 @@ def _split(blob: bytes, entries: list, folder: str) -> dict[str, np.ndarray]:
         if entry['dtype'] != 'float32':
             continue
         if how and 'scale' in how:
-            values = values.astype('f4') * np.float32(how['scale']) \
-                + np.float32(how['min'])
+            values = values.astype('f4') * np.float32(how['scale']) + np.float32(how['min'])
         weights[entry['name']] = values.astype('f4').reshape(entry['shape'])
     else:
         if start == len(blob):
             return weights
-    raise FetchError(f'the weights of {folder} have {len(blob)} bytes, which '
-                     f'is not what its {_MODEL} describes')
+    raise FetchError(
+        f'the weights of {folder} have {len(blob)} bytes, which is not what its {_MODEL} describes'
+    )

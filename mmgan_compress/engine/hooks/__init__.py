@@ -1,4 +1,5 @@
 """Hooks for mmengine's Runner."""
+
 from .progress import ProgressHook
 from .pruning import GradualPruningHook
 from .quantization import FakeQuantScalesHook, QuantizationAwareHook
@@ -8,9 +9,18 @@ from .supernet import SubnetSamplingHook, SubnetScoresHook
 from .teaching import EMATeacherHook, FreezeHook, LossWeightHook, StopDistillationHook
 
 __all__ = [
-    'CosineLRHook', 'EMATeacherHook', 'FakeQuantScalesHook', 'FreezeHook',
-    'GradualPruningHook', 'ProgressHook', 'QuantizationAwareHook',
-    'ScheduledLRHook', 'SoftThresholdHook', 'StopDistillationHook',
-    'SubnetSamplingHook', 'SubnetScoresHook', 'TeacherSelectionHook',
-    'LossWeightHook'
+    'CosineLRHook',
+    'EMATeacherHook',
+    'FakeQuantScalesHook',
+    'FreezeHook',
+    'GradualPruningHook',
+    'ProgressHook',
+    'QuantizationAwareHook',
+    'ScheduledLRHook',
+    'SoftThresholdHook',
+    'StopDistillationHook',
+    'SubnetSamplingHook',
+    'SubnetScoresHook',
+    'TeacherSelectionHook',
+    'LossWeightHook',
 ]

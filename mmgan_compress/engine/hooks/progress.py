@@ -1,4 +1,5 @@
 """What one sees of a run: what will happen, and how far it is."""
+
 import shutil
 import sys
 import time
@@ -39,6 +40,7 @@ class ProgressHook(Hook):
         interval (int | None): Iterations between two lines; that of the
             run's ``LoggerHook`` if None.
     """
+
     # behind the clock, before the hooks that print the results
     priority = 'BELOW_NORMAL'
 
@@ -50,24 +52,29 @@ class ProgressHook(Hook):
         if not is_main_process():
             return
         self.interval = self.interval or next(
-            (hook.interval for hook in runner.hooks
-             if isinstance(hook, LoggerHook)), 100)
-        self._metric = next((hook.metric for hook in runner.hooks
-                             if isinstance(hook, StudentHook)), None)
+            (hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)), 100
+        )
+        self._metric = next(
+            (hook.metric for hook in runner.hooks if isinstance(hook, StudentHook)), None
+        )
         self._first, self._clock = runner.iter, time.monotonic()
         # by phase the seconds of its iterations, and their number
-        self._taken = {phase: [0., 0] for phase in ('teacher', 'student')}
+        self._taken = {phase: [0.0, 0] for phase in ('teacher', 'student')}
         for line in plan_of(runner):
             _print(line)
         if sys.stderr.isatty():
             # not by tqdm, which shows nothing on a terminal without a size
             width, height = shutil.get_terminal_size()
-            self._bar = tqdm(total=runner.max_iters, initial=runner.iter,
-                             bar_format=_BAR, ncols=width, nrows=height)
+            self._bar = tqdm(
+                total=runner.max_iters,
+                initial=runner.iter,
+                bar_format=_BAR,
+                ncols=width,
+                nrows=height,
+            )
             self._draw(runner, 'starting')
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if not is_main_process():
             return
         done, now = runner.iter + 1, time.monotonic()
@@ -82,8 +89,10 @@ class ProgressHook(Hook):
             self._bar.ncols = shutil.get_terminal_size().columns
             self._bar.update()
         elif done == self._first + 1 or not done % self.interval:
-            _print(f'iteration {done}/{runner.max_iters}  '
-                   f'{self._phase(runner)}  {self._state(runner, outputs)}')
+            _print(
+                f'iteration {done}/{runner.max_iters}  '
+                f'{self._phase(runner)}  {self._state(runner, outputs)}'
+            )
 
     def before_val_epoch(self, runner):
         self._draw(runner, 'validation')
@@ -105,20 +114,18 @@ class ProgressHook(Hook):
     def _state(self, runner, outputs: dict | None) -> str:
         """Return losses, metric and time left."""
         hub, parts = runner.message_hub, []
-        losses = [name for name in outputs or {}
-                  if name.startswith('loss') and 'disc' not in name]
+        losses = [name for name in outputs or {} if name.startswith('loss') and 'disc' not in name]
         if losses:
-            total = sum(hub.get_scalar(f'train/{name}').mean(self.interval)
-                        for name in losses)
+            total = sum(hub.get_scalar(f'train/{name}').mean(self.interval) for name in losses)
             parts.append(f'loss {total:.4g}')
         # before the metric, which a narrow terminal cuts off
         parts.append(f'{units.duration(self._left(runner))} left')
         if f'val/{self._metric}' in hub.log_scalars:
             value = hub.get_scalar(f'val/{self._metric}').current()
-            best = (hub.runtime_info.get('best_student') or {}).get(
-                self._metric.partition('/')[0])
-            parts.append(f'{self._metric} {value:.4g}' + (
-                '' if best is None else f' (best {best:.4g})'))
+            best = (hub.runtime_info.get('best_student') or {}).get(self._metric.partition('/')[0])
+            parts.append(
+                f'{self._metric} {value:.4g}' + ('' if best is None else f' (best {best:.4g})')
+            )
         return '  '.join(parts)
 
     def _left(self, runner) -> float:
@@ -128,11 +135,9 @@ class ProgressHook(Hook):
         that has not begun is taken to be as fast as the others.
         """
         overall = [sum(parts) for parts in zip(*self._taken.values())]
-        seconds = 0.
-        for phase, count in runner.train_loop.schedule.remaining(
-                runner.iter).items():
-            taken, done = self._taken[phase] if self._taken[phase][1] else \
-                overall
+        seconds = 0.0
+        for phase, count in runner.train_loop.schedule.remaining(runner.iter).items():
+            taken, done = self._taken[phase] if self._taken[phase][1] else overall
             seconds += count * taken / done
         return seconds
 
@@ -151,8 +156,11 @@ def plan_of(runner) -> list[str]:
     Returns:
         list[str]: Three lines: data, networks, schedule.
     """
-    return [f'data       {_data(runner)}', f'networks   {_networks(runner)}',
-            f'schedule   {_schedule(runner)}']
+    return [
+        f'data       {_data(runner)}',
+        f'networks   {_networks(runner)}',
+        f'schedule   {_schedule(runner)}',
+    ]
 
 
 def _data(runner) -> str:
@@ -163,8 +171,7 @@ def _data(runner) -> str:
         counts.append(f'val {_images(runner.val_loop.dataloader.dataset)}')
     test = (runner.cfg.get('test_dataloader') or {}).get('dataset')
     counts.append('test at the end' if test else 'no test split')
-    return f'{getattr(train, "data_root", type(train).__name__)}: ' + \
-        ', '.join(counts)
+    return f'{getattr(train, "data_root", type(train).__name__)}: ' + ', '.join(counts)
 
 
 def _images(dataset) -> str:
@@ -172,8 +179,9 @@ def _images(dataset) -> str:
         return f'{len(dataset)} images'
     if dataset.aligned:
         return f'{len(dataset)} pairs'
-    return ' + '.join(f'{len(files)} {domain}' for domain, files in zip(
-        dataset.domains, dataset.files_by_side()))
+    return ' + '.join(
+        f'{len(files)} {domain}' for domain, files in zip(dataset.domains, dataset.files_by_side())
+    )
 
 
 def _networks(runner) -> str:
@@ -184,17 +192,17 @@ def _networks(runner) -> str:
 
     def measured(name: str) -> tuple[str, int]:
         network = model.network(name, domain)
-        macs = count_macs(
-            network, (1, image_channels(network), size, size)).macs
-        return (f'{name} {units.count(count_params(network), 3)} parameters, '
-                f'{units.count(macs, 3)} MACs'), macs
+        macs = count_macs(network, (1, image_channels(network), size, size)).macs
+        return (
+            f'{name} {units.count(count_params(network), 3)} parameters, '
+            f'{units.count(macs, 3)} MACs'
+        ), macs
 
     teachers = [measured(name) for name in model.distiller.reported_teachers]
     text, macs = measured('student')
     if teachers and macs:
         text += f' ({teachers[0][1] / macs:.1f}x fewer)'
-    return '; '.join([*(line for line, _ in teachers), text]) + \
-        f' at {size}x{size}'
+    return '; '.join([*(line for line, _ in teachers), text]) + f' at {size}x{size}'
 
 
 def _schedule(runner) -> str:
@@ -203,9 +211,13 @@ def _schedule(runner) -> str:
     schedule = loop.schedule
     parts = f'{schedule.total_iters} iterations'
     if schedule.student_epochs:
-        parts += (f': {schedule.blocks} x ({schedule.block} epochs of the '
-                  f'teacher, {schedule.student_epochs} of the student)')
-    parts += ', validation every ' \
-        f'{min(loop.val_interval, schedule.total_iters)}' \
-        if runner.val_loop is not None else ', no validation'
+        parts += (
+            f': {schedule.blocks} x ({schedule.block} epochs of the '
+            f'teacher, {schedule.student_epochs} of the student)'
+        )
+    parts += (
+        f', validation every {min(loop.val_interval, schedule.total_iters)}'
+        if runner.val_loop is not None
+        else ', no validation'
+    )
     return f'{parts}; files in {Path(runner.work_dir)}'

@@ -1,4 +1,5 @@
 """Pruning while a network trains: channels are zeroed, not removed."""
+
 import copy
 from typing import Any
 
@@ -47,16 +48,24 @@ class GradualPruningHook(Hook):
     Raises:
         ValueError: If a setting is out of range.
     """
+
     # before the hooks that write students and checkpoints
     priority = 'ABOVE_NORMAL'
     checkpoint_key = _KEY
 
-    def __init__(self, pruner: dict, begin: float = 0.1, end: float = 0.6,
-                 steps: int = 5, domains: list[str] | None = None):
+    def __init__(
+        self,
+        pruner: dict,
+        begin: float = 0.1,
+        end: float = 0.6,
+        steps: int = 5,
+        domains: list[str] | None = None,
+    ):
         if not 0 <= begin < end <= 1 or steps < 1:
             raise ValueError(
                 f'begin={begin}, end={end}, steps={steps}: expected shares '
-                'of the training, 0 <= begin < end <= 1, and 1 step or more')
+                'of the training, 0 <= begin < end <= 1, and 1 step or more'
+            )
         self.pruner, self.domains = pruner, domains
         self.begin, self.end, self.steps = begin, end, steps
         # by domain and layer the channels that stay, as lists [in, out]
@@ -68,14 +77,13 @@ class GradualPruningHook(Hook):
         self._networks = unwrap(runner.model).generators
         self.domains = self.domains or list(self._networks)
         total = runner.max_iters
-        first, last = (round(share * (total - 1))
-                       for share in (self.begin, self.end))
+        first, last = (round(share * (total - 1)) for share in (self.begin, self.end))
         self._moments = {
             first + round((last - first) * step / self.steps): step
-            for step in range(1, self.steps + 1)}
+            for step in range(1, self.steps + 1)
+        }
         # refuse a budget out of reach now, not in the middle of the run
-        self._costs = {domain: self._reachable(self._networks[domain])
-                       for domain in self.domains}
+        self._costs = {domain: self._reachable(self._networks[domain]) for domain in self.domains}
         self._mask()
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -83,16 +91,18 @@ class GradualPruningHook(Hook):
         if step is None:
             return
         for domain in self.domains:
-            kept = self._choose(self._networks[domain],
-                                *self._costs[domain], step)
+            kept = self._choose(self._networks[domain], *self._costs[domain], step)
             self.kept[domain] = _both(self.kept.get(domain, {}), kept)
             runner.logger.info(
-                'Pruning step %d of %d, %s: %s', step, self.steps, domain,
-                _count(self._networks[domain], self.kept[domain]))
+                'Pruning step %d of %d, %s: %s',
+                step,
+                self.steps,
+                domain,
+                _count(self._networks[domain], self.kept[domain]),
+            )
         self._mask()
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self._apply()
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
@@ -104,11 +114,11 @@ class GradualPruningHook(Hook):
     # --- choosing -----------------------------------------------------------
     def _build(self, **changes) -> Any:
         pruner = PRUNERS.build(dict(self.pruner, **changes))
-        if getattr(pruner, 'budget', None) is None or \
-                not hasattr(pruner, 'prune'):
+        if getattr(pruner, 'budget', None) is None or not hasattr(pruner, 'prune'):
             raise ValueError(
                 f'{self.pruner} cannot prune gradually: expected a pruner '
-                'that ranks channels, such as TorchPruner, with a budget')
+                'that ranks channels, such as TorchPruner, with a budget'
+            )
         return pruner
 
     def _reachable(self, network: nn.Module) -> tuple[float, float]:
@@ -118,25 +128,32 @@ class GradualPruningHook(Hook):
         dense = pruner.budget.measure(network)
         return dense, pruner.budget.target(dense)
 
-    def _choose(self, network: nn.Module, dense: float, target: float,
-                step: int) -> dict[str, list[list[int]]]:
+    def _choose(
+        self, network: nn.Module, dense: float, target: float, step: int
+    ) -> dict[str, list[list[int]]]:
         """Return the channels that stay at a step."""
         budget = self._build().budget
         cost = dense - (dense - target) * step / self.steps
-        pruner = self._build(budget={
-            budget.kind: cost, 'size': budget.size,
-            'tolerance': budget.tolerance if step == self.steps
-            else max(budget.tolerance, _SLACK)})
+        pruner = self._build(
+            budget={
+                budget.kind: cost,
+                'size': budget.size,
+                'tolerance': budget.tolerance
+                if step == self.steps
+                else max(budget.tolerance, _SLACK),
+            }
+        )
         return pruner.prune(network, _image(network, budget.size)).kept
 
     # --- masking ------------------------------------------------------------
     def _mask(self):
         """Make masks of what is kept, and apply them."""
         self._masks = [
-            pair for domain, kept in self.kept.items()
+            pair
+            for domain, kept in self.kept.items()
             for name, sides in kept.items()
-            for pair in masks_of(find_layer(self._networks[domain], name),
-                               sides)]
+            for pair in masks_of(find_layer(self._networks[domain], name), sides)
+        ]
         self._apply()
 
     @torch.no_grad()
@@ -154,21 +171,23 @@ def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
     kept = {}
     for name in {**one, **other}:
         sides = [held[name] for held in (one, other) if name in held]
-        kept[name] = [sorted(set.intersection(*map(set, side)))
-                      for side in zip(*sides)]
+        kept[name] = [sorted(set.intersection(*map(set, side))) for side in zip(*sides)]
     return kept
 
 
 def _count(network: nn.Module, kept: dict) -> str:
     wide = channel_map(network)
-    left = {**{name: sides[-1] for name, sides in wide.items()},
-            **{name: len(sides[-1]) for name, sides in kept.items()}}
-    return f'{sum(left.values())} of ' \
+    left = {
+        **{name: sides[-1] for name, sides in wide.items()},
+        **{name: len(sides[-1]) for name, sides in kept.items()},
+    }
+    return (
+        f'{sum(left.values())} of '
         f'{sum(sides[-1] for sides in wide.values())} outputs of layers live'
+    )
 
 
-def masks_of(layer: nn.Module, sides: list[list[int]]
-             ) -> list[tuple[Tensor, Tensor]]:
+def masks_of(layer: nn.Module, sides: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
     """Return the tensors of a layer with masks of 0 and 1 for them.
 
     Args:
@@ -181,9 +200,9 @@ def masks_of(layer: nn.Module, sides: list[list[int]]
         tensor = getattr(layer, name, None)
         if tensor is not None:  # where each number stays, a value does
             getattr(numbered, name).data = torch.arange(
-                tensor.numel(), dtype=torch.double,
-                device=tensor.device).view(tensor.shape)
+                tensor.numel(), dtype=torch.double, device=tensor.device
+            ).view(tensor.shape)
             mask = torch.zeros(tensor.numel(), device=tensor.device)
-            mask[cut(numbered, sides)[name].detach().flatten().long()] = 1.
+            mask[cut(numbered, sides)[name].detach().flatten().long()] = 1.0
             pairs.append((tensor.data, mask.view(tensor.shape)))
     return pairs

@@ -1,4 +1,5 @@
 """Training with quantization: hooks around any distiller."""
+
 import logging
 import os
 from collections.abc import Sequence
@@ -46,8 +47,7 @@ def annotate_student(path: Path, scales: dict[str, dict]) -> None:
     student = Student.load(path)
     student.quantization = scales
     # without what NNI learns beside the weights
-    student.resources['params'] = count_params(
-        student.generators[student.default_domain])
+    student.resources['params'] = count_params(student.generators[student.default_domain])
     student.save(path)
 
 
@@ -58,6 +58,7 @@ class FakeQuantScalesHook(Hook):
     For GAN Slimming with ``quantize``: with it ``mmgan-compress quantize``
     exports the 8 bits that were trained.
     """
+
     # behind StudentHook, whose files it completes, in front of the report
     priority = 75
     made_by = 'fake_quantize'
@@ -69,8 +70,10 @@ class FakeQuantScalesHook(Hook):
     def scales(self, runner: Any) -> dict[str, dict]:
         """Return the scales of each generator by domain."""
         generators = unwrap(runner.model).generators
-        return {domain: dict(made_by=self.made_by, layers=grid_scales(net))
-                for domain, net in generators.items()}
+        return {
+            domain: dict(made_by=self.made_by, layers=grid_scales(net))
+            for domain, net in generators.items()
+        }
 
     def before_train(self, runner):
         if self._best:  # of a checkpoint; StudentHook wrote the file anew
@@ -82,9 +85,13 @@ class FakeQuantScalesHook(Hook):
         scores = runner.message_hub.runtime_info.get('best_student', {})
         if scores == self._scores:
             return
-        self._best.update({
-            domain: own for domain, own in self.scales(runner).items()
-            if scores.get(domain) != self._scores.get(domain)})
+        self._best.update(
+            {
+                domain: own
+                for domain, own in self.scales(runner).items()
+                if scores.get(domain) != self._scores.get(domain)
+            }
+        )
         self._scores = scores
         self._annotate(runner, BEST, self._best)
 
@@ -142,21 +149,26 @@ class QuantizationAwareHook(FakeQuantScalesHook):
 
     checkpoint_key = _STATE
 
-    def __init__(self, algorithm: str = 'qat',
-                 skip: Sequence[str] = SENSITIVE, outputs: bool = False,
-                 start: int = 0, scale_lr: float = 0.01,
-                 domains: list[str] | None = None, processor: str = ANY):
+    def __init__(
+        self,
+        algorithm: str = 'qat',
+        skip: Sequence[str] = SENSITIVE,
+        outputs: bool = False,
+        start: int = 0,
+        scale_lr: float = 0.01,
+        domains: list[str] | None = None,
+        processor: str = ANY,
+    ):
         super().__init__()
         if processor not in WEIGHT_BITS:
-            raise ValueError(f'no processor {processor!r}: expected one of '
-                             f'{list(WEIGHT_BITS)}')
+            raise ValueError(f'no processor {processor!r}: expected one of {list(WEIGHT_BITS)}')
         if algorithm not in ALGORITHMS:
-            raise ValueError(f'no algorithm {algorithm!r}: expected one of '
-                             f'{ALGORITHMS}')
+            raise ValueError(f'no algorithm {algorithm!r}: expected one of {ALGORITHMS}')
         if start < 0 or scale_lr <= 0 or (start and algorithm == 'lsq'):
             raise ValueError(
                 f'start={start}, scale_lr={scale_lr}: expected 0 or more '
-                "(0 for 'lsq') and a positive share")
+                "(0 for 'lsq') and a positive share"
+            )
         self.algorithm, self.skip, self.outputs = algorithm, skip, outputs
         self.start, self.scale_lr = start, scale_lr
         self.processor = processor
@@ -168,8 +180,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         if self._quantizers or runner._train_loop is None:
             return
         if is_model_wrapper(runner.model):
-            raise ValueError('training with quantization is for one process: '
-                             'leave out --launcher')
+            raise ValueError('training with quantization is for one process: leave out --launcher')
         model = runner.model
         self.domains = self.domains or list(model.generators)
         # Runner calls it behind this, when NNI holds the weights
@@ -184,8 +195,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         super().before_train(runner)
         vars(runner.model).pop('init_weights', None)
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         for quantizer in self._quantizers.values():
             if self.algorithm == 'lsq':
                 for space in _spaces(quantizer):
@@ -196,11 +206,14 @@ class QuantizationAwareHook(FakeQuantScalesHook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         super().before_save_checkpoint(runner, checkpoint)
-        checkpoint[_STATE] = dict(algorithm=self.algorithm,
-                                  processor=self.processor, networks={
-            domain: dict(step=getattr(quantizer, 'current_step', 0),
-                         targets=_state(quantizer))
-            for domain, quantizer in self._quantizers.items()})
+        checkpoint[_STATE] = dict(
+            algorithm=self.algorithm,
+            processor=self.processor,
+            networks={
+                domain: dict(step=getattr(quantizer, 'current_step', 0), targets=_state(quantizer))
+                for domain, quantizer in self._quantizers.items()
+            },
+        )
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         super().after_load_checkpoint(runner, checkpoint)
@@ -208,41 +221,50 @@ class QuantizationAwareHook(FakeQuantScalesHook):
             return
         state = checkpoint.get(_STATE, {})
         if (state.get('algorithm'), state.get('processor')) != (
-                self.algorithm, self.processor) or \
-                state['networks'].keys() != self._quantizers.keys():
+            self.algorithm,
+            self.processor,
+        ) or state['networks'].keys() != self._quantizers.keys():
             raise ValueError(
                 f'the checkpoint was not written with {self.algorithm!r} of '
                 f'{list(self._quantizers)} for processor '
                 f'{self.processor!r}, but with {state.get("algorithm")!r} of '
                 f'{list(state.get("networks", []))} for '
                 f'{state.get("processor")!r}: resume with the recipe '
-                'that wrote it, or start anew with load_from')
+                'that wrote it, or start anew with load_from'
+            )
         for domain, own in state['networks'].items():
             self._restore(self._quantizers[domain], own)
 
     def scales(self, runner):
-        return {domain: dict(made_by=self.made_by,
-                             layers=nni_scales(quantizer))
-                for domain, quantizer in self._quantizers.items()}
+        return {
+            domain: dict(made_by=self.made_by, layers=nni_scales(quantizer))
+            for domain, quantizer in self._quantizers.items()
+        }
 
     # --- NNI ----------------------------------------------------------------
     def _wrap(self, network: nn.Module, wrapper: Any) -> Any:
         """Let NNI wrap the layers, and the optimizer train what it holds."""
         layers = layers_to_quantize(network, self.skip)
-        before = {name: network.get_submodule(name).weight
-                  for name in layers}
-        quantizer = self._quantizer(network, nni_settings(
-            network, layers, symmetric=self.algorithm == 'lsq',
-            outputs=self.outputs, processor=self.processor))
-        after = {id(before[name]): own.weight
-                 for name, own in quantizer._module_wrappers.items()}
+        before = {name: network.get_submodule(name).weight for name in layers}
+        quantizer = self._quantizer(
+            network,
+            nni_settings(
+                network,
+                layers,
+                symmetric=self.algorithm == 'lsq',
+                outputs=self.outputs,
+                processor=self.processor,
+            ),
+        )
+        after = {id(before[name]): own.weight for name, own in quantizer._module_wrappers.items()}
         for group in wrapper.param_groups:
             group['params'] = [after.get(id(p), p) for p in group['params']]
         if self.algorithm == 'lsq':
             # those that NNI made of weights first
             lr = wrapper.param_groups[0]['lr'] * self.scale_lr
-            wrapper.optimizer.add_param_group(dict(
-                params=[space.scale for space in _spaces(quantizer)], lr=lr))
+            wrapper.optimizer.add_param_group(
+                dict(params=[space.scale for space in _spaces(quantizer)], lr=lr)
+            )
         network.register_state_dict_post_hook(_plain_names)
         network.register_load_state_dict_pre_hook(_own_names)
         return quantizer
@@ -263,8 +285,7 @@ class QuantizationAwareHook(FakeQuantScalesHook):
                 if isinstance(held, nn.Parameter):
                     held.data = value.to(held.device)
                 elif value is not None:
-                    setattr(space, key, value.to(space._wrapper.module.weight
-                                                 .device))
+                    setattr(space, key, value.to(space._wrapper.module.weight.device))
         if self.algorithm == 'qat' and state['step']:
             quantizer.current_step = state['step']
             quantizer.register_qat_apply_method()
@@ -273,20 +294,17 @@ class QuantizationAwareHook(FakeQuantScalesHook):
 class _FirstSteps:
     """LSQ's own first steps, in place of NNI's constant 0.01."""
 
-    def init_scale(self, wrapper: Any, target_name: str,
-                   target: torch.Tensor) -> None:
+    def init_scale(self, wrapper: Any, target_name: str, target: torch.Tensor) -> None:
         """Start with 2 mean(|v|) / sqrt(top level): LSQ, section 2.1."""
         space = wrapper.quantization_target_spaces.get(target_name)
-        if space is None or space.zero_point is not None or \
-                not wrapper.training:
+        if space is None or space.zero_point is not None or not wrapper.training:
             return
         top = space.qmax**0.5
         mean = target.detach().abs()
         if space._scaler is None:
             mean = mean.mean().view(1)
         else:
-            mean = space._scaler.shrink(mean, lambda x: x.mean(-1),
-                                        keepdim=True)
+            mean = space._scaler.shrink(mean, lambda x: x.mean(-1), keepdim=True)
         space.scale.data = (2 * mean / top).clamp(min=_LEAST)
         space.zero_point = torch.zeros_like(space.scale.data)
 
@@ -294,8 +312,11 @@ class _FirstSteps:
 def _spaces(quantizer: Any) -> list:
     """Return all that is quantized: inputs, weights, outputs."""
     # sorted: NNI's order is that of a set, another one in each process
-    return [space for _, spaces in sorted(quantizer._target_spaces.items())
-            for _, space in sorted(spaces.items())]
+    return [
+        space
+        for _, spaces in sorted(quantizer._target_spaces.items())
+        for _, space in sorted(spaces.items())
+    ]
 
 
 def _state(quantizer: Any) -> dict[str, dict]:
@@ -305,8 +326,8 @@ def _state(quantizer: Any) -> dict[str, dict]:
     for space in _spaces(quantizer):
         values = {key: getattr(space, key) for key in keys}
         state.setdefault(space._wrapper.name, {})[space._target_name] = {
-            key: None if value is None else value.detach().clone()
-            for key, value in values.items()}
+            key: None if value is None else value.detach().clone() for key, value in values.items()
+        }
     return state
 
 

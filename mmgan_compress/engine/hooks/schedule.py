@@ -1,4 +1,5 @@
 """Hooks that set learning rates and select teachers."""
+
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
@@ -20,28 +21,26 @@ class ScheduledLRHook(Hook):
             GCC anneals its gates (``--arch_lr_step`` of its scripts).
     """
 
-    def __init__(self, constant: Sequence[str] = (),
-                 steps: dict[str, float] | None = None):
+    def __init__(self, constant: Sequence[str] = (), steps: dict[str, float] | None = None):
         self.constant, self.steps = tuple(constant), dict(steps or {})
 
     def before_train(self, runner):
         for name in (*self.constant, *self.steps):
             if name not in runner.optim_wrapper:
-                raise KeyError(f'no optimizer {name!r}; known are '
-                               f'{list(runner.optim_wrapper.keys())}')
+                raise KeyError(
+                    f'no optimizer {name!r}; known are {list(runner.optim_wrapper.keys())}'
+                )
         for wrapper in runner.optim_wrapper.values():
             for group in wrapper.param_groups:
                 group.setdefault('initial_lr', group['lr'])
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         for name, wrapper in runner.optim_wrapper.items():
-            factor = self.factor(name, runner.train_loop.schedule,
-                                 runner.iter)
+            factor = self.factor(name, runner.train_loop.schedule, runner.iter)
             for group in wrapper.param_groups:
                 group['lr'] = group['initial_lr'] * factor
 
-    def factor(self, name: str, schedule: TrainSchedule,
-               iteration: int) -> float:
+    def factor(self, name: str, schedule: TrainSchedule, iteration: int) -> float:
         """Return the factor of an optimizer's base rate.
 
         Args:
@@ -50,10 +49,10 @@ class ScheduledLRHook(Hook):
             iteration (int): From 0.
         """
         if name in self.constant:
-            return 1.
+            return 1.0
         if name in self.steps:
             every = max(1, schedule.constant - 1)
-            return self.steps[name]**((schedule.epoch(iteration) - 1) // every)
+            return self.steps[name] ** ((schedule.epoch(iteration) - 1) // every)
         return schedule.lr_factor(iteration)
 
 
@@ -62,7 +61,8 @@ def need_snapshots(hook: Hook, runner):
     if not len(unwrap(runner.model).distiller.teacher_snapshots):
         raise ValueError(
             f'{type(hook).__name__} needs copies of teachers that train: '
-            'set model.distiller.teacher_snapshots=True (and not offline)')
+            'set model.distiller.teacher_snapshots=True (and not offline)'
+        )
 
 
 @HOOKS.register_module()
@@ -83,21 +83,26 @@ class TeacherSelectionHook(Hook):
         lower_is_better (bool): Whether the metrics are distances.
     """
 
-    def __init__(self, metrics: dict[str, Sequence[str]],
-                 evaluator: dict | list | None = None,
-                 domains: list[str] | None = None,
-                 lower_is_better: bool = True):
+    def __init__(
+        self,
+        metrics: dict[str, Sequence[str]],
+        evaluator: dict | list | None = None,
+        domains: list[str] | None = None,
+        lower_is_better: bool = True,
+    ):
         self.metrics, self.evaluator = dict(metrics), evaluator
         self.domains, self.lower_is_better = domains, lower_is_better
 
     def before_train(self, runner):
         need_snapshots(self, runner)
-        self.evaluator = runner.val_loop.evaluator if self.evaluator is None \
+        self.evaluator = (
+            runner.val_loop.evaluator
+            if self.evaluator is None
             else runner.build_evaluator(self.evaluator)
+        )
         _check_metrics(self.metrics, self.evaluator, runner)
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.train_loop.schedule.ends_teacher_phase(runner.iter):
             for name in unwrap(runner.model).distiller.reported_teachers:
                 _keep_if_best(self, runner, name)
@@ -107,8 +112,9 @@ def _check_metrics(metrics: dict, evaluator, runner):
     """Refuse figures that nobody computes, and domains without any."""
     domains = unwrap(runner.model).domains
     if set(metrics) != set(domains):
-        raise KeyError(f'metrics of {list(metrics)} select the teacher, '
-                       f'expected those of {domains}')
+        raise KeyError(
+            f'metrics of {list(metrics)} select the teacher, expected those of {domains}'
+        )
     for names in metrics.values():
         check_names(names, evaluator)
 
@@ -120,9 +126,16 @@ def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
         scores = evaluate(model, runner.val_loop.dataloader, hook.evaluator)
     for domain, names in hook.metrics.items():
         kept = model.distiller.teacher_snapshots.keep_if_best(
-            teacher, domain, model.network(latest, domain),
-            [scores[name] for name in names], hook.lower_is_better)
+            teacher,
+            domain,
+            model.network(latest, domain),
+            [scores[name] for name in names],
+            hook.lower_is_better,
+        )
         runner.logger.info(
-            'Scores of %s for %s on the val split: %s%s', teacher, domain,
+            'Scores of %s for %s on the val split: %s%s',
+            teacher,
+            domain,
             ', '.join(f'{name} {scores[name]:.4g}' for name in names),
-            ' (best so far, teaches from now on)' if kept else '')
+            ' (best so far, teaches from now on)' if kept else '',
+        )

@@ -1,4 +1,5 @@
 """Hooks of GAN Slimming: proximal steps and its learning rate."""
+
 import math
 
 import torch
@@ -35,34 +36,32 @@ class SoftThresholdHook(Hook):
             when the channel is removed.
     """
 
-    def __init__(self, rho: float = 0.01, optimizer: str = 'scales',
-                 shrink_shifts: bool = True):
+    def __init__(self, rho: float = 0.01, optimizer: str = 'scales', shrink_shifts: bool = True):
         self.rho, self.optimizer = rho, optimizer
         self.shrink_shifts = shrink_shifts
 
     def before_train(self, runner):
         if self.optimizer not in runner.optim_wrapper:
-            raise KeyError(f'no optimizer {self.optimizer!r} for the scales; '
-                           f'known are {list(runner.optim_wrapper.keys())}')
+            raise KeyError(
+                f'no optimizer {self.optimizer!r} for the scales; '
+                f'known are {list(runner.optim_wrapper.keys())}'
+            )
 
     @torch.no_grad()
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         wrapper = runner.optim_wrapper[self.optimizer]
         if passes_held(wrapper):  # it accumulates and did not step
             return
-        group, = wrapper.param_groups
-        threshold, norms = self.rho * group['lr'], unwrap(
-            runner.model).distiller.slim_norms
+        (group,) = wrapper.param_groups
+        threshold, norms = self.rho * group['lr'], unwrap(runner.model).distiller.slim_norms
         for norm in norms:
             norm.weight.copy_(soft_threshold(norm.weight, threshold))
             if self.shrink_shifts:
-                norm.bias.copy_(torch.where(
-                    norm.weight == 0, soft_threshold(norm.bias, threshold),
-                    norm.bias))
+                norm.bias.copy_(
+                    torch.where(norm.weight == 0, soft_threshold(norm.bias, threshold), norm.bias)
+                )
         alive = torch.cat([norm.weight for norm in norms]) != 0
-        runner.message_hub.update_scalar('train/scales_alive',
-                                         alive.float().mean())
+        runner.message_hub.update_scalar('train/scales_alive', alive.float().mean())
 
 
 @HOOKS.register_module()

@@ -1,4 +1,5 @@
 """Hooks that sample and score the sub-networks of a super-net."""
+
 from collections.abc import Iterator
 
 import torch
@@ -18,9 +19,11 @@ def _supernet(runner) -> SuperNet:
     model = unwrap(runner.model)
     student = model.generators[model._default_domain]
     if not isinstance(student, SuperNet):
-        raise ValueError(f'the student is a {type(student).__name__}: this '
-                         "hook needs generator=dict(type='mmgan_compress."
-                         "SuperNet', arch=..., space=...)")
+        raise ValueError(
+            f'the student is a {type(student).__name__}: this '
+            "hook needs generator=dict(type='mmgan_compress."
+            "SuperNet', arch=..., space=...)"
+        )
     return student
 
 
@@ -48,12 +51,12 @@ class SubnetSamplingHook(Hook):
     def before_train(self, runner):
         self.space = _supernet(runner).space
         if not hasattr(unwrap(runner.model).distiller, 'configurations'):
-            raise ValueError('SubnetSamplingHook needs a distiller of GAN '
-                             'Compression')
+            raise ValueError('SubnetSamplingHook needs a distiller of GAN Compression')
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         unwrap(runner.model).distiller.configurations = self.space.draw(
-            self.rule, runner.seed or 0, runner.iter)
+            self.rule, runner.seed or 0, runner.iter
+        )
 
 
 @HOOKS.register_module()
@@ -81,8 +84,7 @@ class SubnetScoresHook(Hook):
         try:
             net.set_channels(net.space.smallest)
             recalibrate(net, self._batches(runner))
-            self._scores = evaluate(model, runner.val_loop.dataloader,
-                                    runner.val_loop.evaluator)
+            self._scores = evaluate(model, runner.val_loop.dataloader, runner.val_loop.evaluator)
         finally:
             net.set_channels(None)
         recalibrate(net, self._batches(runner))
@@ -99,6 +101,5 @@ class SubnetScoresHook(Hook):
         images = runner.train_dataloader.dataset
         count = min(self.calibration_images, len(images))
         for start in range(0, count, size):
-            batch = pseudo_collate([
-                images[i] for i in range(start, min(start + size, count))])
+            batch = pseudo_collate([images[i] for i in range(start, min(start + size, count))])
             yield model.data_preprocessor(batch)['inputs'][key]

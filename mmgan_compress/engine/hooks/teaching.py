@@ -3,6 +3,7 @@
 All are functions of the iteration, or keep their state in the checkpoint, so
 that a resumed run continues exactly.
 """
+
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
@@ -26,19 +27,16 @@ class FreezeHook(Hook):
         end (int | None): First one in which they learn again; None: never.
     """
 
-    def __init__(self, modules: Sequence[str], begin: int = 0,
-                 end: int | None = None):
+    def __init__(self, modules: Sequence[str], begin: int = 0, end: int | None = None):
         self.modules, self.begin, self.end = list(modules), begin, end
         self._held = None
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        on = self.begin <= runner.iter and (self.end is None
-                                            or runner.iter < self.end)
+        on = self.begin <= runner.iter and (self.end is None or runner.iter < self.end)
         model = unwrap(runner.model)
         parts = [find_layer(model, name) for name in self.modules]
         if on and self._held is None:  # only these are thawed later
-            self._held = [p for part in parts for p in part.parameters()
-                          if p.requires_grad]
+            self._held = [p for part in parts for p in part.parameters() if p.requires_grad]
         for parameter in self._held or []:
             parameter.requires_grad_(not on)
             if on:  # accumulated gradients must not step later
@@ -67,17 +65,18 @@ class EMATeacherHook(Hook):
     def before_train(self, runner):
         need_snapshots(self, runner)
         if any(isinstance(h, TeacherSelectionHook) for h in runner.hooks):
-            raise ValueError('EMATeacherHook and TeacherSelectionHook put '
-                             'weights into the same copies: leave one out')
+            raise ValueError(
+                'EMATeacherHook and TeacherSelectionHook put '
+                'weights into the same copies: leave one out'
+            )
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         model = unwrap(runner.model)
         for name in model.distiller.reported_teachers:
             for domain in model.domains:
                 model.distiller.teacher_snapshots.average(
-                    name, domain, model.network(f'latest:{name}', domain),
-                    self.momentum)
+                    name, domain, model.network(f'latest:{name}', domain), self.momentum
+                )
 
 
 @HOOKS.register_module()
@@ -96,8 +95,7 @@ class LossWeightHook(Hook):
         stop (float): Factor of it from ``end`` on.
     """
 
-    def __init__(self, loss: str, begin: int, end: int, start: float = 0.,
-                 stop: float = 1.):
+    def __init__(self, loss: str, begin: int, end: int, start: float = 0.0, stop: float = 1.0):
         if end <= begin:
             raise ValueError(f'end must be after begin={begin}, got {end}')
         self.loss, self.begin, self.end = loss, begin, end
@@ -108,12 +106,11 @@ class LossWeightHook(Hook):
         losses = [loss for group in groups for loss in group]
         self._base = {t: t.weight for t in losses if t.name == self.loss}
         if not self._base:
-            raise KeyError(f'no loss {self.loss!r}; known are '
-                           f'{sorted({t.name for t in losses})}')
+            raise KeyError(f'no loss {self.loss!r}; known are {sorted({t.name for t in losses})}')
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         at = (runner.iter - self.begin) / (self.end - self.begin)
-        at = min(max(at, 0.), 1.)
+        at = min(max(at, 0.0), 1.0)
         for loss, weight in self._base.items():
             loss.weight = weight * ((1 - at) * self.start + at * self.stop)
 
@@ -129,6 +126,7 @@ class StopDistillationHook(Hook):
     Args:
         iteration (int): First iteration (from 0) without distillation.
     """
+
     priority = 'BELOW_NORMAL'  # after the hooks that set weights
 
     def __init__(self, iteration: int):
@@ -139,4 +137,4 @@ class StopDistillationHook(Hook):
             return
         for group in unwrap(runner.model).distiller.losses.values():
             for loss in group:
-                loss.weight = 0. if loss.needs_teacher else loss.weight
+                loss.weight = 0.0 if loss.needs_teacher else loss.weight

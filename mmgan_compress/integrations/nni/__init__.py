@@ -1,6 +1,5 @@
 """NNI's pruners and quantizers."""
+
 from .pruner import NNIPruner
 
-__all__ = [
-    'NNIPruner'
-]
+__all__ = ['NNIPruner']

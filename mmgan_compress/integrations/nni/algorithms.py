@@ -4,6 +4,7 @@ All of them are NNI's classes, with NNI's scores, masks and schedules; what is
 ours is which parameters they score (``nni_targets.py``), how many channels of
 a group go (the budget's search), and what is made of the masks.
 """
+
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Algorithm:
             the masks grow towards them while the network trains.
         times (int): How often a schedule masks more channels.
     """
+
     pruner: str
     sources: str = 'filters'
     trains: bool = False
@@ -52,11 +54,10 @@ ALGORITHMS = {
     # A norm undoes the scale of the filters in front of it, so that weight
     # times gradient, which is what movement sums up, is 0 for the sum over
     # such a filter: there its norm's scale is what moves.
-    'movement': Algorithm('MovementPruner', 'either', trains=True,
-                          planned=True),
+    'movement': Algorithm('MovementPruner', 'either', trains=True, planned=True),
     # a one-shot pruner that masks a share of its goal, ten times
     'agp': Algorithm('AGPPruner', trains=True, planned=True, times=10),
-    'linear': Algorithm('LinearPruner', trains=True, planned=True, times=10)
+    'linear': Algorithm('LinearPruner', trains=True, planned=True, times=10),
 }
 ONE_SHOT = tuple(k for k, v in ALGORITHMS.items() if not v.trains)
 # Share of the steps at whose end a schedule has masked all: ours. The rest
@@ -82,36 +83,45 @@ class NNIRun:
         ValueError: If the algorithm has nothing to go by.
     """
 
-    def __init__(self, name: str, network: nn.Module,
-                 groups: Sequence[ChannelGroup], base: str = 'l1',
-                 evaluator: Any = None, steps: int = 0,
-                 arguments: dict | None = None):
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        groups: Sequence[ChannelGroup],
+        base: str = 'l1',
+        evaluator: Any = None,
+        steps: int = 0,
+        arguments: dict | None = None,
+    ):
         self.name, self.algorithm, self.base = name, ALGORITHMS[name], base
         self.network, self.groups = network, groups
         self.evaluator, self.steps = evaluator, steps
         self.arguments = arguments or {}
-        self.sources = [
-            source_members(network, group, self.algorithm.sources)
-            for group in groups]
+        self.sources = [source_members(network, group, self.algorithm.sources) for group in groups]
         self._refuse_without_sources()
 
     def _refuse_without_sources(self):
         kind, net = self.algorithm.sources, type(self.network).__name__
-        advice = (f'Take {", ".join(ONE_SHOT)} or taylor, or train the '
-                  'generator with norms that have weights, such as '
-                  "norm_cfg=dict(type='IN', affine=True)")
+        advice = (
+            f'Take {", ".join(ONE_SHOT)} or taylor, or train the '
+            'generator with norms that have weights, such as '
+            "norm_cfg=dict(type='IN', affine=True)"
+        )
         if kind == 'either':
             for group, found in zip(self.groups, self.sources):
                 if not found:
                     raise ValueError(
                         f'{self.name!r} goes by how the scales of norms move '
                         f'and the norm behind {group.members[0].layer!r} of '
-                        f'{net} has none. {advice}')
+                        f'{net} has none. {advice}'
+                    )
         if not any(self.sources):
             raise ValueError(
                 f'{self.name!r} goes by the scales of norms and {net} has no '
-                f'norms with weights. {advice}' if kind == 'scales' else
-                f'{self.name!r} finds no layer of {net} that it can mask')
+                f'norms with weights. {advice}'
+                if kind == 'scales'
+                else f'{self.name!r} finds no layer of {net} that it can mask'
+            )
 
     def run(self, choose: Choose) -> Choice:
         """Mask the network, and zero what is masked.
@@ -126,24 +136,24 @@ class NNIRun:
             dict: Summary of the choice.
         """
         with quiet(logging.getLogger('nni'), logging.ERROR):
-            pruner, masks, summary = (
-                self._planned if self.algorithm.planned else self._ranked)(
-                    choose)
+            pruner, masks, summary = (self._planned if self.algorithm.planned else self._ranked)(
+                choose
+            )
             alive = alive_channels(self.network, masks, self.sources)
             self._bake(pruner)
-        removed = [[] if left is None else (~left).nonzero().flatten().tolist()
-                   for left in alive]
+        removed = [[] if left is None else (~left).nonzero().flatten().tolist() for left in alive]
         return removed, summary
 
     def any_scores(self) -> list[Tensor | None]:
         """Return scores that tell which groups can be chosen from only."""
-        return [torch.zeros(group.width) if found else None
-                for group, found in zip(self.groups, self.sources)]
+        return [
+            torch.zeros(group.width) if found else None
+            for group, found in zip(self.groups, self.sources)
+        ]
 
     def _ranked(self, choose: Choose) -> tuple:
         """Score, then choose; train for the score where it needs that."""
-        steps = dict(training_steps=self.steps) if self.algorithm.trains \
-            else {}
+        steps = dict(training_steps=self.steps) if self.algorithm.trains else {}
         pruner = self._build(self.name, None, **steps)
         if self.algorithm.trains:
             pruner.compress()
@@ -153,8 +163,7 @@ class NNIRun:
         for index, found in enumerate(self.sources):
             for member in found:
                 space = pruner._target_spaces[member.layer]['weight']
-                space.sparse_ratio = ratio_for(len(removed[index]),
-                                               self.groups[index])
+                space.sparse_ratio = ratio_for(len(removed[index]), self.groups[index])
         masks = pruner._generate_sparsity(pruner.scores)
         pruner.update_masks(masks)
         return pruner, masks, summary
@@ -166,20 +175,26 @@ class NNIRun:
             growing = int(_GROWING * self.steps / self.algorithm.times)
             pruner = getattr(_pruning(), self.algorithm.pruner)(
                 self._build(self.base, removed),
-                **dict(dict(interval_steps=growing,
-                            total_times=self.algorithm.times),
-                       **self.arguments))
+                **dict(
+                    dict(interval_steps=growing, total_times=self.algorithm.times), **self.arguments
+                ),
+            )
             needed = pruner.interval_steps * pruner.total_times
         else:
             removed, summary = choose(self.any_scores())
             pruner = self._build(
-                self.name, removed, warmup_step=int(_WARMUP * self.steps),
-                cooldown_begin_step=int(_GROWING * self.steps))
+                self.name,
+                removed,
+                warmup_step=int(_WARMUP * self.steps),
+                cooldown_begin_step=int(_GROWING * self.steps),
+            )
             needed = pruner.cooldown_begin_step
         if needed > self.steps:
-            raise ValueError(f'the schedule of {self.name!r} takes {needed} '
-                             f'steps and steps is {self.steps}: change steps '
-                             f'or arguments, which are {self.arguments}')
+            raise ValueError(
+                f'the schedule of {self.name!r} takes {needed} '
+                f'steps and steps is {self.steps}: change steps '
+                f'or arguments, which are {self.arguments}'
+            )
         _, masks = pruner.compress(self.steps, None)
         return pruner, masks, summary
 
@@ -190,19 +205,22 @@ class NNIRun:
         self._unwrap(scorer)
         return group_metrics(scorer.scores, self.sources)
 
-    def _build(self, name: str, removed: list[list[int]] | None,
-               **arguments):
+    def _build(self, name: str, removed: list[list[int]] | None, **arguments):
         """Build a pruner of NNI; half goes where that is not known yet."""
         if name == self.name:
             arguments.update(self.arguments)
-        ratios = [0.5] * len(self.groups) if removed is None else [
-            ratio_for(len(gone), group)
-            for gone, group in zip(removed, self.groups)]
-        kind = _following(ALGORITHMS[name].pruner, self.network, self.groups,
-                          self.sources)
-        return kind(self.network, config_list(
-            self.network, self.groups, self.sources, ratios),
-            evaluator=self.evaluator, **arguments)
+        ratios = (
+            [0.5] * len(self.groups)
+            if removed is None
+            else [ratio_for(len(gone), group) for gone, group in zip(removed, self.groups)]
+        )
+        kind = _following(ALGORITHMS[name].pruner, self.network, self.groups, self.sources)
+        return kind(
+            self.network,
+            config_list(self.network, self.groups, self.sources, ratios),
+            evaluator=self.evaluator,
+            **arguments,
+        )
 
     @torch.no_grad()
     def _bake(self, pruner) -> None:
@@ -210,7 +228,8 @@ class NNIRun:
         found = {
             (layer, name): wrapper.patch_helper(name, space.target).clone()
             for layer, wrapper in pruner._module_wrappers.items()
-            for name, space in wrapper.pruning_target_spaces.items()}
+            for name, space in wrapper.pruning_target_spaces.items()
+        }
         self._unwrap(pruner)
         for (layer, name), value in found.items():
             getattr(find_layer(self.network, layer), name).copy_(value)
@@ -221,24 +240,23 @@ class NNIRun:
             del vars(find_layer(self.network, layer))['forward']
 
 
-def _following(pruner: str, network: nn.Module,
-               groups: Sequence[ChannelGroup], sources) -> type:
+def _following(pruner: str, network: nn.Module, groups: Sequence[ChannelGroup], sources) -> type:
     """Return a class of NNI whose masks cover all parameters of the groups.
 
     It keeps its last scores as ``scores``.
     """
-    generate = require('nni.compression.pruning.tools',
-                       'NNIPruner').generate_sparsity
+    generate = require('nni.compression.pruning.tools', 'NNIPruner').generate_sparsity
 
     class Following(getattr(_pruning(), pruner)):
-
         def _generate_sparsity(self, metrics):
             self.scores = metrics
-            spaces = {m.layer: {'weight': self._target_spaces[m.layer][
-                'weight']} for found in sources for m in found}
+            spaces = {
+                m.layer: {'weight': self._target_spaces[m.layer]['weight']}
+                for found in sources
+                for m in found
+            }
             masks = generate(metrics, spaces)
-            return follow(network, groups, alive_channels(network, masks,
-                                                          sources))
+            return follow(network, groups, alive_channels(network, masks, sources))
 
     return Following
 

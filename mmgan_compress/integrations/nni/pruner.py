@@ -6,6 +6,7 @@ masked, fails on current torch. Here the masks of coupled channels agree (see
 graph (``dependencies.py``, by Torch-Pruning), as ``TorchPruner`` does it.
 The result runs without either library.
 """
+
 import copy
 from pathlib import Path
 
@@ -66,62 +67,70 @@ class NNIPruner(ChannelPruner):
         ...     type='NNIPruner', algorithm='fpgm', ratio=0.5))
     """
 
-    def __init__(self, budget: dict | None = None,
-                 algorithm: str = 'l1', scope: str = 'local',
-                 floor: int = 1, ratio: float | None = None,
-                 training: str | Config | None = None,
-                 steps: int = 1000, domain: str | None = None,
-                 demo: bool = False, data_root: str | None = None,
-                 base: str = 'l1', arguments: dict | None = None):
+    def __init__(
+        self,
+        budget: dict | None = None,
+        algorithm: str = 'l1',
+        scope: str = 'local',
+        floor: int = 1,
+        ratio: float | None = None,
+        training: str | Config | None = None,
+        steps: int = 1000,
+        domain: str | None = None,
+        demo: bool = False,
+        data_root: str | None = None,
+        base: str = 'l1',
+        arguments: dict | None = None,
+    ):
         super().__init__(budget, scope, floor, ratio)
         check_choice('algorithm', algorithm, ALGORITHMS)
         check_choice('base', base, ONE_SHOT)
         if ALGORITHMS[algorithm].trains != (training is not None):
             raise ValueError(
                 f'{algorithm!r} trains the generator: give a recipe, such as '
-                "training='configs/omgd_pix2pix.py'" if training is None else
-                f'{algorithm!r} looks at the weights only: leave training '
-                'out')
+                "training='configs/omgd_pix2pix.py'"
+                if training is None
+                else f'{algorithm!r} looks at the weights only: leave training out'
+            )
         if algorithm == 'movement' and scope == 'global':
-            raise ValueError("'movement' has no scores before it trains, "
-                             "when the shares are set: give scope='local'")
+            raise ValueError(
+                "'movement' has no scores before it trains, "
+                "when the shares are set: give scope='local'"
+            )
         if steps < _FEWEST:
             raise ValueError(f'steps is {steps}, expected {_FEWEST} or more')
         self.algorithm, self.base, self.steps = algorithm, base, steps
         self.arguments = arguments
         self.training = training
-        self._recipe = dict(training=training, domain=domain, demo=demo,
-                            data_root=data_root)
+        self._recipe = dict(training=training, domain=domain, demo=demo, data_root=data_root)
 
-    def _run(self, module: nn.Module, image: Tensor,
-             config: dict | None) -> Pruned:
+    def _run(self, module: nn.Module, image: Tensor, config: dict | None) -> Pruned:
         groups = self._groups(module, image)
         lacking = f'{self.algorithm!r} has no channels to choose from'
-        settings = dict(base=self.base, steps=self.steps,
-                        arguments=self.arguments)
-        run = NNIRun(self.algorithm, copy.deepcopy(module), groups,
-                     **settings)
+        settings = dict(base=self.base, steps=self.steps, arguments=self.arguments)
+        run = NNIRun(self.algorithm, copy.deepcopy(module), groups, **settings)
         if self.training is not None:
             # refuses a budget out of reach before anything trains
             self._choose(module, groups, run.any_scores(), lacking, 'local')
             evaluator = self._evaluator(module, config)
-            run = NNIRun(self.algorithm, evaluator.network, groups,
-                         evaluator=evaluator, **settings)
-        removed, summary = run.run(lambda scores: self._choose(
-            module, groups, scores, lacking, self.scope))
+            run = NNIRun(self.algorithm, evaluator.network, groups, evaluator=evaluator, **settings)
+        removed, summary = run.run(
+            lambda scores: self._choose(module, groups, scores, lacking, self.scope)
+        )
         network = run.network.train(module.training)
-        return self._cut(network, image, groups, removed,
-                         dict(summary, **self._told()))
+        return self._cut(network, image, groups, removed, dict(summary, **self._told()))
 
     def _evaluator(self, module: nn.Module, config: dict | None):
         if config is None:
             raise ValueError(
                 f'{self.algorithm!r} builds the network anew inside the '
                 "recipe's model: call compress(generator, config), with the "
-                'config that makes it')
+                'config that makes it'
+            )
         # an engine's class, found by name: pruners do not import engines
         return TASK_UTILS.get('mmgan_compress.RunnerEvaluator')(
-            generator=module, config=config, **self._recipe)
+            generator=module, config=config, **self._recipe
+        )
 
     def _told(self) -> dict:
         """Return what the summary says of the settings."""
@@ -129,8 +138,11 @@ class NNIPruner(ChannelPruner):
         if ALGORITHMS[self.algorithm].times:
             told['base'] = self.base
         if self.training is not None:
-            name = self.training if isinstance(self.training, str) else \
-                self.training.filename or 'a Config'
+            name = (
+                self.training
+                if isinstance(self.training, str)
+                else self.training.filename or 'a Config'
+            )
             told.update(steps=self.steps, training=Path(name).name)
         if self.arguments:
             told['arguments'] = dict(self.arguments)

@@ -18,6 +18,7 @@ which in a transposed convolution is the second (its ``L1NormPruner`` fails
 there), and cannot align with a norm. Where it scores a weight,
 ``granularity='in_channel'`` is its name for the second dimension.
 """
+
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,8 +38,7 @@ Sources = Sequence[Sequence[Member]]  # of each group
 KINDS = ('filters', 'scales', 'either')
 
 
-def source_members(module: nn.Module, group: ChannelGroup,
-                   kind: str) -> list[Member]:
+def source_members(module: nn.Module, group: ChannelGroup, kind: str) -> list[Member]:
     """Return the layers of a group whose weights NNI scores.
 
     Args:
@@ -55,19 +55,18 @@ def source_members(module: nn.Module, group: ChannelGroup,
     if kind == 'filters' or kind == 'either' and not norms:
         found = [m for m in group.members if m.part == 'makes']
     order = tuple(range(group.width))
-    found = [m for m in found if m.channels == m.roots == order and
-             _width(module, m) == group.width]
+    found = [
+        m for m in found if m.channels == m.roots == order and _width(module, m) == group.width
+    ]
     # scores of convolutions, transposed ones and linear layers are of three
     # shapes, which NNI cannot average: the fewer follow
-    sides = [(_outputs(module, m), find_layer(module, m.layer).weight.dim())
-             for m in found]
-    return [m for m, side in zip(found, sides)
-            if side == max(sides, key=sides.count)]
+    sides = [(_outputs(module, m), find_layer(module, m.layer).weight.dim()) for m in found]
+    return [m for m, side in zip(found, sides) if side == max(sides, key=sides.count)]
 
 
-def config_list(module: nn.Module, groups: Sequence[ChannelGroup],
-                sources: Sources, ratios: Sequence[float]
-                ) -> list[dict[str, Any]]:
+def config_list(
+    module: nn.Module, groups: Sequence[ChannelGroup], sources: Sources, ratios: Sequence[float]
+) -> list[dict[str, Any]]:
     """Return NNI's ``config_list``.
 
     Args:
@@ -82,24 +81,26 @@ def config_list(module: nn.Module, groups: Sequence[ChannelGroup],
     entries = {}
     for index, (group, found) in enumerate(zip(groups, sources)):
         for member in group.members if found else ():
-            layer, names = find_layer(module, member.layer), \
-                _parameters(module, member)
+            layer, names = find_layer(module, member.layer), _parameters(module, member)
             if not names:
                 continue
             _register(layer)
-            entry = entries.setdefault(member.layer, dict(
-                op_names=[member.layer], target_names=names))
+            entry = entries.setdefault(
+                member.layer, dict(op_names=[member.layer], target_names=names)
+            )
             if member in found:
                 side = _outputs(module, member)
-                entry['target_settings'] = dict(weight=dict(
-                    sparse_ratio=ratios[index],
-                    dependency_group_id=str(index),
-                    granularity=('out_channel', 'in_channel')[side]))
+                entry['target_settings'] = dict(
+                    weight=dict(
+                        sparse_ratio=ratios[index],
+                        dependency_group_id=str(index),
+                        granularity=('out_channel', 'in_channel')[side],
+                    )
+                )
     return list(entries.values())
 
 
-def group_metrics(metrics: Masks, sources: Sources
-                  ) -> list[Tensor | None]:
+def group_metrics(metrics: Masks, sources: Sources) -> list[Tensor | None]:
     """Return NNI's scores of the channels of each group.
 
     Args:
@@ -110,9 +111,12 @@ def group_metrics(metrics: Masks, sources: Sources
         list[Tensor | None]: (width, ), the mean over the sources, on the
         CPU; None for a group without any.
     """
-    return [torch.stack([metrics[m.layer]['weight'].detach().flatten().cpu()
-                         for m in found]).mean(0) if found else None
-            for found in sources]
+    return [
+        torch.stack([metrics[m.layer]['weight'].detach().flatten().cpu() for m in found]).mean(0)
+        if found
+        else None
+        for found in sources
+    ]
 
 
 def ratio_for(count: int, group: ChannelGroup) -> float:
@@ -124,8 +128,7 @@ def ratio_for(count: int, group: ChannelGroup) -> float:
     return (count + 0.5) / group.width
 
 
-def alive_channels(module: nn.Module, masks: Masks, sources: Sources
-                   ) -> list[Tensor | None]:
+def alive_channels(module: nn.Module, masks: Masks, sources: Sources) -> list[Tensor | None]:
     """Return which channels of each group NNI's masks leave.
 
     Args:
@@ -137,14 +140,21 @@ def alive_channels(module: nn.Module, masks: Masks, sources: Sources
         list[Tensor | None]: (width, ), bool, on the CPU; None for a group
         without sources.
     """
-    return [masks[found[0].layer]['weight'].movedim(
-        _outputs(module, found[0]), 0).reshape(
-            _width(module, found[0]), -1).any(1).cpu() if found else None
-            for found in sources]
+    return [
+        masks[found[0].layer]['weight']
+        .movedim(_outputs(module, found[0]), 0)
+        .reshape(_width(module, found[0]), -1)
+        .any(1)
+        .cpu()
+        if found
+        else None
+        for found in sources
+    ]
 
 
-def follow(module: nn.Module, groups: Sequence[ChannelGroup],
-           alive: Sequence[Tensor | None]) -> Masks:
+def follow(
+    module: nn.Module, groups: Sequence[ChannelGroup], alive: Sequence[Tensor | None]
+) -> Masks:
     """Return masks for every parameter of the groups.
 
     Args:
@@ -165,9 +175,9 @@ def follow(module: nn.Module, groups: Sequence[ChannelGroup],
                 shape[_outputs(module, member) if name == 'weight' else 0] = -1
                 # a norm behind a concatenation follows several groups
                 mask = masks[member.layer].setdefault(
-                    name, torch.ones(_width(module, member)).view(shape))
-                mask.view(-1)[list(member.channels)] = \
-                    left[list(member.roots)].float()
+                    name, torch.ones(_width(module, member)).view(shape)
+                )
+                mask.view(-1)[list(member.channels)] = left[list(member.roots)].float()
     return masks
 
 
@@ -186,13 +196,15 @@ def _width(module: nn.Module, member: Member) -> int:
 def _parameters(module: nn.Module, member: Member) -> list[str]:
     """Return the names of what a mask of the group applies to."""
     layer = find_layer(module, member.layer)
-    return [name for name in ('weight', 'bias') if member.part != 'reads'
-            and getattr(layer, name, None) is not None]
+    return [
+        name
+        for name in ('weight', 'bias')
+        if member.part != 'reads' and getattr(layer, name, None) is not None
+    ]
 
 
 def _register(layer: nn.Module) -> None:
     """Make a kind of layer known to NNI, which lists some kinds only."""
-    setting = require('nni.compression.base.setting',
-                      'NNIPruner').PruningSetting
+    setting = require('nni.compression.base.setting', 'NNIPruner').PruningSetting
     if type(layer).__name__ not in setting.registry:
         setting.register(type(layer).__name__, setting.default_setting)

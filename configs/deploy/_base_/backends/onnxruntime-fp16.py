@@ -6,7 +6,19 @@ backend_config = dict(
     common_config=dict(
         keep_io_types=True,
         op_block_list=[
-            'InstanceNormalization', 'ReduceMean', 'Unsqueeze', 'Reshape',
-            'Sub', 'Mul', 'Add', 'Sqrt', 'Reciprocal', 'Div', 'Clip',
-            'Round', 'Cast'
-        ]))
+            'InstanceNormalization',
+            'ReduceMean',
+            'Unsqueeze',
+            'Reshape',
+            'Sub',
+            'Mul',
+            'Add',
+            'Sqrt',
+            'Reciprocal',
+            'Div',
+            'Clip',
+            'Round',
+            'Cast',
+        ],
+    ),
+)

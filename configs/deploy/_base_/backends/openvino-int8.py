@@ -2,4 +2,5 @@ backend_config = dict(
     type='openvino',
     precision='int8',
     # first and last convolution and the norms stay float
-    quantization_config=dict(skip=['first', 'rgb', 'norms']))
+    quantization_config=dict(skip=['first', 'rgb', 'norms']),
+)
