@@ -54,8 +54,8 @@ def read_config(path: str) -> Config:
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:  # a config is Python
-        error = error.__cause__ or error  # of custom_imports
-        raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+        cause = error.__cause__ or error  # of custom_imports
+        raise ValueError(f'{path} cannot be read: {type(cause).__name__}: {cause}') from cause
     update_config(list(config.values()))
     return config
 
