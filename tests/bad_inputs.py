@@ -134,6 +134,7 @@ def _write_recipes(root: Path, vgg: str):
         cfg = toy_config(model, root / data, vgg)
         for loader in ('train', 'val', 'test'):
             cfg[f'{loader}_dataloader'].dataset.data_root = f'm/{data}'
+        cfg.pop('experiment_name')  # the same for all runs of this process
         cfg.dump(root / f'{name}.py')
     for name, text in CONFIGS.items():
         (root / f'{name}.py').write_text(

@@ -665,7 +665,6 @@ def schedule_faults(cfg: Mapping) -> list[str]:
         _fault(where, value, f'at most {epochs}, the epochs of the schedule')
         for where, value in (
             (f'{path}.constant', schedule.get('constant')),
-            (f'{path}.block', schedule.get('block')),
             ('default_hooks.student.since', student.get('since')),
         )
         if _is_number(value) and value > epochs

@@ -20,12 +20,11 @@ class MirrorDistiller(BaseDistiller):
         self.iteration += 1
         (domain,) = self.model.domains
         source = inputs[f'img_{self.model.source_of(domain)}']
+        student = optim_wrapper['student']
         targets = self.teach(domain, inputs, optim_wrapper)
         mirrored = {k: (x.flip(-1), {}) for k, (x, _) in targets.items()}
-        losses = self.student_losses(domain, source, targets, optim_wrapper['student'])
-        for key, loss in self.student_losses(
-            domain, source.flip(-1), mirrored, optim_wrapper['student']
-        ).items():
-            losses[f'{key}_mirrored'] = loss
-        update(optim_wrapper['student'], sum(losses.values()))
+        losses = self.student_losses(domain, source, targets, student)
+        again = self.student_losses(domain, source.flip(-1), mirrored, student)
+        losses.update({f'{key}_mirrored': loss for key, loss in again.items()})
+        update(student, sum(losses.values()))
         return detached(losses)

@@ -1,6 +1,7 @@
 """Checkpoints and weights that do not fit are refused before the work."""
 
 import shutil
+import uuid
 from argparse import Namespace
 from contextlib import ExitStack
 
@@ -40,10 +41,11 @@ def started(run, tmp_path):
 
 def refused(run, **changes):
     """Return the one message that the command ends with."""
-    options = changes.pop('options', [])
+    # mmengine gives runs of one name in a process one visualizer
+    options = [*changes.pop('options', []), f'experiment_name={uuid.uuid4().hex}']
     return message_of_error(
         launch.make_runner,
-        arguments(run / 'recipe.py', cfg_options=options or None, **changes),
+        arguments(run / 'recipe.py', cfg_options=options, **changes),
         ExitStack(),
     )
 
@@ -260,7 +262,7 @@ def test_score_of_another(run, vgg_file, tmp_path, file, options, words):
     message = message_of_error(
         launch.make_tester,
         Namespace(
-            **vars(arguments(recipe, work_dir=str(tmp_path), cfg_options=options or None)),
+            **vars(arguments(recipe, work_dir=str(tmp_path), cfg_options=options)),
             checkpoint=str(run / 'run' / file),
             overwrite=False,
         ),

@@ -243,7 +243,7 @@ def test_a_request_to_end_an_export_leaves_nothing(student, tmp_path, monkeypatc
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
 
-    monkeypatch.setattr('mmgan_compress.deploy.export._write_proved', stop)
+    monkeypatch.setattr('mmgan_compress.deploy.export._write_verified', stop)
     done = run_tool('export', student, '--out', tmp_path / 'onnx')
     assert done.returncode == 130 and not os.listdir(tmp_path)
 

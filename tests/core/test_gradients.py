@@ -10,7 +10,6 @@ from mmengine.config import Config
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.engine.gradients import training_gradients
-from mmgan_compress.pruning import layer_table
 from mmgan_compress.registry import PRUNERS
 from students import refused_by_tool
 from test_workflow import run_here
@@ -67,7 +66,6 @@ def test_first_step_is_the_loss(training):
 
 @pytest.mark.parametrize('importance', ['taylor', pytest.param('hessian', marks=pytest.mark.slow)])
 def test_command(importance, training, tmp_path, monkeypatch):
-    monkeypatch.setattr(layer_table, 'SECONDS', 0.0)
     training.dump(str(tmp_path / 'toy.py'))
     model = build_model(training, 3)
     save_student(tmp_path / 'wide.pth', model, source='Test', image_size=SIZE)

@@ -72,7 +72,7 @@ def test_vgg16_from_a_local_file(tmp_path, capsys):
     weights.prepare_weights('vgg16')
     assert 'already prepared' in capsys.readouterr().out
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(ChecksumError, match='prepare_weights.py vgg16'):
+    with pytest.raises(ChecksumError, match='mmgan-compress weights vgg16'):
         weights.weights_path('vgg16')
     with pytest.raises(ChecksumError, match=str(path)):
         VGG16Features()

@@ -302,7 +302,7 @@ def test_a_config_is_found_by_its_name():
 
 def test_no_such_model(tmp_path):
     (tmp_path / 'model.txt').write_text('')
-    with pytest.raises(ValueError, match='no runtime'):
+    with pytest.raises(ValueError, match='model.txt is no model that runs'):
         open_model(tmp_path / 'model.txt')
     with pytest.raises(FileNotFoundError, match='end2end'):
         open_model(tmp_path)

@@ -302,7 +302,7 @@ def test_tool(exported, out, tmp_path):
     assert (done.returncode, done.stderr) == (0, '')
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ['input', 'random', 'flat', 'red']
-    assert len(lines) == 5
+    assert lines[-1].endswith('64x64') and len(lines) == 6
     before = content(out)
     done = run_tool('export', *args, '--tolerance', '1e-12')
     assert done.returncode == 1 and done.stdout.startswith('input')

@@ -62,7 +62,7 @@ def test_all_faults_come_together(faults):
         'optim_wrapper.teachers.optimizer.type=Adm',
         'model.default_domain=cow',
         'model.generator.base_channels=-3',
-        'model.distiller.schedule.block=9',
+        'model.distiller.schedule.block=0',
         'custom_hooks.0.type=mmgan_compress.TeacherSelectionHok',
         'val_dataloader.num_workers=-1',
         'image_size=64',
@@ -75,7 +75,7 @@ def test_all_faults_come_together(faults):
         "optim_wrapper.teachers.optimizer.type: no optimizer is called 'Adm'; did you mean 'Adam",
         "model.default_domain: got 'cow', expected one of ['zebra']",
         'model.generator.base_channels: got -3, expected a whole number',
-        'model.distiller.schedule.block: got 9, expected at most 4, the epochs',
+        'model.distiller.schedule.block: got 0, expected a whole number of at least 1',
         'custom_hooks.0.type: no hook is called '
         "'mmgan_compress.TeacherSelectionHok'; did you mean "
         "'mmgan_compress.TeacherSelectionHook'",

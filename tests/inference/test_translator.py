@@ -185,7 +185,7 @@ def test_refused_models(student, exported, tmp_path):
         Translator(student, runtime='openvino')
     with pytest.raises(FileNotFoundError):
         Translator(tmp_path / 'none.onnx')
-    with pytest.raises(ValueError, match='no runtime'):
+    with pytest.raises(ValueError, match='README.md is no model that runs'):
         Translator(REPO / 'README.md')
     with pytest.raises(ValueError, match='threads is 0: expected 1'):
         Translator(student, threads=0)
