@@ -2,7 +2,7 @@
 
 import ast
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -176,14 +176,28 @@ def read_options(pairs: Sequence[str]) -> dict[str, Any]:
     return options.read
 
 
-def walk(node) -> Iterator[ConfigDict]:
+def walk(node: Any) -> Iterator[ConfigDict]:
     """Yield every dict inside a config."""
+    for _, part in walk_paths(node, ''):
+        yield part
+
+
+def walk_paths(node: Any, path: str) -> Iterator[tuple[str, ConfigDict]]:
+    """Yield every dict inside a part of a config, with its dotted path.
+
+    Args:
+        node (Any): The part. A dict may be changed when it is yielded: its
+            entries are read afterwards.
+        path (str): Where the part is.
+    """
+    items: Iterable = ()
     if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from walk(child)
+        yield path, node
+        items = list(node.items())
+    elif isinstance(node, (list, tuple)):
+        items = enumerate(node)
+    for key, child in items:
+        yield from walk_paths(child, f'{path}.{key}')
 
 
 def map_texts(change: Callable[[str], str], value: Any) -> Any:

@@ -239,7 +239,7 @@ def _put(cfg: Config, networks: ConfigDict):
     distiller = cfg.model.distiller
     from_file = 'file' in networks
     cfg.model.generator = copy.deepcopy(networks)
-    if _takes(distiller.type, 'teachers'):
+    if 'teachers' in inspect.signature(DISTILLERS.get(distiller.type)).parameters:
         distiller.teachers = ConfigDict(
             teacher=networks if from_file else next(iter(networks.values()))
         )
@@ -306,13 +306,6 @@ def _check(cfg: Config):
             f'{model.distiller.type} cannot train this student: '
             f'{message_of(error)}. Name another recipe with --finetune'
         ) from error
-
-
-def _takes(kind: str, name: str) -> bool:
-    """Tell whether a registered class has an argument of that name."""
-    return any(
-        name in inspect.signature(base.__init__).parameters for base in DISTILLERS.get(kind).__mro__
-    )
 
 
 def add_imports(cfg: Config, modules: Sequence[str]):

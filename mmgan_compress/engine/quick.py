@@ -1,6 +1,6 @@
 """``--size`` and ``--quick``: a recipe at another size, or for a first try."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn as nn
@@ -9,6 +9,7 @@ from mmengine.registry import DefaultScope
 
 from ..core.channels import image_channels
 from ..core.complexity import count_macs
+from ..core.configs import walk_paths
 from ..models.student_config import build_generator
 from .check_config import LOADERS, generators_of
 from .input_files import needed_weights
@@ -57,17 +58,6 @@ def by_part(changes: Sequence[str]) -> list[str]:
     return [f'{names}: {", ".join(found)}' for names, found in lines.items()]
 
 
-def _dicts(node: Any, path: str) -> Iterator[tuple[str, ConfigDict]]:
-    """Yield the dicts of a part of a config with their paths."""
-    if isinstance(node, Mapping):
-        yield path, node
-        items = list(node.items())
-    else:
-        items = enumerate(node) if isinstance(node, (list, tuple)) else ()
-    for key, value in items:
-        yield from _dicts(value, f'{path}.{key}')
-
-
 def set_size(cfg: Config, size: int) -> list[str]:
     """Let a recipe train and score at another size of images.
 
@@ -96,10 +86,10 @@ def set_size(cfg: Config, size: int) -> list[str]:
             changes.set(data, 'load_size', round(data.load_size * size / before), path)
         changes.set(data, 'size', size, path)
     for key in ('val_evaluator', 'test_evaluator', 'custom_hooks'):
-        for path, node in _dicts(cfg.get(key), key):
+        for path, node in walk_paths(cfg.get(key), key):
             if path.endswith('.reference'):
                 changes.set(node, 'size', size, path)
-    for path, node in _dicts(cfg.model, 'model'):
+    for path, node in walk_paths(cfg.model, 'model'):
         kind = str(node.get('type'))
         if kind.endswith('RelationLoss'):
             changes.set(node, 'patch_size', round(node.get('patch_size', 32) * size / before), path)
@@ -124,7 +114,7 @@ def _has_weights(cfg: Config, path: str) -> bool:
         return True
     return any(
         node.get('type') == 'Pretrained' and where.startswith(path)
-        for where, node in _dicts(cfg.model, 'model')
+        for where, node in walk_paths(cfg.model, 'model')
     )
 
 
@@ -143,7 +133,7 @@ def make_quick(cfg: Config, size: int | None = None) -> list[str]:
         list[str]: What changed, ``path: old -> new``.
     """
     changes = _Changes(set_size(cfg, size or QUICK_SIZE))
-    for path, node in _dicts(cfg.model, 'model'):
+    for path, node in walk_paths(cfg.model, 'model'):
         # widths of a super-net or a slim network belong together
         if (
             '.arch' not in path
@@ -173,7 +163,7 @@ def _score_by_vgg(cfg: Config, changes: _Changes):
         return name
 
     for key in ('val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks'):
-        for path, node in _dicts(cfg.get(key), key):
+        for path, node in walk_paths(cfg.get(key), key):
             if str(node.get('type')).endswith('FrechetDistance'):
                 changes.set(node, 'network', 'vgg16', path)
             elif isinstance(node.get('metric'), str):
