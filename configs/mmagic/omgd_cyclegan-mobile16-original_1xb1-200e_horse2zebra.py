@@ -9,7 +9,7 @@ model = dict(
         teacher=dict(
             _delete_=True,
             type='mmgan_compress.FrozenTeacher',
-            generators={domain_b: dict(**_base_.generator, init_cfg=init_cfg)},
+            generators={domain_b: dict(**_base_.mmagic_generator, init_cfg=init_cfg)},
         ),
         teacher_checkpoints=[],
     )
