@@ -36,7 +36,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,19 +43,22 @@ from ..core.commands import command_line
 from ..core.configs import find_config, map_texts, read_config
 from ..core.files import write_text
 from ..core.messages import message_of
+from ..core.tables import plain
 from ..datasets.fetch import sha256_of
 from ..models.from_student import FROM_STUDENT
 from ..registry import find_pruner
+from .check_config import LOADERS, check_inputs
+from .input_files import starting_files
 from .processes import is_locked, locked, run_logged
-from .results import BEST, LAST
-from .runner_builder import check_inputs, has_run, load_config, starting_files
+from .results import LAST
+from .runner_builder import has_run, load_config
 
 _REFERENCE = re.compile(r'\{(\w+)\}')
 # Errors of one stage; the others are still checked.
 _MISTAKES = (ValueError, FileNotFoundError, KeyError, ImportError)
 # Options that the pipeline itself sets.
 _OWN = {'data_root', 'out', 'overwrite', 'resume', 'work_dir'}
-_OLD_NAMES = {'compress': 'prune'}
+Parse = Callable[[list[str]], Namespace]
 
 
 @dataclass(frozen=True)
@@ -85,26 +87,12 @@ class Command:
 
 
 COMMANDS = {
-    'train': Command(
-        words=('config',),
-        student='generator',
-        passes=True,
-        out='work_dir',
-        resume=('--resume',),
-        loaders=('train_dataloader', 'val_dataloader', 'test_dataloader'),
-    ),
+    'train': Command(('config',), LAST, 'generator', True, 'work_dir', ('--resume',), LOADERS),
     'prune': Command(passes=True),
-    'search': Command(
-        words=('config', 'source'), resume=(), loaders=('train_dataloader', 'val_dataloader')
-    ),
+    'search': Command(('config', 'source'), resume=(), loaders=LOADERS[:2]),
     'quantize': Command(result='quantize.json'),
     'export': Command(result='parity.json'),
-    'report': Command(
-        words=('config', 'students'),
-        result='report.md',
-        student='students',
-        loaders=('test_dataloader',),
-    ),
+    'report': Command(('config', 'students'), 'report.md', 'students', loaders=LOADERS[2:]),
 }
 
 
@@ -123,70 +111,56 @@ class Step:
         FileNotFoundError: If a config is missing.
     """
 
-    def __init__(
-        self,
-        name: str,
-        spec: dict,
-        outs: dict[str, Path],
-        base: Path,
-        parse: Callable[[list[str]], Namespace],
-    ):
+    def __init__(self, name: str, spec: dict, outs: dict[str, Path], base: Path, parse: Parse):
         if spec['run'] not in COMMANDS:
             raise ValueError(f'it has run={spec["run"]!r}, choose one of {sorted(COMMANDS)}')
         self.name, self.spec, self.out = name, spec, outs[name]
-        self.run, self.command = spec['run'], COMMANDS[spec['run']]
-        self.folder, self.log = self.out.parent, self.out.with_name('log.txt')
-        self.result = self.out / self.command.result
+        self.command, self.folder = COMMANDS[spec['run']], self.out.parent
+        self.log, self.result = self.folder / 'log.txt', self.out / self.command.result
         self.passes = ''  # says what later stages read if it is skipped
         # A reference reaches to the end of its text: 'weights={a}/b.pth'.
         students = _texts(spec.get(self.command.student))
-        texts = [
-            re.sub(r'^.*?(?=\{\w+\})', '', text)
+        self.files = {
+            name: Path(_resolve(name, outs))
             for text in _texts(spec)
             if _REFERENCE.search(text) or text in students
-        ]
-        self.files = {text: Path(_resolve(text, outs)) for text in texts}
-        self.keys = _resolve(spec, outs)
-        del self.keys['run']
-        self.contents, self.recipe, self.starts = {}, None, []
-        self.generator = None  # replaces that of the recipe
-        self._read_configs(base)
-        if self.run == 'train':
+            for name in [re.sub(r'^.*?(?=\{\w+\})', '', text)]
+        }
+        self.keys = {key: _resolve(value, outs) for key, value in spec.items() if key != 'run'}
+        self.contents: dict[str, str] = {}
+        self.starts: list[str] = []  # files that its recipe begins with
+        self.recipe = self.generator = None  # the second replaces that of the first
+        for key, name in self.keys.items():  # beside the pipeline, or by the file name
+            if key == 'config' or key != self.command.student and str(name).endswith('.py'):
+                self._read_config(key, str(base / name) if (base / name).is_file() else name)
+        if spec['run'] == 'train':
             self._change_recipe()
         elif self.recipe:
             self.recipe.model.distiller = None  # no teacher is needed
         printed = io.StringIO()
         try:
             with contextlib.redirect_stderr(printed):
-                self.args = parse([self.run, *self.arguments(self.out)])
+                self.args = parse([spec['run'], *self.arguments(self.out)])
         except SystemExit as error:
-            text = printed.getvalue() or str(error.code)
-            raise ValueError(
-                f'{text.rpartition("error: ")[2].strip()} (see mmgan-compress {self.run} -h)'
-            ) from error
+            text = (printed.getvalue() or str(error.code)).rpartition('error: ')[2].strip()
+            raise ValueError(f'{text} (see mmgan-compress {spec["run"]} -h)') from error
 
-    def _read_configs(self, base: Path):
-        """Find configs beside the pipeline's, or by their file names."""
-        for key, name in self.keys.items():
-            if key == 'config' or key != self.command.student and str(name).endswith('.py'):
-                self.keys[key] = str(base / name) if (base / name).is_file() else find_config(name)
-                cfg = (
-                    load_config(Namespace(**{**self.keys, 'cfg_options': None}))
-                    if key == 'config'
-                    else read_config(self.keys[key])
-                )
-                self.recipe = cfg if key == 'config' else self.recipe
-                self.contents[f'contents of {name}'] = hashlib.sha256(
-                    repr(cfg.to_dict()).encode()
-                ).hexdigest()
+    def _read_config(self, key: str, name: str):
+        """Read what an option names; all of it is an input."""
+        named, self.keys[key] = self.spec[key], find_config(name)
+        if key == 'config':
+            cfg = self.recipe = load_config(Namespace(**{**self.keys, 'cfg_options': None}))
+        else:
+            cfg = read_config(self.keys[key])
+        text = repr(cfg.to_dict()).encode()
+        self.contents[f'contents of {named}'] = hashlib.sha256(text).hexdigest()
 
     def _change_recipe(self):
         """Put the keys that no option of the command is for into a recipe
         of its own.
         """
-        generator, inherit, options = (
-            self.keys.pop(key, None) for key in ('generator', 'inherit', 'cfg_options')
-        )
+        own = ('generator', 'inherit', 'cfg_options')
+        generator, inherit, options = (self.keys.pop(key, None) for key in own)
         self.keys.update(demo=None, data_root=None)
         if inherit and not generator:
             raise ValueError(
@@ -216,46 +190,22 @@ class Step:
     def inputs(self) -> dict[str, Any]:
         """Return by name all that its results depend on, as plain JSON."""
         starts = {file: Path(file) for file in self.starts if Path(file).is_file()}
-        return json.loads(
-            json.dumps(
-                {
-                    'place': self.folder.name,
-                    **self.spec,
-                    **self.contents,
-                    **{
-                        f'file {text}': _digest(path)
-                        for text, path in {**starts, **self.files}.items()
-                    },
-                },
-                default=repr,
-            )
-        )
+        files = {f'file {text}': _digest(path) for text, path in {**starts, **self.files}.items()}
+        inputs = {'place': self.folder.name, **self.spec, **self.contents, **files}
+        return json.loads(json.dumps(inputs, default=repr))
 
     def faults(self, writing: dict[str, 'Step']) -> Iterator[str]:
         """Yield what would stop the stage, before anything runs; ``writing``
         holds the stages that will, by name.
         """
         for text, path in self.files.items():
-            owner = (_REFERENCE.match(text) or [None, None])[1]
-            if owner in writing:
-                if path.name == BEST and not writing[owner].chooses_best():
-                    yield (
-                        f'no file {str(path)!r}: '
-                        f'{writing[owner].spec["config"]} chooses no best '
-                        'student. Give it a val_dataloader and default_hooks'
-                        f'.student.metric, or take its {LAST}'
-                    )
-            elif not path.exists():
-                yield f'no file {str(path)!r}' + (
-                    f': stage {owner!r} is left out or wrote none' if owner else ''
-                )
+            owner = _REFERENCE.match(text)
+            if not (owner and owner[1] in writing or path.exists()):
+                of = f': stage {owner[1]!r} is left out or wrote none' if owner else ''
+                yield f'no file {str(path)!r}{of}'
         # What else earlier stages write is checked by the command.
-        if any(
-            _REFERENCE.search(text)
-            for key, value in self.spec.items()
-            if key != self.command.student
-            for text in _texts(value)
-        ):
+        others = {key: value for key, value in self.spec.items() if key != self.command.student}
+        if any(map(_REFERENCE.search, _texts(others))):
             return
         try:
             if self.recipe:
@@ -265,55 +215,37 @@ class Step:
         except _MISTAKES as error:
             yield message_of(error)
 
-    def chooses_best(self) -> bool:
-        """Tell whether it may write the best student besides the last."""
-        return self.run != 'train' or bool(
-            (self.recipe.default_hooks.get('student') or {}).get('metric')
-            and self.recipe.get('val_dataloader')
-        )
-
     def execute(self, lock: IO):
-        """Run the command.
-
-        One that cannot resume writes into ``part/``, which becomes ``run/``
-        when it is complete.
+        """Run the command, anew where it cannot resume.
 
         Raises:
             ValueError: If it fails.
         """
-        out, resume = self.out, self.has_results()
-        if self.command.resume is None:
-            if resume:  # complete; the pipeline was killed just then
-                return
-            out = self.folder / 'part'
-            shutil.rmtree(out, ignore_errors=True)
-        if self.run == 'train':
+        resume = self.can_resume()
+        if self.command.resume is None:  # what is there is a part of a result
+            shutil.rmtree(self.out, ignore_errors=True)
+        if self.recipe and self.spec['run'] == 'train':
             if self.generator:
                 self.recipe.model.generator = self.generator
             write_text(
                 self.keys['config'],
-                (
-                    f'# Made of {self.spec["config"]} by mmgan-compress pipeline, '
-                    'which writes it again:\n# copy it to change it.\n'
-                    f'{self.recipe.pretty_text}'
-                ),
+                f'# Made of {self.spec["config"]} by mmgan-compress pipeline, which writes it '
+                f'again:\n# copy it to change it.\n{self.recipe.pretty_text}',
             )
-        result = out / self.command.result
-        code = run_logged(command_line(self.run, *self.arguments(out, resume)), self.log, lock)
-        if code or not result.is_file():
-            what = f'ended with status {code}' if code else f'left no {result}'
+        command = command_line(self.spec['run'], *self.arguments(self.out, resume))
+        code = run_logged(command, self.log, lock)
+        if code or not self.result.is_file():
+            what = f'ended with status {code}' if code else f'left no {self.result}'
             raise ValueError(f'its command {what}; what it printed is in {self.log}')
-        if out != self.out:
-            os.replace(out, self.out)
 
-    def has_results(self) -> bool:
-        """Tell whether something is there that must not be lost."""
-        return self.out.exists() if self.command.resume is None else has_run(str(self.out))
+    def can_resume(self) -> bool:
+        """Tell whether something is there that its command goes on from."""
+        return self.command.resume is not None and has_run(str(self.out))
 
 
 def _texts(value: Any) -> list[str]:
     """Return every text inside lists and dicts."""
-    texts = []
+    texts: list[str] = []
     map_texts(texts.append, value)
     return texts
 
@@ -334,17 +266,12 @@ def _words(value: Any) -> list[str]:
 def _digest(path: Path) -> str | None:
     """Hash a file, or all files of a folder; None if it does not exist."""
     if path.is_dir():
-        return ' '.join(
-            f'{file.relative_to(path)}={sha256_of(file)}'
-            for file in sorted(path.rglob('*'))
-            if file.is_file()
-        )
+        files = sorted(file for file in path.rglob('*') if file.is_file())
+        return ' '.join(f'{file.relative_to(path)}={sha256_of(file)}' for file in files)
     return sha256_of(path) if path.is_file() else None
 
 
-def read_pipeline(
-    args: Namespace, work: Path, parse: Callable[[list[str]], Namespace]
-) -> list[Step]:
+def read_pipeline(args: Namespace, work: Path, parse: Parse) -> list[Step]:
     """Read the stages of a pipeline.
 
     Args:
@@ -365,9 +292,8 @@ def read_pipeline(
     names = [spec.get('name') if isinstance(spec, dict) else None for spec in specs]
     for index, name in enumerate(names):
         if not isinstance(name, str) or not re.fullmatch(r'\w+', name):
-            raise ValueError(
-                f'{path}: a stage is called {name!r}, expected name= of letters, digits and _'
-            )
+            expected = 'expected name= of letters, digits and _'
+            raise ValueError(f'{path}: a stage is called {name!r}, {expected}')
         if name in names[:index]:
             raise ValueError(f'{path}: two stages are called {name!r}')
     outs = {name: work / f'{index}_{name}' / 'run' for index, name in enumerate(names, 1)}
@@ -395,9 +321,9 @@ def _spec_of(
     """Return the keys of a stage under the command line. ``skipped`` holds
     the earlier stages without a result and the student that replaces it.
     """
-    spec = dict(spec, run=_OLD_NAMES.get(spec.get('run'), spec.get('run')))
-    demo, _ = spec.pop('demo', {}), spec.pop('name')
-    spec.update(demo if args.demo else {})
+    spec = dict(spec, **(spec.get('demo', {}) if args.demo else {}))
+    spec = {key: value for key, value in spec.items() if key not in ('name', 'demo')}
+    spec['run'] = 'prune' if spec.get('run') == 'compress' else spec.get('run')  # as of before
     own = sorted(_OWN & spec.keys())
     if own:
         raise ValueError(f'the pipeline itself sets {own}: leave them out')
@@ -410,13 +336,13 @@ def _spec_of(
             for row, file in spec['students'].items()
             if not skipped.keys() & set(_REFERENCE.findall(file))
         }
-    for name, passed in skipped.items():
-        if passed:
-            pattern = rf'\{{{name}\}}/student(_best)?\.pth'
-            # a function, for what a path with backslashes stands for
-            replace = partial(re.sub, pattern, lambda _, to=passed: to)
-            spec = map_texts(replace, spec)
-    return dict(spec, demo=args.demo, data_root=args.data_root)
+
+    def replaced(text: str) -> str:
+        match = re.fullmatch(r'(.*)\{(\w+)\}/student(?:_best)?\.pth', text)
+        passed = match and skipped.get(match[2])
+        return match[1] + passed if passed else text
+
+    return dict(map_texts(replaced, spec), demo=args.demo, data_root=args.data_root)
 
 
 class Progress:
@@ -448,39 +374,31 @@ class Progress:
 
     def check(self, step: Step):
         """Refuse to go on from results that were made of something else."""
-        entry = self.of(step)
+        entry, name, anew = self.of(step), step.name, f'move {step.folder} away to do it anew'
         done, old = entry['status'] == 'done', entry.get('inputs')
         if old is None and step.folder.is_dir() and os.listdir(step.folder):
             raise ValueError(
-                f'{step.folder} holds files that this pipeline has not made: '
-                f'leave stage {step.name!r} out (--skip, --from), or move '
-                'them away'
+                f'{step.folder} holds files that this pipeline has not made: leave stage '
+                f'{name!r} out (--skip, --from), or move them away'
             )
-        if not done and not step.has_results():
+        if not done and not step.can_resume():
             return
-        old = dict(old, run=_OLD_NAMES.get(old['run'], old['run']))
-        new, anew = step.inputs(), f'move {step.folder} away to do it anew'
+        new = step.inputs()
         changes = [
             _change(key, old.get(key), new.get(key))
             for key in {**old, **new}
             if old.get(key) != new.get(key)
         ]
         if changes:
+            state = 'done' if done else 'half done'
+            head = f'stage {name!r} is {state} with other inputs than now, so neither it nor'
             raise ValueError(
-                '\n  '.join(
-                    [
-                        f'stage {step.name!r} is {"done" if done else "half done"} '
-                        'with other inputs than now, so neither it nor later stages '
-                        'can run:',
-                        *changes,
-                    ]
-                )
-                + '\nIts results are kept. Restore the '
-                f'inputs, name another --work-dir, or {anew}'
+                '\n  '.join([f'{head} later stages can run:', *changes])
+                + f'\nRestore the inputs, name another --work-dir, or {anew}'
             )
         if done and not step.result.is_file():
             raise ValueError(
-                f'stage {step.name!r} is done, but its {step.result} is gone: '
+                f'stage {name!r} is done, but its {step.result} is gone: '
                 f'leave the stage out (--skip, --from), or {anew}'
             )
 
@@ -498,17 +416,10 @@ class Progress:
                 status = 'interrupted'
             elif status == 'pending' and step not in chosen:
                 status = step.passes or 'left out'
+            taken = str(timedelta(seconds=round(seconds))) if seconds else ''
             shown = step.result if status == 'done' else step.log
-            rows.append(
-                (
-                    step.name,
-                    status,
-                    str(timedelta(seconds=round(seconds))) if seconds else '',
-                    str(shown) if shown.is_file() else '',
-                )
-            )
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        return '\n'.join('  '.join(map(str.ljust, row, widths)).rstrip() for row in rows)
+            rows.append((step.name, status, taken, str(shown) if shown.is_file() else ''))
+        return plain(rows, words=len(rows[0]))
 
 
 def _change(key: str, old: Any, new: Any) -> str:
@@ -518,7 +429,7 @@ def _change(key: str, old: Any, new: Any) -> str:
     return f'{key}: {old!r} -> {new!r}'
 
 
-def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
+def run_pipeline(args: Namespace, parse: Parse):
     """Run or show a pipeline.
 
     Args:
@@ -528,10 +439,8 @@ def run_pipeline(args: Namespace, parse: Callable[[list[str]], Namespace]):
         parse (Callable): Parses the words of a command, its name first, and
             raises ``SystemExit`` with what it prints if they are wrong.
     """
-    work = Path(
-        args.work_dir
-        or os.path.join('work_dirs', Path(args.config).stem + ('-demo' if args.demo else ''))
-    )
+    stem = Path(args.config).stem + ('-demo' if args.demo else '')
+    work = Path(args.work_dir or os.path.join('work_dirs', stem))
     steps = read_pipeline(args, work, parse)
     names = [step.name for step in steps]
     first, skip = args.from_stage or names[0], args.skip or []

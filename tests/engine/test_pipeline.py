@@ -25,7 +25,6 @@ def test_order_and_nothing_is_done_twice(capsys):
     run(CHAIN)
     assert result('3_c') == 'a;b;c;'
     assert statuses() == dict(a='done', b='done', c='done')
-    assert not list(Path('work').glob('*/part'))
     out = capsys.readouterr().out
     assert out.index('writing a') < out.index('writing b')  # shown, and kept:
     log = Path('work/2_b/log.txt').read_text()
@@ -74,17 +73,8 @@ def test_failed_stage_may_be_changed():
 
 def test_command_without_result_fails(monkeypatch):
     monkeypatch.setitem(COMMANDS, 'write', replace(WRITE, result='other.pth'))
-    assert 'left no work/1_a/part/other.pth' in refused([stage('a')])
+    assert 'left no work/1_a/run/other.pth' in refused([stage('a')])
     assert statuses() == dict(a='failed')
-
-
-def test_killed_between_result_and_record():
-    run(CHAIN)
-    path = Path('work/pipeline.json')
-    path.write_text(path.read_text().replace('"done"', '"running"'))
-    run()
-    assert statuses() == dict(a='done', b='done', c='done')
-    assert calls('2_b') == 1
 
 
 def changed_text():
