@@ -2,8 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mmengine.hooks import Hook
 from PIL import Image
 from torch.utils.data import Dataset
 
+from ..core.complexity import count_params
 from ..datasets.images import open_image, origin_of
 from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
 from ..evaluation.metrics import PairedQuality
@@ -38,13 +40,29 @@ def write_student(model, path: str, trained_on: Dataset) -> str:
     return student.save(path)
 
 
+def annotate_student(path: str | os.PathLike, scales: dict[str, dict]):
+    """Add scales to a student file; its networks stay as they are.
+
+    Args:
+        path (str | PathLike): Student file.
+        scales (dict[str, dict]): By domain, as in
+            ``models/quantization.py``.
+    """
+    student = Student.load(path)
+    student.quantization = scales
+    # without what NNI learns beside the weights
+    student.resources['params'] = count_params(student.generators[student.default_domain])
+    student.save(path)
+
+
 @HOOKS.register_module()
 class StudentHook(Hook):
     """Write ``student.pth`` at the end and ``student_best.pth`` on the way.
 
     ``student_best.pth`` holds the best generator of each direction. A
     generator whose domain has the figure that ``metric`` names (``horse/FID``
-    beside ``zebra/FID``) is chosen by that, the others by ``metric``.
+    beside ``zebra/FID``) is chosen by that, the others by ``metric``. If a
+    hook of the run has ``scales(runner)``, its figures go into the files.
 
     Args:
         metric (str | None): Validation metric that tells the best student;
@@ -59,18 +77,17 @@ class StudentHook(Hook):
         self.since = since
         self.metric, self.sign = metric, 1 if lower_is_better else -1
         self._metrics: dict[str, str] = {}
-        self._best: dict[str, dict] = {}  # weights by domain
+        self._best: dict[str, dict] = {}  # weights by domain, and scales
+        self._best_scales: dict[str, dict] = {}
 
     def before_train(self, runner):
         Student.from_model(unwrap(runner.model), 0).check()
         if self.metric is None or runner.val_loop is None:
             return
-        epochs = runner.train_loop.schedule.epochs
-        if self.since > epochs:
+        if self.since > (epochs := runner.train_loop.schedule.epochs):
             raise ValueError(
-                f'the best student is chosen from epoch {self.since} on, and '
-                f'the schedule has {epochs}: set default_hooks.student.since '
-                'to an epoch of it'
+                f'default_hooks.student.since is {self.since}, and the schedule has {epochs} '
+                'epochs: set it to one of them'
             )
         evaluator = runner.val_loop.evaluator
         check_names([self.metric], evaluator)
@@ -88,12 +105,14 @@ class StudentHook(Hook):
             return
         hub, model = runner.message_hub, unwrap(runner.model)
         best = hub.runtime_info.get('best_student', {})  # of a checkpoint
-        better = {}
+        better, scales = {}, self._scales(runner)
         for domain, name in self._metrics.items():
             score = self.sign * float(metrics[name])
             if score < self.sign * best.get(domain, self.sign * float('inf')):
                 better[domain] = self.sign * score  # not where it is NaN
                 self._best[domain] = weights_of(model.generators[domain])
+                if domain in scales:
+                    self._best_scales[domain] = scales[domain]
         if not better:
             return
         hub.update_info('best_student', {**best, **better})
@@ -105,25 +124,37 @@ class StudentHook(Hook):
         )
 
     def _write_best(self, runner) -> str:
-        model = unwrap(runner.model)
-        with _holding(model, self._best):
-            return write_student(
-                model, os.path.join(runner.work_dir, BEST), runner.train_dataloader.dataset
-            )
+        with _holding(unwrap(runner.model), self._best):
+            return self._write(runner, BEST, self._best_scales)
+
+    @staticmethod
+    def _write(runner, name: str, scales: dict[str, dict]) -> str:
+        path = os.path.join(runner.work_dir, name)
+        write_student(unwrap(runner.model), path, runner.train_dataloader.dataset)
+        if scales:
+            annotate_student(path, scales)
+        return path
+
+    @staticmethod
+    def _scales(runner) -> dict[str, dict]:
+        """Return what student files say of 8 bits, by domain."""
+        hooks = [hook for hook in runner.hooks if hasattr(hook, 'scales')]
+        return {key: own for hook in hooks for key, own in hook.scales(runner).items()}
 
     def after_train(self, runner):
         if is_main_process():
-            path = os.path.join(runner.work_dir, LAST)
-            write_student(unwrap(runner.model), path, runner.train_dataloader.dataset)
+            path = self._write(runner, LAST, self._scales(runner))
             runner.logger.info('Student written to %s', path)
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
         checkpoint['student_best'] = self._best
+        checkpoint['student_best_scales'] = self._best_scales
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
         if not (runner._resume and is_main_process()):
             return
         self._best = checkpoint.get('student_best', {})
+        self._best_scales = checkpoint.get('student_best_scales', {})
         seen = checkpoint['message_hub']['runtime_info']
         if isinstance(seen.get('best_student'), float):  # of version 0.1.0
             seen['best_student'] = dict.fromkeys(unwrap(runner.model).domains, seen['best_student'])
@@ -197,43 +228,26 @@ def report_run(runner, pictures: int = 6):
         protocols.update(protocols_of(evaluator))
     best = Path(runner.work_dir) / BEST
     if best.is_file():
-        with _holding(
-            model, {domain: load_student(best, domain).state_dict() for domain in model.domains}
-        ):
+        weights = {domain: load_student(best, domain).state_dict() for domain in model.domains}
+        with _holding(model, weights):
             metrics[_BEST_ROW] = evaluate(model, loader, evaluator)
     if not is_main_process():
         return
     device = next(model.parameters()).device
     if device.type != 'cpu':
         protocols['device'] = torch.cuda.get_device_name(device)
-    report = build_report(
-        {name: model.network(name, domain) for name in names},
-        model.generators[domain],
-        metrics,
-        protocols,
-        size,
-        model.distiller.notes() if model.distiller else [],
-    )
+    teachers = {name: model.network(name, domain) for name in names}
+    notes = model.distiller.notes() if model.distiller else []
+    report = build_report(teachers, model.generators[domain], metrics, protocols, size, notes)
     report.save(runner.work_dir)
-    path = os.path.join(runner.work_dir, PICTURE)
+    picture = os.path.join(runner.work_dir, PICTURE)
     # the figure that chooses the student, or else the first of the domain
     wanted = ((cfg.get('default_hooks') or {}).get('student') or {}).get('metric')
     captions = {row.name: row.caption(wanted, domain) for row in report.rows}
-    save_comparison(
-        path,
-        *comparison(
-            model,
-            loader.dataset,
-            pictures,
-            captions,
-            any(
-                isinstance(metric, PairedQuality) and metric.domain == domain
-                for metric in evaluator.metrics
-            ),
-        ),
-    )
+    paired = any(isinstance(m, PairedQuality) and m.domain == domain for m in evaluator.metrics)
+    save_comparison(picture, *comparison(model, loader.dataset, pictures, captions, paired))
     report.print()
-    print(f'table: {runner.work_dir}/report.md  pictures: {path}')
+    print(f'table: {runner.work_dir}/report.md  pictures: {picture}')
     if best.is_file():
         print(f'student: {best}')
 
@@ -242,7 +256,7 @@ def comparison(
     model,
     dataset: Dataset,
     count: int,
-    captions: dict[str, str] | None = None,
+    captions: Mapping[str, str] = MappingProxyType({}),
     paired: bool = False,
 ) -> tuple[list, list, list | None]:
     """Return the arguments of ``save_comparison`` behind its path.
@@ -254,8 +268,8 @@ def comparison(
         model (DistillationModel): With the networks to compare.
         dataset (Dataset): Images to translate.
         count (int): Number of rows at most.
-        captions (dict[str, str] | None): Lines under the titles of teachers
-            and student, by their names.
+        captions (dict[str, str]): Lines under the titles of teachers and
+            student, by their names.
         paired (bool): Whether images at the same index are pairs though the
             data set does not say so.
 
@@ -268,21 +282,18 @@ def comparison(
     at = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
     batch = pseudo_collate([dataset[int(i)] for i in at])
     names = list(model.distiller.reported_teachers) if model.distiller else []
-    columns, titles = [], []
+    columns = {}
     for name in [*names, 'student']:
         with model.scoring(name, [domain]):
             samples = model.val_step(batch)
-        columns.append([s.get(f'fake_{domain}') for s in samples])
-        caption = (captions or {}).get(name)
-        titles.append(f'{name}\n{source} to {domain}' + (f'\n{caption}' if caption else ''))
-    columns.insert(0, [s.get(f'img_{source}') for s in samples])
-    titles.insert(0, f'input\n{source}')
+        title = '\n'.join(filter(None, [name, f'{source} to {domain}', captions.get(name)]))
+        columns[title] = [sample.get(f'fake_{domain}') for sample in samples]
+    columns = {f'input\n{source}': [sample.get(f'img_{source}') for sample in samples], **columns}
     if dataset.aligned or paired:
-        columns.append([s.get(f'img_{domain}') for s in samples])
-        titles.append(f'target\n{domain}')
+        columns[f'target\n{domain}'] = [sample.get(f'img_{domain}') for sample in samples]
     return (
-        list(map(list, zip(*columns))),
-        titles,
+        list(map(list, zip(*columns.values()))),
+        list(columns),
         _shapes(samples, f'img_{source}_path', getattr(dataset, 'halved', False)),
     )
 

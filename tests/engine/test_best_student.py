@@ -107,5 +107,5 @@ def test_scales_stay_with_the_generator_that_they_are_of(both, tmp_path):
 def test_an_epoch_that_never_comes_chooses_no_student(both, tmp_path):
     cfg = both('zebra')
     cfg.default_hooks.student.since = 101
-    with pytest.raises(ValueError, match='from epoch 101 on, and the schedule has 4'):
+    with pytest.raises(ValueError, match='since is 101, and the schedule has 4'):
         train(cfg, tmp_path)

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils import prune as masks
 
 from mmgan_compress import load_student, save_student
-from mmgan_compress.engine.hooks.quantization import annotate_student
+from mmgan_compress.engine.results import annotate_student
 from mmgan_compress.integrations.nni.pruner import NNIPruner
 from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.pruning import layer_table

@@ -13,6 +13,7 @@ from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.deploy.verify import difference
 from mmgan_compress.engine.hooks.quantization import FakeQuantScalesHook, QuantizationAwareHook
+from mmgan_compress.engine.results import annotate_student
 from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.models.quantization import layers_to_quantize
 from mmgan_compress.models.student import student_info
@@ -176,8 +177,8 @@ def test_start(quantized):
 @pytest.mark.parametrize(
     'settings, message',
     [
-        (dict(algorithm='qad'), "no algorithm 'qad'"),
-        (dict(processor='amd'), "no processor 'amd'"),
+        (dict(algorithm='qad'), "algorithm is 'qad'"),
+        (dict(processor='amd'), "processor is 'amd'"),
         (dict(start=-1), '0 or more'),
         (dict(scale_lr=0.0), 'positive share'),
         (dict(algorithm='lsq', start=1), "0 for 'lsq'"),
@@ -200,7 +201,7 @@ def test_a_checkpoint_of_another_run_is_refused(quantized):
         run.hook.after_load_checkpoint(
             run, {'quantization_aware': dict(algorithm='lsq', processor='any', networks={})}
         )
-    with pytest.raises(ValueError, match="for processor 'any'.*for 'vnni'"):
+    with pytest.raises(ValueError, match="for processor 'any'.*for processor 'vnni'"):
         run.hook.after_load_checkpoint(
             run, {'quantization_aware': dict(algorithm='qat', processor='vnni', networks={})}
         )
@@ -211,12 +212,12 @@ def test_a_checkpoint_of_another_run_is_refused(quantized):
 def test_gan_slimming_writes_its_ranges(tmp_path):
     """A student that rounds is exported with the grid that it learnt."""
     host = make_student(tmp_path / 'student.pth', 'separable')
-    run = SimpleNamespace(model=host, work_dir=str(tmp_path))
+    run = SimpleNamespace(model=host)
     hook = FakeQuantScalesHook()
     with pytest.raises(ValueError, match='does not round'):
-        hook.after_train(run)
+        hook.scales(run)
     rounds = fake_quantize(host.generators['zebra'], weight_bits=7).eval()
-    hook.after_train(run)
+    annotate_student(tmp_path / 'student.pth', hook.scales(run))
     out = exported(tmp_path)
     x = torch.rand(1, 3, SIZE, SIZE) * 2 - 1
     with torch.no_grad():

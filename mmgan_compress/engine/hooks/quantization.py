@@ -1,20 +1,17 @@
 """Training with quantization: hooks around any distiller."""
 
 import logging
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 import torch.nn as nn
-from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ...compat import require
-from ...core.complexity import count_params
 from ...core.logging import quiet
+from ...core.messages import check_choice
 from ...core.processors import ANY, WEIGHT_BITS
 from ...models.quantization import (
     SENSITIVE,
@@ -23,32 +20,14 @@ from ...models.quantization import (
     nni_scales,
     nni_settings,
 )
-from ...models.student import Student
 from ...registry import HOOKS
 from ..isolated_runner import wrapper_of
-from ..results import BEST, LAST
 from ..resume import unwrap
 
 _STATE = 'quantization_aware'
-_BEST_SCALES = 'student_best_scales'
 _OWN = '_nni_wrapper.'
 _LEAST = 1e-8  # of a step that is learnt
 ALGORITHMS = ('qat', 'lsq')
-
-
-def annotate_student(path: Path, scales: dict[str, dict]) -> None:
-    """Add scales to a student file; its networks stay as they are.
-
-    Args:
-        path (Path): Student file.
-        scales (dict[str, dict]): By domain, as in
-            ``models/quantization.py``.
-    """
-    student = Student.load(path)
-    student.quantization = scales
-    # without what NNI learns beside the weights
-    student.resources['params'] = count_params(student.generators[student.default_domain])
-    student.save(path)
 
 
 @HOOKS.register_module()
@@ -56,16 +35,10 @@ class FakeQuantScalesHook(Hook):
     """Put the ranges of a student that rounds into its student files.
 
     For GAN Slimming with ``quantize``: with it ``mmgan-compress quantize``
-    exports the 8 bits that were trained.
+    exports the 8 bits that were trained. ``StudentHook`` asks it for them.
     """
 
-    # behind StudentHook, whose files it completes, in front of the report
-    priority = 75
     made_by = 'fake_quantize'
-
-    def __init__(self):
-        self._scores: dict[str, float] = {}
-        self._best: dict[str, dict] = {}  # scales by domain
 
     def scales(self, runner: Any) -> dict[str, dict]:
         """Return the scales of each generator by domain."""
@@ -74,42 +47,6 @@ class FakeQuantScalesHook(Hook):
             domain: dict(made_by=self.made_by, layers=grid_scales(net))
             for domain, net in generators.items()
         }
-
-    def before_train(self, runner):
-        if self._best:  # of a checkpoint; StudentHook wrote the file anew
-            self._scores = runner.message_hub.runtime_info['best_student']
-            self._annotate(runner, BEST, self._best)
-
-    def after_val_epoch(self, runner, metrics=None):
-        """Add those of generators that are the best now; others keep theirs."""
-        scores = runner.message_hub.runtime_info.get('best_student', {})
-        if scores == self._scores:
-            return
-        self._best.update(
-            {
-                domain: own
-                for domain, own in self.scales(runner).items()
-                if scores.get(domain) != self._scores.get(domain)
-            }
-        )
-        self._scores = scores
-        self._annotate(runner, BEST, self._best)
-
-    def after_train(self, runner):
-        self._annotate(runner, LAST, self.scales(runner))
-
-    def before_save_checkpoint(self, runner, checkpoint: dict):
-        checkpoint[_BEST_SCALES] = self._best
-
-    def after_load_checkpoint(self, runner, checkpoint: dict):
-        if runner._resume:
-            self._best = checkpoint.get(_BEST_SCALES, {})
-
-    @staticmethod
-    def _annotate(runner, name: str, scales: dict[str, dict]):
-        path = Path(runner.work_dir, name)
-        if is_main_process() and os.path.isfile(path):
-            annotate_student(path, scales)
 
 
 @HOOKS.register_module()
@@ -159,11 +96,8 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         domains: list[str] | None = None,
         processor: str = ANY,
     ):
-        super().__init__()
-        if processor not in WEIGHT_BITS:
-            raise ValueError(f'no processor {processor!r}: expected one of {list(WEIGHT_BITS)}')
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f'no algorithm {algorithm!r}: expected one of {ALGORITHMS}')
+        check_choice('processor', processor, WEIGHT_BITS)
+        check_choice('algorithm', algorithm, ALGORITHMS)
         if start < 0 or scale_lr <= 0 or (start and algorithm == 'lsq'):
             raise ValueError(
                 f'start={start}, scale_lr={scale_lr}: expected 0 or more '
@@ -192,7 +126,6 @@ class QuantizationAwareHook(FakeQuantScalesHook):
             self._quantizers[domain] = self._wrap(network, wrapper)
 
     def before_train(self, runner):
-        super().before_train(runner)
         vars(runner.model).pop('init_weights', None)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -205,7 +138,6 @@ class QuantizationAwareHook(FakeQuantScalesHook):
                 quantizer.register_qat_apply_method()
 
     def before_save_checkpoint(self, runner, checkpoint: dict):
-        super().before_save_checkpoint(runner, checkpoint)
         checkpoint[_STATE] = dict(
             algorithm=self.algorithm,
             processor=self.processor,
@@ -216,21 +148,15 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         )
 
     def after_load_checkpoint(self, runner, checkpoint: dict):
-        super().after_load_checkpoint(runner, checkpoint)
         if not runner._resume:
             return
         state = checkpoint.get(_STATE, {})
-        if (state.get('algorithm'), state.get('processor')) != (
-            self.algorithm,
-            self.processor,
-        ) or state['networks'].keys() != self._quantizers.keys():
+        made = _about(state.get('algorithm'), state.get('networks', ()), state.get('processor'))
+        wanted = _about(self.algorithm, self._quantizers, self.processor)
+        if made != wanted:
             raise ValueError(
-                f'the checkpoint was not written with {self.algorithm!r} of '
-                f'{list(self._quantizers)} for processor '
-                f'{self.processor!r}, but with {state.get("algorithm")!r} of '
-                f'{list(state.get("networks", []))} for '
-                f'{state.get("processor")!r}: resume with the recipe '
-                'that wrote it, or start anew with load_from'
+                f'the checkpoint was not written with {wanted}, but with {made}: resume with the '
+                'recipe that wrote it, or start anew with load_from'
             )
         for domain, own in state['networks'].items():
             self._restore(self._quantizers[domain], own)
@@ -246,25 +172,17 @@ class QuantizationAwareHook(FakeQuantScalesHook):
         """Let NNI wrap the layers, and the optimizer train what it holds."""
         layers = layers_to_quantize(network, self.skip)
         before = {name: network.get_submodule(name).weight for name in layers}
-        quantizer = self._quantizer(
-            network,
-            nni_settings(
-                network,
-                layers,
-                symmetric=self.algorithm == 'lsq',
-                outputs=self.outputs,
-                processor=self.processor,
-            ),
-        )
+        how = dict(symmetric=self.algorithm == 'lsq', outputs=self.outputs)
+        settings = nni_settings(network, layers, **how, processor=self.processor)
+        quantizer = self._quantizer(network, settings)
         after = {id(before[name]): own.weight for name, own in quantizer._module_wrappers.items()}
         for group in wrapper.param_groups:
             group['params'] = [after.get(id(p), p) for p in group['params']]
         if self.algorithm == 'lsq':
             # those that NNI made of weights first
             lr = wrapper.param_groups[0]['lr'] * self.scale_lr
-            wrapper.optimizer.add_param_group(
-                dict(params=[space.scale for space in _spaces(quantizer)], lr=lr)
-            )
+            steps = [space.scale for space in _spaces(quantizer)]
+            wrapper.optimizer.add_param_group(dict(params=steps, lr=lr))
         network.register_state_dict_post_hook(_plain_names)
         network.register_load_state_dict_pre_hook(_own_names)
         return quantizer
@@ -301,12 +219,17 @@ class _FirstSteps:
             return
         top = space.qmax**0.5
         mean = target.detach().abs()
-        if space._scaler is None:
-            mean = mean.mean().view(1)
-        else:
-            mean = space._scaler.shrink(mean, lambda x: x.mean(-1), keepdim=True)
+        mean = (
+            mean.mean().view(1)
+            if space._scaler is None
+            else space._scaler.shrink(mean, lambda x: x.mean(-1), keepdim=True)
+        )
         space.scale.data = (2 * mean / top).clamp(min=_LEAST)
         space.zero_point = torch.zeros_like(space.scale.data)
+
+
+def _about(algorithm: str | None, networks: Iterable[str], processor: str | None) -> str:
+    return f'{algorithm!r} of {list(networks)} for processor {processor!r}'
 
 
 def _spaces(quantizer: Any) -> list:
