@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Callable
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -18,15 +17,6 @@ class ConsoleRunner(Runner):
     reports in their place, keep mmengine's console.
     """
 
-    started: Callable[[], None] | None = None
-
-    def undo(self):
-        """Remove what the run has written, where it cannot begin; by
-        ``started``, which :func:`.processes.undoing` made.
-        """
-        if self.started is not None:
-            self.started()
-
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build mmengine's logger with a console handler of ours."""
         logger = super().build_logger(*args, **kwargs)
@@ -34,7 +24,10 @@ class ConsoleRunner(Runner):
             for handler in logger.handlers[:]:
                 if type(handler) is logging.StreamHandler:
                     logger.removeHandler(handler)
-                    logger.addHandler(_replaced(handler))
+                    ours = ConsoleHandler(handler.level)
+                    for each in handler.filters:
+                        ours.addFilter(each)
+                    logger.addHandler(ours)
         return logger
 
     def dump_config(self):
@@ -45,11 +38,3 @@ class ConsoleRunner(Runner):
         copy = source and os.path.join(self.work_dir, os.path.basename(source))
         if not (copy and os.path.exists(copy) and os.path.samefile(copy, source)):
             super().dump_config()
-
-
-def _replaced(handler: logging.Handler) -> ConsoleHandler:
-    """Return our handler with the level and the filters of mmengine's."""
-    ours = ConsoleHandler(handler.level)
-    for each in handler.filters:
-        ours.addFilter(each)
-    return ours

@@ -1,10 +1,11 @@
 """Files that a recipe reads: images, weights and where networks start."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from mmengine.config import Config, ConfigDict
-from torch.utils.data import Dataset
+from mmengine.config import Config
 
 from ..core.configs import walk
 from ..datasets.translation import TranslationImages
@@ -23,98 +24,87 @@ def data_faults(cfg: Config, loaders: Sequence[str]) -> list[Fault]:
         cfg (Config): Of a recipe.
         loaders (Sequence[str]): Those whose images are read.
     """
-    faults, missing = [], set()
-    for loader in filter(cfg.get, loaders):
-        root = cfg[loader].dataset.get('data_root')
-        if root in missing:
-            continue  # said once
+    faults: list[Fault] = []
+    missing = set()  # folders, each said once
+
+    def attempt(root: str | None, work: Callable[[], Any]) -> Any:
         try:
-            dataset = DATASETS.build(cfg[loader].dataset)
-            faults += _number_faults(cfg, loader, dataset, missing)
+            return None if root in missing else work()
         except (FileNotFoundError, ValueError, TypeError) as error:
             faults.append(error)
             if root and not os.path.isdir(root):
                 missing.add(root)
+
+    for loader in filter(cfg.get, loaders):
+        data, users = cfg[loader].dataset, [cfg.get(loader.replace('dataloader', 'evaluator'))]
+        root = data.get('data_root')
+        dataset = attempt(root, partial(DATASETS.build, data))
+        if not isinstance(dataset, TranslationImages):
+            continue  # of another package, or a fault
+        if loader == 'val_dataloader':
+            users.append(cfg.get('custom_hooks'))
+        attempt(root, partial(faults.extend, _number_faults(cfg, loader, dataset, users)))
+        for node in walk(users):
+            if 'reference' in node:
+                reference = node.reference
+                attempt(reference.data_root, lambda own=reference: Reference(**own).check())
     held = [
-        cfg[f'{split}_dataloader'].dataset.get('hold_out', 0)
-        for split in ('train', 'val')
-        if cfg.get(f'{split}_dataloader')
+        cfg[loader].dataset.get('hold_out', 0)
+        for loader in ('train_dataloader', 'val_dataloader')
+        if cfg.get(loader)
     ]
     if len(set(held)) > 1:
-        faults.append(
-            ValueError(
-                f'hold_out is {held[0]} for training and {held[1]} for val: give '
-                'both data sets the same'
-            )
-        )
+        said = f'hold_out is {held[0]} for training and {held[1]} for val'
+        faults.append(ValueError(f'{said}: give both data sets the same'))
     return faults
 
 
-def _number_faults(cfg: Config, loader: str, dataset: Dataset, missing: set) -> Iterator[Fault]:
+def _number_faults(
+    cfg: Config, loader: str, dataset: TranslationImages, users: list
+) -> Iterator[Fault]:
     """Yield where images are too few for a batch, or for a figure."""
-    if not isinstance(dataset, TranslationImages):
-        return  # of another package
-    split = loader.removesuffix('_dataloader')
-    if split == 'train':
-        count = dataset.sources(cfg.model.default_domain)
-        if cfg[loader].get('drop_last') and count < cfg[loader].batch_size:
+    if loader == 'train_dataloader':
+        count, batch = dataset.sources(cfg.model.default_domain), cfg[loader].batch_size
+        if cfg[loader].get('drop_last') and count < batch:
             yield ValueError(
-                f'{count} training images make no batch of '
-                f'{cfg[loader].batch_size}: add images to '
+                f'{count} training images make no batch of {batch}: add images to '
                 f'{dataset.data_root}, or lower train_dataloader.batch_size'
             )
-    users = [cfg.get(f'{split}_evaluator')]
-    if split == 'val':
-        users.append(cfg.get('custom_hooks'))
     for node in walk(users):
-        if 'domain' in node and dataset.sources(node.domain) < MIN_IMAGES:
+        if 'domain' in node and (count := dataset.sources(node.domain)) < MIN_IMAGES:
             yield ValueError(
-                f'{node.type} of {node.domain!r} needs at least {MIN_IMAGES} '
-                f'images, and the {split} split has '
-                f'{dataset.sources(node.domain)} in {dataset.data_root}: add '
-                'images, or raise max_images or hold_out of the data set'
+                f'{node.type} of {node.domain!r} needs at least {MIN_IMAGES} images, and the '
+                f'{dataset.split} split has {count} in {dataset.data_root}: add images, or raise '
+                'max_images or hold_out of the data set'
             )
-        if 'reference' in node and node.reference.data_root not in missing:
-            try:
-                Reference(**node.reference).check()
-            except (FileNotFoundError, ValueError) as error:
-                yield error
-                if not os.path.isdir(node.reference.data_root):
-                    missing.add(node.reference.data_root)
 
 
 def file_faults(cfg: Config) -> list[Fault]:
     """Return which files of weights are missing, or damaged."""
-    faults = []
+    faults: list[Fault] = []
     for name in needed_weights(cfg):
         try:
             weights_path(name)
         except (FileNotFoundError, ValueError) as error:
             faults.append(error)
-    missing = [file for file in starting_files(cfg) if not os.path.isfile(file)]
-    if missing:
-        faults.append(
-            FileNotFoundError(
-                f'no weights {", ".join(map(repr, dict.fromkeys(missing)))}, '
-                'which the student or a teacher starts from'
-            )
-        )
-    faults += [
-        FileNotFoundError(f'{key}: no file {value!r}')
-        for key, value in _other_files(cfg)
-        if not os.path.isfile(value)
-    ]
-    return faults
-
-
-def _other_files(cfg: Config) -> Iterator[tuple[str, str]]:
-    """Yield further files that a config names, by key."""
-    if cfg.get('load_from') and '://' not in str(cfg.load_from):
-        yield 'load_from', str(cfg.load_from)
     perceptual = (cfg.model.get('distiller') or {}).get('perceptual')
-    weights = perceptual.get('weights') if isinstance(perceptual, dict) else None
-    if isinstance(weights, str) and weights not in ('imagenet', 'random'):
-        yield 'model.distiller.perceptual.weights', weights
+    named = [
+        *starting_files(cfg),
+        cfg.get('load_from'),
+        perceptual.get('weights') if isinstance(perceptual, dict) else None,
+    ]
+    missing = [
+        file
+        for file in dict.fromkeys(named)
+        if isinstance(file, str)
+        and file not in ('imagenet', 'random')
+        and '://' not in file
+        and not os.path.isfile(file)
+    ]
+    if missing:
+        names = ', '.join(map(repr, missing))
+        faults.append(FileNotFoundError(f'no weights {names}, which the recipe starts from'))
+    return faults
 
 
 def starting_files(cfg: Config) -> list[str]:
@@ -134,22 +124,17 @@ def starting_files(cfg: Config) -> list[str]:
 
 def needed_weights(cfg: Config) -> list[str]:
     """Return which prepared networks a config makes use of."""
-    distiller, needed = cfg.model.get('distiller'), set()
-    users = [cfg.get(key) for key in ('val_evaluator', 'test_evaluator', 'custom_hooks')]
-    for node in walk(users):
+    distiller, needed = cfg.model.get('distiller') or {}, set()
+    for node in walk([cfg.get(key) for key in ('val_evaluator', 'test_evaluator', 'custom_hooks')]):
         kind = str(node.get('type', '')).rsplit('.', 1)[-1]
         if kind == 'FrechetDistance':
             needed.add(node.get('network', 'inception'))
         elif kind == 'PairedQuality' and node.get('lpips', True):
             needed.add('vgg16')
-    if distiller is not None and _asks_perceptual(distiller):
-        perceptual = distiller.get('perceptual') or {}
-        if isinstance(perceptual, dict) and perceptual.get('weights', 'imagenet') == 'imagenet':
-            needed.add('vgg16')
-    return sorted(needed)
-
-
-def _asks_perceptual(distiller: ConfigDict) -> bool:
-    """Tell whether a loss uses the perceptual network."""
+    perceptual = distiller.get('perceptual') or {}
+    if not isinstance(perceptual, dict) or perceptual.get('weights', 'imagenet') != 'imagenet':
+        return sorted(needed)
     kinds = [MODELS.get(str(node.get('type'))) for node in walk(distiller.get('losses'))]
-    return any(getattr(kind, 'uses_perceptual', False) for kind in kinds)
+    if any(getattr(kind, 'uses_perceptual', False) for kind in kinds):
+        needed.add('vgg16')
+    return sorted(needed)

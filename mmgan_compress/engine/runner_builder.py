@@ -22,15 +22,7 @@ from ..evaluation.report import FILES as REPORT
 from ..models.from_student import resolve_students
 from ..renamed import update_config
 from .channels import fit_channels
-from .check_config import (
-    LOADERS,
-    TESTS,
-    TRAINS,
-    check_inputs,
-    missing_parts,
-    option_faults,
-    work_dir_faults,
-)
+from .check_config import LOADERS, TESTS, TRAINS, check_inputs, missing_parts, option_faults
 from .console import ConsoleRunner
 from .input_files import needed_weights, starting_files  # noqa: F401
 from .processes import LOCK, locked, undoing
@@ -49,8 +41,8 @@ def load_config(args: Namespace, needed: Sequence[str] = (), faults: list | None
     """Read the config and apply the command line to it.
 
     Args:
-        args (Namespace): ``config``, ``demo``, ``data_root`` and
-            ``cfg_options``; ``size`` and ``quick`` where a command has them.
+        args (Namespace): ``config``, ``demo`` and ``data_root``;
+            ``cfg_options``, ``size`` and ``quick`` where a command has them.
         needed (Sequence[str]): Parts that the config must have.
         faults (list | None): Takes the faults of ``cfg_options``, which are
             then left out.
@@ -77,15 +69,13 @@ def load_config(args: Namespace, needed: Sequence[str] = (), faults: list | None
         cfg.pop(key)  # of no use to the run
     if args.data_root:
         _set_data_root(cfg, args.data_root)
-    if getattr(args, 'quick', False) or getattr(args, 'size', None):
+    quick, size = getattr(args, 'quick', False), getattr(args, 'size', None)
+    if quick or size:
         resolve_students(cfg)  # whose size matters
-    if getattr(args, 'quick', False):
-        for line in by_part(make_quick(cfg, getattr(args, 'size', None))):
-            print(f'--quick: {line}')
-    elif getattr(args, 'size', None):
-        for line in by_part(set_size(cfg, args.size)):
-            print(f'--size: {line}')
-    options = read_options(args.cfg_options or ())
+        option = '--quick' if quick else '--size'
+        for line in by_part(make_quick(cfg, size) if quick else set_size(cfg, size)):
+            print(f'{option}: {line}')
+    options = read_options(getattr(args, 'cfg_options', None) or ())
     wrong = option_faults(cfg, options)
     cfg.merge_from_dict({key: value for key, value in options.items() if key not in wrong})
     update_config(list(cfg.values()))  # options may have old names
@@ -125,36 +115,28 @@ def choose_work_dir(args: Namespace) -> str:
 
     Raises:
         FileExistsError: If ``--work-dir`` holds a run and is not resumed.
+        FileNotFoundError: If there is nothing to resume.
     """
-    if args.resume not in (None, 'auto'):
-        if not os.path.isfile(args.resume):
-            raise FileNotFoundError(f'no checkpoint {args.resume!r}')
-        folder = args.work_dir or str(Path(args.resume).parent)
+    folder, resume = args.work_dir, args.resume
+    if resume == 'auto':
+        runs = [name for name in _work_dirs(args.config, args.demo) if has_run(name)]
+        folder = folder or (runs or [next_work_dir(args.config, args.demo)])[-1]
         if not has_run(folder):
-            refuse_taken(
-                _taken(folder, args.config), [args.config], instead='name another --work-dir'
-            )
+            raise FileNotFoundError(f'no run to resume in {folder}')
         return folder
-    if args.work_dir:
-        if args.resume is None and has_run(args.work_dir):
-            raise FileExistsError(
-                f'{args.work_dir} holds a run already: add --resume to '
-                'continue it, or name another --work-dir'
-            )
-        if args.resume is None:
-            refuse_taken(
-                _taken(args.work_dir, args.config), [args.config], instead='name another --work-dir'
-            )
-        if args.resume and not has_run(args.work_dir):
-            raise FileNotFoundError(f'no run to resume in {args.work_dir}')
-        return args.work_dir
-    fresh = next_work_dir(args.config, args.demo)
-    if args.resume != 'auto':
-        return fresh
-    runs = [d for d in _work_dirs(args.config, args.demo) if has_run(d)]
-    if not runs:
-        raise FileNotFoundError(f'no run to resume in {fresh}')
-    return runs[-1]
+    if resume and not os.path.isfile(resume):
+        raise FileNotFoundError(f'no checkpoint {resume!r}')
+    folder = folder or (
+        str(Path(resume).parent) if resume else next_work_dir(args.config, args.demo)
+    )
+    if not has_run(folder):
+        taken = _taken(folder, args.config)
+        refuse_taken(taken, [args.config], instead='name another --work-dir')
+    elif not resume:
+        raise FileExistsError(
+            f'{folder} holds a run already: add --resume to continue it, or name another --work-dir'
+        )
+    return folder
 
 
 def _work_dirs(config: str, demo: bool) -> list[str]:
@@ -170,27 +152,27 @@ def next_work_dir(config: str, demo: bool) -> str:
     """Return the first numbered folder of a recipe that holds neither a run
     nor a file that one would replace.
     """
-    return next(
-        name for name in _work_dirs(config, demo) if not has_run(name) and not _taken(name, config)
-    )
+    names = _work_dirs(config, demo)
+    return next(name for name in names if not (has_run(name) or _there(_taken(name, config))))
 
 
 def _taken(folder: str, config: str) -> list[Path]:
-    """Return what is in a folder that a new run would replace.
+    """Return what a new run would replace in a folder.
 
     A run that stopped before its first checkpoint may be started again: the
     lock tells that what it writes at the start is its own.
     """
     early = () if Path(folder, LOCK).is_file() else (VAL_PICTURE, Path(config).name)
-    files = [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
-    return [file for file in files if os.path.lexists(file)]
+    return [Path(folder, name) for name in (*REPORT, PICTURE, *early)]
+
+
+def _there(files: list[Path]) -> bool:
+    return any(map(os.path.lexists, files))
 
 
 def has_run(folder: str) -> bool:
     """Tell whether a folder holds checkpoints or a student."""
-    return any(Path(folder).glob('*.pth')) or os.path.isfile(
-        os.path.join(folder, 'last_checkpoint')
-    )
+    return any(Path(folder).glob('*.pth')) or Path(folder, 'last_checkpoint').is_file()
 
 
 def resumed_checkpoint(resume: str, work_dir: str) -> str:
@@ -204,26 +186,17 @@ def resumed_checkpoint(resume: str, work_dir: str) -> str:
         FileNotFoundError: If there is none.
         ValueError: If it is damaged; names the one before.
     """
-    path = Path(resume)
-    if resume == 'auto':
-        path = run_file(Path(work_dir, 'last_checkpoint'))
-    older = sorted(
-        (
-            file
-            for file in path.parent.glob('iter_*.pth')
-            if file != path and file.stem[5:].isdigit()
-        ),
-        key=lambda file: int(file.stem[5:]),
-        reverse=True,
-    )
+    path = run_file(Path(work_dir, 'last_checkpoint')) if resume == 'auto' else Path(resume)
     try:
         read_checkpoint(path)
     except (FileNotFoundError, ValueError) as error:
-        sound = next((file for file in older if not file_faults(file, '', lambda _: '')), None)
+        others = path.parent.glob('iter_*.pth')
+        older = sorted(others, key=lambda file: (len(file.name), file.name), reverse=True)
+        sound = [file for file in older if file != path and not file_faults(file, '', lambda _: '')]
         raise type(error)(
             f'cannot resume: {error}. '
             + (
-                f'The newest other one is there: --resume {sound}'
+                f'The newest other one is there: --resume {sound[0]}'
                 if sound
                 else f'No other checkpoint is in {path.parent}'
             )
@@ -337,7 +310,6 @@ def make_runner(args: Namespace, held: ExitStack) -> Runner:
     cfg = load_config(args, TRAINS, faults)
     try:
         cfg.work_dir = choose_work_dir(args)
-        faults += work_dir_faults(cfg.work_dir)
         if args.resume is not None:
             cfg.resume = True
             cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
@@ -375,8 +347,8 @@ def _build(
         if is_first_process():
             undo()
         raise
-    if is_first_process():
-        runner.started = undo
+    # where it cannot begin, nothing stays
+    runner.undo = undo if is_first_process() else lambda: None
     return runner
 
 
@@ -401,7 +373,7 @@ def make_tester(args: Namespace, held: ExitStack) -> Runner:
     is_run = 'mmgan_compress' in checkpoint
     if not is_run:  # a student: no teacher to build or to fetch weights for
         cfg.model.distiller = None
-    check_inputs(cfg, ['test_dataloader'], TESTS, [*faults, *work_dir_faults(cfg.work_dir)])
+    check_inputs(cfg, ['test_dataloader'], TESTS, faults)
 
     def load(runner: Runner):
         model = unwrap(runner.model)

@@ -7,6 +7,7 @@ whose status is 2. ``m/`` holds the files of ``tests/bad_inputs.py``. A line
 """
 
 import contextlib
+import errno
 import os
 import shlex
 import socket
@@ -180,9 +181,12 @@ def test_a_taken_port(place, files, capfd):
 
 
 def test_a_folder_without_permission(place, files, monkeypatch, capfd):
-    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    def refuse(path, *args, **keys):
+        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+
+    monkeypatch.setattr(Path, 'mkdir', refuse)
     status, message = check_refused(['train', 'm/recipe.py', '--work-dir', 'run'], files, capfd)
-    assert status == 1 and 'work_dir: no permission to write to' in message
+    assert status == 1 and 'cannot write run: Permission denied' in message
 
 
 def test_a_cache_that_cannot_be_made(place, files, monkeypatch, capfd):

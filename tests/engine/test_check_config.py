@@ -15,7 +15,7 @@ from mmgan_compress.core.configs import check_file, read_options
 from mmgan_compress.engine import runner_builder
 from mmgan_compress.engine.channels import fit_channels
 from mmgan_compress.engine.check_config import (
-    _OF_RUNNER,
+    OF_RUNNER,
     TRAINS,
     check_inputs,
     missing_parts,
@@ -110,8 +110,6 @@ def test_all_faults_come_together(faults):
         ('model.related_domains=[cow]', 'expected two domains'),
         ('model.generator.base_channel=3', "did you mean 'base_channels'"),
         ('model.generator.norm_cfg.type=XN', 'no model is called'),
-        ('default_hooks.student.metric=cow/SSIM', "got 'cow/SSIM', expected a fi"),
-        ('default_hooks.student.since=5', 'got 5, expected at most 4, the epoc'),
         ('custom_hooks.0.metrics.cow=1', "has no 'cow', only zebra"),
         ('custom_hooks.7.type=x', 'custom_hooks has 1 entries'),
         ('val_evaluator.metrics.0.domain=cow', "got 'cow', expected one of ["),
@@ -200,11 +198,9 @@ def test_missing_files_are_faults_like_others(faults, tmp_path):
         assert words in lines
 
 
-def test_a_folder_that_cannot_be_written(folder, faults, monkeypatch):
+def test_a_folder_that_cannot_be_written(folder, faults):
     (folder / 'file').touch()
     assert 'is a file, expected a folder' in faults(work_dir=str(folder / 'file/run'))[0]
-    monkeypatch.setattr(os, 'access', lambda *_: False)
-    assert 'no permission to write' in faults(work_dir='run')[0]
 
 
 def test_images_that_a_network_cannot_translate(tmp_path, vgg_file):
@@ -219,8 +215,6 @@ def test_images_that_a_network_cannot_translate(tmp_path, vgg_file):
         ' but of 64: set --size 64'
     )
     assert len(teachers) == 2 and 'teachers.wide' in teachers[0]
-    cfg.model.generator = dict(horse=cfg.model.generator)
-    assert any('expected a config with a "type"' in line for line in network_faults(cfg._cfg_dict))
 
 
 def test_real_images_of_another_size_are_refused(tmp_path, vgg_file):
@@ -313,7 +307,7 @@ def _keys(node, path=()):
 def test_a_value_of_any_kind_is_a_fault_or_none(tmp_path, vgg_file):
     """In place of each value of a recipe: the checks never fail themselves."""
     cfg = toy_config('cyclegan', tmp_path / 'data', vgg_file)
-    used = {key: cfg[key] for key in cfg if key in _OF_RUNNER}
+    used = {key: cfg[key] for key in cfg if key in OF_RUNNER}
     refused, values = 0, itertools.cycle(['abc', -1, float('nan'), [1, 2], {}])
     for (*path, last), value in zip(_keys(used), values):
         broken = copy.deepcopy(used)
