@@ -1,6 +1,7 @@
 """The networks to measure, each in several runtimes and precisions."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..deploy.formats import FORMATS
 from ..deploy.targets import Target
 from ..deploy.verify import DEMO
 from ..models.student import Student, load_student, student_info
-from ..models.student_config import build_generator
+from ..models.student_config import build_generator, generator_config
 
 EAGER = 'eager'
 # written once more for 8-bit pictures, where the runtime can take them
@@ -65,16 +66,10 @@ def student_of_config(generator: dict, path: Path, size: int) -> str:
         path (Path): File to write.
         size (int): Side of the images.
     """
-    generator = dict(generator)
-    generator.pop('init_cfg', None)  # it may name a file
-    return Student(
-        dict(target=build_generator(generator)),
-        dict(target=generator),
-        ['source', 'target'],
-        'target',
-        size,
-        'random weights',
-    ).save(path)
+    config = generator_config(generator)
+    networks, configs = dict(target=build_generator(config)), dict(target=config)
+    domains = ['source', 'target']
+    return Student(networks, configs, domains, 'target', size, 'random weights').save(path)
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:
@@ -127,12 +122,8 @@ def convert(
     unknown = [r for r in runtimes if r not in FORMATS]
     if unknown:
         raise ValueError(f'no runtime {unknown[0]!r}: expected some of {list(FORMATS)}')
-    wanted = [
-        Candidate(network, runtime, precision)
-        for network in students
-        for runtime in runtimes
-        for precision in precisions
-    ]
+    choices = itertools.product(students, runtimes, precisions)
+    wanted = [Candidate(*choice) for choice in choices]
     reference = Candidate(baseline, EAGER, 'fp32')
     if reference not in wanted:
         wanted.append(reference)
@@ -142,7 +133,6 @@ def convert(
     for candidate in bar:
         bar.set_postfix_str(candidate.name)
         student = students[candidate.network]
-        int8 = candidate.precision == 'int8'
         if candidate.runtime == EAGER:
             candidate.model = candidate.pictures = student
             if candidate.precision != 'fp32':
@@ -151,17 +141,11 @@ def convert(
             candidate.reason = 'it runs on a GPU, the CPU is measured'
         else:
             own = not images and student_info(student).get('quantization')
-            settings = (
-                {} if skip is None or not int8 else dict(quantization_config=dict(skip=list(skip)))
-            )
-            _convert(
-                candidate,
-                student,
-                Target(candidate.runtime, candidate.precision, settings=settings),
-                size,
-                out,
-                dict(calibration=None if own else shown, images=compared),
-            )
+            skips = skip is not None and candidate.precision == 'int8'
+            settings = dict(quantization_config=dict(skip=list(skip))) if skips else {}
+            target = Target(candidate.runtime, candidate.precision, settings=settings)
+            inputs = dict(calibration=None if own else shown, images=compared)
+            _convert(candidate, student, target, size, out, inputs)
     return wanted
 
 
@@ -176,9 +160,8 @@ def _convert(
         candidate.model = candidate.pictures = str(folder)
         if FORMATS[candidate.runtime].uint8:
             candidate.pictures = str(folder / PICTURES)
-            export_student(
-                student, candidate.pictures, dataclasses.replace(target, uint8=True), size, **images
-            )
+            target = dataclasses.replace(target, uint8=True)
+            export_student(student, candidate.pictures, target, size, **images)
     # whatever a converter raises is the reason of its row
     except Exception as error:
         candidate.reason = f'{type(error).__name__}: {error}'

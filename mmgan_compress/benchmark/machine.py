@@ -51,16 +51,11 @@ def check_same(one: dict, other: dict) -> None:
     Raises:
         ValueError: With what differs.
     """
-    wrong = [
-        f'{key}: {one.get(key)} and {other.get(key)}'
-        for key in SAME
-        if one.get(key) != other.get(key)
-    ]
+    wrong = [f'{k}: {one.get(k)} and {other.get(k)}' for k in SAME if one.get(k) != other.get(k)]
     if wrong:
         raise ValueError(
-            'these runs cannot be compared, they differ in '
-            f'{"; ".join(wrong)}. Measure again, here and with '
-            'the same --threads and --size'
+            f'these runs cannot be compared, they differ in {"; ".join(wrong)}. Measure again, '
+            'here and with the same --threads and --size'
         )
 
 

@@ -9,7 +9,6 @@ from ..core.files import atomic_write, write_text
 from ..core.tables import markdown
 from ..core.timing import WIDE, Timing
 from .candidates import EAGER, Candidate
-from .machine import check_same
 from .workers import GEMM_SIDE, gemm_rate
 
 STEM = 'benchmark'
@@ -61,17 +60,10 @@ def build(
         _row(candidate, result, networks[candidate.network], rate)
         for candidate, result in zip(candidates, results)
     ]
-    reference = next(
-        (
-            row
-            for row in rows
-            if row['network'] == baseline and row['runtime'] == EAGER and not row['reason']
-        ),
-        None,
-    )
-    for row in rows:
-        if reference and not row['reason']:
-            row['faster'] = reference['picture']['median_ms'] / row['picture']['median_ms']
+    measured = {_key(row): row for row in rows if not row['reason']}
+    reference = measured.get((baseline, EAGER, 'fp32'))
+    for row in measured.values() if reference else ():
+        row['faster'] = reference['picture']['median_ms'] / row['picture']['median_ms']
     return dict(
         machine=machine,
         gemm_gflops=rate / 1e9,
@@ -84,16 +76,10 @@ def build(
 
 
 def _row(candidate: Candidate, result: dict, network: dict, rate: float) -> dict[str, Any]:
-    row = dict(
-        network=candidate.network,
-        runtime=candidate.runtime,
-        precision=candidate.precision,
-        reason=result.get('reason', ''),
-    )
+    row = {name: getattr(candidate, name) for name in NAMES} | {'reason': result.get('reason', '')}
     if row['reason']:
         return row
-    picture = result['picture']
-    floor = 2 * network['macs'] / rate
+    picture, floor = result['picture'], 2 * network['macs'] / rate
     return dict(
         row,
         picture=picture.ms(),
@@ -112,12 +98,8 @@ def compare(report: dict, earlier: dict) -> None:
 
     Args:
         report (dict): Of :func:`build`; rows get ``earlier_ms``.
-        earlier (dict): The same.
-
-    Raises:
-        ValueError: If they were not measured under the same conditions.
+        earlier (dict): The same, of such a machine.
     """
-    check_same(report['machine'], earlier['machine'])
     known = {_key(row): row for row in earlier['rows'] if not row['reason']}
     for row in report['rows']:
         if not row['reason'] and _key(row) in known:

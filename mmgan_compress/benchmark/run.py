@@ -29,7 +29,11 @@ def benchmark(args: Namespace, folder: Path) -> dict:
             of another machine.
     """
     threads = args.threads or torch.get_num_threads()
-    size = args.size or _training_size(args.sources[0])
+    first = args.sources[0]
+    recipe, _ = _recipe_of(first)
+    size = args.size or (
+        generator_configs(recipe)[1] if recipe else student_info(first)['image_size']
+    )
     require('matplotlib.figure', 'The picture of the times')
     refuse_taken(
         [*(args.out / name for name in report.FILES), *([folder] if args.keep else [])],
@@ -59,14 +63,10 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     return figures
 
 
-def _training_size(source: str) -> int:
-    """Return the side of the images that a network was trained on."""
-    recipe = source if source.endswith('.py') else source.rpartition(':')[0]
-    return (
-        generator_configs(recipe)[1]
-        if recipe.endswith('.py')
-        else student_info(source)['image_size']
-    )
+def _recipe_of(source: str) -> tuple[str, str]:
+    """Return a recipe and the name behind its colon; nothing for a student."""
+    recipe, _, name = (source, '', '') if source.endswith('.py') else source.rpartition(':')
+    return (recipe, name) if recipe.endswith('.py') else ('', '')
 
 
 def find_networks(sources: list[str], folder: Path, size: int) -> tuple[dict[str, str], list[str]]:
@@ -78,10 +78,8 @@ def find_networks(sources: list[str], folder: Path, size: int) -> tuple[dict[str
     """
     students, random = {}, []
     for source in sources:
-        recipe, _, name = source.rpartition(':')
-        if Path(recipe).suffix != '.py':
-            recipe, name = source, ''
-        if Path(recipe).suffix == '.py':
+        recipe, name = _recipe_of(source)
+        if recipe:
             found = _recipe_networks(recipe, name, folder, size)
             random += found
         else:
@@ -100,10 +98,8 @@ def _recipe_networks(source: str, name: str, folder: Path, size: int) -> dict[st
     if name and name not in configs:
         raise ValueError(f'{source} has no network {name!r}: expected one of {list(configs)}')
     stem = Path(source).stem
+    files = {each: folder / f'{stem} {each}.pth' for each in configs if name in ('', each)}
     return {
-        f'{stem} {each}': candidates.student_of_config(
-            generator, folder / f'{stem} {each}.pth', size
-        )
-        for each, generator in configs.items()
-        if name in ('', each)
+        path.stem: candidates.student_of_config(configs[each], path, size)
+        for each, path in files.items()
     }

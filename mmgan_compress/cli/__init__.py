@@ -58,16 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = '--debug' in words
     place = next((i for i, word in enumerate(words) if not word.startswith('-')), len(words))
-    if words[:place].count('--debug') < place or words[place : place + 1] not in (
-        [name] for name in COMMANDS
-    ):
+    if set(words[:place]) - {'--debug'} or words[place:] == [] or words[place] not in COMMANDS:
         return _explain(words[: place + 1])
     command = load(words[place])
 
     silence_meaningless()
 
     def work() -> int | None:
-        return command.run(parse_args(words[place:]))
+        args = parse_args(words[place:])
+        if getattr(args, 'config', None):  # what is no config, before anything slow
+            from ..core.configs import check_files
+
+            check_files(args.config, getattr(args, 'cfg_options', None))
+        return command.run(args)
 
     return errors.guard(work, debug, getattr(command, 'STOPPED', errors.ANEW))
 

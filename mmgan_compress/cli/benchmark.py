@@ -11,7 +11,6 @@ teacher in eager torch, or the student where there is no teacher.
 """
 
 import argparse
-import contextlib
 import tempfile
 from pathlib import Path
 
@@ -23,13 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add('sources', nargs='+', metavar='SOURCE', help='student.pth, recipe.py or recipe.py:NAME')
     add(
-        '--out',
-        required=True,
-        type=Path,
-        metavar='FOLDER',
-        help='folder for benchmark.json, .md and .png',
-    )
-    add(
         '--runtimes',
         nargs='+',
         metavar='NAME',
@@ -37,31 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser):
         help='eager, or a backend of mmgan-compress export (default: %(default)s)',
     )
     add('--precisions', nargs='+', default=['fp32'], choices=['fp32', 'fp16', 'int8'])
-    add(
-        '--rounds',
-        type=options.positive,
-        metavar='N',
-        default=20,
-        help='timed turns of each model (default: %(default)s)',
-    )
-    add(
-        '--images',
-        metavar='FOLDER',
-        help="training images to calibrate int8 on (default: the demo's)",
-    )
-    add(
-        '--skip',
-        nargs='+',
-        metavar='LAYER',
-        help='layers that stay float '
-        'in int8, as of mmgan-compress quantize (default: first rgb norms)',
-    )
+    add('--rounds', type=options.positive, default=20, help='timed turns (default: %(default)s)')
+    add('--images', help="training images to calibrate int8 on (default: the demo's)")
     add('--compare', metavar='JSON', type=Path, help='benchmark.json of an earlier run')
     add('--keep', action='store_true', help='keep the converted models in the out folder')
-    options.add_size(parser)
-    options.add_threads(parser)
-    options.add_import(parser)
-    options.add_overwrite(parser)
+    options.add(parser, 'out', 'skip', 'size', 'threads', 'import', 'overwrite')
 
 
 def run(args: argparse.Namespace):
@@ -69,11 +41,9 @@ def run(args: argparse.Namespace):
     from ..benchmark.report import save, to_markdown
     from ..benchmark.run import benchmark
 
-    with contextlib.ExitStack() as stack:
-        folder = (
-            args.out / 'models' if args.keep else stack.enter_context(tempfile.TemporaryDirectory())
-        )
-        figures = benchmark(args, Path(folder))
-        paths = save(figures, args.out)
+    args.out = Path(args.out)
+    with tempfile.TemporaryDirectory() as temporary:
+        figures = benchmark(args, args.out / 'models' if args.keep else Path(temporary))
+    paths = save(figures, args.out)
     print(to_markdown(figures))
     print(*paths, sep='\n')

@@ -21,29 +21,24 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('source', help='original state dict')
-    parser.add_argument('target', help='file to write')
-    parser.add_argument('--config', help='project config')
-    parser.add_argument(
-        '--bgr',
-        action='store_true',
-        help='a checkpoint of mmagic: reverse the order of its channels; needs no --config',
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('source', help='original state dict')
+    add('target', help='file to write')
+    add('--config', help='project config')
+    add('--bgr', action='store_true', help='of mmagic: reverse the channels; needs no --config')
+    add(
         '--network',
         default='generator',
-        help='where cfg.model holds the config of the network, e.g. '
-        'distiller.teachers.wide (default: generator, the student)',
+        help='where cfg.model holds the config of the network, e.g. distiller.teachers.wide '
+        '(default: generator, the student)',
     )
-    parser.add_argument(
+    add(
         '--part',
         default='',
-        help='which network of the source, where it holds several: a key '
-        '(netG, params_ema), the beginning of its names (model.netG), or '
-        'both (state_dict.model.netG)',
+        help='which network of the source, where it holds several: a key (netG, params_ema), '
+        'the beginning of its names (model.netG), or both (state_dict.model.netG)',
     )
-    options.add_overwrite(parser)
-    options.add_import(parser)
+    options.add(parser, 'overwrite', 'import')
 
 
 def run(args: argparse.Namespace):

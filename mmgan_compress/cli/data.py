@@ -10,23 +10,20 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'name',
-        help='horse2zebra, summer2winter, edges2shoes, facades, maps, '
-        'cityscapes, elpv, or one that a module of --import adds',
+        help='horse2zebra, summer2winter, edges2shoes, facades, maps, cityscapes, elpv, or one '
+        'that a module of --import adds',
     )
-    parser.add_argument('--out', metavar='FOLDER', help='folder to write into (default: data/NAME)')
-    parser.add_argument(
+    add('--out', metavar='FOLDER', help='folder to write into (default: data/NAME)')
+    add(
         '--size',
         type=options.positive,
-        metavar='PIXELS',
-        help='side of the images (default: published images stay as they '
-        'are, the others are made 256 x 256)',
+        help='side of the images (default: as published; others are made 256 x 256)',
     )
-    parser.add_argument(
-        '--archive', nargs='+', default=[], metavar='PATH', help='use local archives, fetch nothing'
-    )
-    options.add_import(parser)
+    add('--archive', nargs='+', default=[], help='use local archives, fetch nothing')
+    options.add(parser, 'import')
 
 
 def run(args: argparse.Namespace):

@@ -15,9 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     """Train into the next free folder, then export to ONNX."""
     from ..core.commands import command_line
-    from ..core.configs import check_files
-
-    check_files(args.config)
     from ..engine.runner_builder import next_work_dir
 
     work_dir = next_work_dir(args.config, demo=True)

@@ -6,6 +6,7 @@ mmgan-compress export student.pth --out onnx/
 import argparse
 from typing import Any
 
+from ..core.tables import plain
 from . import options
 
 
@@ -13,53 +14,27 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     add = parser.add_argument
     add('student', help='student file of a run')
-    options.add_out(parser)
-    add(
-        '--deploy-cfg',
-        metavar='FILE',
-        help='runtime and form, of configs/deploy (default: ONNX Runtime)',
-    )
-    add(
-        '--dynamic',
-        action='store_true',
-        help='leave batch, height and width free, where no deploy config says so',
-    )
+    add('--deploy-cfg', help='runtime and form, of configs/deploy (default: ONNX Runtime)')
+    add('--dynamic', action='store_true', help='leave batch, height and width free')
     add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
-    add(
-        '--images',
-        metavar='PATH',
-        help="image or folder to compare on, or a recipe for its test images (default: the demo's)",
-    )
-    add(
-        '--calibration',
-        metavar='PATH',
-        help='folder of training images, or '
-        'a recipe for its own, for int8; not needed by a student that learnt '
-        'in 8 bits',
-    )
     add(
         '--tolerance',
         type=options.positive_float,
-        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, '
-        'fp16 5e-2, int8 any, which is stated)',
+        help='largest difference allowed in [-1, 1] (default: fp32 1e-4, fp16 5e-2, int8 any, '
+        'which is stated)',
     )
-    options.add_processor(parser)
-    options.add_size(parser)
-    options.add_domain(parser)
-    options.add_data(parser)
-    options.add_import(parser)
+    options.add(parser, 'out', 'images', 'calibration', 'processor', 'size', 'domain')
+    options.add(parser, 'demo', 'data-root', 'import')
 
 
 def print_table(report: dict) -> None:
     """Print what was measured on each input."""
-    name_width = max(len(check['input']) for check in report['checks'])
-    print(f'{"input":{name_width}}  {"shape":>13}  {"max-abs":>9}  {"SSIM":>8}  PSNR')
+    rows = [['input', 'shape', 'max-abs', 'SSIM', 'PSNR']]
     for check in report['checks']:
         psnr = 'equal' if check['psnr'] is None else f'{check["psnr"]} dB'
-        print(
-            f'{check["input"]:{name_width}}  {check["shape"]:>13}  '
-            f'{check["max_abs"]:9.2e}  {check["ssim"]:8.6f}  {psnr}'
-        )
+        figures = [f'{check["max_abs"]:.2e}', f'{check["ssim"]:.6f}', psnr]
+        rows.append([check['input'], check['shape'], *figures])
+    print(plain(rows))
 
 
 def images_of(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -70,22 +45,11 @@ def images_of(args: argparse.Namespace) -> tuple[Any, Any]:
     from ..models.student import student_info
 
     info = student_info(args.student)
-    images, calibration = (
-        named_images(
-            name,
-            loader,
-            info,
-            args.domain or info['default_domain'],
-            most,
-            demo=args.demo,
-            data_root=args.data_root,
-        )
-        for name, loader, most in (
-            (args.images, 'test_dataloader', MAX_IMAGES),
-            (args.calibration, 'train_dataloader', CALIBRATION_IMAGES),
-        )
+    domain, data = args.domain or info['default_domain'], [args.demo, args.data_root]
+    return (
+        named_images(args.images, 'test_dataloader', info, domain, MAX_IMAGES, *data),
+        named_images(args.calibration, 'train_dataloader', info, domain, CALIBRATION_IMAGES, *data),
     )
-    return images, calibration
 
 
 def print_size(report: dict) -> None:
@@ -109,26 +73,24 @@ def print_summary(report: dict, target, out: str) -> None:
         )
     if {check['input'] for check in report['checks']} == {'random', 'flat'}:
         print('no real images were compared: give some with --images')
+    size, free = report['size'], 'free sides, compared at ' if report['dynamic'] else ''
     if not report['dynamic']:
         print(
-            'translate resizes pictures to {0}x{0} for this model and back '
-            'again; the dynamic configs keep their size'.format(report['size'])
+            f'translate resizes pictures to {size}x{size} for this model and back again; the '
+            'dynamic configs keep their size'
         )
     print_size(report)
     if report['replaced']:
         print(f'replaced the export of another student (sha256 {report["replaced"][:12]}...)')
-    size = report['size']
-    shape = f'{"free sides, compared at " if report["dynamic"] else ""}{size}x{size}'
+    shape = f'{free}{size}x{size}'
     model = f'{out}/{next(iter(report["files"]))}'
     if target.backend == 'tensorrt' and 'end2end.engine' not in report['files']:
         from ..deploy.tensorrt import how_to_build
 
+        how = how_to_build(target, size, report['size_multiple'], model, report['channels'][0])
         print(
-            'TensorRT is not installed here; the ONNX is ready for it. On '
-            'the machine with the GPU:\n  '
-            + how_to_build(
-                target, report['size'], report['size_multiple'], model, report['channels'][0]
-            )
+            'TensorRT is not installed here; the ONNX is ready for it. On the machine with the '
+            f'GPU:\n  {how}'
         )
     if report['tolerance'] is None:
         print(

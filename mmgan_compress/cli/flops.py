@@ -12,27 +12,22 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument('source', help='config (.py) or student.pth')
-    options.add_size(parser)
-    options.add_json(parser)
+    parser.add_argument('--json', action='store_true', help='print JSON in place of the table')
     parser.add_argument('--layers', action='store_true', help='also a row per layer')
-    options.add_import(parser)
+    options.add(parser, 'size', 'import')
 
 
 def table(networks: dict, size: int) -> str:
     """Format the figures for the console."""
     from ..core import units
+    from ..core.tables import plain
 
-    title = f'image {size}x{size}'
-    rows = [f'{title:40}   parameters         MACs  MACs, papers']
+    rows = [(f'image {size}x{size}', 'parameters', 'MACs', 'MACs, papers')]
     for name, figures in networks.items():
         for row in [dict(figures, name=name), *figures.get('layers', [])]:
-            rows.append(
-                f'{row["name"] or row["type"]:40}'
-                f'{units.count(row["params"]):>13}'
-                f'{units.count(row["macs"]):>13}'
-                f'{units.count(row["macs_paper"]):>14}'
-            )
-    return '\n'.join(rows)
+            counts = (units.count(row[key]) for key in ('params', 'macs', 'macs_paper'))
+            rows.append((row['name'] or row['type'], *counts))
+    return plain(rows)
 
 
 def run(args: argparse.Namespace):

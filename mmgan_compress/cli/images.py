@@ -10,29 +10,21 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'teacher',
-        help='student file, ONNX file, or package.module:function '
-        'that maps a tensor (N, 3, H, W) in [-1, 1] to the same',
+        help='student file, ONNX file, or package.module:function that maps a tensor '
+        '(N, 3, H, W) in [-1, 1] to the same',
     )
-    parser.add_argument('input', help='folder of training images: trainA, or train of pairs')
-    parser.add_argument(
-        '--out', required=True, metavar='FOLDER', help='new folder for the PNG files'
-    )
-    parser.add_argument(
+    add('input', help='folder of training images: trainA, or train of pairs')
+    add(
         '--size',
         type=options.positive,
-        metavar='PIXELS',
-        help='side of the images, best the load_size of the data set '
-        '(default: that of the teacher, else 256)',
+        help='side of the images, best the load_size of the data set (default: that of the '
+        'teacher, else 256)',
     )
-    parser.add_argument(
-        '--paired-side',
-        choices=['A', 'B'],
-        help='the images are pairs: half that the teacher translates',
-    )
-    options.add_domain(parser)
-    options.add_import(parser)
+    add('--paired-side', choices=['A', 'B'], help='half of the pairs that the teacher translates')
+    options.add(parser, 'out', 'domain', 'import')
 
 
 def run(args: argparse.Namespace):

@@ -9,30 +9,17 @@ machine alone unless --host says otherwise; it has no password.
 import argparse
 
 from . import options
-from .translate import add_trust
 
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument(
-        '--student', required=True, metavar='FILE', help='student file or exported model'
-    )
-    parser.add_argument('--teacher', metavar='FILE', help='the same, of a teacher')
-    options.add_domain(parser)
-    options.add_threads(parser)
-    add_trust(parser)
-    parser.add_argument(
-        '--examples',
-        metavar='FOLDER',
-        help="pictures to choose from, at most 8 (default: the demo's)",
-    )
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address to listen on (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--port', type=options.port, default=7860, help='port to listen on (default: %(default)s)'
-    )
-    options.add_import(parser)
+    add = parser.add_argument
+    add('--student', required=True, metavar='FILE', help='student file or exported model')
+    add('--teacher', metavar='FILE', help='the same, of a teacher')
+    add('--examples', help="folder of pictures to choose from, at most 8 (default: the demo's)")
+    add('--host', default='127.0.0.1', help='address to listen on (default: %(default)s)')
+    add('--port', type=options.positive, default=7860, help='port (default: %(default)s)')
+    options.add(parser, 'domain', 'threads', 'trust', 'import')
 
 
 def run(args: argparse.Namespace):

@@ -12,27 +12,24 @@ STOPPED = 'to continue, run the same command again'
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('config', help='config with stages = [...]')
-    parser.add_argument(
-        '--work-dir',
-        metavar='FOLDER',
-        help='folder to write into (default: work_dirs/<config>[-demo])',
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config with stages = [...]')
+    add(
         '--from',
         dest='from_stage',
         metavar='STAGE',
         help='leave out the stages before this one; their results are used',
     )
-    parser.add_argument(
+    add(
         '--skip',
         nargs='+',
+        default=[],
         metavar='STAGE',
-        help='leave out these stages; later ones use their '
-        'results, or what they would have started from',
+        help='leave out these stages; later ones use their results, or what they would have '
+        'started from',
     )
-    parser.add_argument('--status', action='store_true', help='show what is done, and run nothing')
-    options.add_data(parser)
+    add('--status', action='store_true', help='show what is done, and run nothing')
+    options.add(parser, 'work-dir', 'demo', 'data-root')
 
 
 def run(args: argparse.Namespace):

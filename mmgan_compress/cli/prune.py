@@ -21,55 +21,26 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     add = parser.add_argument
-    add(
-        'source',
-        help='student.pth, or a config (.py) whose generators name their weights in init_cfg',
-    )
-    add(
-        '--pruner',
-        metavar='NAME',
-        required=True,
-        help='name in the registry PRUNERS, e.g. GCCWidths',
-    )
-    add(
-        '--budget',
-        nargs='+',
-        default=[],
-        metavar='BUDGET',
-        help='what a generator may cost; some pruners, such as SlimExtraction, take no budget',
-    )
+    add('source', help='student.pth, or a config (.py) whose generators name their weights')
+    add('--pruner', required=True, help='name in the registry PRUNERS, e.g. GCCWidths')
+    add('--budget', nargs='+', default=[], help='what a generator may cost, if the pruner asks')
     add(
         '--tolerance',
         type=options.share,
-        metavar='SHARE',
         default=0.02,
         help='how far from the budget the result may be (default: %(default)s)',
     )
-    add('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the pruner's settings")
-    add(
-        '--training',
-        metavar='RECIPE',
-        help='for pruners that train or use gradients: the losses and images that they use',
-    )
+    add('--training', help='recipe with losses and images, for pruners that use gradients')
     add(
         '--finetune',
         metavar='RECIPE',
-        help='whose data, losses and '
-        "schedule finetune.py has (default: OMGD's, for paired or unpaired "
-        'images)',
+        help="whose data, losses and schedule finetune.py has (default: OMGD's, for paired or "
+        'unpaired images)',
     )
     add('--domain', help='prune only the generator of this domain (default: all)')
-    add(
-        '--out',
-        metavar='FOLDER',
-        help='folder to write into (default: work_dirs/<source>-<pruner>)',
-    )
-    options.add_size(parser)
-    options.add_threads(parser)
-    options.add_seed(parser)
-    options.add_data(parser)
-    options.add_import(parser)
-    options.add_overwrite(parser)
+    add('--out', help='folder to write into (default: work_dirs/<source>-<pruner>)')
+    options.add(parser, 'options', 'size', 'threads', 'seed', 'demo', 'data-root', 'import')
+    options.add(parser, 'overwrite')
 
 
 def run(args: argparse.Namespace):

@@ -24,63 +24,36 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     add = parser.add_argument
     add('student', help='student file of a run')
-    options.add_out(parser)
     add(
         '--quantizer',
-        metavar='NAME',
-        help='name in the registry '
-        "QUANTIZERS: ORTStatic, NNIPTQ, INCStatic (default: the student's "
-        'own ranges, else ORTStatic)',
-    )
-    add(
-        '--calibration',
-        metavar='PATH',
-        help="folder of training images of the student's source domain, or a recipe for its own",
+        help='name in the registry QUANTIZERS: ORTStatic, NNIPTQ, INCStatic (default: the '
+        "student's own ranges, else ORTStatic)",
     )
     add(
         '--psnr-floor',
         type=options.positive_float,
         metavar='DB',
-        help='leave those layers '
-        'in float that 8 bits hurt most, until each image is that near '
+        help='leave those layers in float that 8 bits hurt most, until each image is that near '
         '(ORTStatic)',
     )
-    add(
-        '--sensitivity',
-        action='store_true',
-        help='list what 8 bits do to each layer alone (ORTStatic)',
-    )
-    add(
-        '--skip',
-        nargs='+',
-        metavar='LAYER',
-        help='layers that stay float, also with * (default: first rgb norms)',
-    )
-    add('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the quantizer's settings")
-    add(
-        '--images',
-        metavar='PATH',
-        help='what the loss is measured on (default: test images of --test, else of the demo)',
-    )
+    add('--sensitivity', action='store_true', help='list what 8 bits do to each layer (ORTStatic)')
     add('--test', metavar='RECIPE', help='compare and score both models on its test split')
-    add('--deploy-cfg', metavar='FILE', help='another runtime of configs/deploy, in int8')
-    options.add_processor(parser)
-    options.add_size(parser)
-    options.add_domain(parser)
-    options.add_data(parser)
-    options.add_import(parser)
+    add('--deploy-cfg', help='another runtime of configs/deploy, in int8')
+    options.add(parser, 'out', 'calibration', 'images', 'skip', 'options', 'processor', 'size')
+    options.add(parser, 'domain', 'demo', 'data-root', 'import')
 
 
 def print_record(record: dict, out: str) -> None:
     """Print what a user has to know."""
     from ..core import units
+    from ..core.tables import plain
 
+    rows = [['layer', 'in', 'PSNR alone', 'MACs']]
     for row in record.get('layers', []):
-        print(
-            f'{row["layer"]:40} {row["psnr"]:7.2f} dB  '
-            f'{units.count(row["macs"]):>9} MACs  '
-            f'{"int8" if row["int8"] else "float"}'
-        )
+        kind = 'int8' if row['int8'] else 'float'
+        rows.append([row['layer'], kind, f'{row["psnr"]:.2f} dB', units.count(row['macs'])])
+    if rows[1:]:
+        print(plain(rows, words=2))
     test, lost = record.get('test'), record['lost']
     if test:
         for name, before in test['fp32'].items():
@@ -92,15 +65,13 @@ def print_record(record: dict, out: str) -> None:
             'from single precision in the mean, '
             f'{decibels(all_of["worst_psnr"])} at worst'
         )
+    export, worst = record['export'], f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}'
     print(
-        f'{out}/{next(iter(record["export"]["files"]))}: '
-        f'{decibels(lost["psnr"])} (PSNR, SSIM {lost["ssim"]}, max-abs '
-        f'{lost["max_abs"]:.3f}) from single precision on the worst of '
-        f'{lost["images"]} images; made for processor '
-        f'{record["export"]["processor"]}, '
-        f'{record["export"]["size"]}x{record["export"]["size"]}'
+        f'{out}/{next(iter(export["files"]))}: {worst}, '
+        f'max-abs {lost["max_abs"]:.3f}) from single precision on the worst of {lost["images"]} '
+        f'images; made for processor {export["processor"]}, {export["size"]}x{export["size"]}'
     )
-    print_size(record['export'])
+    print_size(export)
     from ..deploy.verify import VISIBLE
 
     if lost['psnr'] is not None and lost['psnr'] < VISIBLE:

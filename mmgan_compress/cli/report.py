@@ -13,14 +13,10 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('config', help='recipe whose test split and metrics are used')
-    parser.add_argument(
-        'students', nargs='+', metavar='NAME=FILE', help='student files by the name of their row'
-    )
-    options.add_out(parser)
-    options.add_data(parser)
-    options.add_import(parser)
-    options.add_overwrite(parser)
+    add = parser.add_argument
+    add('config', help='recipe whose test split and metrics are used')
+    add('students', nargs='+', metavar='NAME=FILE', help='student files by the names of their rows')
+    options.add(parser, 'out', 'demo', 'data-root', 'import', 'overwrite')
 
 
 def run(args: argparse.Namespace):

@@ -25,84 +25,40 @@ def add_arguments(parser: argparse.ArgumentParser):
     add, positive = parser.add_argument, options.positive
     add('config', help='recipe of the super-net')
     add('checkpoint', help='its student.pth, or iter_N.pth')
-    options.add_out(parser)
-    add(
-        '--storage',
-        metavar='URL',
-        help='sqlite:///FILE or postgresql://... (default: sqlite:///OUT/study.db)',
-    )
-    add(
-        '--study',
-        metavar='NAME',
-        default='search',
-        help='name in the storage (default: %(default)s)',
-    )
+    add('--storage', help='sqlite:///FILE or postgresql://... (default: sqlite:///OUT/study.db)')
+    add('--study', default='search', help='name in the storage (default: %(default)s)')
     add(
         '--sampler',
-        metavar='NAME',
         default='nsga2',
-        help='name in the '
-        'registry SEARCHERS: nsga2, random, exhaustive or budget, which '
-        'seeks the best metric alone (default: %(default)s)',
+        help='name in the registry SEARCHERS: nsga2, random, exhaustive or budget, which seeks '
+        'the best metric alone (default: %(default)s)',
     )
-    add('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the sampler's settings")
     add(
         '--objective',
-        metavar='KIND',
-        help='cost of the front: macs, '
-        'macs_paper, params, latency@RUNTIME (default: that of the budget, '
-        'or macs)',
+        help='cost of the front: macs, macs_paper, params, latency@RUNTIME (default: that of '
+        'the budget, or macs)',
     )
     add('--budget', help='what a sub-network may cost at most')
-    add(
-        '--metric', help="figure of the recipe's val split (default: what chooses its best student)"
-    )
+    add('--metric', help="of the recipe's val split (default: what chooses its best student)")
     add('--higher-is-better', action='store_true', help='of a metric other than PSNR and SSIM')
-    add(
-        '--trials',
-        type=positive,
-        metavar='N',
-        help='sub-networks to evaluate, of all workers (default: all for exhaustive, else 100)',
-    )
-    add(
-        '--workers',
-        type=positive,
-        metavar='N',
-        default=1,
-        help='processes here (default: %(default)s)',
-    )
-    add(
-        '--join',
-        action='store_true',
-        help='help a search that was started elsewhere; writes no results',
-    )
-    add(
-        '--top',
-        type=positive,
-        metavar='N',
-        default=3,
-        help='students to write (default: %(default)s)',
-    )
+    add('--trials', type=positive, help='sub-networks to evaluate (default: 100, exhaustive all)')
+    add('--workers', type=positive, default=1, help='processes here (default: %(default)s)')
+    add('--join', action='store_true', help='help a search started elsewhere; writes no results')
+    add('--top', type=positive, default=3, help='students to write (default: %(default)s)')
     add(
         '--calibration-images',
         type=positive,
-        metavar='N',
         default=512,
         help='for batch norms (default: %(default)s)',
     )
     add(
         '--measured',
         type=int,
-        metavar='N',
         default=48,
         help='sub-networks to measure, where times are predicted (default: %(default)s)',
     )
-    add('--rank', type=positive, metavar='N', help='only order N sub-networks by their cost')
-    options.add_size(parser)
-    options.add_threads(parser)
-    options.add_seed(parser)
-    options.add_data(parser)
-    options.add_import(parser)
+    add('--rank', type=positive, help='only order so many sub-networks by their cost')
+    options.add(parser, 'out', 'options', 'size', 'threads', 'seed', 'demo', 'data-root', 'import')
 
 
 def run(args: argparse.Namespace):

@@ -12,17 +12,12 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument('checkpoint', help='iter_N.pth of a run')
-    parser.add_argument('out', help='file to write')
-    parser.add_argument('--half', action='store_true', help='half precision: half the size')
-    parser.add_argument(
-        '--only',
-        nargs='+',
-        default=['teacher', 'discrim'],
-        metavar='PREFIX',
-        help='what of the distiller to keep (default: teacher discrim)',
-    )
-    options.add_overwrite(parser)
+    add = parser.add_argument
+    add('checkpoint', help='iter_N.pth of a run')
+    add('out', help='file to write')
+    add('--half', action='store_true', help='half precision: half the size')
+    add('--only', nargs='+', default=['teacher', 'discrim'], help='prefixes of what is kept')
+    options.add(parser, 'overwrite')
 
 
 def run(args: argparse.Namespace):

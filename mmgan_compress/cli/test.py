@@ -18,29 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     parser.add_argument('config', help='recipe of the run')
     parser.add_argument('checkpoint', help='iter_N.pth or student.pth')
-    parser.add_argument(
-        '--work-dir',
-        metavar='FOLDER',
-        help='folder to write into (default: "test" beside the checkpoint)',
-    )
-    options.add_overwrite(parser)
-    options.add_data(parser)
-    options.add_size(parser)
-    options.add_cfg_options(parser)
-    options.add_import(parser)
-    options.add_launcher(parser)
+    parser.add_argument('--work-dir', help='folder (default: "test" beside the checkpoint)')
+    options.add(parser, 'overwrite', 'demo', 'data-root', 'size', 'cfg-options', 'import')
+    options.add(parser, 'launcher', 'local-rank')
 
 
 def run(args: argparse.Namespace):
     """Build the runner, load the weights, write the report."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    from ..core.configs import check_files
-
-    check_files(args.config, args.cfg_options)
     from ..engine.results import report_run
     from ..engine.runner_builder import finish_distributed, make_tester
 
-    args.resume, args.amp, args.seed, args.quick = None, False, None, False
     with contextlib.ExitStack() as held:
         report_run(make_tester(args, held))
         finish_distributed()

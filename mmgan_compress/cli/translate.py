@@ -13,39 +13,16 @@ from . import options
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'model',
-        help='student file (.pth), exported model (.onnx, .xml, '
-        '.param, .pt2, .aoti.pt2, .pt), or the folder of an export',
+        help='student file (.pth), exported model (.onnx, .xml, .param, .pt2, .aoti.pt2, .pt), '
+        'or the folder of an export',
     )
-    parser.add_argument('input', help='image, folder of images, or video, of any size')
-    parser.add_argument('--out', required=True, metavar='FOLDER', help='folder for the results')
-    parser.add_argument(
-        '--runtime',
-        help="what runs it, such as openvino for an ONNX file (default: the file's own)",
-    )
-    parser.add_argument(
-        '--batch',
-        type=options.positive,
-        default=1,
-        metavar='N',
-        help='images at once (default: %(default)s)',
-    )
-    options.add_domain(parser)
-    options.add_threads(parser)
-    add_trust(parser)
-    options.add_overwrite(parser)
-    options.add_import(parser)
-
-
-def add_trust(parser: argparse.ArgumentParser):
-    """Add ``--trust``."""
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='open .pt2, .aoti.pt2 and .pt, which are programs: whoever made '
-        'one can run anything here',
-    )
+    add('input', help='image, folder of images, or video, of any size')
+    add('--runtime', help="such as openvino for an ONNX file (default: the file's own)")
+    add('--batch', type=options.positive, default=1, help='images at once (default: %(default)s)')
+    options.add(parser, 'out', 'domain', 'threads', 'trust', 'overwrite', 'import')
 
 
 def run(args: argparse.Namespace):

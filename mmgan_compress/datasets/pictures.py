@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..core.files import refuse_taken
 from ..core.image_modes import IMAGE_MODES
-from .images import MIN_SIDE, check_images, list_images, no_images, of_array, to_array
+from .images import MIN_SIDE, check_images, of_array, some_images, to_array
 
 
 class Job(NamedTuple):
@@ -49,7 +49,9 @@ def collect(images: Any) -> list[Job]:
         TypeError: If it is something else.
     """
     if isinstance(images, (str, Path)) and os.path.isdir(images):
-        jobs = _of_folder(str(images))
+        folder = str(images)
+        names = ((file, os.path.relpath(file, folder)) for file in some_images(folder))
+        jobs = [Job(file, os.path.splitext(name)[0], folder) for file, name in names]
     elif isinstance(images, Sequence) and not isinstance(images, str):
         jobs = [_job(image, index) for index, image in enumerate(images)]
     else:
@@ -60,38 +62,23 @@ def collect(images: Any) -> list[Job]:
     return jobs
 
 
-def _of_folder(folder: str) -> list[Job]:
-    files = list_images(folder)
-    if not files:
-        raise FileNotFoundError(no_images(folder))
-    return [Job(file, os.path.splitext(os.path.relpath(file, folder))[0], folder) for file in files]
-
-
 def _job(image: Any, index: int) -> Job:
     if isinstance(image, np.ndarray):
-        image = _opened(image)
+        pixels = image[..., None] if image.ndim == 2 else image
+        if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in IMAGE_MODES:
+            raise TypeError(
+                f'got an array of {image.dtype}, {image.shape}: expected uint8 and (H, W), or '
+                '(H, W, 1), (H, W, 3) or (H, W, 4)'
+            )
+        image = of_array(pixels)
     if isinstance(image, Image.Image):
         return Job(image, f'{index:05d}')
     if not isinstance(image, (str, Path)):
-        raise TypeError(
-            'expected an image file, a folder, a PIL image or an '
-            f'array, got a {type(image).__name__}'
-        )
+        expected = 'expected an image file, a folder, a PIL image or an array'
+        raise TypeError(f'{expected}, got a {type(image).__name__}')
     if not os.path.isfile(image):
         raise FileNotFoundError(f'no image at {os.path.abspath(image)}')
     return Job(str(image), Path(image).stem)
-
-
-def _opened(array: np.ndarray) -> Image.Image:
-    shape = array.shape
-    pixels = array[..., None] if array.ndim == 2 else array
-    if array.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in IMAGE_MODES:
-        raise TypeError(
-            f'got an array of {array.dtype}, {shape}: expected '
-            'uint8 and (H, W), or (H, W, 1), (H, W, 3) or (H, W, '
-            '4)'
-        )
-    return of_array(pixels)
 
 
 def destinations(jobs: Sequence[Job], out: str | Path, overwrite: bool = False) -> list[Path]:
@@ -194,7 +181,8 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
     if not fixed and _large(height, width, multiple) and 8 * multiple <= trained:
         padded = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode='reflect')
         return net(padded)[..., :height, :width]
-    resized = F.interpolate(x, fixed or (trained, trained), mode='bicubic', antialias=True).clamp(
-        -1, 1
-    )
-    return F.interpolate(net(resized), (height, width), mode='bicubic', antialias=True).clamp(-1, 1)
+    return _resized(net(_resized(x, fixed or (trained, trained))), (height, width))
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size, mode='bicubic', antialias=True).clamp(-1, 1)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
+from ..core.configs import did_you_mean
 from .fetch import PathLike, sha256_of
 from .layout import (
     MANIFEST,
@@ -98,11 +99,8 @@ def get_recipe(name: str) -> Recipe:
         DataError: If there is none of that name.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES)
-        hint = f' Did you mean {" or ".join(near)}?' if near else ''
-        raise DataError(
-            f'No data set is called {name!r}.{hint} Known: {", ".join(sorted(RECIPES))}.'
-        )
+        near = did_you_mean(difflib.get_close_matches(name, RECIPES))
+        raise DataError(f'No data set is called {name!r}{near or "."} Known: {", ".join(RECIPES)}.')
     return RECIPES[name]
 
 
@@ -133,8 +131,6 @@ def prepare_data(
     """
     recipe = get_recipe(name)
     out = Path(out or Path('data') / name)
-    if size is not None and size < 1:
-        raise DataError(f'The size is {size}, expected at least 1.')
     if recipe.samples is not None:
         size = size or DEFAULT_SIZE
     known = _prepared(out, name, size)
@@ -142,16 +138,11 @@ def prepare_data(
         print(f'{name} is already prepared in {out}.')
         return known
     sources = [Path(a) for a in archives] or recipe.fetch()
-    for source in sources:
-        if not source.is_file():
-            raise DataError(f'The archive {source} does not exist.')
+    if missing := [source for source in sources if not source.is_file()]:
+        raise DataError(f'The archive {missing[0]} does not exist.')
     print(f'Preparing {name} in {out} ...', flush=True)
-    manifest = dict(
-        name=name,
-        size=size,
-        licence=recipe.licence,
-        sources={s.name: sha256_of(s) for s in sources},
-    )
+    digests = {source.name: sha256_of(source) for source in sources}
+    manifest = dict(name=name, size=size, licence=recipe.licence, sources=digests)
     try:
         with building(out, manifest) as work:
             if recipe.samples is None:
@@ -159,10 +150,9 @@ def prepare_data(
             else:
                 write_samples(recipe.samples(sources, size), work, recipe.paired, recipe.suffix)
     except DAMAGED as error:
+        names = ', '.join(map(str, sources))
         raise DataError(
-            f'An archive is damaged ({error}): '
-            f'{", ".join(map(str, sources))}. Delete it and run '
-            'again.'
+            f'An archive is damaged ({error}): {names}. Delete it and run again.'
         ) from error
     return manifest
 
@@ -171,23 +161,20 @@ def _prepared(out: Path, name: str, size: int | None) -> dict:
     """Return the manifest of what is there; refuse anything unexpected."""
     if not out.exists() or out.is_dir() and not any(out.iterdir()):
         return {}
-    known = read_manifest(out)
+    known, choose = read_manifest(out), 'Choose another place with --out, or remove it.'
     if not known:
         raise DataError(
-            f'{out} is not empty and was not prepared by this '
-            f'tool (no {MANIFEST}). Choose another place with '
-            '--out, or remove it.'
+            f'{out} is not empty and was not prepared by this tool (no {MANIFEST}). {choose}'
         )
     if (known['name'], known['size']) != (name, size):
         raise DataError(
-            f'{out} holds {known["name"]} at size {known["size"]}, asked was '
-            f'{name} at size {size}. Choose another place with --out, or '
-            'remove the folder.'
+            f'{out} holds {known["name"]} at size {known["size"]}, asked was {name} at size '
+            f'{size}. {choose}'
         )
     there = count_images(out)
     if there != known['counts']:
         raise DataError(
-            f'{out} is incomplete: it holds {there}, expected '
-            f'{known["counts"]}. Remove the folder and run again.'
+            f'{out} is incomplete: it holds {there}, expected {known["counts"]}. Remove the '
+            'folder and run again.'
         )
     return known

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..core.image_modes import check_image_channels
 from ..registry import TRANSFORMS
-from .images import open_image, read_image, with_channels
+from .images import half_of, open_image, read_image, with_channels
 
 
 @TRANSFORMS.register_module()
@@ -23,7 +22,6 @@ class ReadImage(BaseTransform):
     """
 
     def __init__(self, key: str, channels: int = 3):
-        check_image_channels(channels)
         self.key, self.channels = key, channels
 
     def transform(self, results: dict) -> dict:
@@ -43,14 +41,12 @@ class ReadPair(BaseTransform):
     """
 
     def __init__(self, channels: Mapping[str, int]):
-        check_image_channels(*channels.values())
         self.channels = dict(channels)
 
     def transform(self, results: dict) -> dict:
         """Add both images, as :class:`ReadImage` adds one."""
         pair = open_image(results['pair_path'])
-        half = pair.width // 2
-        for left, (domain, channels) in zip((0, half), self.channels.items()):
-            image = pair.crop((left, 0, left + half, pair.height))
-            results[f'img_{domain}'] = np.array(with_channels(image, channels))
+        for side, (domain, channels) in zip('AB', self.channels.items()):
+            image = with_channels(half_of(pair, side), channels)
+            results[f'img_{domain}'] = np.array(image)
         return results

@@ -14,6 +14,7 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from ..core.image_modes import check_image_channels
+from ..core.messages import check_choice
 from ..core.seeding import seeded
 from ..registry import DATA_SAMPLERS, DATASETS
 from . import images
@@ -54,13 +55,17 @@ class TranslationImages(Dataset):
         channels (dict[str, int] | None): Channels of the images by domain:
             1 (grey), 3 (RGB) or 4 (RGBA); 3 of both if None. Where a recipe
             is read, they follow from its generator.
+        extra_images (dict[str, str] | None): Of :class:`UnpairedImages`:
+            folder by domain of images that the train split has beside its
+            own: unlabelled ones to distil on (UGC, ICCV 2023), say.
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or images of a
             teacher are missing.
         ValueError: If an image is corrupt, tiny, or no pair,
             ``teacher_images`` names an unknown domain, or ``hold_out`` is
-            negative or more than the half of the images.
+            negative or more than the half of the images. If there are
+            ``extra_images`` beside ``teacher_images``, or of pairs.
     """
 
     METAINFO: dict = {}
@@ -80,9 +85,9 @@ class TranslationImages(Dataset):
         hold_out: int = 0,
         val_folder: bool = True,
         channels: dict[str, int] | None = None,
+        extra_images: dict[str, str] | None = None,
     ):
-        if split not in ('train', 'val', 'test'):
-            raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}")
+        check_choice('split', split, ('train', 'val', 'test'))
         self.data_root, self.split, self.size = data_root, split, size
         self.domains = tuple(domains)
         self.channels = {domain: (channels or {}).get(domain, 3) for domain in self.domains}
@@ -90,10 +95,13 @@ class TranslationImages(Dataset):
         self.load_size = load_size or size
         if self.load_size < size:
             raise ValueError(f'load_size {load_size} is less than size {size}')
-        if not isinstance(hold_out, int) or hold_out < 0:
-            raise ValueError(f'hold_out must be a number of images, 0 or more, got {hold_out!r}')
         self.flip, self.max_images = flip, max_images
         self.hold_out, self.val_folder = hold_out, val_folder
+        self.extra_images = extra_images or {}
+        if extra_images and teacher_images:
+            raise ValueError(
+                'teacher_images are of the images in a train folder: copy extra_images into it'
+            )
         self.seed = 0
         self._order: tuple = (None, None)
         self.load_files()
@@ -130,29 +138,18 @@ class TranslationImages(Dataset):
         return [counts['AB'.index(side)]] if side else counts
 
     def _source_side(self, domain: str) -> int:
-        if domain not in self.domains:
-            raise ValueError(
-                f'teacher_images or a metric names the domain '
-                f'{domain!r}; known are {list(self.domains)}'
-            )
+        if domain not in self.domains:  # of teacher_images, extra_images or a metric
+            raise ValueError(f'the data set has no {domain!r}; known are {list(self.domains)}')
         return 1 - self.domains.index(domain)
-
-    def _source_of(self, domain: str) -> str:
-        return self.domains[self._source_side(domain)]
 
     def _find_teacher_images(self, domain: str, folder: str) -> dict[str, str]:
         """Return a teacher's image by the path of its source."""
         side = self._source_side(domain)
-        letter = 'AB'[side]
+        letter, files = 'AB'[side], self.files_by_side()[side]
         root = images.side_folder(self.data_root, 'train', '' if self.halved else letter)
         option = f' --paired-side {letter}' if self.halved else ''
-        return images.match_teacher_images(
-            root,
-            self.files_by_side()[side],
-            folder,
-            f'mmgan-compress images TEACHER {root} --out {folder}{option}',
-            self.channels[domain],
-        )
+        command = f'mmgan-compress images TEACHER {root} --out {folder}{option}'
+        return images.match_teacher_images(root, files, folder, command, self.channels[domain])
 
     def load_files(self):
         """Fill ``self`` with the files of the split."""
@@ -178,7 +175,7 @@ class TranslationImages(Dataset):
         """Return mmagic's transforms for the split."""
         groups = {d: [f'img_{d}'] for d in self.domains}
         for domain in self.teacher_files:  # moves with its source
-            groups[self._source_of(domain)].append(f'img_teacher_{domain}')
+            groups[self.domains[self._source_side(domain)]].append(f'img_teacher_{domain}')
         keys = sum(groups.values(), [])
         steps = self.loading() + [
             load_step(f'img_teacher_{d}', self.channels[d]) for d in self.teacher_files
@@ -186,15 +183,8 @@ class TranslationImages(Dataset):
         load = self.load_size if self.split == 'train' else self.size
         # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
         # not
-        steps.append(
-            dict(
-                type='Resize',
-                keys=keys,
-                scale=(load, load),
-                interpolation='bicubic',
-                backend='pillow',
-            )
-        )
+        resize = dict(interpolation='bicubic', backend='pillow')
+        steps.append(dict(type='Resize', keys=keys, scale=(load, load), **resize))
         moved = [keys] if self.aligned else groups.values()
         for group in moved if self.split == 'train' else []:
             if load > self.size:  # one place for all keys, unlike `Crop`
@@ -222,7 +212,7 @@ class TranslationImages(Dataset):
     def _load(self, index: int) -> dict:
         paths = self.paths(index)
         for domain, files in self.teacher_files.items():
-            source = paths[f'img_{self._source_of(domain)}_path']
+            source = paths[f'img_{self.domains[self._source_side(domain)]}_path']
             paths[f'img_teacher_{domain}_path'] = files[source]
         try:
             return self.pipeline(dict(paths, sample_idx=index))
@@ -237,40 +227,19 @@ class UnpairedImages(TranslationImages):
     Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
     longer side has images, or those of ``epoch_domain``; in training B is
     drawn at random beside A.
-
-    Args:
-        args: Of :class:`TranslationImages`.
-        extra_images (dict[str, str] | None): Folder by domain of images
-            that the train split has beside its own: unlabelled ones to
-            distil on (UGC, ICCV 2023), say.
-        kwargs: Of :class:`TranslationImages`.
-
-    Raises:
-        FileNotFoundError: If such a folder has no images.
-        ValueError: If it is of no domain, or there are ``teacher_images``.
     """
 
     aligned = False
     epoch_domain: str | None = None  # the train loop sets the method's
 
-    def __init__(self, *args, extra_images: dict[str, str] | None = None, **kwargs):
-        if extra_images and kwargs.get('teacher_images'):
-            raise ValueError(
-                'teacher_images are of the images in a train folder: copy extra_images into it'
-            )
-        self.extra_images = extra_images or {}
-        super().__init__(*args, **kwargs)
-
     def load_files(self):
         self.files = [self.files_of('A'), self.files_of('B')]
         for domain, folder in self.extra_images.items():
-            if domain not in self.domains:
-                raise ValueError(
-                    f'extra_images names the domain {domain!r}; known are {list(self.domains)}'
-                )
+            side = 1 - self._source_side(domain)
             if self.split == 'train':
-                side = self.domains.index(domain)
-                self.files[side] += images.extra_images(folder, self.channels[domain])
+                files = images.some_images(folder)
+                images.check_images(files, channels=self.channels[domain])
+                self.files[side] += files
 
     def files_by_side(self):
         return tuple(self.files)
@@ -308,23 +277,16 @@ class PairedImages(TranslationImages):
 
     aligned = True
 
-    def __init__(
-        self,
-        *args,
-        side_by_side: bool = False,
-        extra_images: dict[str, str] | None = None,
-        **kwargs,
-    ):
+    def __init__(self, *args, side_by_side: bool = False, **kwargs):
         self.side_by_side = side_by_side
-        if extra_images:
-            raise ValueError(
-                'PairedImages has no extra_images, which have no '
-                'labels: leave them out, or distil a CycleGAN '
-                'with UnpairedImages'
-            )
         super().__init__(*args, **kwargs)
 
     def load_files(self):
+        if self.extra_images:
+            raise ValueError(
+                'PairedImages has no extra_images, which have no labels: leave them out, or '
+                'distil a CycleGAN with UnpairedImages'
+            )
         root = self.data_root
         self.halved = images.has_halves(root, self.split)
         self.files = self.files_of('' if self.halved else 'A')

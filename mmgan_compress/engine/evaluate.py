@@ -39,7 +39,7 @@ def read_recipe(
         FileNotFoundError: If recipe, data or weights are missing.
         ValueError: If it has other domains or no such loader.
     """
-    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root, cfg_options=None))
+    cfg = load_config(Namespace(config=path, demo=demo, data_root=data_root))
     own, domains = cfg.model.related_domains, student['domains']
     if set(own) != set(domains):
         raise ValueError(
@@ -75,7 +75,13 @@ def recipe_images(
 
 
 def named_images(
-    name: str | None, loader: str, student: dict, domain: str, most: int, **read
+    name: str | None,
+    loader: str,
+    student: dict,
+    domain: str,
+    most: int,
+    demo: bool = False,
+    data_root: str | None = None,
 ) -> Any:
     """Return the images that an option of the command line names.
 
@@ -85,14 +91,15 @@ def named_images(
         student (dict): Of ``student_info``.
         domain (str): What it generates: the images are of the other domain.
         most (int): How many of a recipe's, at most.
-        read: ``demo`` and ``data_root`` of :func:`read_recipe`.
+        demo (bool): As of :func:`read_recipe`.
+        data_root (str | None): Likewise.
 
     Returns:
         Any: For ``translate``.
     """
     if not name or not name.endswith('.py'):
         return name
-    cfg = read_recipe(name, loader, student, **read)
+    cfg = read_recipe(name, loader, student, demo, data_root)
     return recipe_images(cfg, loader, source_of(student, domain), most)
 
 
@@ -121,16 +128,15 @@ def score_networks(
         dict[str, dict]: Figures by network.
         dict[str, str]: Protocol of each figure.
     """
-    scope = cfg.get('default_scope') or 'mmagic'
     scores = {}
-    with preserved_rng(), DefaultScope.overwrite_default_scope(scope):
+    with (
+        preserved_rng(),
+        DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmagic'),
+    ):
+        # the networks take the place of its own
+        generator = dict(type='SeparableResnetGenerator', base_channels=1)
         with MODELS.switch_scope_and_registry('mmgan_compress'):
-            model = DistillationModel(  # the networks take the place of its
-                generator=dict(type='SeparableResnetGenerator', base_channels=1),
-                default_domain=domain,
-                reachable_domains=[domain],
-                related_domains=domains,
-            )
+            model = DistillationModel(generator, domain, [domain], domains)
         loader = Runner.build_dataloader(cfg.test_dataloader)
         evaluator = EVALUATORS.build(dict(dict(type='Evaluator'), **cfg.test_evaluator))
         evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
@@ -173,21 +179,16 @@ def report_students(
         networks[name] = load_student(file)
     infos = [network.meta for network in networks.values()]
     domain, domains = infos[0]['domain'], infos[0]['domains']
-    other = next((i for i in infos if i['domain'] != domain), None)
-    if other is not None:
+    if generated := {info['domain'] for info in infos} - {domain}:
         raise ValueError(
-            f'the students generate {domain!r} and {other["domain"]!r}: expected one domain'
+            f'the students generate {domain!r} and {generated.pop()!r}: expected one domain'
         )
     cfg = read_recipe(recipe, 'test_dataloader', infos[0], demo, data_root)
     figures, protocols = score_networks(cfg, networks, domains, domain)
     *before, last = networks
     rows = {name if name in before else f'{STUDENT}, {name}': own for name, own in figures.items()}
-    result = build_report(
-        {name: networks[name] for name in before},
-        networks[last],
-        rows,
-        protocols,
-        cfg.test_dataloader.dataset.size,
-    )
+    teachers = {name: networks[name] for name in before}
+    size = cfg.test_dataloader.dataset.size
+    result = build_report(teachers, networks[last], rows, protocols, size)
     result.save(Path(out))
     return result

@@ -20,8 +20,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 
+from ..core.configs import map_texts
 from ..core.files import write_text
 from ..core.logging import quiet, silence_meaningless
 from ..core.messages import message_of
@@ -31,6 +31,8 @@ from ..models.frozen_teacher import FrozenTeacher
 from ..models.topology import feature_layers, is_unet
 from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
+from .check_config import LOADERS, OF_RUNNER
+from .quick import set_size
 from .runner_builder import load_config, set_everywhere, walk
 
 NAME = 'finetune.py'
@@ -56,25 +58,7 @@ def default_recipe(made_by: Sequence[str], network: nn.Module) -> str:
 def domains_of(cfg: Config) -> list[str]:
     """Return source and target domain of a recipe, in this order."""
     target = cfg.model.default_domain
-    related = list(cfg.model.related_domains)
-    return [d for d in related if d != target] + [target]
-
-
-def rename_domains(node, names: dict[str, str]):
-    """Replace domain names wherever a config mentions them, in place.
-
-    Args:
-        node (dict | list): Config, or a part of it.
-        names (dict[str, str]): New name by the old one.
-    """
-    items = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in list(items):
-        if isinstance(value, (dict, list)):
-            rename_domains(value, names)
-        elif isinstance(value, str):
-            domain, slash, figure = value.partition('/')
-            if domain in names and (slash or value in names):
-                node[key] = names[domain] + slash + figure
+    return [domain for domain in cfg.model.related_domains if domain != target] + [target]
 
 
 def read_recipe(
@@ -101,7 +85,7 @@ def read_recipe(
         FileNotFoundError: If there is no such recipe.
         ValueError: If it has no distiller, or its demo other domains.
     """
-    cfg = load_config(Namespace(config=recipe, demo=demo, data_root=data_root, cfg_options=None))
+    cfg = load_config(Namespace(config=recipe, demo=demo, data_root=data_root))
     if not (cfg.get('model') or {}).get('distiller'):
         raise ValueError(f'{recipe} has no model.distiller: expected a recipe that distils')
     old = domains_of(cfg)
@@ -110,47 +94,39 @@ def read_recipe(
             raise ValueError(
                 f'the demo is of {old}, this student of {list(domains)}: leave out --demo'
             )
-        rename_domains(cfg._cfg_dict, dict(zip(old, domains)))
+        names = dict(zip(old, domains))
+
+        def renamed(text: str) -> str:  # of a domain, or of a figure of one
+            domain, slash, figure = text.partition('/')
+            known = domain in names and (slash or text in names)
+            return names[domain] + slash + figure if known else text
+
+        cfg = Config(map_texts(renamed, cfg.to_dict()))
         if not data_root:
             set_everywhere(cfg._cfg_dict, 'data_root', 'data/' + '2'.join(domains))
-    default = cfg.model.default_domain
-    if default not in reachable:
-        default = reachable[0]
+    default = cfg.model.default_domain if cfg.model.default_domain in reachable else reachable[0]
     cfg.model.update(
         reachable_domains=list(reachable), related_domains=list(domains), default_domain=default
     )
     _score_only(cfg, reachable, default)
-    _resize_images(cfg, size)
+    for loader in filter(cfg.get, LOADERS):
+        cfg[loader].dataset.pop('teacher_images', None)  # of another teacher
+    set_size(cfg, size)
     _go_offline(cfg)
     return cfg
 
 
-def _resize_images(cfg: Config, size: int):
-    """Let the student see images of its size, and no stored teacher's."""
-    for key in ('val_evaluator', 'test_evaluator'):
-        set_everywhere(cfg.get(key), 'size', size)  # of real images
-    for split in ('train', 'val', 'test'):
-        loader = cfg.get(f'{split}_dataloader')
-        if loader:
-            dataset = loader.dataset
-            dataset.pop('teacher_images', None)
-            if dataset.get('load_size'):
-                dataset.load_size = round(dataset.load_size * size / dataset.size)
-            dataset.size = size
-
-
 def _score_only(cfg: Config, reachable: Sequence[str], default: str):
     """Score what the student generates."""
-    evaluators = [cfg[key] for key in ('val_evaluator', 'test_evaluator') if cfg.get(key)]
-    for evaluator in evaluators:
-        kept = [m for m in evaluator.metrics if m.domain in reachable]
+    for evaluator in filter(None, map(cfg.get, ('val_evaluator', 'test_evaluator'))):
+        kept = [metric for metric in evaluator.metrics if metric.domain in reachable]
         if not kept:  # the recipe's is the other direction
             kept = evaluator.metrics
             for node in walk(kept):
                 if 'side' in node:
                     node.side = dict(A='B', B='A')[node.side]
-            for metric in kept:
-                metric.domain = default
+                if 'domain' in node:
+                    node.domain = default
         evaluator.metrics = kept
     hook = cfg.default_hooks.get('student') or {}
     if hook.get('metric'):
@@ -162,37 +138,29 @@ def _go_offline(cfg: Config):
     """Leave out what trains teachers."""
     distiller = cfg.model.distiller
     distiller.offline = True
-    distiller.pop('teacher_checkpoints', None)
-    distiller.pop('teacher_snapshots', None)
-    if 'discriminator' in distiller:
-        distiller.discriminator = None
-    if 'start_from_teacher' in distiller:  # the student has its own weights
-        distiller.start_from_teacher = False
+    for key in ('teacher_checkpoints', 'teacher_snapshots'):
+        distiller.pop(key, None)
+    # the student has its own weights
+    for key, value in (('discriminator', None), ('start_from_teacher', False)):
+        if key in distiller:
+            distiller[key] = value
     schedule = distiller.schedule
     rounds = schedule.pop('student_epochs', 0)
     if rounds:  # as many epochs as the student has beside the teacher
-        blocks = -(-schedule.epochs // schedule.block)
-        constant = schedule.constant / schedule.epochs
-        schedule.update(
-            epochs=blocks * rounds, block=rounds, constant=round(constant * blocks * rounds)
-        )
+        epochs = -(-schedule.epochs // schedule.block) * rounds
+        constant = round(schedule.constant / schedule.epochs * epochs)
+        schedule.update(epochs=epochs, block=rounds, constant=constant)
     for name, wrapper in list(cfg.optim_wrapper.items()):
-        if isinstance(wrapper, dict) and all(
-            module.startswith(_TEACHING) for module in wrapper.modules
-        ):
+        if isinstance(wrapper, dict) and all(m.startswith(_TEACHING) for m in wrapper.modules):
             del cfg.optim_wrapper[name]
-    cfg.custom_hooks = [
-        hook
-        for hook in cfg.get('custom_hooks') or []
-        if not hook.type.endswith(('TeacherSelectionHook', 'EMATeacherHook'))
-    ]
+    teaching = ('TeacherSelectionHook', 'EMATeacherHook')
+    hooks = cfg.get('custom_hooks') or []
+    cfg.custom_hooks = [hook for hook in hooks if not hook.type.endswith(teaching)]
     rate = cfg.default_hooks.get('rate') or {}
-    for key in ('constant', 'steps'):
-        if key in rate:
-            kept = [name for name in rate[key] if name in cfg.optim_wrapper]
-            rate[key] = (
-                {name: rate[key][name] for name in kept} if isinstance(rate[key], dict) else kept
-            )
+    if 'constant' in rate:
+        rate.constant = [name for name in rate.constant if name in cfg.optim_wrapper]
+    for name in set(rate.get('steps', ())) - cfg.optim_wrapper.keys():
+        del rate.steps[name]
 
 
 def fit_networks(
@@ -218,15 +186,11 @@ def fit_networks(
     """
     notes = _fit_losses(cfg, next(iter(teachers.values()))[0])
     # the files need not be there yet
-    _put(
-        cfg,
-        ConfigDict(
-            {
-                domain: with_weights(config, teacher_file, domain)
-                for domain, (_, config) in teachers.items()
-            }
-        ),
-    )
+    configs = {
+        domain: with_weights(config, teacher_file, domain)
+        for domain, (_, config) in teachers.items()
+    }
+    _put(cfg, ConfigDict(configs))
     fit_channels(cfg)
     _check(copy.deepcopy(cfg))
     _put(cfg, ConfigDict(type=FROM_STUDENT, file=teacher_file))
@@ -240,14 +204,11 @@ def _put(cfg: Config, networks: ConfigDict):
     from_file = 'file' in networks
     cfg.model.generator = copy.deepcopy(networks)
     if 'teachers' in inspect.signature(DISTILLERS.get(distiller.type)).parameters:
-        distiller.teachers = ConfigDict(
-            teacher=networks if from_file else next(iter(networks.values()))
-        )
+        one = networks if from_file else next(iter(networks.values()))
+        distiller.teachers = ConfigDict(teacher=one)
     else:
-        distiller.teacher = ConfigDict(
-            type=f'mmgan_compress.{FrozenTeacher.__name__}',
-            **(dict(file=networks.file) if from_file else dict(generators=networks)),
-        )
+        own = dict(file=networks.file) if from_file else dict(generators=networks)
+        distiller.teacher = ConfigDict(type=f'mmgan_compress.{FrozenTeacher.__name__}', **own)
 
 
 def _fit_losses(cfg: Config, network: nn.Module) -> list[str]:
@@ -259,19 +220,17 @@ def _fit_losses(cfg: Config, network: nn.Module) -> list[str]:
     """
     kept, notes = [], []
     for loss in cfg.model.distiller.get('losses') or []:
-        name = loss.type.split('.')[-1]
+        name, lacking = loss.type.split('.')[-1], 'a student file has none'
         loss.pop('teachers', None)  # there is one teacher now
-        if loss.get('layers') and loss.pop('discriminator_layers', None):
-            notes.append(
-                f"{name} compares no layers of the teacher's discriminator: a student file has none"
-            )
-        elif not loss.get('layers') and getattr(MODELS.get(loss.type), 'uses_discriminator', False):
-            notes.append(
-                f"{name} is removed: it needs the teacher's "
-                'discriminator, and a student file has none'
-            )
-            continue
-        if loss.get('layers'):
+        if not loss.get('layers'):
+            if getattr(MODELS.get(loss.type), 'uses_discriminator', False):
+                needs = "it needs the teacher's discriminator"
+                notes.append(f'{name} is removed: {needs}, and {lacking}')
+                continue
+        else:
+            if loss.pop('discriminator_layers', None):
+                compares = "compares no layers of the teacher's discriminator"
+                notes.append(f'{name} {compares}: {lacking}')
             loss.pop('target_layers', None)
             if not set(loss.layers) <= set(dict(network.named_modules())):
                 loss.layers = AUTO_LAYERS
@@ -308,20 +267,9 @@ def _check(cfg: Config):
         ) from error
 
 
-def add_imports(cfg: Config, modules: Sequence[str]):
-    """Let a recipe import what registers the networks in it.
-
-    Args:
-        cfg (Config): Changed in place.
-        modules (Sequence[str]): Their names.
-    """
-    own = cfg.get('custom_imports') or {}
-    cfg.custom_imports = ConfigDict(
-        own, imports=list(dict.fromkeys([*own.get('imports', []), *modules]))
-    )
-
-
-def write_finetune(out: Path, cfg: Config, title: str, notes: Sequence[str] = ()):
+def write_finetune(
+    out: Path, cfg: Config, title: str, notes: Sequence[str] = (), imports: Sequence[str] = ()
+):
     """Write the recipe beside the student.
 
     Args:
@@ -329,11 +277,13 @@ def write_finetune(out: Path, cfg: Config, title: str, notes: Sequence[str] = ()
         cfg (Config): Complete.
         title (str): Comment on top: what made it.
         notes (Sequence[str]): Further comments.
+        imports (Sequence[str]): Modules that register the networks in it.
     """
-    known = {*inspect.signature(Runner).parameters, 'custom_imports', 'model_wrapper_cfg'}
-    cfg = Config(
-        {key: value for key, value in cfg.to_dict().items() if key in known}
-    )  # without what its bases are made of
+    # without what its bases are made of
+    cfg = Config({key: value for key, value in cfg.to_dict().items() if key in OF_RUNNER})
+    own = cfg.get('custom_imports') or {}
+    if names := dict.fromkeys([*own.get('imports', []), *imports]):
+        cfg.custom_imports = dict(own, imports=list(names))
     for node in walk(cfg._cfg_dict):
         root = Path(node.get('data_root') or '')
         if root.is_relative_to(Path.cwd()):

@@ -60,9 +60,8 @@ def training_gradients(
     verbs.train(max_steps=steps)
     if not any(torch.count_nonzero(total) for total in sums.values()):
         raise ValueError(
-            'the training gives the network no gradient: its losses are at '
-            'their least already. Take a recipe with losses beside those of '
-            'a teacher that is this network, such as one with a '
-            'discriminator'
+            'the training gives the network no gradient: its losses are at their least already. '
+            'Take a recipe with losses beside those of a teacher that is this network, such as '
+            'one with a discriminator'
         )
     return {name: total / steps for name, total in sums.items()}

@@ -20,12 +20,8 @@ from tqdm import tqdm
 # Hooks of configs/_base_/runtime.py that write files. The last two are
 # mmengine's own, which None switches off.
 _OURS, _THEIRS = ('student', 'report', 'progress'), ('checkpoint', 'logger')
-_SETTINGS = frozenset(inspect.signature(Runner).parameters) - {
-    'model',
-    'work_dir',
-    'cfg',
-    'experiment_name',
-}
+_OWN = {'model', 'work_dir', 'cfg', 'experiment_name'}
+_SETTINGS = inspect.signature(Runner).parameters.keys() - _OWN
 # Of these the latest that was made is the current one, everywhere: a run
 # takes its own away with it.
 _CURRENT = (MMLogger, MessageHub, Visualizer, DefaultScope)
@@ -126,9 +122,8 @@ def wrapper_of(network: nn.Module, wrappers):
     best = max(wrappers.values(), key=count)
     if not count(best):
         raise ValueError(
-            'none of the optimizers '
-            f'{", ".join(wrappers.keys())} trains the student: '
-            "expected one with modules=['generators']"
+            f'none of the optimizers {", ".join(wrappers.keys())} trains the student: expected '
+            "one with modules=['generators']"
         )
     return best
 
@@ -144,22 +139,14 @@ def isolated_run(cfg: Config, model: nn.Module) -> Iterator[Runner]:
             start from are taken out.
         model (nn.Module): Trains, or is validated.
     """
-    hooks = cfg.get('default_hooks') or {}
-    cfg.default_hooks = {
-        **{k: v for k, v in hooks.items() if k not in _OURS},
-        **dict.fromkeys(_THEIRS),
-    }
+    hooks = {k: v for k, v in (cfg.get('default_hooks') or {}).items() if k not in _OURS}
+    cfg.default_hooks = {**hooks, **dict.fromkeys(_THEIRS)}
     cfg.update(load_from=None, resume=False, log_level='WARNING')
     known = {kind: set(kind._instance_dict) for kind in _CURRENT}
     with tempfile.TemporaryDirectory(prefix='mmgan_compress-') as folder:
         try:
-            yield Runner(
-                model=model,
-                work_dir=folder,
-                cfg=cfg,
-                experiment_name=uuid.uuid4().hex,
-                **{k: v for k, v in cfg.items() if k in _SETTINGS},
-            )
+            settings = {k: v for k, v in cfg.items() if k in _SETTINGS}
+            yield Runner(model, folder, cfg=cfg, experiment_name=uuid.uuid4().hex, **settings)
         finally:
             for kind, names in known.items():
                 for name in set(kind._instance_dict) - names:

@@ -63,11 +63,8 @@ class DistillTrainLoop(IterBasedTrainLoop):
             self._validate()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(
-                dict(
-                    next(batches), streams={name: next(stream) for name, stream in streams.items()}
-                )
-            )
+            further = {name: next(stream) for name, stream in streams.items()}
+            self.run_iter(dict(next(batches), streams=further))
             self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
@@ -86,13 +83,13 @@ class DistillTrainLoop(IterBasedTrainLoop):
             if loss.sums_images and loss.weight
         }
         if parts > 1 and sums:
+            batch = self.dataloader.batch_size
             self.runner.logger.warning(
-                '%s: a sum over the %d images of a step (batch %d, %d '
-                'processes, accumulative_counts %d), to which the weight '
-                'should be tuned',
+                '%s: a sum over the %d images of a step (batch %d, %d processes, '
+                'accumulative_counts %d), to which the weight should be tuned',
                 ', '.join(sorted(sums)),
-                parts * self.dataloader.batch_size,
-                self.dataloader.batch_size,
+                parts * batch,
+                batch,
                 get_world_size(),
                 steps,
             )

@@ -42,28 +42,21 @@ def generator_configs(source: str) -> tuple[dict[str, dict], int]:
     model = cfg.get('model') or {}
     if 'generator' not in model:
         raise ValueError(
-            f'cfg.model of {source} has no generator, got '
-            f'{list(model)}: expected the config of a model'
+            f'cfg.model of {source} has no generator, got {list(model)}: expected the config of '
+            'a model'
         )
     model = model.to_dict()
-    found = {'student': model['generator']}
+    own = per_domain(model['generator'], model.get('reachable_domains') or [''])
+    found = {'student': own.pop(model.get('default_domain', ''), model['generator'])}
     if 'type' not in model['generator']:
-        own = per_domain(model['generator'], model['reachable_domains'])
-        found = {
-            'student': own.pop(model['default_domain']),
-            **{f'student, {d}': each for d, each in own.items()},
-        }
+        found.update({f'student, {domain}': each for domain, each in own.items()})
     distiller = model.get('distiller') or {}
     teachers = dict(distiller.get('teachers') or {})
     if distiller.get('teacher'):
         teachers['teacher'] = distiller['teacher']
-    found.update(
-        {
-            name: each.get('generator', each)
-            for name, each in teachers.items()
-            if not each['type'].endswith(_IMAGE_TEACHERS)
-        }
-    )
+    for name, each in teachers.items():
+        if not each['type'].endswith(_IMAGE_TEACHERS):
+            found[name] = each.get('generator', each)
     data = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     return found, data.get('size', 256)
 

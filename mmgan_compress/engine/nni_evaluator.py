@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.nn as nn
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
@@ -28,6 +28,7 @@ from torch import Tensor
 from ..compat import require
 from ..core.domains import per_domain
 from ..core.logging import quiet
+from ..models.student_config import generator_config
 from ..registry import MODELS, TASK_UTILS
 from .isolated_runner import StepTasksHook, isolated_run
 from .resume import preserved_rng
@@ -56,9 +57,14 @@ class RunnerVerbs:
         if hook.get('metric'):
             self.metric = hook.metric
             self.sign = -1 if hook.get('lower_is_better', True) else 1
-        scope = cfg.get('default_scope') or 'mmagic'
-        with DefaultScope.overwrite_default_scope(scope):
-            self.translator = _build(cfg.model, network)
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmagic'):
+            try:
+                self.translator = MODELS.build(cfg.model)
+            except KeyError as error:  # of a layer
+                raise ValueError(
+                    f'the recipe is not made for a {type(network).__name__}: {error.args[0]}. '
+                    'Take a recipe of such a student'
+                ) from error
         with quiet(MMLogger.get_current_instance()):  # a line a parameter
             self.translator.init_weights()
         self.network = self.translator.generators[domain]
@@ -247,7 +253,15 @@ def recipe_for(
     Raises:
         ValueError, FileNotFoundError: As :func:`runner_evaluator`.
     """
-    cfg = _recipe(training, demo, data_root)
+    if isinstance(training, str):
+        cfg = load_config(Namespace(config=training, demo=demo, data_root=data_root))
+    elif demo or data_root:
+        raise ValueError(
+            'demo and data_root change a recipe that is read from its path: give that, or '
+            'change the Config'
+        )
+    else:
+        cfg = copy.deepcopy(training)
     model = cfg.model
     domain = domain or model.default_domain
     if domain not in model.reachable_domains:
@@ -256,40 +270,7 @@ def recipe_for(
             f'domain to be one of {model.reachable_domains}'
         )
     configs = dict(per_domain(model.generator, model.reachable_domains))
-    configs[domain] = _without_weights(config)
+    configs[domain] = generator_config(config)  # its weights come from the network
     model.generator = configs
     check_inputs(cfg, ['train_dataloader'])
     return cfg, domain
-
-
-def _without_weights(config: dict) -> dict:
-    """Copy a generator's config; its weights come from the network."""
-    config = {k: v for k, v in config.items() if k != 'init_cfg'}
-    if 'arch' in config:  # of a SlimNetwork
-        config['arch'] = _without_weights(config['arch'])
-    return config
-
-
-def _build(model: ConfigDict, network: nn.Module) -> nn.Module:
-    """Build the model; ValueError if its losses ask for other layers."""
-    try:
-        return MODELS.build(model)
-    except KeyError as error:
-        raise ValueError(
-            f'the recipe is not made for a {type(network).__name__}: '
-            f'{error.args[0]}. Take a recipe of such a student'
-        ) from error
-
-
-def _recipe(training: str | Config, demo: bool, data_root: str | None) -> Config:
-    """Read a recipe, or copy one that was read."""
-    if isinstance(training, str):
-        return load_config(
-            Namespace(config=training, demo=demo, data_root=data_root, cfg_options=None)
-        )
-    if demo or data_root:
-        raise ValueError(
-            'demo and data_root change a recipe that is read '
-            'from its path: give that, or change the Config'
-        )
-    return copy.deepcopy(training)

@@ -28,27 +28,14 @@ def prune(args: Namespace) -> str:
         FileExistsError: If results are there already.
         ValueError: If an option does not fit the student or the others.
     """
-    refuse_taken(
-        [
-            Path(args.out, name)
-            for name in (
-                *workflow.FILES,
-                finetune.NAME,
-                *([DENSE] if _is_config(args.source) else []),
-            )
-        ],
-        [args.source],
-        args.overwrite,
-    )
+    written = [*workflow.FILES, finetune.NAME, *([DENSE] if _is_config(args.source) else [])]
+    refuse_taken([Path(args.out, name) for name in written], [args.source], args.overwrite)
     settings = workflow.read_options(args.options)
     if 'budget' in settings:
         raise ValueError('a budget is no option: give it by --budget')
     if args.training:
-        settings['training'] = load_config(
-            Namespace(
-                config=args.training, demo=args.demo, data_root=args.data_root, cfg_options=None
-            )
-        )
+        recipe = Namespace(config=args.training, demo=args.demo, data_root=args.data_root)
+        settings['training'] = load_config(recipe)
     source = read_student(args.source)
     size = args.size or source.image_size
     budgets = workflow.choose_domains(
@@ -66,12 +53,10 @@ def prune(args: Namespace) -> str:
     if recipe is not None:
         for note in notes:
             print(f'finetune.py: {note}')
-        finetune.write_finetune(
-            Path(args.out),
-            recipe,
-            f'Made by mmgan-compress prune: {args.source}, {args.pruner} {" ".join(args.budget)}',
-            notes,
-        )
+        made = f'{args.source}, {args.pruner} {" ".join(args.budget)}'
+        title = f'Made by mmgan-compress prune: {made}'
+        imports = [*source.imports, *args.imports]
+        finetune.write_finetune(Path(args.out), recipe, title, notes, imports)
     return table
 
 
@@ -90,7 +75,6 @@ def _choose_recipe(
         args.demo,
         args.data_root,
     )
-    finetune.add_imports(recipe, [*source.imports, *args.imports])
     out = Path(args.out)
     dense = str(out / DENSE) if _is_config(args.source) else args.source
     try:

@@ -42,24 +42,17 @@ def quantize(args: Namespace) -> dict:
     if args.processor:
         target = dataclasses.replace(target, processor=args.processor)
     # what is missing shows before the work
-    data = dict(demo=args.demo, data_root=args.data_root)
-    test, tested = None, None
+    data, test, tested = [args.demo, args.data_root], None, None
     if args.test:
-        test = read_recipe(args.test, 'test_dataloader', info, **data)
+        test = read_recipe(args.test, 'test_dataloader', info, *data)
         check_size(args, test, target, info)
         tested = recipe_images(test, 'test_dataloader', source)
     calibration = named_images(
-        args.calibration, 'train_dataloader', info, domain, CALIBRATION_IMAGES, **data
+        args.calibration, 'train_dataloader', info, domain, CALIBRATION_IMAGES, *data
     )
+    images = args.images or tested
     record = quantize_student(
-        args.student,
-        args.out,
-        quantizer,
-        calibration,
-        target,
-        args.size,
-        args.images or tested,
-        domain,
+        args.student, args.out, quantizer, calibration, target, args.size, images, domain
     )
     if test is not None:
         record['test'] = _score(args, test, tested, [source, domain], record)
@@ -73,9 +66,8 @@ def check_size(args: Namespace, cfg: Config, target: Target, info: dict) -> None
     tested = cfg.test_dataloader.dataset.get('size', size)
     if not target.dynamic and size != tested:
         raise ValueError(
-            f'the model takes {size}x{size} images and those of {args.test} '
-            f'are {tested}x{tested}: say --size {tested}, or take a dynamic '
-            'deploy config'
+            f'the model takes {size}x{size} images and those of {args.test} are {tested}x{tested}: '
+            f'say --size {tested}, or take a dynamic deploy config'
         )
 
 
@@ -94,13 +86,8 @@ def _score(args: Namespace, cfg: Config, images: list, domains: list, record: di
 def _quantizer_of(args: Namespace, info: dict) -> dict:
     """Return the quantizer's config."""
     chosen = dict(skip=args.skip, psnr_floor=args.psnr_floor, sensitivity=args.sensitivity or None)
-    options = dict(
-        read_options(args.options),
-        **{key: value for key, value in chosen.items() if value is not None},
-    )
-    own = (
-        'StudentScales'
-        if info.get('quantization') and not options and not args.calibration
-        else 'ORTStatic'
-    )
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    options = dict(read_options(args.options), **chosen)
+    learnt = info.get('quantization') and not options and not args.calibration
+    own = 'StudentScales' if learnt else 'ORTStatic'
     return dict(type=args.quantizer or own, **options)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
@@ -71,12 +70,7 @@ def set_size(cfg: Config, size: int) -> list[str]:
 
     Returns:
         list[str]: What changed, ``path: old -> new``.
-
-    Raises:
-        ValueError: If the size is less than 1.
     """
-    if size < 1:
-        raise ValueError(f'--size is {size}, expected at least 1')
     changes = _Changes()
     before = size
     for loader in filter(cfg.get, LOADERS):
@@ -105,12 +99,10 @@ def set_size(cfg: Config, size: int) -> list[str]:
 def _has_weights(cfg: Config, path: str) -> bool:
     """Tell whether the network at a path starts from a file."""
     distiller = cfg.model.get('distiller') or {}
-    of_teacher = (
-        path.startswith('model.distiller.teacher') or path == 'model.distiller.discriminator'
-    )
+    taught = path.startswith(('model.distiller.teacher', 'model.distiller.discriminator'))
     if distiller.get('start_from_teacher') and path == 'model.generator':
-        of_teacher = True  # what the teacher has, it takes
-    if of_teacher and distiller.get('teacher_checkpoints'):
+        taught = True  # what the teacher has, it takes
+    if taught and distiller.get('teacher_checkpoints'):
         return True
     return any(
         node.get('type') == 'Pretrained' and where.startswith(path)
@@ -135,11 +127,8 @@ def make_quick(cfg: Config, size: int | None = None) -> list[str]:
     changes = _Changes(set_size(cfg, size or QUICK_SIZE))
     for path, node in walk_paths(cfg.model, 'model'):
         # widths of a super-net or a slim network belong together
-        if (
-            '.arch' not in path
-            and isinstance(node.get('base_channels'), int)
-            and not _has_weights(cfg, path)
-        ):
+        alone = '.arch' not in path and isinstance(node.get('base_channels'), int)
+        if alone and not _has_weights(cfg, path):
             most = _WIDTH if path.startswith('model.generator') else _TEACHER_WIDTH
             changes.set(node, 'base_channels', min(node.base_channels, most), path)
     for loader in filter(cfg.get, LOADERS):
@@ -155,12 +144,9 @@ def _score_by_vgg(cfg: Config, changes: _Changes):
     """Compare features of VGG-16: FID's Inception would take most of the
     time, and says little about such small images.
     """
-    names = {'/FID': '/FD-VGG16', '/KID': '/KD-VGG16'}
 
     def renamed(name: str) -> str:
-        for old, new in names.items():
-            name = name.replace(old, new)
-        return name
+        return name.replace('/FID', '/FD-VGG16').replace('/KID', '/KD-VGG16')
 
     for key in ('val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks'):
         for path, node in walk_paths(cfg.get(key), key):
@@ -180,12 +166,12 @@ def _shorten(cfg: Config, changes: _Changes):
     rounds = schedule.get('student_epochs', 0)
     block = steps // 2 * schedule.block // (schedule.block + rounds)
     share = schedule.constant / schedule.epochs
-    changes.set(schedule, 'iters_per_epoch', 1, path)
-    changes.set(schedule, 'epochs', 2 * block, path)
-    changes.set(schedule, 'constant', round(share * 2 * block), path)
-    changes.set(schedule, 'block', block, path)
+    epochs = dict(iters_per_epoch=1, epochs=2 * block, block=block)
+    epochs['constant'] = round(share * 2 * block)
     if rounds:
-        changes.set(schedule, 'student_epochs', steps // 2 - block, path)
+        epochs['student_epochs'] = steps // 2 - block
+    for key, value in epochs.items():
+        changes.set(schedule, key, value, path)
     hooks = cfg.default_hooks
     changes.set(hooks.logger, 'interval', max(1, steps // 20), 'default_hooks.logger')
     changes.set(hooks.checkpoint, 'interval', max(1, steps // 10), 'default_hooks.checkpoint')
@@ -206,17 +192,11 @@ def step_cost(cfg: Config) -> float:
     )
     for path, config in generators_of(cfg.model):
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
-            network = build_generator(config, 'meta')
-        passes = _STUDENT if path.startswith('model.generator') else teaches
-        cost += passes * _macs(network, size)
+            network = build_generator(config, 'meta').eval()
+        if not getattr(network, 'image_only', False):
+            passes = _STUDENT if path.startswith('model.generator') else teaches
+            macs = count_macs(network, (1, image_channels(network), size, size)).macs
+            cost += passes * macs
     if 'vgg16' in needed_weights(Config(dict(model=cfg.model))):
         cost += _PERCEPTUAL * _VGG * size**2
     return cost * data.batch_size
-
-
-def _macs(network: nn.Module, size: int) -> float:
-    """Count those of one image; of a network that gives images only, none."""
-    if getattr(network, 'image_only', False):
-        return 0.0
-    shape = (1, image_channels(network), size, size)
-    return count_macs(network.eval(), shape).macs

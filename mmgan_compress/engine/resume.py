@@ -93,20 +93,16 @@ def resume_faults(checkpoint: dict, runner: Runner) -> list[str]:
     """
     model = unwrap(runner.model)
     of_hooks = [hook.checkpoint_key for hook in runner.hooks if hasattr(hook, 'checkpoint_key')]
-    lacking = [
-        key
-        for key in ('state_dict', 'optimizer', 'message_hub', 'meta', _KEY, *of_hooks)
-        if key not in checkpoint
-    ]
+    needed = ('state_dict', 'optimizer', 'message_hub', 'meta', _KEY, *of_hooks)
+    lacking = [key for key in needed if key not in checkpoint]
     if lacking:
         return [
-            f'it holds no {", no ".join(lacking)}, so that the run would '
-            'begin anew: resume from an iter_N.pth of this recipe, or '
-            'start a new run with --cfg-options load_from=...'
+            f'it holds no {", no ".join(lacking)}, so that the run would begin anew: resume from '
+            'an iter_N.pth of this recipe, or start a new run with --cfg-options load_from=...'
         ]
     own = model.distiller.training_state()
     compared = [
-        ('was written by', checkpoint[_KEY].get('method'), _method(model)),
+        ('was written by', checkpoint[_KEY].get('method'), model.distiller.method),
         ('remembers', sorted(checkpoint[_KEY]['distiller']), sorted(own)),
         ('has the optimizers', sorted(checkpoint['optimizer']), _optimizers(runner.optim_wrapper)),
     ]
@@ -130,9 +126,8 @@ def start_faults(checkpoint: dict, model: nn.Module) -> list[str]:
         model (DistillationModel): Takes the weights.
     """
     own, found = model.state_dict(), weights_in(checkpoint)
-    tops = {key.split('.')[0] for key in found} & {key.split('.')[0] for key in own} | {
-        'generators'
-    }
+    both = {key.split('.')[0] for key in found} & {key.split('.')[0] for key in own}
+    tops = both | {'generators'}
     differs = mismatch({k: v for k, v in own.items() if k.split('.')[0] in tops}, found)
     return [differs] if differs else []
 
@@ -142,10 +137,6 @@ def _optimizers(wrappers: Any) -> list[str] | None:
     if not hasattr(wrappers, 'items') or 'optimizer' in wrappers:
         return None
     return sorted(name for name, value in wrappers.items() if not isinstance(value, str))
-
-
-def _method(model: nn.Module) -> str:
-    return model.distiller.method
 
 
 class AtomicBackend(LocalBackend):
@@ -187,7 +178,7 @@ class TrainingStateHook(Hook):
         model = unwrap(runner.model)
         checkpoint[_KEY] = dict(
             rng=rng_state(),
-            method=_method(model),
+            method=model.distiller.method,
             gradients={
                 name: held
                 for name, wrapper in runner.optim_wrapper.items()

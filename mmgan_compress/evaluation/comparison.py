@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..core.files import atomic_write
-from ..core.image_modes import IMAGE_MODES
 from .pixels import to_8_bit, to_rgb
 
 PICTURE, VAL_PICTURE = 'comparison.png', 'comparison_val.png'
@@ -40,11 +39,7 @@ def save_comparison(
         shapes (Sequence[tuple[int, int]] | None): Per row the width and the
             height of the original image, whose aspect ratio its pictures
             get; None keeps that of the pictures.
-
-    Raises:
-        ValueError: If there is no row, or pictures and titles do not match.
     """
-    _check(rows, columns)
     height, width = rows[0][0].shape[1:]
     factor = max(1, -(-CELL // max(height, width)))
     cell = width * factor, height * factor
@@ -68,27 +63,6 @@ def save_comparison(
             y += box[1] + GAP
     with atomic_write(path) as part:
         canvas.save(part, format='PNG')
-
-
-def _check(rows: Sequence[Sequence[Tensor]], columns: Sequence[str]):
-    if not rows:
-        raise ValueError('no rows to draw: give at least one')
-    for row in rows:
-        if len(row) != len(columns):
-            raise ValueError(
-                f'a row of {len(row)} pictures under {len(columns)} titles {list(columns)}'
-            )
-        for picture in row:
-            if (
-                picture.ndim != 3
-                or picture.shape[0] not in IMAGE_MODES
-                or picture.shape[1:] != rows[0][0].shape[1:]
-            ):
-                raise ValueError(
-                    f'a picture is {tuple(picture.shape)}, expected all '
-                    f'(C, H, W), C one of {list(IMAGE_MODES)}, of the size '
-                    f'of the first, {tuple(rows[0][0].shape)}'
-                )
 
 
 def _fit(shape: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:

@@ -9,6 +9,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.messages import check_choice
+
 
 class InceptionFeatures(nn.Module):
     """Compute the 2048 pooled features of the FID Inception network.
@@ -91,8 +93,7 @@ def shared_network(name: str) -> nn.Module:
         ValueError: If the name is unknown.
         FileNotFoundError: If its weights are not prepared.
     """
-    if name not in NETWORKS:
-        raise ValueError(f'no feature network {name!r}; there are: {", ".join(NETWORKS)}')
+    check_choice('network', name, NETWORKS)
     return NETWORKS[name]()
 
 
@@ -122,17 +123,14 @@ def shared_lpips() -> nn.Module:
     state = load_tensors(path)
     with torch.random.fork_rng(devices=[]):  # it draws random weights first
         lpips = _NoTrainLpips(net='vgg', pnet_rand=True)
-    missing = []
-    for key, value in lpips.net.named_parameters():
-        source = 'features.' + key.split('.', 1)[1]  # slice3.10.weight
-        if source in state:
-            value.data.copy_(state[source])
-        else:
-            missing.append(source)
+    # slice3.10.weight is features.10.weight
+    names = {key: f'features.{key.split(".", 1)[1]}' for key in lpips.net.state_dict()}
+    missing = [name for name in names.values() if name not in state]
     if missing:
         raise RuntimeError(
             f'{path} lacks {missing}: not a whole VGG-16. Run: mmgan-compress weights vgg16'
         )
+    lpips.net.load_state_dict({key: state[name] for key, name in names.items()})
     return lpips
 
 

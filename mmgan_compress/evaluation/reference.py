@@ -14,10 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.files import write_tensors
+from ..core.messages import check_choice
 from ..core.tensor_files import load_tensors
 from ..datasets.fetch import cache_dir
 from ..datasets.images import (
     check_images,
+    half_of,
     has_halves,
     list_images,
     missing_data,
@@ -62,17 +64,10 @@ class Reference:
     channels: int = 3
 
     def __post_init__(self):
-        for name, allowed in (('side', ('A', 'B')), ('layout', ('unpaired', 'paired'))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f'reference: {name} must be one of {allowed}, got {getattr(self, name)!r}'
-                )
-        splits = self.split.split('+')
-        if not set(splits) <= {'train', 'val', 'test'}:
-            raise ValueError(
-                "reference: split must be 'train', 'val', 'test' "
-                f"or such as 'train+test', got {self.split!r}"
-            )
+        check_choice('reference.side', self.side, ('A', 'B'))
+        check_choice('reference.layout', self.layout, ('unpaired', 'paired'))
+        for split in self.split.split('+'):
+            check_choice('reference.split', split, ('train', 'val', 'test'))
         count = len(self.files())
         if count < MIN_IMAGES:
             raise ValueError(
@@ -108,9 +103,7 @@ class Reference:
         """
         image = read_image(path, self.channels)
         if self._halved():
-            half = image.width // 2
-            left = 0 if self.side == 'A' else half
-            image = image.crop((left, 0, left + half, image.height))
+            image = half_of(image, self.side)
         image = image.resize((self.size, self.size), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(to_array(image)).permute(2, 0, 1)
         return to_rgb(pixels.float())

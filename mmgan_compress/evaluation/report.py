@@ -1,11 +1,10 @@
 """The result of a run: a table of teachers and student, and pictures."""
 
-import io
 import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..core import units
 from ..core.channels import image_channels
 from ..core.complexity import count_macs, count_params, measure_latency
 from ..core.files import write_text
-from ..core.tables import markdown
+from ..core.tables import markdown, plain
 from ..core.timing import WIDE
 
 STUDENT = 'student'
@@ -68,17 +67,10 @@ class Row:
                 domain is taken if there is no such figure.
             domain (str): Domain of the pictures.
         """
-        names = [
-            name
-            for name in (figure, *self.metrics)
-            if name in self.metrics and name.startswith(f'{domain}/')
-        ]
-        return '\n'.join(
-            [
-                f'{units.count(self.macs)} MACs',
-                *(f'{name.partition("/")[2]} {_figure(self.metrics, name)}' for name in names[:1]),
-            ]
-        )
+        own = [name for name in self.metrics if name.startswith(f'{domain}/')]
+        shown = [figure] if figure in own else own[:1]
+        figures = [f'{name.partition("/")[2]} {_figure(self.metrics, name)}' for name in shown]
+        return '\n'.join([f'{units.count(self.macs)} MACs', *figures])
 
 
 @dataclass
@@ -118,35 +110,25 @@ class Report:
     def lines(self) -> list[str]:
         """Return what belongs under the table: protocols and notes."""
         latency = self.rows[-1].latency
-        return (
-            [
-                f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
-                'a transposed convolution counted at its output size',
-                'eager latency: median ± half the interquartile range, batch 1, '
-                f'{latency["device"]}, {latency["threads"]} threads; in '
-                f'brackets: against {self.rows[0].name}',
-            ]
-            + self._wide()
-            + [f'{name}: {text}' for name, text in self.protocols.items()]
-            + self.notes
-        )
-
-    def _wide(self) -> list[str]:
-        """Return a warning if latencies spread too widely to compare."""
         wide = dict.fromkeys(
             row.name.partition(',')[0]
             for row in self.rows
             if row.latency['iqr_ms'] > WIDE * row.latency['median_ms']
         )
-        return (
-            [
-                f'eager latency of {", ".join(wide)} spreads widely '
-                f'(interquartile range above {WIDE:.0%} of the median): '
-                'measure again on a quiet machine'
-            ]
-            if wide
-            else []
+        warning = (
+            f'eager latency of {", ".join(wide)} spreads widely (interquartile range above '
+            f'{WIDE:.0%} of the median): measure again on a quiet machine'
         )
+        return [
+            f"MACs: one 3x{self.size}x{self.size} image; papers' convention: "
+            'a transposed convolution counted at its output size',
+            'eager latency: median ± half the interquartile range, batch 1, '
+            f'{latency["device"]}, {latency["threads"]} threads; in '
+            f'brackets: against {self.rows[0].name}',
+            *([warning] if wide else []),
+            *(f'{name}: {text}' for name, text in self.protocols.items()),
+            *self.notes,
+        ]
 
     def to_markdown(self) -> str:
         """Return the table and its protocol lines as Markdown."""
@@ -159,20 +141,7 @@ class Report:
         A line of the table may be wider than the console: a figure that is
         cut off is worse than a line that wraps.
         """
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        header, *body = self.table()
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for index, title in enumerate(header):
-            table.add_column(title, no_wrap=True, justify='right' if index else 'left')
-        for cells in body:
-            table.add_row(*cells)
-        stream = io.StringIO()
-        Console(file=stream, width=1000, color_system=None).print(table)
-        text = '\n'.join(x.rstrip() for x in stream.getvalue().splitlines())
-        return text + '\n' + '\n'.join(f'  {x}' for x in self.lines()) + '\n'
+        return '\n'.join([plain(self.table()), *(f'  {line}' for line in self.lines()), ''])
 
     def print(self):
         """Print the table and its protocol lines."""
@@ -261,25 +230,11 @@ def build_report(
 
     Returns:
         Report: Teachers first, then the rows of the student.
-
-    Raises:
-        ValueError: If a row of metrics belongs to no network.
     """
-    extra = [name for name in metrics if name not in teachers]
-    wrong = [name for name in extra if not name.startswith(STUDENT)]
-    if wrong:
-        raise ValueError(
-            f'metrics of {wrong} belong to no network; expected '
-            f"{[*teachers, STUDENT]} or 'student, <checkpoint>'"
-        )
-    rows = [
-        _measure(name, network, size, metrics.get(name, {})) for name, network in teachers.items()
-    ]
+    rows = [_measure(name, net, size, metrics.get(name, {})) for name, net in teachers.items()]
     own = _measure(STUDENT, student, size, {})
-    rows += [
-        Row(**{**asdict(own), 'name': name, 'metrics': dict(metrics.get(name, {}))})
-        for name in extra or [STUDENT]
-    ]
+    names = [name for name in metrics if name not in teachers] or [STUDENT]
+    rows += [replace(own, name=name, metrics=dict(metrics.get(name, {}))) for name in names]
     for row in rows[1:]:
         row.ratio = {key: rows[0].cost(key) / row.cost(key) for key in COLUMNS}
     return Report(rows, size, dict(protocols), list(notes))
@@ -287,16 +242,9 @@ def build_report(
 
 def _measure(name: str, network: nn.Module, size: int, metrics: Mapping[str, float]) -> Row:
     shape = (1, image_channels(network), size, size)
-    macs = count_macs(network, shape)
-    latency = measure_latency(network, shape)
-    return Row(
-        name=name,
-        params=count_params(network),
-        macs=macs.macs,
-        macs_paper=macs.macs_paper,
-        latency=asdict(latency),
-        metrics=dict(metrics),
-    )
+    macs, latency = count_macs(network, shape), asdict(measure_latency(network, shape))
+    params = count_params(network)
+    return Row(name, params, macs.macs, macs.macs_paper, latency, dict(metrics))
 
 
 def _cost(row: Row, key: str) -> str:

@@ -60,16 +60,10 @@ def prepare_cartoongan(
     else:
         check_sha256(archive, PACKAGE[-1])
     source, target = DOMAINS
-    network = build_generator(GENERATOR)
+    network, made_by = build_generator(GENERATOR), f'CartoonGAN {style}, research only'
     load_cartoongan(network, read_tfjs(archive, f'cartoon-GAN/{style}'))
-    Student(
-        {target: network},
-        {target: GENERATOR},
-        [source, target],
-        target,
-        SIZE,
-        f'CartoonGAN {style}, research only',
-    ).save(out)
+    configs = {target: GENERATOR}
+    Student({target: network}, configs, [source, target], target, SIZE, made_by).save(out)
     return out
 
 
@@ -91,24 +85,16 @@ def load_cartoongan(net: torch.nn.Module, weights: dict[str, np.ndarray]):
             if kind == 'kernel':  # H W in out; transposed: H W out in
                 tensor = tensor.permute(3, 2, 0, 1)
             layers.setdefault(layer.rpartition('/')[2], {})[_TYPES[kind]] = tensor
-    own = [
-        name
-        for name, layer in net.named_modules()
-        if next(layer.parameters(recurse=False), None) is not None
-    ]
+    # each has a bias, too
+    own = [key.removesuffix('.weight') for key in net.state_dict() if key.endswith('.weight')]
     names = sorted(layers, key=_place)
-    if len(own) != len(names):
-        raise RuntimeError(f'{len(names)} layers with weights, expected {len(own)}')
     first, last = layers[names[0]], layers[names[-1]]
     first['weight'] = first['weight'].flip(1)
     last.update({kind: value.flip(0) for kind, value in last.items()})
-    net.load_state_dict(
-        {
-            f'{mine}.{kind}': value
-            for mine, theirs in zip(own, names)
-            for kind, value in layers[theirs].items()
-        }
-    )
+    state = {}
+    for mine, theirs in zip(own, names):
+        state.update({f'{mine}.{kind}': value for kind, value in layers[theirs].items()})
+    net.load_state_dict(state)
 
 
 def _place(name: str) -> tuple:

@@ -95,6 +95,8 @@ class TryPage:
             status, body = 413, _message(f'The file is larger than {LIMIT // 2**20} MB.')
         except errors.HTTPException as error:
             status, body = error.code, _message(error.description)
+        except ValueError as error:
+            status, body = 400, _message(str(error))
         response = self.wrappers.Response(self._page(body), status, HEADERS, mimetype='text/html')
         return response(environ, start_response)
 
@@ -105,11 +107,7 @@ class TryPage:
             return 200, ''
         if request.method != 'POST':
             return 405, _message('Only GET and POST are understood.')
-        try:
-            image = self._picture(request)
-        except ValueError as error:
-            return 400, _message(str(error))
-        return 200, self._translate(image)
+        return 200, self._translate(self._picture(request))
 
     def _picture(self, request) -> Image.Image:
         """Return the picture that was chosen or sent."""
@@ -149,14 +147,13 @@ class TryPage:
         self.warm = {size}  # runtimes keep the last one, or more
 
     def _page(self, body: str) -> str:
-        examples = ''.join(
+        buttons = [
             f'<button name="example" value="{index}">'
-            f'{_picture_tag(_thumbnail(image), f"example {index + 1}")}'
-            '</button>'
+            f'{_picture_tag(_small(image.copy(), THUMBNAIL), f"example {index + 1}")}</button>'
             for index, image in enumerate(self.examples)
-        )
+        ]
         return PAGE.substitute(
-            examples=examples, body=body, megabytes=LIMIT // 2**20, side=MAX_SIDE
+            examples=''.join(buttons), body=body, megabytes=LIMIT // 2**20, side=MAX_SIDE
         )
 
 
@@ -175,10 +172,10 @@ def serve(page: TryPage, host: str, port: int) -> None:
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:  # Werkzeug would print the error and exit
         socket.create_server((host, port), family=family).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, 'strerror', None) or str(error).rstrip('.')
         raise OSError(
-            f'cannot listen on {host}, port {port}: '
-            f'{error.strerror}. Choose another --host or --port'
+            f'cannot listen on {host}, port {port}: {reason}. Choose another --host or --port'
         ) from error
     # browsers open connections in advance: one at a time would wait for them
     serving.run_simple(host, port, page, threaded=True, request_handler=bounded_handler())
@@ -202,12 +199,9 @@ def show_models(
         **opening: Further arguments of :class:`Translator`.
     """
     models = {title: Translator(file, **opening) for title, file in files.items() if file}
-    jobs = pictures.collect(examples or DATA / 'flat2emoji/testA')
-    serve(
-        TryPage(models, [job.image for job in jobs[:EXAMPLES]], LOCAL if host in LOCAL else None),
-        host,
-        port,
-    )
+    jobs = pictures.collect(examples or DATA / 'flat2emoji/testA')[:EXAMPLES]
+    hosts = LOCAL if host in LOCAL else None
+    serve(TryPage(models, [job.image for job in jobs], hosts), host, port)
 
 
 def bounded_handler(
@@ -254,9 +248,8 @@ def _decoded(stream, channels: int) -> Image.Image:
         with Image.open(stream, formats=FORMATS) as file:
             if file.width * file.height > MAX_PIXELS or max(file.size) > MAX_EDGE:
                 raise ValueError(
-                    f'The picture is {file.width}x{file.height}:'
-                    f' expected at most {MAX_PIXELS} pixels, and '
-                    f'{MAX_EDGE} at an edge.'
+                    f'The picture is {file.width}x{file.height}: expected at most {MAX_PIXELS} '
+                    f'pixels, and {MAX_EDGE} at an edge.'
                 )
             return _small(read_image(file, channels))
     except UnusableImage as error:
@@ -267,15 +260,9 @@ def _decoded(stream, channels: int) -> Image.Image:
         ) from error
 
 
-def _small(image: Image.Image) -> Image.Image:
-    image.thumbnail((MAX_SIDE, MAX_SIDE))
+def _small(image: Image.Image, side: int = MAX_SIDE) -> Image.Image:
+    image.thumbnail((side, side))
     return image
-
-
-def _thumbnail(image: Image.Image) -> Image.Image:
-    small = image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    return small
 
 
 def _picture_tag(image: Image.Image, title: str) -> str:

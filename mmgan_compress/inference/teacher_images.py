@@ -1,7 +1,7 @@
 """Run a teacher once over the training images and keep what it gives."""
 
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..core.files import atomic_folder, refuse_filled
 from ..datasets import pictures
-from ..datasets.images import check_images, read_image
+from ..datasets.images import check_images, half_of, read_image
 from ..models.image_teachers import CallableTeacher, OnnxTeacher
 from ..models.student import load_student
 from ..models.student_config import channels_of
@@ -53,8 +53,6 @@ def make_teacher_images(
         FileExistsError: If ``out`` holds something.
         ValueError: If an image, the teacher or what it gives is unusable.
     """
-    if paired_side not in (None, 'A', 'B'):
-        raise ValueError(f"paired_side must be 'A' or 'B', got {paired_side!r}")
     jobs = pictures.collect(folder)
     refuse_filled(out)  # images of other teachers would mix with it
     targets = pictures.destinations(jobs, out)
@@ -90,26 +88,22 @@ def open_teacher(teacher: str, domain: str | None = None, device: str = 'cpu') -
     is_onnx = teacher.endswith('.onnx')
     if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
         net = load_student(teacher, domain).to(device)
-        return (_runner(net), net.meta['image_size'], channels_of(net.meta)[0])
+        return partial(_run, net), net.meta['image_size'], channels_of(net.meta)[0]
     if domain:
-        raise ValueError(
-            f'only a student file has domains: leave out {domain!r} for the teacher {teacher}'
-        )
+        raise ValueError(f'only a student file has domains: leave out {domain!r} for {teacher}')
     if not is_onnx:
         return CallableTeacher(teacher), SIZE, 3
     network = OnnxTeacher(teacher)
     return network, network.size[0] or SIZE, network.channels or 3
 
 
-def _runner(net) -> Callable[[Tensor], Tensor]:
-    return lambda x: pictures.run(net, x, net.meta)
+def _run(net, x: Tensor) -> Tensor:
+    return pictures.run(net, x, net.meta)
 
 
 def _source(path: str, size: int, paired_side: str | None, channels: int) -> Image.Image:
     """Open an image as a training step would see it."""
     image = read_image(path, channels)
     if paired_side:
-        half = image.width // 2
-        left = 0 if paired_side == 'A' else half
-        image = image.crop((left, 0, left + half, image.height))
+        image = half_of(image, paired_side)
     return image.resize((size, size), Image.Resampling.BICUBIC)

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ class Translator:
         net = _network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
-            self._run = _of_network(net, threads)
+            device = next(net.parameters()).device
+            self._run = on_arrays(lambda x: net(x.to(device)).cpu(), threads)
         else:
             opened = open_model(model, runtime, threads, trust)
             self.runtime, self._run = opened.runtime, opened.run
@@ -86,9 +87,8 @@ class Translator:
         self.domain = self._meta['domain']
         if domain not in (None, self.domain):
             raise ValueError(
-                f'the model generates {self.domain!r}, not '
-                f'{domain!r}: give the student file, or an '
-                'export of that domain'
+                f'the model generates {self.domain!r}, not {domain!r}: give the student file, or '
+                'an export of that domain'
             )
         self.channels = channels_of(self._meta)
         self._takes_pixels = layout == 'NHWC'
@@ -129,27 +129,22 @@ class Translator:
         if video.is_video(images):
             if self.channels != (3, 3):
                 raise ValueError(
-                    f'{images} is a video, whose frames have 3 channels: '
-                    f'this model maps {self.channels[0]} to '
-                    f'{self.channels[1]}, give it images'
+                    f'{images} is a video, whose frames have 3 channels: this model maps '
+                    f'{self.channels[0]} to {self.channels[1]}, give it images'
                 )
             target = video.destination(Path(images), out, overwrite)
             return [self._video(Path(images), target, batch_size)]
         jobs = pictures.collect(images)
         targets = pictures.destinations(jobs, out, overwrite) if out else None
         frames = (to_array(read_image(job.image, self.channels[0])) for job in jobs)
-        results = []
-        for index, pixels in enumerate(
-            tqdm(self.stream(frames, batch_size), total=len(jobs), disable=len(jobs) == 1)
-        ):
-            picture = of_array(pixels)
-            if targets is None:
-                results.append(picture)
-                continue
-            with atomic_write(targets[index]) as part:
+        shown = tqdm(self.stream(frames, batch_size), total=len(jobs), disable=len(jobs) == 1)
+        translated = map(of_array, shown)
+        if targets is None:
+            return list(translated)
+        for picture, target in zip(translated, targets):
+            with atomic_write(target) as part:
                 picture.save(part)
-            results.append(str(targets[index]))
-        return results
+        return list(map(str, targets))
 
     def stream(self, frames: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
         """Translate pictures one after the other, as they come.
@@ -234,17 +229,12 @@ def _network_of(
     is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
     if is_student and runtime not in (None, EAGER):
         raise ValueError(
-            f'a student runs in torch only, not in {runtime}: '
-            'export it first (mmgan-compress export)'
+            f'a student runs in torch only, not in {runtime}: export it first '
+            '(mmgan-compress export)'
         )
     if is_network:
         return model
     return load_student(model, domain) if is_student or runtime == EAGER else None
-
-
-def _of_network(net: nn.Module, threads: int | None) -> Callable:
-    device = next(net.parameters()).device
-    return on_arrays(lambda x: net(x.to(device)).cpu(), threads)
 
 
 def _meta(facts: dict[str, str], model: StrPath) -> dict:

@@ -47,9 +47,7 @@ def run_search(args: Namespace):
         FileExistsError: If the folder holds something else.
         ValueError: For settings that cannot work.
     """
-    cfg = load_config(
-        Namespace(config=args.config, demo=args.demo, data_root=args.data_root, cfg_options=None)
-    )
+    cfg = load_config(Namespace(config=args.config, demo=args.demo, data_root=args.data_root))
     require('matplotlib.figure', 'The picture of the front')
     searcher = searcher_of(args)  # one of the config's custom_imports, maybe
     init_default_scope(cfg.default_scope)

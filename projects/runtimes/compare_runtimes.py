@@ -26,7 +26,7 @@ FILES = ('runtimes.json', 'runtimes.md')
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
-    from mmgan_compress.cli.options import add_import
+    from mmgan_compress.cli.options import add
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
         '--size', type=int, help='side of the images (default: that of the training images)'
     )
     parser.add_argument('--out', default='work_dirs/compare_runtimes')
-    add_import(parser)
+    add(parser, 'import')
     parser.add_argument('--overwrite', action='store_true', help='replace results that are there')
     return parser.parse_args()
 

@@ -183,8 +183,6 @@ def test_bad_requests_are_refused(tmp_path):
         prepare_data('horse2zebr', tmp_path / 'a')
     with pytest.raises(DataError, match='does not exist'):
         prepare_data('maps', tmp_path / 'a', archives=[tmp_path / 'no.zip'])
-    with pytest.raises(DataError, match='expected at least 1'):
-        prepare_data('maps', tmp_path / 'a', size=0)
     archive = make_zip(tmp_path / 'x.zip', {'readme.txt': b'x'})
     with pytest.raises(DataError, match='no folder train/'):
         prepare_data('maps', tmp_path / 'a', archives=[archive])

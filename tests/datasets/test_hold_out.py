@@ -88,13 +88,6 @@ def test_max_images_are_of_the_split(make):
             assert a == [b[0], b[-1]]
 
 
-@pytest.mark.parametrize('split', SPLITS)
-@pytest.mark.parametrize('value', [-1, 0.1, '3', None])
-def test_nonsense_is_refused(make, split, value):
-    with pytest.raises(ValueError, match='hold_out must be a number of imag'):
-        make(split, hold_out=value)
-
-
 @pytest.mark.parametrize('split', SPLITS[:2])
 def test_more_than_the_half_is_refused(make, split):
     count = KINDS[type(make(split))]['train' + make.sides[0]]

@@ -52,7 +52,8 @@ def test_malicious_pickle_is_refused(capsys):
 
 def vgg16_state():
     state, inputs = {'classifier.6.bias': torch.zeros(1000)}, 3
-    for place, outputs in weights.VGG16_CONVS.items():
+    widths = (64, 64, 128, 128, *[256] * 3, *[512] * 6)
+    for place, outputs in zip(weights.VGG16_CONVS, widths):
         state[f'features.{place}.weight'] = torch.zeros(outputs, inputs, 3, 3)
         state[f'features.{place}.bias'] = torch.full((outputs,), place + 0.5)
         inputs = outputs
@@ -88,14 +89,14 @@ def test_unfit_weights_are_refused(tmp_path):
     state = vgg16_state()
     state['features.5.weight'] = torch.zeros(1)
     torch.save(state, tmp_path / 'bad.pth')
-    with pytest.raises(FetchError, match=r'\(1,\) as features.5.weight'):
+    with pytest.raises(FetchError, match=r'features.5.weight is \(1,\)'):
         weights.prepare_weights('vgg16', tmp_path / 'bad.pth')
     (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Malicious(), 2))
     with pytest.raises(FetchError, match='no plain state dict'):
         weights.prepare_weights('vgg16', tmp_path / 'evil.pth')
     with pytest.raises(FetchError, match='no FID'):
         weights.prepare_weights('inception', tmp_path / 'bad.pth')
-    with pytest.raises(FetchError, match='existing file'):
+    with pytest.raises(FetchError, match='local file'):
         weights.prepare_weights('vgg16', 'somewhere')
     with pytest.raises(FileNotFoundError):
         weights.weights_path('inception')

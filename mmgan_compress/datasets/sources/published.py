@@ -62,8 +62,12 @@ def unpack_published(archives: Sequence[Path], root: Path, paired: bool, size: i
         # so it is the test split and must not select checkpoints
         (root / 'val').rename(root / 'test')
     if size:
+        wanted = (2 * size if paired else size, size)
         for file in tqdm(sorted(root.rglob('*.*')), unit='image', disable=None):
-            _resize_file(file, (2 * size if paired else size, size))
+            with Image.open(file) as image:
+                resized = image.convert('RGB').resize(wanted, Image.LANCZOS)
+            if image.size != wanted:
+                resized.save(file, quality=95)
 
 
 def _find_folders(top: Path, wanted: Sequence[str], archive: Path) -> Path:
@@ -76,15 +80,6 @@ def _find_folders(top: Path, wanted: Sequence[str], archive: Path) -> Path:
         f'{", ".join(wanted)}. Is it the archive of this data '
         'set?'
     )
-
-
-def _resize_file(path: Path, size: Sequence[int]) -> None:
-    """Resize an image file in place, unless it has the size already."""
-    with Image.open(path) as image:
-        if image.size == tuple(size):
-            return
-        resized = image.convert('RGB').resize(size, Image.LANCZOS)
-    resized.save(path, quality=95)
 
 
 def no_cityscapes() -> list[Path]:

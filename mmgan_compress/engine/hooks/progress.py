@@ -51,12 +51,10 @@ class ProgressHook(Hook):
     def before_train(self, runner):
         if not is_main_process():
             return
-        self.interval = self.interval or next(
-            (hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)), 100
-        )
-        self._metric = next(
-            (hook.metric for hook in runner.hooks if isinstance(hook, StudentHook)), None
-        )
+        logging = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
+        self.interval = self.interval or [*logging, 100][0]
+        choosing = [hook.metric for hook in runner.hooks if isinstance(hook, StudentHook)]
+        self._metric = [*choosing, None][0]
         self._first, self._clock = runner.iter, time.monotonic()
         # by phase the seconds of its iterations, and their number
         self._taken = {phase: [0.0, 0] for phase in ('teacher', 'student')}
@@ -65,13 +63,8 @@ class ProgressHook(Hook):
         if sys.stderr.isatty():
             # not by tqdm, which shows nothing on a terminal without a size
             width, height = shutil.get_terminal_size()
-            self._bar = tqdm(
-                total=runner.max_iters,
-                initial=runner.iter,
-                bar_format=_BAR,
-                ncols=width,
-                nrows=height,
-            )
+            place = dict(bar_format=_BAR, ncols=width, nrows=height)
+            self._bar = tqdm(total=runner.max_iters, initial=runner.iter, **place)
             self._draw(runner, 'starting')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -89,10 +82,8 @@ class ProgressHook(Hook):
             self._bar.ncols = shutil.get_terminal_size().columns
             self._bar.update()
         elif done == self._first + 1 or not done % self.interval:
-            _print(
-                f'iteration {done}/{runner.max_iters}  '
-                f'{self._phase(runner)}  {self._state(runner, outputs)}'
-            )
+            where = f'iteration {done}/{runner.max_iters}'
+            _print(f'{where}  {self._phase(runner)}  {self._state(runner, outputs)}')
 
     def before_val_epoch(self, runner):
         self._draw(runner, 'validation')
@@ -123,9 +114,8 @@ class ProgressHook(Hook):
         if f'val/{self._metric}' in hub.log_scalars:
             value = hub.get_scalar(f'val/{self._metric}').current()
             best = (hub.runtime_info.get('best_student') or {}).get(self._metric.partition('/')[0])
-            parts.append(
-                f'{self._metric} {value:.4g}' + ('' if best is None else f' (best {best:.4g})')
-            )
+            shown = '' if best is None else f' (best {best:.4g})'
+            parts.append(f'{self._metric} {value:.4g}{shown}')
         return '  '.join(parts)
 
     def _left(self, runner) -> float:
@@ -156,11 +146,8 @@ def plan_of(runner) -> list[str]:
     Returns:
         list[str]: Three lines: data, networks, schedule.
     """
-    return [
-        f'data       {_data(runner)}',
-        f'networks   {_networks(runner)}',
-        f'schedule   {_schedule(runner)}',
-    ]
+    told = dict(data=_data(runner), networks=_networks(runner), schedule=_schedule(runner))
+    return [f'{name:10} {text}' for name, text in told.items()]
 
 
 def _data(runner) -> str:
@@ -193,10 +180,8 @@ def _networks(runner) -> str:
     def measured(name: str) -> tuple[str, int]:
         network = model.network(name, domain)
         macs = count_macs(network, (1, image_channels(network), size, size)).macs
-        return (
-            f'{name} {units.count(count_params(network), 3)} parameters, '
-            f'{units.count(macs, 3)} MACs'
-        ), macs
+        params = units.count(count_params(network), 3)
+        return f'{name} {params} parameters, {units.count(macs, 3)} MACs', macs
 
     teachers = [measured(name) for name in model.distiller.reported_teachers]
     text, macs = measured('student')
@@ -215,9 +200,6 @@ def _schedule(runner) -> str:
             f': {schedule.blocks} x ({schedule.block} epochs of the '
             f'teacher, {schedule.student_epochs} of the student)'
         )
-    parts += (
-        f', validation every {min(loop.val_interval, schedule.total_iters)}'
-        if runner.val_loop is not None
-        else ', no validation'
-    )
+    every = min(loop.val_interval, schedule.total_iters)
+    parts += ', no validation' if runner.val_loop is None else f', validation every {every}'
     return f'{parts}; files in {Path(runner.work_dir)}'

@@ -91,15 +91,11 @@ class GradualPruningHook(Hook):
         if step is None:
             return
         for domain in self.domains:
-            kept = self._choose(self._networks[domain], *self._costs[domain], step)
+            network = self._networks[domain]
+            kept = self._choose(network, *self._costs[domain], step)
             self.kept[domain] = _both(self.kept.get(domain, {}), kept)
-            runner.logger.info(
-                'Pruning step %d of %d, %s: %s',
-                step,
-                self.steps,
-                domain,
-                _count(self._networks[domain], self.kept[domain]),
-            )
+            live = _count(network, self.kept[domain])
+            runner.logger.info('Pruning step %d of %d, %s: %s', step, self.steps, domain, live)
         self._mask()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -133,16 +129,9 @@ class GradualPruningHook(Hook):
     ) -> dict[str, list[list[int]]]:
         """Return the channels that stay at a step."""
         budget = self._build().budget
-        cost = dense - (dense - target) * step / self.steps
-        pruner = self._build(
-            budget={
-                budget.kind: cost,
-                'size': budget.size,
-                'tolerance': budget.tolerance
-                if step == self.steps
-                else max(budget.tolerance, _SLACK),
-            }
-        )
+        slack = budget.tolerance if step == self.steps else max(budget.tolerance, _SLACK)
+        cost = {budget.kind: dense - (dense - target) * step / self.steps}
+        pruner = self._build(budget=dict(cost, size=budget.size, tolerance=slack))
         return pruner.prune(network, _image(network, budget.size)).kept
 
     # --- masking ------------------------------------------------------------
@@ -176,15 +165,9 @@ def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
 
 
 def _count(network: nn.Module, kept: dict) -> str:
-    wide = channel_map(network)
-    left = {
-        **{name: sides[-1] for name, sides in wide.items()},
-        **{name: len(sides[-1]) for name, sides in kept.items()},
-    }
-    return (
-        f'{sum(left.values())} of '
-        f'{sum(sides[-1] for sides in wide.values())} outputs of layers live'
-    )
+    wide = {name: sides[-1] for name, sides in channel_map(network).items()}
+    left = {**wide, **{name: len(sides[-1]) for name, sides in kept.items()}}
+    return f'{sum(left.values())} of {sum(wide.values())} outputs of layers live'
 
 
 def masks_of(layer: nn.Module, sides: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
@@ -199,9 +182,8 @@ def masks_of(layer: nn.Module, sides: list[list[int]]) -> list[tuple[Tensor, Ten
     for name in _MASKED:
         tensor = getattr(layer, name, None)
         if tensor is not None:  # where each number stays, a value does
-            getattr(numbered, name).data = torch.arange(
-                tensor.numel(), dtype=torch.double, device=tensor.device
-            ).view(tensor.shape)
+            places = torch.arange(tensor.numel(), dtype=torch.double, device=tensor.device)
+            getattr(numbered, name).data = places.view(tensor.shape)
             mask = torch.zeros(tensor.numel(), device=tensor.device)
             mask[cut(numbered, sides)[name].detach().flatten().long()] = 1.0
             pairs.append((tensor.data, mask.view(tensor.shape)))

@@ -25,11 +25,7 @@ class ScheduledLRHook(Hook):
         self.constant, self.steps = tuple(constant), dict(steps or {})
 
     def before_train(self, runner):
-        for name in (*self.constant, *self.steps):
-            if name not in runner.optim_wrapper:
-                raise KeyError(
-                    f'no optimizer {name!r}; known are {list(runner.optim_wrapper.keys())}'
-                )
+        need_optimizers(runner, *self.constant, *self.steps)
         for wrapper in runner.optim_wrapper.values():
             for group in wrapper.param_groups:
                 group.setdefault('initial_lr', group['lr'])
@@ -54,6 +50,13 @@ class ScheduledLRHook(Hook):
             every = max(1, schedule.constant - 1)
             return self.steps[name] ** ((schedule.epoch(iteration) - 1) // every)
         return schedule.lr_factor(iteration)
+
+
+def need_optimizers(runner, *names: str):
+    """Refuse names that are of no optimizer."""
+    known = list(runner.optim_wrapper.keys())
+    if unknown := [name for name in names if name not in known]:
+        raise KeyError(f'no optimizer {unknown[0]!r}; known are {known}')
 
 
 def need_snapshots(hook: Hook, runner):
@@ -100,42 +103,29 @@ class TeacherSelectionHook(Hook):
             if self.evaluator is None
             else runner.build_evaluator(self.evaluator)
         )
-        _check_metrics(self.metrics, self.evaluator, runner)
+        domains = unwrap(runner.model).domains
+        if set(self.metrics) != set(domains):
+            raise KeyError(f'metrics of {list(self.metrics)} select the teacher, not of {domains}')
+        check_names(sum(map(list, self.metrics.values()), []), self.evaluator)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.train_loop.schedule.ends_teacher_phase(runner.iter):
             for name in unwrap(runner.model).distiller.reported_teachers:
-                _keep_if_best(self, runner, name)
+                self._keep_if_best(runner, name)
 
-
-def _check_metrics(metrics: dict, evaluator, runner):
-    """Refuse figures that nobody computes, and domains without any."""
-    domains = unwrap(runner.model).domains
-    if set(metrics) != set(domains):
-        raise KeyError(
-            f'metrics of {list(metrics)} select the teacher, expected those of {domains}'
-        )
-    for names in metrics.values():
-        check_names(names, evaluator)
-
-
-def _keep_if_best(hook: TeacherSelectionHook, runner, teacher: str):
-    """Score a teacher and keep it for the domains where it is best."""
-    model, latest = unwrap(runner.model), f'latest:{teacher}'
-    with preserved_rng(), model.scoring(latest, hook.domains):
-        scores = evaluate(model, runner.val_loop.dataloader, hook.evaluator)
-    for domain, names in hook.metrics.items():
-        kept = model.distiller.teacher_snapshots.keep_if_best(
-            teacher,
-            domain,
-            model.network(latest, domain),
-            [scores[name] for name in names],
-            hook.lower_is_better,
-        )
-        runner.logger.info(
-            'Scores of %s for %s on the val split: %s%s',
-            teacher,
-            domain,
-            ', '.join(f'{name} {scores[name]:.4g}' for name in names),
-            ' (best so far, teaches from now on)' if kept else '',
-        )
+    def _keep_if_best(self, runner, teacher: str):
+        """Score a teacher and keep it for the domains where it is best."""
+        model, latest = unwrap(runner.model), f'latest:{teacher}'
+        with preserved_rng(), model.scoring(latest, self.domains):
+            scores = evaluate(model, runner.val_loop.dataloader, self.evaluator)
+        snapshots, better = model.distiller.teacher_snapshots, self.lower_is_better
+        for domain, names in self.metrics.items():
+            network, own = model.network(latest, domain), [scores[name] for name in names]
+            kept = snapshots.keep_if_best(teacher, domain, network, own, better)
+            runner.logger.info(
+                'Scores of %s for %s on the val split: %s%s',
+                teacher,
+                domain,
+                ', '.join(f'{name} {scores[name]:.4g}' for name in names),
+                ' (best so far, teaches from now on)' if kept else '',
+            )

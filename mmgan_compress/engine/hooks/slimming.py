@@ -9,7 +9,7 @@ from torch import Tensor
 from ...core.training import passes_held
 from ...registry import HOOKS
 from ..resume import unwrap
-from .schedule import ScheduledLRHook
+from .schedule import ScheduledLRHook, need_optimizers
 
 
 def soft_threshold(x: Tensor, threshold: float) -> Tensor:
@@ -41,11 +41,7 @@ class SoftThresholdHook(Hook):
         self.shrink_shifts = shrink_shifts
 
     def before_train(self, runner):
-        if self.optimizer not in runner.optim_wrapper:
-            raise KeyError(
-                f'no optimizer {self.optimizer!r} for the scales; '
-                f'known are {list(runner.optim_wrapper.keys())}'
-            )
+        need_optimizers(runner, self.optimizer)
 
     @torch.no_grad()
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):

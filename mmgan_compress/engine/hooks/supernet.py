@@ -6,6 +6,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 
+from ...core.messages import check_choice
 from ...core.search_space import RULES
 from ...core.sliced_forward import recalibrate
 from ...evaluation.report import evaluate
@@ -19,11 +20,8 @@ def _supernet(runner) -> SuperNet:
     model = unwrap(runner.model)
     student = model.generators[model._default_domain]
     if not isinstance(student, SuperNet):
-        raise ValueError(
-            f'the student is a {type(student).__name__}: this '
-            "hook needs generator=dict(type='mmgan_compress."
-            "SuperNet', arch=..., space=...)"
-        )
+        needed = "generator=dict(type='mmgan_compress.SuperNet', arch=..., space=...)"
+        raise ValueError(f'the student is a {type(student).__name__}: this hook needs {needed}')
     return student
 
 
@@ -44,8 +42,7 @@ class SubnetSamplingHook(Hook):
     """
 
     def __init__(self, rule: str = 'uniform'):
-        if rule not in RULES:
-            raise ValueError(f'rule must be one of {RULES}, got {rule!r}')
+        check_choice('rule', rule, RULES)
         self.rule = rule
 
     def before_train(self, runner):
