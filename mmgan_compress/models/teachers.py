@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmagic.models.editors import CycleGAN
 from torch import Tensor
 
-from ..core.feature_extraction import forward_with_features
+from ..core.feature_extraction import forward_together
 from ..core.training import frozen, update
 from ..losses.gan import gan_loss
 from ..registry import MODELS
@@ -24,7 +24,8 @@ class CycleGANStep:
     """
 
     def forward_both(self, inputs: dict[str, Tensor], layers: dict[str, list[str]]) -> dict:
-        """Translate and reconstruct both domains.
+        """Translate and reconstruct both domains; where identity images
+        have a loss, translate those as well.
 
         Args:
             inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W).
@@ -34,8 +35,11 @@ class CycleGANStep:
         outputs = {}
         for domain, generator in self.generators.items():
             source = self.source_of(domain)
-            real = inputs[f'img_{source}']
-            fake, features = forward_with_features(generator, real, layers.get(domain, []))
+            real, images = inputs[f'img_{source}'], [inputs[f'img_{source}']]
+            if self.loss_config['id_loss_weight']:
+                images.append(inputs[f'img_{domain}'])
+            (fake, features), *same = forward_together(generator, images, layers.get(domain, []))
+            outputs.update({f'same_{domain}': image for image, _ in same})
             outputs[f'real_{source}'] = real
             outputs[f'fake_{domain}'] = fake
             outputs[f'features_{domain}'] = features
@@ -47,7 +51,7 @@ class CycleGANStep:
         cycle = self.loss_config['cycle_loss_weight']
         identity = self.loss_config['id_loss_weight']
         losses = {}
-        for domain, generator in self.generators.items():
+        for domain in self.generators:
             real = outputs[f'real_{domain}'].float()
             net = self.discriminators[domain]
             with frozen(net):
@@ -58,7 +62,7 @@ class CycleGANStep:
             )
             if identity:
                 losses[f'loss_identity_{domain}'] = identity * F.l1_loss(
-                    generator(real).float(), real
+                    outputs[f'same_{domain}'].float(), real
                 )
         return losses
 
@@ -72,8 +76,9 @@ class CycleGANStep:
         for domain in self.generators:
             net = self.discriminators[domain]
             fake = self.image_buffers[domain].query(outputs[f'fake_{domain}'].detach())
-            real = net(outputs[f'real_{domain}'])
-            discriminated = forward_with_features(net, fake, layers.get(domain, []))
+            (real, _), discriminated = forward_together(
+                net, [outputs[f'real_{domain}'], fake], layers.get(domain, [])
+            )
             losses[f'loss_disc_{domain}'] = 0.5 * (
                 gan_loss('lsgan', real, 'real') + gan_loss('lsgan', discriminated[0], 'fake')
             )
