@@ -14,7 +14,7 @@ env_cfg = dict(
 model_wrapper_cfg = dict(type='mmgan_compress.DistributedTranslator')
 
 # of generators and discriminators alike, in all of the papers
-optimizer = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
+optimizer = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999), fused=True)
 # of a student that plays the GAN game itself, without a teacher
 playing = dict(
     constructor='MultiOptimWrapperConstructor',
@@ -38,6 +38,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
+    runtime_info=dict(type='mmgan_compress.LossLogHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     progress=dict(type='mmgan_compress.ProgressHook'),

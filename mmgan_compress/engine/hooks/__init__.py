@@ -1,5 +1,6 @@
 """Hooks for mmengine's Runner."""
 
+from .losses import LossLogHook
 from .progress import ProgressHook
 from .pruning import GradualPruningHook
 from .quantization import FakeQuantScalesHook, QuantizationAwareHook
@@ -22,5 +23,6 @@ __all__ = [
     'SubnetSamplingHook',
     'SubnetScoresHook',
     'TeacherSelectionHook',
+    'LossLogHook',
     'LossWeightHook',
 ]
