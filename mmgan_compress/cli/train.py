@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         metavar='PATH',
         help='continue from PATH, or from the newest checkpoint of work-dir',
     )
-    add('--amp', action='store_true', help='mixed precision (CUDA)')
+    add('--amp', action='store_true', help='mixed precision: CUDA, or a CPU with bfloat16')
     add('--quick', action='store_true', help='a first try: within 10 minutes on two cores')
     options.add(parser, 'work-dir', 'demo', 'data-root', 'size', 'seed', 'cfg-options', 'import')
     options.add(parser, 'launcher', 'local-rank')

@@ -1,4 +1,4 @@
-"""What 8-bit weights ask of a processor.
+"""What 8-bit weights and bfloat16 ask of a processor.
 
 Integer convolutions multiply inputs in 0..255 by signed weights. With VNNI
 instructions (AVX512-VNNI, AVX-VNNI) an x86 processor sums the products in 32
@@ -29,6 +29,14 @@ def has_vnni() -> bool:
     return platform.machine() not in X86 or any(
         known.get(name) for name in ('avx512_vnni', 'avx_vnni')
     )
+
+
+def has_bfloat16() -> bool:
+    """Tell whether this processor multiplies bfloat16; others would imitate
+    it, slower than they compute float32.
+    """
+    known: dict[str, bool] = getattr(torch.cpu, 'get_capabilities', dict)()
+    return any(known.get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
 
 
 def check_processor(processor: str, model: object) -> None:

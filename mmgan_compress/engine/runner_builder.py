@@ -25,6 +25,7 @@ from .channels import fit_channels
 from .check_config import LOADERS, TESTS, TRAINS, check_inputs, missing_parts, option_faults
 from .console import ConsoleRunner
 from .input_files import needed_weights, starting_files  # noqa: F401
+from .precision import use_amp
 from .processes import LOCK, locked, undoing
 from .quick import by_part, make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
@@ -224,19 +225,6 @@ def check_weights(runner: Runner):
             ),
         )
     refuse(faults)
-
-
-def use_amp(cfg: Config):
-    """Switch every optimizer to mixed precision.
-
-    Raises:
-        ValueError: Without a CUDA device.
-    """
-    if not torch.cuda.is_available():
-        raise ValueError('--amp needs a CUDA device and none was found: leave it out')
-    for value in cfg.optim_wrapper.values():
-        if isinstance(value, dict):
-            value.type = 'AmpOptimWrapper'
 
 
 def check_launcher(launcher: str):

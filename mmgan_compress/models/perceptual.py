@@ -37,14 +37,17 @@ class VGG16Features(nn.Module):
             ``mmgan-compress weights vgg16``), a path to a state dict with
             torchvision's names, or ``'random'`` (for tests: every report
             states it).
+        bfloat16 (bool): Compute in bfloat16, for processors that do;
+            features are float32 all the same.
 
     Raises:
         FileNotFoundError: If the weights are not there; names the command.
         ChecksumError: If they are damaged; names the command.
     """
 
-    def __init__(self, weights: str = 'imagenet'):
+    def __init__(self, weights: str = 'imagenet', bfloat16: bool = False):
         super().__init__()
+        self.bfloat16 = bfloat16
         self.note = self._note(weights)
         state = self._random() if weights == 'random' else self._read(weights)
         for index in _WIDTHS:
@@ -90,14 +93,12 @@ class VGG16Features(nn.Module):
         [-1, 1].
         """
         x, features = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
-        for index in _WIDTHS:
-            if index in _POOL_BEFORE:
-                x = F.max_pool2d(x, 2)
-            x = F.relu(
-                F.conv2d(
-                    x, getattr(self, f'weight_{index}'), getattr(self, f'bias_{index}'), padding=1
-                )
-            )
-            if index in TAPPED:
-                features.append(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+            for index in _WIDTHS:
+                if index in _POOL_BEFORE:
+                    x = F.max_pool2d(x, 2)
+                weight, bias = (getattr(self, f'{part}_{index}') for part in ('weight', 'bias'))
+                x = F.relu(F.conv2d(x, weight, bias, padding=1), inplace=True)
+                if index in TAPPED:
+                    features.append(x.float())
         return features

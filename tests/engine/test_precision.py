@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mmgan_compress.engine.precision import use_amp
 from mmgan_compress.losses import gan as gan_losses
 from toy import Trainer, batch, moved, snapshot, toy_config
 
@@ -128,3 +129,21 @@ def test_adversarial_losses_are_computed_in_single_precision():
             loss = gan_losses.gan_loss(kind, pred, role)
             assert loss.dtype == torch.float32
             assert loss == gan_losses.gan_loss(kind, pred.float(), role)
+
+
+def test_amp_on_a_processor_with_bfloat16(recipe, monkeypatch):
+    """Networks and VGG compute in it; features and losses are float32."""
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.cpu.get_capabilities', lambda: dict(avx512_bf16=True))
+    cfg, seen = recipe('omgd', 'pix2pix'), set()
+    use_amp(cfg)
+    trainer = Trainer(cfg)
+    trainer.model.generators['shoes'].register_forward_hook(lambda *args: seen.add(args[2].dtype))
+    features = trainer.distiller.perceptual(torch.zeros(1, 3, 32, 32))
+    log = trainer.step()
+    assert seen == {torch.bfloat16}
+    assert {value.dtype for value in [*features, *log.values()]} == {torch.float32}
+    exact = Trainer(recipe('omgd', 'pix2pix')).step()
+    for name, loss in exact.items():
+        assert float(log[name]) == pytest.approx(float(loss), rel=0.05, abs=0.05), name
+    assert log != exact

@@ -80,8 +80,9 @@ def test_a_wrong_data_root_is_told_first(recipe, capsys):
     assert capsys.readouterr() == ('', '')
 
 
-def test_amp_without_cuda(recipe, monkeypatch):
+def test_amp_needs_a_device_that_computes_in_half(recipe, monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.cpu.get_capabilities', dict)
     assert '--amp needs a CUDA device' in refused(recipe, amp=True)
 
 
