@@ -51,12 +51,12 @@ class Timing(NamedTuple):
         )
 
 
-def side_by_side(
+def in_turns(
     runs: dict[str, Callable[[], Any]],
     warmup: int = 3,
     repeats: int = 9,
     seconds: float | None = None,
-) -> dict[str, Timing]:
+) -> dict[str, list[float]]:
     """Time functions in turns, so that a busy moment affects all of them.
 
     Args:
@@ -67,7 +67,7 @@ def side_by_side(
             ``repeats``, but after ``LEAST`` to ``MOST`` rounds.
 
     Returns:
-        dict[str, Timing]: By the same names.
+        dict[str, list[float]]: Seconds of each round, by the same names.
     """
     taken: dict[str, list[float]] = {name: [] for name in runs}
     least, most = (repeats, repeats) if seconds is None else (LEAST, MOST)
@@ -82,4 +82,12 @@ def side_by_side(
             begin = time.perf_counter()
             run()
             taken[name].append(time.perf_counter() - begin)
-    return {name: Timing.of(calls) for name, calls in taken.items()}
+    return taken
+
+
+def side_by_side(runs: dict[str, Callable[[], Any]], *args, **kwargs) -> dict[str, Timing]:
+    """Return the :class:`Timing` of functions that take turns, by name.
+
+    Arguments are those of :func:`in_turns`.
+    """
+    return {name: Timing.of(taken) for name, taken in in_turns(runs, *args, **kwargs).items()}

@@ -1,26 +1,29 @@
-"""Measure what a training step of each recipe costs.
+"""Time training steps beside the published order of the same steps.
 
-python projects/step_cost/benchmark_steps.py [CONFIG ...] [--demo]
+python projects/step_speed/compare_steps.py [CONFIG ...] --threads 2
 
-Networks, losses and optimizers are those of the recipe, the images are
-random, and so are the weights: loading and scoring images is not counted. A
-recipe that trains in phases has a figure for each.
+Networks, losses and optimizers are those of a recipe, the images are random,
+and so are the weights: loading and scoring images is not counted. Where
+published.py knows the recipe's method, both steps run in turns in one
+process, on copies of the same networks, and only if their losses agree. A
+recipe that trains in phases has a row for each.
 """
 
 import argparse
 import contextlib
+import functools
 import json
-import statistics
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
 
 PHASES = ('teacher', 'student', 'joint')
+RECIPES = ('omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'gcc_pix2pix')
+TOLERANCE = 1e-4  # relative difference of losses in float32
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,26 +31,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'configs',
-        nargs='*',
-        metavar='CONFIG',
-        help='recipes (default: the main ones, configs/*.py)',
-    )
-    parser.add_argument(
-        '--size', type=int, help='side length of the images (default: that of the training images)'
-    )
-    parser.add_argument(
-        '--threads', type=int, default=2, help='threads of torch (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--steps',
-        type=int,
-        default=3,
-        help='steps of a phase, their median counts (default: %(default)s)',
-    )
-    parser.add_argument('--demo', action='store_true', help='the recipes as --demo trains them')
-    parser.add_argument('--json', action='store_true', help='JSON on standard output')
+    add = parser.add_argument
+    add('configs', nargs='*', metavar='CONFIG', help=f'recipes (default: {", ".join(RECIPES)})')
+    add('--size', type=int, nargs='+', help='sides of the images (default: those of the recipe)')
+    add('--threads', type=int, nargs='+', default=[2], help='threads of torch (default: 2)')
+    add('--device', help='cpu or cuda (default: cuda where there is one)')
+    add('--rounds', type=int, default=5, help='timed rounds (default: %(default)s)')
+    add('--only', metavar='PHASE', choices=PHASES, help='one phase: teacher, student or joint')
+    add('--demo', action='store_true', help='the recipes as --demo trains them')
+    add('--amp', action='store_true', help='our step with --amp; losses are not compared')
+    add('--profile', action='store_true', help='also the time of each part of a step')
+    add('--out', metavar='FILE.json', help='write the figures to a file as well')
     return parser.parse_args()
 
 
@@ -61,7 +55,8 @@ def build(cfg, device: str) -> tuple:
 
     from mmgan_compress.registry import MODELS
 
-    cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
+    perceptual = cfg.model.distiller.get('perceptual') or dict(type='mmgan_compress.VGG16Features')
+    cfg.model.distiller.perceptual = dict(perceptual, weights='random')
     model = MODELS.build(cfg.model)
     model.distiller.set_epoch_length(1)
     model.to(device).train()
@@ -108,67 +103,183 @@ def first_iterations(distiller) -> dict[str, int]:
     return {phase: found[phase] for phase in PHASES if phase in found}
 
 
-def seconds_per_iteration(
-    model, wrappers, inputs: dict, first: int, steps: int, device: str
-) -> float:
-    """Return the median time of a step after one that warms up.
+def turn(distiller, step):
+    """Return a function that takes steps until teachers that train in some
+    steps only have trained, and returns all losses.
+    """
 
-    Where teachers train in some iterations only, a step is as many as they
-    take to come round.
+    def run() -> dict:
+        log = {}
+        for _ in range(getattr(distiller, 'teacher_interval', 1)):
+            log.update(step())
+        return log
+
+    return run
+
+
+def our_step(model, wrappers, inputs: dict, first: int):
+    """Return a function that takes a step of the phase that begins at
+    ``first``, and returns its losses.
+    """
+
+    def run() -> dict:
+        model.distiller.iteration = first
+        return steps()
+
+    steps = turn(model.distiller, lambda: model.distiller.train_step(inputs, wrappers))
+    return run
+
+
+def check(ours: dict, published: dict, tolerance: float = TOLERANCE) -> float:
+    """Return the largest relative difference of two dicts of losses.
+
+    Raises:
+        ValueError: If they have other names, or differ by more.
+    """
+    ours = {name: float(loss) for name, loss in ours.items() if name.startswith('loss')}
+    other = {name: float(loss.detach()) for name, loss in published.items()}
+    if set(ours) != set(other):
+        raise ValueError(f'losses of one step only: {sorted(set(ours) ^ set(other))}')
+    worst, name = max(
+        (abs(ours[key] - other[key]) / max(abs(other[key]), 1e-6), key) for key in ours
+    )
+    if not worst <= tolerance:
+        raise ValueError(
+            f'{name} is {ours[name]:.6g} in our step and {other[name]:.6g} in the published '
+            f'one: nothing was timed, since they are not the same step'
+        )
+    return worst
+
+
+def peak_mb(run, device: str) -> float:
+    """Return the most memory of tensors that a call holds beyond what was
+    held before, in MB.
     """
     import torch
 
-    interval = getattr(model.distiller, 'teacher_interval', 1)
-    times = []
-    for _ in range(steps + 1):
-        model.distiller.iteration = first
-        start = time.perf_counter()
-        for _ in range(interval):
-            model.distiller.train_step(inputs, wrappers)
-        if device == 'cuda':
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) / interval)
-    return statistics.median(times[1:])
+    if device == 'cuda':
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    with torch.profiler.profile(profile_memory=True) as profile:
+        run()
+    held = most = 0
+    for event in sorted(profile.events(), key=lambda event: event.time_range.end):
+        held += event.self_cpu_memory_usage
+        most = max(most, held)
+    return most / 1e6
 
 
-def measure(config: str, args: argparse.Namespace, device: str) -> dict:
-    """Return batch, size and seconds by phase of one recipe."""
+def measure(config: str, size: int | None, threads: int, args: argparse.Namespace) -> list[dict]:
+    """Return a row for each phase of one recipe."""
+    import torch
     from mmengine.config import Config
+    from published import STEPS
 
+    from mmgan_compress.core.timing import Timing, in_turns
+    from mmgan_compress.engine.channels import fit_channels
+    from mmgan_compress.engine.precision import use_amp
+    from mmgan_compress.engine.quick import set_size
+
+    torch.set_num_threads(threads)
     cfg = Config.fromfile(config)
     if args.demo:
         from mmgan_compress.demo import apply_demo
 
         apply_demo(cfg)
-    from mmgan_compress.engine.channels import fit_channels
-
     fit_channels(cfg)
-    size = args.size or cfg.train_dataloader.dataset.size
-    model, wrappers = build(cfg, device)
-    inputs = random_inputs(cfg, model, size, device)
-    return dict(
-        recipe=Path(config).stem,
-        batch=cfg.train_dataloader.batch_size,
-        size=size,
-        seconds={
-            phase: seconds_per_iteration(model, wrappers, inputs, first, args.steps, device)
-            for phase, first in first_iterations(model.distiller).items()
-        },
-    )
+    if size:
+        set_size(cfg, size)
+    size = cfg.train_dataloader.dataset.size
+    if args.amp:
+        use_amp(cfg)
+    torch.manual_seed(0)
+    model, wrappers = build(cfg, args.device)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # both steps would draw differently
+    inputs, batch = random_inputs(cfg, model, size, args.device), cfg.train_dataloader.batch_size
+    kind, phases = STEPS.get(model.distiller.method, (None, {}))
+    rows = []
+    for phase, first in first_iterations(model.distiller).items():
+        if args.only not in (None, phase):
+            continue
+        runs = dict(ours=our_step(model, wrappers, inputs, first))
+        row = dict(recipe=Path(config).stem, phase=phase, batch=batch, size=size, threads=threads)
+        if phase in phases:
+            published = kind(model, wrappers)
+            step = functools.partial(getattr(published, phases[phase]), inputs)
+            runs['published'] = turn(model.distiller, step)
+            tolerance = float('inf') if args.amp else TOLERANCE
+            row['difference'] = check(runs['ours'](), runs['published'](), tolerance)
+        seconds = in_turns(
+            {name: finished(run, args.device) for name, run in runs.items()}, 1, args.rounds
+        )
+        interval = getattr(model.distiller, 'teacher_interval', 1)
+        for name, taken in seconds.items():
+            row[f'{name}_s'] = Timing.of(taken).median / interval
+            row[f'{name}_mb'] = peak_mb(runs[name], args.device)
+        row['images_per_s'] = batch / row['ours_s']
+        if 'published' in runs:
+            ratios = Timing.of([a / b for a, b in zip(*seconds.values())])
+            row.update(ratio=ratios.median, iqr=ratios.iqr)
+        if args.profile:
+            from profiling import parts
+
+            holders = dict(ours=model)
+            if phase in phases:
+                holders['published'] = published
+            row['parts'] = {
+                name: parts(run, parts_of(holders[name].distiller)) for name, run in runs.items()
+            }
+        rows.append(row)
+    return rows
+
+
+def parts_of(distiller) -> dict:
+    """Return the parts of a step that are networks or losses, by name."""
+    found = {type(loss).__name__: loss for loss in next(iter(distiller.losses.values()))}
+    found |= {f'student {domain}': net for domain, net in distiller.model.generators.items()}
+    for name, networks in distiller.latest_networks().items():
+        for domain, network in networks.items():
+            found[f'{name} {domain}'] = network
+            found[f'discriminator of {domain}'] = distiller.discriminator_of(name, domain)
+    for domain, network in distiller.student_discriminators.items():
+        found[f"student's discriminator of {domain}"] = network
+    found['perceptual'] = distiller.perceptual
+    return {name: network for name, network in found.items() if network is not None}
+
+
+def finished(run, device: str):
+    """Return the same function, that waits for the device."""
+    import torch
+
+    def both():
+        run()
+        if device == 'cuda':
+            torch.cuda.synchronize()
+
+    return both
 
 
 def table(rows: list[dict]) -> str:
-    """Format the figures as Markdown, seconds per iteration."""
+    """Format the figures as Markdown."""
     lines = [
-        '| recipe | batch | size | teacher phase | student phase | joint |',
-        '|---|---:|---:|---:|---:|---:|',
+        '| recipe, phase | size | threads | published | ours | ratio | images/s | memory |',
+        '|---|---:|---:|---:|---:|---:|---:|---:|',
     ]
     for row in rows:
-        cells = [
-            f'{row["seconds"][phase]:.2f} s' if phase in row['seconds'] else '' for phase in PHASES
-        ]
+        published, ratio, memory = '', '', f'{row["ours_mb"]:.0f} MB'
+        if 'ratio' in row:
+            published = f'{row["published_s"]:.3f} s'
+            ratio = f'{row["ratio"]:.2f} ± {row["iqr"] / 2:.2f}'
+            memory = f'{row["published_mb"]:.0f} → {memory}'
         lines.append(
-            f'| {row["recipe"]} | {row["batch"]} | {row["size"]} | ' + ' | '.join(cells) + ' |'
+            f'| {row["recipe"]}, {row["phase"]} | {row["size"]} | {row["threads"]} | {published} '
+            f'| {row["ours_s"]:.3f} s | {ratio} | {row["images_per_s"]:.2f} | {memory} |'
         )
     return '\n'.join(lines)
 
@@ -178,11 +289,11 @@ def main() -> None:
     args = parse_args()
     from mmgan_compress.core.configs import find_config
 
-    configs = [find_config(config) for config in args.configs] or sorted(
-        map(str, ROOT.glob('configs/*.py'))
-    )
-    if args.steps < 1:
-        sys.exit(f'error: --steps {args.steps}: expected 1 or more')
+    configs = [find_config(config) for config in args.configs] or [
+        str(ROOT / f'configs/{name}.py') for name in RECIPES
+    ]
+    if args.rounds < 1:
+        sys.exit(f'error: --rounds {args.rounds}: expected 1 or more')
     # libraries log to standard output; only the result may stand there
     with contextlib.redirect_stdout(sys.stderr):
         import torch
@@ -191,20 +302,23 @@ def main() -> None:
         import mmgan_compress.registry  # noqa: F401, makes mmagic importable
 
         init_default_scope('mmagic')
-        torch.set_num_threads(args.threads)
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        rows = [measure(config, args, device) for config in configs]
+        args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        rows = [
+            row
+            for config in configs
+            for size in args.size or [None]
+            for threads in args.threads
+            for row in measure(config, size, threads, args)
+        ]
     about = dict(
-        device=torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
-        threads=args.threads,
+        device=torch.cuda.get_device_name() if args.device == 'cuda' else 'cpu',
         torch=torch.__version__,
-        steps=args.steps,
+        rounds=args.rounds,
     )
-    if args.json:
-        print(json.dumps({**about, 'recipes': rows}, indent=2))
-        return
     print(', '.join(f'{k} {v}' for k, v in about.items()), end='\n\n')
     print(table(rows))
+    if args.out:
+        Path(args.out).write_text(json.dumps({**about, 'rows': rows}, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ from mmgan_compress.registry import MODELS
 from recipes import RECIPES, ROOT, check_optimizers, load
 from toy import moved, snapshot
 
-TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
+TOOL = runpy.run_path(str(ROOT / 'projects/step_speed/compare_steps.py'))
 # Recipes that differ in the student's width alone have the same demo.
 DEMOS = [
     name for name in RECIPES if not re.search(r'(mobile8|mobile12|mobile24|unet8|unet12)_', name)

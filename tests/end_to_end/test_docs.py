@@ -196,7 +196,7 @@ def test_studies_have_the_options_that_are_shown():
     assert {
         'compare_distilled',
         'benchmark_relations',
-        'benchmark_steps',
+        'compare_steps',
         'compare_pruners',
         'compare_runtimes',
     } <= shown

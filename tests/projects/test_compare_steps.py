@@ -1,15 +1,63 @@
-"""projects/step_cost/benchmark_steps.py: what a training step costs."""
+"""projects/step_speed: our steps beside the published order of them."""
 
+import functools
 import json
 import runpy
 from types import SimpleNamespace
 
 import pytest
+import torch
+from mmengine import DefaultScope
 
 from recipes import CONFIGS, RECIPES, ROOT, build_model, load
 from students import refused_by_tool, run_tool
 
-TOOL = runpy.run_path(str(ROOT / 'projects/step_cost/benchmark_steps.py'))
+FOLDER = ROOT / 'projects/step_speed'
+TOOL = runpy.run_path(str(FOLDER / 'compare_steps.py'))
+STEPS = runpy.run_path(str(FOLDER / 'published.py'))['STEPS']
+SCALE = runpy.run_path(str(FOLDER / 'scale.py'))
+
+
+def tiny(name):
+    """Return a recipe with networks of a few channels at 32 pixels."""
+    from mmgan_compress.demo import apply_demo
+    from mmgan_compress.engine.quick import set_size
+
+    cfg = load(name)
+    apply_demo(cfg)
+    set_size(cfg, 32)
+    if 'pix2pix' in name:  # as published: both sides take a first step
+        cfg.model.distiller.teacher_interval = 1
+    cfg.train_dataloader.batch_size = 1 if 'cyclegan' in name or 'gcc' in name else 2
+    return cfg
+
+
+@pytest.mark.parametrize('name', ['omgd_cyclegan', 'crd_cyclegan', 'omgd_pix2pix', 'gcc_pix2pix'])
+def test_losses_are_those_of_the_published_order(name):
+    """In a first step, and nearly so behind the updates of both."""
+    torch.manual_seed(0)
+    cfg = tiny(name)
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        model, wrappers = TOOL['build'](cfg, 'cpu')
+    inputs = TOOL['random_inputs'](cfg, model, 32, 'cpu')
+    kind, phases = STEPS[model.distiller.method]
+    firsts = TOOL['first_iterations'](model.distiller)
+    assert list(firsts) == list(phases)
+    for phase, step in phases.items():
+        ours = TOOL['our_step'](model, wrappers, inputs, firsts[phase])
+        theirs = functools.partial(getattr(kind(model, wrappers), step), inputs)
+        theirs = TOOL['turn'](model.distiller, theirs)
+        for tolerance in (1e-4, 0.02):
+            TOOL['check'](ours(), theirs(), tolerance)
+
+
+def test_other_losses_are_not_timed():
+    one = torch.ones(())
+    assert TOOL['check'](dict(loss_a=one, open=one), dict(loss_a=one)) == 0
+    with pytest.raises(ValueError, match='loss_b'):
+        TOOL['check'](dict(loss_a=one), dict(loss_b=one))
+    with pytest.raises(ValueError, match='nothing was timed'):
+        TOOL['check'](dict(loss_a=one), dict(loss_a=1.001 * one))
 
 
 def test_phases_of_the_recipes():
@@ -31,61 +79,49 @@ def test_phases_of_the_recipes():
     ]
 
 
-@pytest.mark.parametrize('interval', [1, 3])
-def test_teachers_turn_is_part_of_the_average(interval):
-    seen, distiller = [], SimpleNamespace(teacher_interval=interval)
+def test_a_step_is_a_turn_of_the_teacher():
+    seen, distiller = [], SimpleNamespace(teacher_interval=3)
 
     def train_step(inputs, wrappers):
         distiller.iteration += 1
         seen.append(distiller.iteration)
+        return {}
 
     distiller.train_step = train_step
-    seconds = TOOL['seconds_per_iteration'](
-        SimpleNamespace(distiller=distiller), None, {}, 7, 2, 'cpu'
-    )
-    # one to warm up and two that count, each over a turn of the teacher
-    assert seen == 3 * list(range(8, 8 + interval))
-    assert 0 <= seconds < 1
-
-
-def test_table():
-    rows = [
-        dict(recipe='a', batch=1, size=64, seconds=dict(teacher=1.234, student=0.5)),
-        dict(recipe='b', batch=4, size=64, seconds=dict(joint=2.0)),
-    ]
-    assert TOOL['table'](rows).splitlines()[2:] == [
-        '| a | 1 | 64 | 1.23 s | 0.50 s |  |',
-        '| b | 4 | 64 |  |  | 2.00 s |',
-    ]
+    TOOL['our_step'](SimpleNamespace(distiller=distiller), None, {}, 7)()
+    assert seen == [8, 9, 10]
 
 
 def test_refuses_what_cannot_be_measured(monkeypatch):
     assert "no config 'nothing.py'" in refused_by_tool(
-        'benchmark_steps', 'nothing.py', monkeypatch=monkeypatch
+        'compare_steps', 'nothing.py', monkeypatch=monkeypatch
     )
-    assert '--steps 0: expected 1' in refused_by_tool(
-        'benchmark_steps', CONFIGS / 'omgd_cyclegan.py', '--steps', 0, monkeypatch=monkeypatch
+    assert '--rounds 0: expected 1' in refused_by_tool(
+        'compare_steps', CONFIGS / 'omgd_cyclegan.py', '--rounds', 0, monkeypatch=monkeypatch
     )
 
 
-def test_command_prints_json_alone():
-    name = 'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra'
-    done = run_tool(
-        'benchmark_steps',
-        RECIPES[name],
-        '--demo',
-        '--json',
-        '--size',
-        32,
-        '--steps',
-        1,
-        '--threads',
-        1,
-    )
+def test_command_writes_what_it_measures(tmp_path):
+    out = tmp_path / 'steps.json'
+    options = '--demo --size 32 --rounds 1 --threads 1 --only student --profile --out'.split()
+    done = run_tool('compare_steps', RECIPES['omgd_cyclegan'], *options, out)
     assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads(done.stdout)
-    assert result['threads'] == result['steps'] == 1
-    [row] = result['recipes']
-    assert (row['recipe'], row['batch'], row['size']) == (name, 1, 32)
-    assert list(row['seconds']) == ['student']
-    assert row['seconds']['student'] > 0
+    (row,) = json.loads(out.read_text())['rows']
+    assert (row['recipe'], row['phase'], row['size'], row['threads']) == (
+        'omgd_cyclegan',
+        'student',
+        32,
+        1,
+    )
+    assert row['difference'] <= 1e-4 and row['ratio'] > 0 and row['ours_mb'] > 0
+    for parts in row['parts'].values():
+        assert {'perceptual', 'SSIMLoss', 'student emoji', 'optimizers', 'rest'} <= set(parts)
+    assert '| omgd_cyclegan, student | 32 | 1 |' in done.stdout
+
+
+def test_traffic_is_that_of_the_gradients():
+    net = torch.nn.Linear(3, 4)
+    frozen = torch.nn.Linear(3, 4).requires_grad_(False)
+    parameters = [*net.parameters(), *frozen.parameters()]
+    wrapper = SimpleNamespace(param_groups=[dict(params=parameters)])
+    assert SCALE['gradient_bytes'](dict(student=wrapper)) == dict(student=64)
