@@ -23,7 +23,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from .base_layers import ConvBase, ConvTransposeBase, NormBase
-from .layers import find_layer
+from .layers import ShapesOnly, find_layer
 
 ChannelMap = dict[str, list[int]]
 
@@ -69,7 +69,7 @@ def output_channels(module: nn.Module, side: int) -> int:
     """
     channels = image_channels(module)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), ShapesOnly():
             return module(torch.empty(1, channels, side, side, device='meta')).shape[1]
     except (RuntimeError, ValueError):
         return channels

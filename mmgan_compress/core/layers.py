@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from mmengine.logging import MMLogger
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from .checkpoints import pretrained_faults, refuse
 from .logging import quiet
@@ -79,6 +81,23 @@ def meta_copy(module: nn.Module) -> nn.Module:
     return clone
 
 
+class ShapesOnly(TorchFunctionMode):
+    """Norms and activations of a pass on the meta device do nothing.
+
+    torch computes their shapes, which are those of their inputs, in Python:
+    that takes most of a pass, and the first time loads torch's compiler for
+    two seconds.
+    """
+
+    _KEEP_SHAPE = (F.instance_norm, F.batch_norm, F.relu, F.leaky_relu, torch.relu)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        # a norm refuses a single pixel
+        if func in self._KEEP_SHAPE and args[0].is_meta and args[0].shape[2:].numel() > 1:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 @torch.no_grad()
 def infer_channels(
     module: nn.Module, layers: Sequence[str], input_shape: Sequence[int]
@@ -107,7 +126,8 @@ def infer_channels(
         find_layer(clone, name).register_forward_hook(
             lambda _, __, output, name=name: record(name, output)
         )
-    clone(torch.empty(*input_shape, device='meta'))
+    with ShapesOnly():
+        clone(torch.empty(*input_shape, device='meta'))
     for name in layers:
         if name not in channels:
             raise LookupError(

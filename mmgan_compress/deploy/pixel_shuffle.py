@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.channels import image_channels
-from ..core.layers import meta_copy
+from ..core.layers import ShapesOnly, meta_copy
 
 # Runtimes compute 16 output channels at once (float32 in AVX-512). Of three,
 # 13 are thrown away; of 2x2 positions times three, 4 are.
@@ -85,7 +85,7 @@ def phased(net: nn.Module, side: int) -> dict[nn.Module, nn.Module]:
         twin.get_submodule(name).register_forward_hook(
             lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
         )
-    with torch.no_grad():
+    with torch.no_grad(), ShapesOnly():
         twin(torch.empty(1, image_channels(net), side, side, device='meta'))
     return {
         module: PhasedConv(module)

@@ -28,6 +28,7 @@ from .. import registry
 from ..core.channels import image_channels
 from ..core.configs import did_you_mean, walk_paths
 from ..core.domains import are_names
+from ..core.layers import ShapesOnly
 from ..core.messages import message_of
 from ..core.schedule import TrainSchedule
 from ..evaluation.reference import Reference
@@ -461,7 +462,7 @@ def _translates(network: nn.Module, size: int) -> bool:
     """Tell whether images come out as large as they went in."""
     try:
         shape = (2, image_channels(network), size, size)
-        with torch.no_grad():
+        with torch.no_grad(), ShapesOnly():
             return network(torch.empty(shape, device='meta')).shape[-2:] == shape[-2:]
     except Exception:  # of any layer
         return False
