@@ -1,6 +1,8 @@
 """Small networks gain nothing from threads; barriers cost them much."""
 
+import functools
 import os
+from unittest import mock
 
 import pytest
 import torch
@@ -9,6 +11,22 @@ from mmengine.registry import DefaultScope
 # make test-portable asks for two; it is for the commands that tests run, too
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def quick_start():
+    """Leave out what each run does anew and no result depends on.
+
+    The layout of a config's text takes half a second, and a compiler is
+    asked for its version. Processes that tests start do both.
+    """
+    from mmengine.runner import runner
+
+    with (
+        mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)),
+        mock.patch.object(runner, 'collect_env', functools.cache(runner.collect_env)),
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +38,22 @@ def default_scope():
 
 @pytest.fixture(scope='session')
 def vgg_file(tmp_path_factory):
-    """Return VGG-16 weights by the recipe of the golden fixtures."""
+    """Return VGG-16 weights by the recipe of the golden fixtures.
+
+    All networks share the tensors, which never change: the file has 59 MB.
+    """
+    from mmgan_compress.models.perceptual import VGG16Features
     from toy import seeded_vgg
 
-    path = tmp_path_factory.mktemp('weights') / 'vgg16.pth'
-    torch.save(seeded_vgg(), path)
-    return str(path)
+    path, state, read = (
+        str(tmp_path_factory.mktemp('weights') / 'vgg16.pth'),
+        seeded_vgg(),
+        VGG16Features._read,
+    )
+    torch.save(state, path)
+    shared = staticmethod(lambda weights: state if weights == path else read(weights))
+    with mock.patch.object(VGG16Features, '_read', shared):
+        yield path
 
 
 @pytest.fixture

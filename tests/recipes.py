@@ -40,9 +40,15 @@ def recipes_of(folder):
     return [name for name in RECIPES if folder_of(name) == folder]
 
 
+@functools.cache
+def parsed(path):
+    """Parse a config of this repository once; who changes it takes a copy."""
+    return Config.fromfile(path)
+
+
 def load(name):
     """Load a recipe; the perceptual network needs no weights then."""
-    cfg = Config.fromfile(RECIPES[name])
+    cfg = copy.deepcopy(parsed(RECIPES[name]))
     cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights='random')
     return cfg
 

@@ -1,7 +1,8 @@
 """Train recipes one after another, each as `mmgan-compress train` does.
 
 torchrun tests/train_recipes.py RECIPE...   each into a folder of its name
-One start of the processes serves them all.
+One start of the processes serves them all, and the checks of
+``two_processes.py``, whose names each leaves in ``checks_RANK`` beside the first.
 """
 
 import sys
@@ -35,8 +36,10 @@ def keeper_of_scored():
 def main():
     """Train on several processes, by gloo where there is no GPU."""
     import torch
+    from mmengine.dist import get_rank
 
     from mmgan_compress.engine import runner_builder as launch
+    from two_processes import CHECKS
 
     torch.set_num_threads(1)
     launch.start_distributed(Namespace(launcher='pytorch'))
@@ -62,6 +65,10 @@ def main():
             )
             runner.register_hook(keeper_of_scored())
             runner.train()
+    for check in CHECKS:
+        check()
+        with open(Path(sys.argv[1]).with_name(f'checks_{get_rank()}'), 'a') as file:
+            file.write(f'{check.__name__}\n')
     launch.finish_distributed()
 
 

@@ -1,5 +1,6 @@
 """Assertions about the gradients of two processes.
 
+``tests/train_recipes.py`` makes them behind its trainings; alone:
 torchrun --nproc_per_node 2 tests/two_processes.py
 """
 
@@ -190,17 +191,19 @@ def buffers_are_those_of_rank_0():
     assert torch.equal(a, b) and a.any()
 
 
+CHECKS = (
+    buckets_leave_during_the_backward_pass,
+    only_the_last_pass_of_a_group_is_sent,
+    optimizers_are_apart,
+    disagreement_is_an_error,
+    batch_norm_is_that_of_the_whole_batch,
+    buffers_are_those_of_rank_0,
+)
+
 if __name__ == '__main__':
     torch.set_num_threads(1)
     dist.init_process_group('gloo')
-    for check in (
-        buckets_leave_during_the_backward_pass,
-        only_the_last_pass_of_a_group_is_sent,
-        optimizers_are_apart,
-        disagreement_is_an_error,
-        batch_norm_is_that_of_the_whole_batch,
-        buffers_are_those_of_rank_0,
-    ):
+    for check in CHECKS:
         check()
     dist.barrier()
     dist.destroy_process_group()

@@ -37,13 +37,6 @@ def plain(recipe):
     return cfg
 
 
-@pytest.fixture(autouse=True)
-def quick():
-    """Leave out the layout of a config's text, half of the time."""
-    with mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)):
-        yield
-
-
 def make(cfg, config=UNET, **options):
     return TASK_UTILS.get('mmgan_compress.RunnerEvaluator')(
         cfg, seeded(build_generator(config)), config, **options

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ from mmgan_compress.datasets.images import origin_of
 from mmgan_compress.engine.processes import locked
 from mmgan_compress.registry import DATASETS
 from mmgan_compress.search.scoring import SubnetScorer, check_origin, read_model
-from recipes import ROOT
 from students import run_tool
 from supernets import filled
 
@@ -33,8 +30,7 @@ ARCH = dict(
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory, vgg_file):
-    """Return a folder with a recipe, its images, a super-net and another
-    student."""
+    """Return a folder with a recipe, its images and a super-net."""
     place = tmp_path_factory.mktemp('search')
     cfg = toy.toy_config('pix2pix', place / 'data', vgg_file, method='gan_compression')
     cfg.model.generator = dict(
@@ -44,21 +40,8 @@ def place(tmp_path_factory, vgg_file):
     cfg.model.distiller = None
     model = toy.MODELS.build(cfg.model)
     filled(model.generators['shoes'].network)
-    facts = dict(source='test', image_size=toy.SIZE)
-    save_student(place / 'supernet.pth', model, **facts)
-    cfg.model.generator = dict(ARCH)
-    save_student(place / 'other.pth', toy.MODELS.build(cfg.model), **facts)
+    save_student(place / 'supernet.pth', model, source='test', image_size=toy.SIZE)
     return place
-
-
-def search(place, *words, checkpoint='supernet.pth', recipe='recipe.py'):
-    return subprocess.run(
-        [sys.executable, str(ROOT / 'tools/search.py'), recipe, checkpoint, *words],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture
@@ -75,9 +58,13 @@ def tool(place, monkeypatch):
     return tool
 
 
-def test_from_recipe_to_student(place):
+def test_from_recipe_to_student(place, monkeypatch):
     """The best sub-network is its slice, with its own batch norms."""
+    monkeypatch.chdir(place)
     words = (
+        'search',
+        'recipe.py',
+        'supernet.pth',
         '--out',
         'found',
         '--sampler',
@@ -89,7 +76,7 @@ def test_from_recipe_to_student(place):
         '--calibration-images',
         '4',
     )
-    done = search(place, *words)
+    done = run_tool(*words)
     assert done.returncode == 0, done.stderr
     assert 'published' not in done.stdout and 'largest' in done.stdout
     content = json.loads((place / 'found/front.json').read_text())
@@ -114,38 +101,34 @@ def test_from_recipe_to_student(place):
     with torch.no_grad():
         assert torch.equal(small(image), scorer.net(image))
     assert recalibrate(scorer.net, scorer._batches()) == 4
-    again = search(place, *words)  # nothing is left to do
+    again = run_tool(*words)  # nothing is left to do
     assert again.returncode == 0, again.stderr
     assert json.loads((place / 'found/front.json').read_text())['front'] == content['front']
-    other = search(place, *words[:-1], '3')
+    other = run_tool(*words[:-1], '3')
     assert other.returncode == 1
     assert 'holds the results of another search' in other.stderr
 
 
 @pytest.mark.parametrize(
-    'words, checkpoint, message',
+    'words, message',
     [
-        ([], 'other.pth', 'is a SeparableResnetGenerator, no SuperNet'),
-        ([], 'recipe.py', 'is no student file'),
-        ([], 'none.pth', 'no student file at'),
-        (['--sampler', 'tpe'], None, "no searcher 'tpe'"),
-        (['--sampler', 'budget'], None, 'needs a --budget'),
-        (['--budget', 'macs=0.01'], None, 'the nearest is 2_2_4_4_4_4_4_4 with'),
-        (['--metric', 'shoes/FID'], None, "no metric 'shoes/FID'; computed are"),
-        (['--objective', 'watts'], None, "no cost 'watts'"),
-        (['--objective', 'latency@watts'], None, "runtime is 'watts'"),
+        (['--sampler', 'budget'], 'needs a --budget'),
+        (['--budget', 'macs=0.01'], 'the nearest is 2_2_4_4_4_4_4_4 with'),
+        (['--metric', 'shoes/FID'], "no metric 'shoes/FID'; computed are"),
+        (['--objective', 'watts'], "no cost 'watts'"),
+        (['--objective', 'latency@watts'], "runtime is 'watts'"),
         (
             ['--budget', 'latency@eager=0.5', '--measured', '3'],
-            None,
             '3 measured sub-networks are too few',
         ),
-        (['--storage', 'study.db'], None, "cannot read the storage 'study.db'"),
-        (['--storage', 'sqlite:///recipe.py'], None, 'file is not a database'),
+        (['--storage', 'study.db'], "cannot read the storage 'study.db'"),
+        (['--storage', 'sqlite:///recipe.py'], 'file is not a database'),
     ],
 )
-def test_refused_before_the_work(tool, words, checkpoint, message):
+def test_refused_before_the_work(tool, words, message):
+    """Beside those of tests/cli/bad_inputs/search.txt."""
     with pytest.raises(SystemExit, match=message):
-        tool('recipe.py', checkpoint or 'supernet.pth', '--out', 'refused', *words)
+        tool('recipe.py', 'supernet.pth', '--out', 'refused', *words)
     assert not Path('refused').exists()
 
 
@@ -199,41 +182,36 @@ def other_score():
     cfg.dump('recipe.py')
 
 
-@pytest.mark.parametrize(
-    'change, words, told',
-    [
-        (lambda: grey('data/val/0.png'), [], 'scored_images: '),
-        (lambda: [grey(path) for path in Path('data/train').iterdir()], [], 'calibrated_on: '),
-        (other_score, [], 'evaluator: '),
-        (str, ['--metric', 'shoes/PSNR'], 'metric: '),
-    ],
-)
-def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch, change, words, told):
+CHANGES = [
+    (lambda: grey('data/val/0.png'), [], 'scored_images: '),
+    (lambda: [grey(path) for path in Path('data/train').iterdir()], [], 'calibrated_on: '),
+    (other_score, [], 'evaluator: '),
+    (str, ['--metric', 'shoes/PSNR'], 'metric: '),
+]
+
+
+def test_other_figures_are_not_mixed(tool, place, tmp_path, monkeypatch):
     """In another folder, so that the study has to tell."""
-    shutil.copytree(place / 'data', tmp_path / 'data')
-    shutil.copy(place / 'supernet.pth', tmp_path)
-    text = (place / 'recipe.py').read_text()
-    (tmp_path / 'recipe.py').write_text(text.replace(str(place), str(tmp_path)))
     monkeypatch.chdir(tmp_path)
-    words = [
-        'recipe.py',
-        'supernet.pth',
-        '--sampler',
-        'random',
-        '--trials',
-        '1',
-        '--storage',
-        'sqlite:///study.db',
-        '--top',
-        '1',
-        *words,
-    ]
-    tool(*words[:10], '--out', 'a')
-    tool(*words[:10], '--out', 'b')  # the same from there
-    change()
-    with pytest.raises(SystemExit, match=f"(?s)'search' in .*{told}"):
-        tool(*words, '--out', 'c')
-    assert not Path('c').exists()
+    text = (place / 'recipe.py').read_text().replace(str(place), str(tmp_path))
+
+    def start():
+        shutil.copytree(place / 'data', 'data', dirs_exist_ok=True)
+        Path('recipe.py').write_text(text)
+
+    start()
+    shutil.copy(place / 'supernet.pth', tmp_path)
+    words = 'recipe.py supernet.pth --sampler random --trials 1 --top 1'.split()
+    words += ['--storage', 'sqlite:///study.db']
+    tool(*words, '--out', 'a')
+    tool(*words, '--out', 'b')  # the same from there
+    for change, more, told in CHANGES:
+        change()
+        with pytest.raises(SystemExit, match=f"(?s)'search' in .*{told}"):
+            tool(*words, *more, '--out', 'c')
+        assert not Path('c').exists()
+        start()
+    tool(*words, '--out', 'c')  # nothing but the changes was in the way
 
 
 def test_one_search_per_folder(tool, place):
