@@ -1,8 +1,6 @@
 """What the command line refuses, before anything is built or written."""
 
 import shutil
-import subprocess
-import sys
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +10,7 @@ from mmengine.config import Config
 
 from mmgan_compress.datasets.translation import PairedImages, PositionSampler, UnpairedImages
 from mmgan_compress.engine import runner_builder as launch
-from students import message_of_error
+from students import message_of_error, run_tool
 from toy import REPO, toy_config, write_images
 
 
@@ -49,13 +47,9 @@ def recipe(tmp_path, vgg_file, monkeypatch):
 
 
 def test_missing_data(tmp_path, monkeypatch):
-    """By the real command, as a newcomer would meet it."""
-    done = subprocess.run(
-        [sys.executable, str(REPO / 'tools/train.py'), str(REPO / 'configs/omgd_cyclegan.py')],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    """By the command, as a newcomer would meet it."""
+    monkeypatch.chdir(tmp_path)
+    done = run_tool('train', REPO / 'configs/omgd_cyclegan.py')
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     for words in (
         str(tmp_path / 'data/horse2zebra/trainA'),

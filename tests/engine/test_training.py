@@ -192,6 +192,7 @@ def test_run_leaves_students_table_and_pictures(finished):
     assert list(folder.glob('*/vis_data/vis_image/comparison*.png'))
 
 
+@pytest.mark.parametrize('finished', CASES[:2], indirect=True, ids='-'.join)
 def test_tools_test_scores_checkpoint_and_student(finished, tmp_path, monkeypatch):
     """The same figures as at the end of the run."""
     _, cfg, folder, last = finished

@@ -26,7 +26,7 @@ from mmgan_compress.datasets.fetch import FetchError
 from mmgan_compress.models.student import Student, read_test_config, student_info
 from mmgan_compress.models.student_config import MOST_LEVELS
 from mmgan_compress.registry import MODELS
-from students import GENERATORS, make_model, make_student, refused_by_tool, run_tool
+from students import GENERATORS, make_model, make_student, refused_by_tool
 
 RESNET = GENERATORS['resnet']
 # where it is imported, it leaves a mark
@@ -198,12 +198,6 @@ def test_commands_run_nothing(name, attack, evil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert MESSAGE in refused_by_tool(name, *attack[name], monkeypatch=monkeypatch)
     assert not evil.exists()
-
-
-def test_a_process_of_its_own_runs_nothing(attack, evil):
-    done = run_tool('translate', *attack['translate'])
-    assert done.returncode == 1 and 'Traceback' not in done.stderr
-    assert MESSAGE in done.stderr and not evil.exists()
 
 
 HUGE = 30_000

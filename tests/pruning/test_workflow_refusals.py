@@ -15,10 +15,9 @@ from test_workflow import BOTH, eager_only, run_here  # noqa: F401
 
 @pytest.fixture(scope='module')
 def students(tmp_path_factory):
-    """Return a folder of a student of both directions, and another."""
+    """Return a folder of a student of both directions."""
     folder = tmp_path_factory.mktemp('students')
     make_student(folder / 'both.pth', 'separable', reachable=BOTH, base_channels=12)
-    make_student(folder / 'small/student.pth', 'separable')
     return folder
 
 
@@ -33,31 +32,16 @@ def refused(students, *args, monkeypatch, budget='macs=0.5'):
 
 
 def test_refusals(students, tmp_path, monkeypatch):
+    """Beside those of tests/cli/bad_inputs/prune.txt."""
     out = ('--out', tmp_path / 'out')
-    norm = ('--pruner', 'NormWidths', *out)
     for args, budget, message in [
-        (
-            ('--pruner', 'NormWidths', '--out', students / 'small'),
-            'macs=0.5',
-            'small/student.pth exists already: name another',
-        ),
-        (
-            ('--pruner', 'Norms', *out),
-            'macs=0.5',
-            "no pruner 'Norms'; registered are ['GCCWidths', 'MaskExtraction', ",
-        ),
         (('--pruner', 'ScaleWidths', *out), 'macs=0.5', 'expected a UnetGenerator'),
-        (norm, 'macs=0.0001', 'the nearest reachable is macs='),
-        (norm, 'macs', 'expected KIND=NUMBER or DOMAIN.KIND=NUMBER'),
-        (norm, 'cat.macs=1', "is for 'cat', expected one of ['horse', 'ze"),
-        ((*norm, '--domain', 'cat'), 'macs=1', "no generator for 'cat'"),
-        (norm, None, 'NormWidths needs a budget, such as macs=0.25'),
         (('--pruner', 'SlimExtraction', *out), 'macs=0.5', 'SlimExtraction takes no budget'),
-        (norm, 'flops=1', "no budget 'flops'"),
-        ((*norm, '--options', 'rule'), 'macs=1', 'expected KEY=VALUE'),
-        ((*norm, '--options', 'rule=max'), 'macs=1', 'expected one of mean'),
-        ((*norm, '--options', 'colour=1'), 'macs=1', "'colour'"),
-        ((*norm, '--options', 'budget=1'), 'macs=1', 'give it by --budget'),
+        (
+            ('--pruner', 'NormWidths', *out, '--options', 'rule=max'),
+            'macs=1',
+            'expected one of mean',
+        ),
         (
             ('--pruner', 'TorchPruner', *out, '--options', 'ratio=abc'),
             None,
@@ -165,7 +149,7 @@ def test_numbers_that_make_no_sense(flag, value):
 
 @pytest.mark.parametrize('value', ['nan', 'inf', '-1', '0'])
 def test_budgets_that_make_no_sense(value, students, tmp_path, monkeypatch):
-    for kind in ('macs', 'latency@onnxruntime'):
+    for kind in ('latency@onnxruntime', *(['macs'] if value == 'inf' else [])):
         message = refused(
             students,
             '--pruner',
