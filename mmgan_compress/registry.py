@@ -11,7 +11,7 @@ and ``SEARCHERS`` are the registries that users of this project extend::
         ...
 """
 
-from typing import Any
+from typing import Any, cast
 
 from . import compat
 from .renamed import current_type
@@ -67,6 +67,17 @@ class OwnRegistry(ClosedRegistry):
     scope. A name needs no scope.
     """
 
+    def find(self, name: str) -> type:
+        """Return what is registered by a name.
+
+        Raises:
+            ValueError: If there is no such name; lists those that are.
+        """
+        kind = self.get(name)
+        if kind is None:
+            raise ValueError(f'no {self.name} {name!r}; registered are {sorted(self.module_dict)}')
+        return kind
+
     def build(self, cfg: dict, *args, **kwargs) -> Any:
         """Build what a config describes.
 
@@ -76,19 +87,14 @@ class OwnRegistry(ClosedRegistry):
             **kwargs: Likewise.
 
         Raises:
-            KeyError: If there is no such name; lists those that are.
+            ValueError: As :meth:`find`.
         """
-        kind = self.get(cfg['type'])
-        if kind is None:
-            raise KeyError(
-                f'no {self.name} {cfg["type"]!r}; registered are {sorted(self.module_dict)}'
-            )
-        return super().build(dict(cfg, type=kind), *args, **kwargs)
+        return super().build(dict(cfg, type=self.find(cfg['type'])), *args, **kwargs)
 
 
-def _own(name: str, *locations: str) -> Registry:
+def _own(name: str, *locations: str) -> OwnRegistry:
     parent = Registry(name, parent=Registry(name, scope='mmengine'), scope='mmagic')
-    return _child(parent, *locations, kind=OwnRegistry)
+    return cast(OwnRegistry, _child(parent, *locations, kind=OwnRegistry))
 
 
 MODELS = _child(mmagic_registry.MODELS, 'models', 'losses')
@@ -123,9 +129,7 @@ def find_pruner(name: str, budget: bool) -> type:
         ValueError: If there is none, or if it needs a budget and gets none,
             or takes none and gets one.
     """
-    kind = PRUNERS.get(name)
-    if kind is None:
-        raise ValueError(f'no pruner {name!r}; registered are {sorted(PRUNERS.module_dict)}')
+    kind = PRUNERS.find(name)
     use = getattr(kind, 'takes_budget', 'optional')
     if budget and use == 'none':
         raise ValueError(

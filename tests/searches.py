@@ -6,8 +6,9 @@ from pathlib import Path
 
 from golden import build
 from mmgan_compress.core.search_space import name_of
-from mmgan_compress.search.candidates import Candidates, Costs, Limit
-from mmgan_compress.search.searchers import build_searcher
+from mmgan_compress.models.supernet import SubnetCosts
+from mmgan_compress.registry import SEARCHERS
+from mmgan_compress.search.candidates import Candidates, Limit
 from mmgan_compress.search.study import Problem, open_study, results, work
 from supernets import SMALL
 
@@ -27,7 +28,7 @@ def distance(configuration):
 
 def problem(score=distance, limit=None, net=None, marked=None, **kwargs):
     net = net or toy_supernet()
-    costs = Costs(net, 16)
+    costs = SubnetCosts(net, 16)
     if isinstance(limit, str):
         limit = Limit.of(limit, costs.of([net.space.largest]), 16)
     return Problem(Candidates(net.space, costs, limit, 0, marked), score, 'toy/FID', **kwargs)
@@ -63,7 +64,7 @@ class Logged:
 def search(storage, sampler='exhaustive', trials=None, of=None, settings=None, options=None):
     """Work on a study; return it with its searcher."""
     of = of or problem()
-    searcher = build_searcher(sampler, options or {})
+    searcher = SEARCHERS.build(dict(options or {}, type=sampler))
     study = open_study(storage, 'toy', searcher, of.higher, settings or dict(seed=0))
     work(study, searcher, of, trials or searcher.trials(of.candidates))
     return study
@@ -73,7 +74,7 @@ def in_memory(sampler, of, trials, **options):
     """Return what a search in this process alone finds: quick."""
     import optuna
 
-    searcher = build_searcher(sampler, options)
+    searcher = SEARCHERS.build(dict(options, type=sampler))
     study = optuna.create_study(
         directions=['minimize'] * searcher.front + ['maximize' if of.higher else 'minimize']
     )

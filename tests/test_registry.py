@@ -48,7 +48,7 @@ def test_classes_of_users_are_built_from_any_scope(scope, prefix, caplog):
 
 
 def test_a_dotted_name_is_not_imported():
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match='no pruner'):
         PRUNERS.build(dict(type='os.system', command='true'))
 
 

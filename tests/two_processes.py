@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmgan_compress.core import training  # noqa: E402
 from mmgan_compress.engine.distributed import DistributedTranslator, global_batch_norm  # noqa: E402
-from mmgan_compress.models.unets import DeepUnetGenerator  # noqa: E402
+from mmgan_compress.models.generators import DeepUnetGenerator  # noqa: E402
 
 
 def sgd(net, **kwargs):

@@ -84,14 +84,11 @@ def print_summary(report: dict, target, out: str) -> None:
         print(f'replaced the export of another student (sha256 {report["replaced"][:12]}...)')
     shape = f'{free}{size}x{size}'
     model = f'{out}/{next(iter(report["files"]))}'
-    if target.backend == 'tensorrt' and 'end2end.engine' not in report['files']:
-        from ..deploy.tensorrt import how_to_build
+    if target.backend == 'tensorrt':
+        from ..deploy.targets import how_to_build
 
         how = how_to_build(target, size, report['size_multiple'], model, report['channels'][0])
-        print(
-            'TensorRT is not installed here; the ONNX is ready for it. On the machine with the '
-            f'GPU:\n  {how}'
-        )
+        print(f'the ONNX file is ready for TensorRT. On the machine with the GPU:\n  {how}')
     if report['tolerance'] is None:
         print(
             f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '

@@ -1,7 +1,9 @@
 """Parameters, multiply-accumulates and latency of a network."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -108,58 +110,26 @@ def count_macs(module: nn.Module, input_shape: Sequence[int], **forward_kwargs) 
     return Macs(sum(row.macs for row in layers), sum(row.macs_paper for row in layers), layers)
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds of one eager forward pass; ``iqr_ms`` is the interquartile
-    range of the measured passes.
-    """
-
-    median_ms: float
-    p95_ms: float
-    iqr_ms: float
-    threads: int
-    device: str
-
-
 @torch.no_grad()
-def measure_latency(
-    module: nn.Module,
-    input_shape: Sequence[int],
-    threads: int | None = None,
-    warmup: int = 3,
-    repeat: int = 9,
-) -> Latency:
-    """Time forward passes in eval mode, where the module is.
+def measure_latency(module: nn.Module, input_shape: Sequence[int]) -> dict[str, Any]:
+    """Time eager forward passes in eval mode, where the module is.
 
     Args:
-        module (nn.Module): Network of one image; its training mode is
-            restored.
+        module (nn.Module): Network of one image; it is left as it is.
         input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
-        threads (int | None): CPU threads for the measurement only; None is
-            as many as torch has now.
-        warmup (int): Passes before the measured ones.
-        repeat (int): Measured passes, at least 2.
 
     Returns:
-        Latency: Median, 95th percentile and interquartile range.
+        dict: ``median_ms``, ``p95_ms``, ``iqr_ms`` (interquartile range) of
+        a pass, ``threads`` and ``device``.
     """
-    device = next(module.parameters()).device
+    network, device = copy.deepcopy(module).eval(), next(module.parameters()).device
     image = torch.rand(*input_shape, device=device) * 2 - 1
-    modes = {layer: layer.training for layer in module.modules()}
-    before = torch.get_num_threads()
-    threads = threads or before
 
     def run():
-        module(image)
+        network(image)
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
 
-    try:
-        torch.set_num_threads(threads)
-        module.eval()
-        taken = side_by_side({'': run}, warmup, repeat)[''].ms()
-    finally:
-        torch.set_num_threads(before)
-        for layer, mode in modes.items():
-            layer.training = mode
-    return Latency(taken['median_ms'], taken['p95_ms'], taken['iqr_ms'], threads, str(device))
+    taken = side_by_side({'': run})[''].ms()
+    del taken['repeats']
+    return dict(taken, threads=torch.get_num_threads(), device=str(device))

@@ -8,7 +8,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from .base_layers import BatchNormBase, DropoutBase
-from .layers import find_layer
+from .layers import ShapesOnly, find_layer, meta_copy
 
 
 def disable_inplace(module: nn.Module) -> nn.Module:
@@ -103,3 +103,26 @@ def forward_together(
         (image, {name: part[index] for name, part in parts.items()})
         for index, image in enumerate(output.split(sizes))
     ]
+
+
+@torch.no_grad()
+def infer_channels(
+    module: nn.Module, layers: Sequence[str], input_shape: Sequence[int]
+) -> dict[str, int]:
+    """Return the number of output channels of named layers.
+
+    Args:
+        module (nn.Module): Any network of one image; it is left as it is.
+        layers (Sequence[str]): Names as in ``named_modules``.
+        input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
+
+    Returns:
+        dict[str, int]: Channels by layer.
+
+    Raises:
+        KeyError, LookupError: As :func:`forward_with_features`.
+    """
+    image = torch.empty(*input_shape, device='meta')
+    with ShapesOnly():
+        _, features = forward_with_features(meta_copy(module), image, layers)
+    return {name: feature.shape[1] for name, feature in features.items()}

@@ -2,13 +2,12 @@
 
 import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.logging import MMLogger
-from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from .checkpoints import pretrained_faults, refuse
@@ -56,6 +55,19 @@ def find_layer(module: nn.Module, name: str, whose: str = '') -> nn.Module:
     raise KeyError(f'no layer {name!r} in {kind}; nearest: ' + ', '.join(map(repr, near)))
 
 
+def replace_layers(module: nn.Module, others: Mapping[nn.Module, nn.Module]) -> None:
+    """Put other layers in the place of some, in place.
+
+    Args:
+        module (nn.Module): Any network.
+        others (Mapping[nn.Module, nn.Module]): By the layer of the network.
+    """
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if child in others:
+                setattr(parent, name, others[child])
+
+
 def meta_copy(module: nn.Module) -> nn.Module:
     """Return a copy in eval mode on the meta device, without any hook.
 
@@ -96,42 +108,3 @@ class ShapesOnly(TorchFunctionMode):
         if func in self._KEEP_SHAPE and args[0].is_meta and args[0].shape[2:].numel() > 1:
             return args[0]
         return func(*args, **(kwargs or {}))
-
-
-@torch.no_grad()
-def infer_channels(
-    module: nn.Module, layers: Sequence[str], input_shape: Sequence[int]
-) -> dict[str, int]:
-    """Return the number of output channels of named layers.
-
-    Args:
-        module (nn.Module): Any network of one image; it is left as it is.
-        layers (Sequence[str]): Names as in ``named_modules``.
-        input_shape (Sequence[int]): Shape of its input, (N, C, H, W).
-
-    Returns:
-        dict[str, int]: Channels by layer.
-
-    Raises:
-        KeyError: If there is no such layer; names the nearest ones.
-        LookupError: If a layer does not run in a forward pass.
-    """
-    clone = meta_copy(module)
-    channels = {}
-
-    def record(name: str, output: Tensor) -> None:
-        channels[name] = output.shape[1]
-
-    for name in layers:
-        find_layer(clone, name).register_forward_hook(
-            lambda _, __, output, name=name: record(name, output)
-        )
-    with ShapesOnly():
-        clone(torch.empty(*input_shape, device='meta'))
-    for name in layers:
-        if name not in channels:
-            raise LookupError(
-                f'layer {name!r} of {type(module).__name__} does not run in '
-                'a forward pass: name another layer'
-            )
-    return channels

@@ -1,6 +1,7 @@
 """Errors in the words of a user: what libraries say, put plainly."""
 
 import difflib
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ _MEANINGS = [
         r'.*?(\w+)\.__init__\(\) missing \d+ required \S+ arguments?: (.*)',
         r'\1 needs the argument \2',
     ),
+    (r'.*?(\w+)\(\) takes no arguments', r'\1 takes no arguments'),
     (r".*?'ConfigDict' object has no attribute '(\w+)'.*", r"the config has no '\1'"),
     (r'.*(?:out of memory|DefaultCPUAllocator|cannot allocate memory).*', _MEMORY),
     (
@@ -149,3 +151,20 @@ def check_choice(name: str, value: str, known: Iterable[str]) -> None:
     """Raise ValueError for a setting that is none of those known."""
     if value not in known:
         raise ValueError(f'{name} is {value!r}, expected one of {", ".join(known)}')
+
+
+def check_range(
+    name: str, value: float, least: float, most: float = math.inf, above: bool = False
+) -> None:
+    """Raise ValueError for a number that is not finite, or out of bounds.
+
+    Args:
+        name (str): Of the setting, for the message.
+        value (float): What it is.
+        least (float): Lower bound, which the value may be.
+        most (float): Upper bound, which the value may be.
+        above (bool): Whether the value may not be the lower bound itself.
+    """
+    if value == math.inf or not least <= value <= most or above and value == least:
+        bounds = f'{least} or more' if most == math.inf else f'{least} to {most}'
+        raise ValueError(f'{name} is {value}, expected {f"above {least}" if above else bounds}')

@@ -8,6 +8,8 @@ one that was killed.
 import math
 from dataclasses import dataclass
 
+from .messages import check_range
+
 
 @dataclass(frozen=True)
 class TrainSchedule:
@@ -46,12 +48,9 @@ class TrainSchedule:
     iters_per_epoch: int = 1
 
     def __post_init__(self):
-        if not 0 <= self.constant <= self.epochs:
-            raise ValueError(
-                f'constant must lie in 0..epochs, got {self.constant} with epochs={self.epochs}'
-            )
-        if self.block < 1 or self.student_epochs < 0 or self.iters_per_epoch < 1 or self.epochs < 1:
-            raise ValueError(f'schedule with an empty part: {self}')
+        for name, least in dict(epochs=1, block=1, student_epochs=0, iters_per_epoch=1).items():
+            check_range(name, getattr(self, name), least)
+        check_range('constant', self.constant, 0, self.epochs)
 
     @property
     def blocks(self) -> int:

@@ -3,7 +3,7 @@
 A configuration is one number per part, such as ``(16, 16, 32, 16, 32, 32, 16,
 16)``, written ``'16_16_32_16_32_32_16_16'``: base channels, of which a part
 has as many times more as it has in a network of one width (see
-``models/channel_selection.py`` for the parts). A space holds the candidates
+``models/topology.py`` for the parts). A space holds the candidates
 of each.
 """
 
@@ -145,24 +145,9 @@ class ConfigurationSpace:
             n in part for n, part in zip(configuration, self.candidates)
         )
 
-    def sample(
-        self, rng: random.Random, ratio: float | None = None, growth: str = 'arithmetic'
-    ) -> Configuration:
-        """Draw a configuration, each part by itself.
-
-        Args:
-            rng (random.Random): Where from.
-            ratio (float | None): None draws uniformly; else small widths are
-                favoured as of :func:`favouring_last` (first generation of
-                GAN Compression's evolution).
-            growth (str): As of :func:`favouring_last`.
-        """
-        return tuple(
-            rng.choices(part, None if ratio is None else favouring_last(len(part), ratio, growth))[
-                0
-            ]
-            for part in self.candidates
-        )
+    def sample(self, rng: random.Random) -> Configuration:
+        """Draw a configuration, each part by itself."""
+        return tuple(rng.choices(part)[0] for part in self.candidates)
 
     def draw(self, rule: str, seed: int, iteration: int) -> list[Configuration]:
         """Return what to train in an iteration.
@@ -171,17 +156,13 @@ class ConfigurationSpace:
         a resume.
 
         Args:
-            rule (str): ``'uniform'``: one at random (GAN Compression);
+            rule (str): Of ``RULES``. ``'uniform'``: one at random (GAN
+                Compression);
                 ``'sandwich'``: the largest, the smallest and one at random
                 (US-Nets, ICCV 2019, arXiv 1903.05134).
             seed (int): Of the run.
             iteration (int): From 0.
-
-        Raises:
-            ValueError: If ``rule`` is another word.
         """
-        if rule not in RULES:
-            raise ValueError(f'rule must be one of {RULES}, got {rule!r}')
         drawn = self.sample(random.Random(f'{seed}:{iteration}'))
         ends = [self.largest, self.smallest] if rule == 'sandwich' else []
         return [*ends, drawn]

@@ -1,7 +1,8 @@
 """How long functions take, measured so that they can be compared."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class Timing(NamedTuple):
         """Whether the spread is too wide to trust the median."""
         return self.iqr > WIDE * self.median
 
-    def ms(self) -> dict[str, float]:
+    def ms(self) -> dict[str, Any]:
         """Return ``median_ms``, ``p95_ms``, ``iqr_ms`` and ``repeats``."""
         return dict(
             median_ms=1e3 * self.median,
@@ -49,6 +50,21 @@ class Timing(NamedTuple):
             iqr_ms=1e3 * self.iqr,
             repeats=self.repeats,
         )
+
+
+@contextlib.contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Let torch use so many threads inside the block; as many as before if
+    None.
+    """
+    import torch  # not needed by the others
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_turns(

@@ -19,18 +19,18 @@ from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
 from ..models.student_config import channels_of
 from .formats import STEM, Format, Job, check_target, open_model
-from .instance_norm import has_instance_norms, stage_norms
+from .graph import has_instance_norms, stage_norms
 from .metadata import student_facts
 from .quantize_onnx import check_settings
 from .scales import student_scales
-from .sdk_files import sdk_files
 from .targets import Target
 from .verify import ParityError, compare, limits, real_inputs, sample_inputs, to_levels
 
 StrPath = str | Path
 RECORD = 'parity.json'
 LOSS = 'quantize.json'  # what quantize_student adds to an export
-TEXTS = ('deploy.json', 'pipeline.json', 'detail.json')
+# files that earlier versions wrote, too
+OLD = ('deploy.json', 'pipeline.json', 'detail.json', f'{STEM}.engine')
 CALIBRATION_IMAGES = 64
 
 
@@ -46,8 +46,8 @@ def export_student(
 ) -> dict:
     """Export a student and compare it with torch in its runtime.
 
-    The folder gets the model, mmdeploy's three JSON files, and
-    ``parity.json``. A failed export changes nothing.
+    The folder gets the model and ``parity.json``. A failed export changes
+    nothing.
 
     Args:
         student (str | Path): Student file.
@@ -96,21 +96,12 @@ def export_student(
     channels = channels_of(net.meta)[0]
     target, inputs = _calibrated(target, net, size, calibration, channels)
     samples = sample_inputs(size, multiple, target.dynamic, images, channels)
-    facts = student_facts(
-        student,
-        net.meta,
-        None if target.dynamic else size,
-        target.precision,
-        target.uint8,
-        target.processor,
-    )
+    facts = student_facts(student, net.meta, None if target.dynamic else size, target)
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
     with _work_folder(out) as work:
         job = Job(net, target, size, multiple, facts, work, inputs)
         report = _write_verified(job, form, samples, tolerance)
-        files = [name for name in _files(form) if (work / name).is_file()]
-        texts = sdk_files(Path(student), net.meta, target, size, files)
         report.update(
             student=str(student),
             replaced=replaced,
@@ -118,7 +109,7 @@ def export_student(
             config_size=target.size,
             student_sha256=facts['student_sha256'],
         )
-        _publish(work, out, files, texts, report)
+        _publish(work, out, _files(form), report)
     return report
 
 
@@ -232,16 +223,14 @@ def _variants(job: Job, form: Format) -> dict[str | None, nn.Module]:
     return staged if free else dict(fused=net, **staged)
 
 
-def _publish(work: Path, out: Path, files: list[str], texts: dict[str, dict], report: dict) -> None:
-    """Write the JSON files and move all files to their place."""
-    for name, content in texts.items():
-        (work / name).write_text(json.dumps(content, indent=2) + '\n')
-    names = [*files, *texts]
-    report['files'] = {name: sha256_of(work / name) for name in names}
+def _publish(work: Path, out: Path, files: list[str], report: dict) -> None:
+    """Write the record and move all files to their place."""
+    report['files'] = {name: sha256_of(work / name) for name in files}
     (work / RECORD).write_text(json.dumps(report, indent=2) + '\n')
-    for name in [*names, RECORD]:
+    for name in [*files, RECORD]:
         os.replace(work / name, out / name)
-    (out / LOSS).unlink(missing_ok=True)  # it is about the earlier export
+    for name in (LOSS, *OLD):  # of the earlier export
+        (out / name).unlink(missing_ok=True)
 
 
 def checked_size(size: int | None, meta: dict) -> int:
@@ -268,13 +257,13 @@ def checked_size(size: int | None, meta: dict) -> int:
 
 def _files(form: Format) -> list[str]:
     """Return the names of the model's files, the one to open first."""
-    return [f'{STEM}{suffix}' for suffix in form.suffixes + form.optional]
+    return [f'{STEM}{suffix}' for suffix in form.suffixes]
 
 
 def _other_student(out: Path, form: Format, sha256: str) -> str | None:
     """Return whose export would be replaced; refuse files not ours."""
     record, loss = _record(out / RECORD), _record(out / LOSS)
-    written = [*_files(form), *TEXTS, RECORD, LOSS]
+    written = [*_files(form), *OLD, RECORD, LOSS]
     ours = {
         name
         for name, digest in record.get('files', {}).items()

@@ -6,7 +6,7 @@ format        runtime       files               precisions        8-bit input
 onnxruntime   onnxruntime   .onnx               fp32, fp16, int8  yes
 openvino      openvino      .xml .bin           fp32, int8        yes
 ncnn          ncnn          .param .bin .json   fp32              no
-tensorrt      onnxruntime   .onnx (.engine)     fp32, fp16, int8  yes
+tensorrt      onnxruntime   .onnx               fp32, fp16, int8  yes
 torchscript   torchscript   .pt                 fp32              yes
 torch-export  torch.export  .pt2                fp32              yes
 inductor      inductor      .aoti.pt2           fp32, int8        yes
@@ -33,16 +33,15 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
-from ..core.channels import image_channels
+from ..core.messages import check_range
 from ..core.processors import VNNI, check_processor, for_processor
+from ..core.timing import torch_threads
 from ..models.student import load_student
-from .fp16 import to_half
 from .inductor import SUFFIX, compile_network, native_files, read_facts
 from .metadata import FACTS, student_facts
 from .onnx import silenced, traceable, write_onnx
-from .quantize_onnx import calibrated_scales, check_settings, quantize
+from .quantize_onnx import calibrated_scales, check_settings, quantize, to_half
 from .targets import Target
-from .tensorrt import build_engine
 
 STEM = 'end2end'  # mmdeploy's name for models of one piece
 Run = Callable[[np.ndarray], np.ndarray]
@@ -147,32 +146,21 @@ def _write_onnxruntime(job: Job) -> None:
         )
 
 
-def _open_onnxruntime(path: Path, threads: int | None) -> OpenModel:
+def open_onnx(model: Path | bytes, threads: int | None) -> OpenModel:
+    """Open an ONNX file, or the content of one, in ONNX Runtime."""
     onnxruntime = require('onnxruntime', 'Running an ONNX file')
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     if threads:
         options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    model = model if isinstance(model, bytes) else str(model)
+    session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
     entry = session.get_inputs()[0].name
     return OpenModel(
         'onnxruntime',
         onnxruntime.__version__,
         dict(session.get_modelmeta().custom_metadata_map),
         lambda x: session.run(None, {entry: x})[0],
-    )
-
-
-def _write_tensorrt(job: Job) -> None:
-    """Write ONNX, and the engine if TensorRT is there."""
-    _write_onnxruntime(job)
-    build_engine(
-        job.file('.onnx'),
-        job.file('.engine'),
-        job.target,
-        job.size,
-        job.multiple,
-        image_channels(job.net),
     )
 
 
@@ -288,7 +276,7 @@ def _write_torchscript(job: Job) -> None:
 def _open_torchscript(path: Path, threads: int | None) -> OpenModel:
     texts = {'facts.json': ''}
     net = torch.jit.load(str(path), map_location='cpu', _extra_files=texts)
-    return _torch_model('torchscript', texts, net, threads)
+    return _torch_model('torchscript', _facts_in(texts), net, threads)
 
 
 def _write_torch_export(job: Job) -> None:
@@ -305,13 +293,15 @@ def _open_torch_export(path: Path, threads: int | None) -> OpenModel:
         raise ValueError(f"{path} holds native code of inductor: open it with runtime='inductor'")
     texts = {'facts.json': ''}
     program = torch.export.load(str(path), extra_files=texts)
-    return _torch_model('torch.export', texts, program.module(), threads)
+    return _torch_model('torch.export', _facts_in(texts), program.module(), threads)
 
 
-def _torch_model(runtime: str, texts: dict, net: Callable, threads: int | None) -> OpenModel:
-    return OpenModel(
-        runtime, torch.__version__, json.loads(texts['facts.json'] or '{}'), on_arrays(net, threads)
-    )
+def _facts_in(texts: dict[str, str]) -> dict:
+    return json.loads(texts['facts.json'] or '{}')
+
+
+def _torch_model(runtime: str, facts: dict, net: Callable, threads: int | None) -> OpenModel:
+    return OpenModel(runtime, torch.__version__, facts, on_arrays(net, threads))
 
 
 def _write_inductor(job: Job) -> None:
@@ -329,16 +319,12 @@ def _open_inductor(path: Path, threads: int | None) -> OpenModel:
 
     net = aoti_load_package(path)
     # it takes the memory for that of the example, whatever the strides
-    return OpenModel(
-        'inductor', torch.__version__, facts, on_arrays(lambda x: net(x.contiguous()), threads)
-    )
+    return _torch_model('inductor', facts, lambda x: net(x.contiguous()), threads)
 
 
 def _open_eager(path: Path, threads: int | None) -> OpenModel:
     net = load_student(path)
-    return OpenModel(
-        'eager', torch.__version__, student_facts(path, net.meta), on_arrays(net, threads)
-    )
+    return _torch_model('eager', student_facts(path, net.meta), net, threads)
 
 
 def on_arrays(net: Callable, threads: int | None) -> Run:
@@ -351,12 +337,8 @@ def on_arrays(net: Callable, threads: int | None) -> Run:
 
     @torch.inference_mode()
     def run(x: np.ndarray) -> np.ndarray:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads or before)
-        try:
+        with torch_threads(threads):
             return net(torch.from_numpy(x)).numpy()
-        finally:
-            torch.set_num_threads(before)
 
     return run
 
@@ -376,12 +358,11 @@ class Format(NamedTuple):
             if empty.
         precisions (tuple[str, ...]): It can be written in.
         coarse_sums (bool): Whether the runtime's instance norm loses
-            precision on large or flat images (see ``instance_norm.py``).
+            precision on large or flat images (see ``graph.py``).
         uint8 (bool): Whether it can take 8-bit pictures.
-        optional (tuple[str, ...]): Suffixes of files that may be there.
         least (int): Smallest free side, in size multiples of the network.
         phases (bool): Whether convolutions to few channels are faster laid
-            out as in ``pixel_shuffle.py``.
+            out as in ``graph.py``.
         program (bool): Whether opening a file can run anything: the file of
             torch.export names any function of torch, that of TorchScript
             reads and writes files, that of inductor is native code.
@@ -394,7 +375,6 @@ class Format(NamedTuple):
     precisions: tuple[str, ...] = ('fp32',)
     coarse_sums: bool = True
     uint8: bool = True
-    optional: tuple[str, ...] = ()
     least: int = 1
     phases: bool = False
     program: bool = False
@@ -402,16 +382,12 @@ class Format(NamedTuple):
 
 _ALL = ('fp32', 'fp16', 'int8')
 FORMATS = {
-    'onnxruntime': Format(
-        _open_onnxruntime, ('.onnx',), _write_onnxruntime, precisions=_ALL, phases=True
-    ),
+    'onnxruntime': Format(open_onnx, ('.onnx',), _write_onnxruntime, precisions=_ALL, phases=True),
     'openvino': Format(
         _open_openvino, ('.xml', '.bin'), _write_openvino, precisions=('fp32', 'int8'), phases=True
     ),
     'ncnn': Format(_open_ncnn, ('.param', '.bin', '.json'), _write_ncnn, uint8=False),
-    'tensorrt': Format(
-        _open_onnxruntime, ('.onnx',), _write_tensorrt, 'onnxruntime', _ALL, optional=('.engine',)
-    ),
+    'tensorrt': Format(open_onnx, ('.onnx',), _write_onnxruntime, 'onnxruntime', _ALL),
     # before torch-export, whose suffix is the end of this one
     'inductor': Format(
         _open_inductor,
@@ -521,7 +497,7 @@ def open_model(
             f'{what}: expected a file of {", ".join(_SUFFIXES)}, and as '
             f'runtime one of {", ".join(RUNTIMES)}'
         )
-    check_threads(threads)
+    check_range('threads', 1 if threads is None else threads, 1)
     if RUNTIMES[runtime].program and not trust:
         raise ValueError(
             f'{path} is a program of {runtime}, which can run anything when '
@@ -553,12 +529,6 @@ def open_model(
     if shape[0] == 1:
         model = model._replace(run=_one_by_one(model.run))
     return model
-
-
-def check_threads(threads: int | None):
-    """Raise ValueError for less than one thread."""
-    if threads is not None and threads < 1:
-        raise ValueError(f'threads is {threads}: expected 1 or more')
 
 
 def _model_file(path: Path) -> Path:
@@ -604,7 +574,7 @@ def convert_for_timing(
     """
     net = copy.deepcopy(net).cpu().eval()
     if runtime == 'eager':
-        return OpenModel(runtime, torch.__version__, {}, on_arrays(net, threads))
+        return _torch_model(runtime, {}, net, threads)
     if runtime not in ('onnxruntime', 'openvino'):
         raise ValueError(f'runtime is {runtime!r}: expected eager, onnxruntime or openvino')
     require('onnxscript', 'Conversion to ONNX')

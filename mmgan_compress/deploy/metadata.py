@@ -20,20 +20,15 @@ import json
 from pathlib import Path
 
 from ..core.image_modes import IMAGE_MODES
-from ..core.processors import ANY
 from ..datasets.fetch import sha256_of
 from ..models.student_config import channels_of
+from .targets import Target
 
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
 
 
 def student_facts(
-    student: str | Path,
-    meta: dict,
-    size: int | None = None,
-    precision: str = 'fp32',
-    uint8: bool = False,
-    processor: str = ANY,
+    student: str | Path, meta: dict, size: int | None = None, target: Target = Target()
 ) -> dict[str, str]:
     """Return the metadata of a model made from a student.
 
@@ -42,9 +37,7 @@ def student_facts(
         meta (dict): ``net.meta`` of :func:`load_student`.
         size (int | None): Side of the images; None where batch, height and
             width are free.
-        precision (str): ``'fp32'``, ``'fp16'`` or ``'int8'``.
-        uint8 (bool): Whether it takes and gives 8-bit pictures.
-        processor (str): Processors that int8 is for.
+        target (Target): What it was exported for.
 
     Returns:
         dict[str, str]: As at the head of this module.
@@ -52,6 +45,7 @@ def student_facts(
     source = next(d for d in meta['domains'] if d != meta['domain'])
     batch = 1 if size else None
     channels = channels_of(meta)
+    uint8 = target.uint8
     shape = [batch, size, size, channels[0]] if uint8 else [batch, channels[0], size, size]
     return dict(
         student_sha256=sha256_of(student),
@@ -64,6 +58,6 @@ def student_facts(
         size_multiple=str(meta['size_multiple']),
         image_size=str(meta['image_size']),
         input_shape=json.dumps(shape),
-        precision=precision,
-        **(dict(processor=processor) if precision == 'int8' else {}),
+        precision=target.precision,
+        **(dict(processor=target.processor) if target.precision == 'int8' else {}),
     )

@@ -29,8 +29,7 @@ from ..datasets import pictures
 from ..datasets.images import read_image
 from ..models.student import load_student
 from .formats import FORMATS
-from .graph import prepare
-from .instance_norm import stage_norms
+from .graph import prepare, stage_norms
 from .targets import TASK, Target, read_target
 
 if TASK not in [task.value for task in Task]:

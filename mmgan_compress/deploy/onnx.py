@@ -11,6 +11,7 @@ import torch
 import torch.nn as nn
 
 from ..core.channels import image_channels
+from ..core.logging import quiet
 from ..datasets.images import MIN_SIDE
 from .graph import Pictures, prepare
 from .scales import to_integers
@@ -43,7 +44,7 @@ def write_onnx(
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
         phases (bool): Lay convolutions to few channels out for processors,
-            where no side is odd (see ``pixel_shuffle.py``).
+            where no side is odd (see ``graph.py``).
         scales (Mapping[str, dict] | None): Of layers that compute in 8 bits
             (see ``scales.py``).
 
@@ -118,16 +119,10 @@ def _free_dims(multiple: int, first: int) -> dict:
 @contextlib.contextmanager
 def silenced():
     """Hide the exporter's progress; its errors are exceptions."""
-    loggers = [
-        logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
+    with contextlib.ExitStack() as stack:
+        for name in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export'):
+            stack.enter_context(quiet(logging.getLogger(name), logging.ERROR))
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        warnings.simplefilter('ignore')
+        yield

@@ -1,22 +1,83 @@
-"""Static quantization by images, with ONNX Runtime's tools."""
+"""Lower precision of ONNX files: 8 bits by images, and half precision."""
 
 import contextlib
-import difflib
-import fnmatch
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch.nn as nn
 
 from ..compat import require
+from ..core.logging import quiet
 from ..core.processors import ANY, TOPS, VNNI
-from ..models.quantization import FIRST, NORMS, RGB, SENSITIVE
+from ..models.quantization import NORMS, SENSITIVE, not_skipped
 from .onnx import write_onnx
 from .scales import LAYERS, layer_names
+
+# What instance norms and 8-bit pictures consist of. In half precision the
+# square of a value above 256 is infinite, and means lose their digits.
+SINGLE = [
+    'InstanceNormalization',
+    'ReduceMean',
+    'Unsqueeze',
+    'Reshape',
+    'Sub',
+    'Mul',
+    'Add',
+    'Sqrt',
+    'Reciprocal',
+    'Div',
+    'Clip',
+    'Round',
+    'Cast',
+]
+
+
+def to_half(path: Path) -> None:
+    """Store weights and all but the norms of an ONNX file in half precision.
+
+    Inputs and outputs keep their type.
+
+    Args:
+        path (Path): File; it is replaced.
+    """
+    onnx = require('onnx', 'Half precision')
+    float16 = require('onnxruntime.transformers.float16', 'Half precision')
+    model = float16.convert_float_to_float16(
+        onnx.load(str(path)), keep_io_types=True, op_block_list=SINGLE
+    )
+    # what several of these nodes read is cast once for each, by one name
+    made = {node.output[0]: node for node in reversed(model.graph.node)}
+    nodes = [node for node in model.graph.node if node is made[node.output[0]]]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(_without_detours(model), str(path))
+
+
+def _without_detours(model):
+    """Take out casts to half precision and back, between nodes in single.
+
+    Args:
+        model (onnx.ModelProto): With casts around each such node.
+
+    Returns:
+        onnx.ModelProto: The same, in an order in which it can be run.
+    """
+    ir = require('onnx_ir', 'Half precision')
+    passes = require('onnx_ir.passes.common', 'Half precision')
+    model = ir.from_proto(model)
+    for node in model.graph:
+        inner = node.inputs[0].producer() if node.op_type == 'Cast' else None
+        if inner is not None and inner.op_type == 'Cast' and not node.outputs[0].is_graph_output():
+            ir.convenience.replace_all_uses_with(node.outputs[0], inner.inputs[0])
+    passes.RemoveUnusedNodesPass()(model)
+    model.graph.sort()
+    return ir.to_proto(model)
+
 
 DEFAULTS = dict(
     skip=[*SENSITIVE], per_channel=True, method='MinMax', outputs=False, scales=None, processor=ANY
@@ -71,7 +132,7 @@ def quantize(
     settings = check_settings(settings)
     onnx = require('onnx', 'Quantization')
     model = onnx.load(str(onnx_path))
-    names = [node.name for node in chosen_nodes(model, settings['skip'])]
+    names = chosen_nodes(model, settings['skip'])
     with static(model, calibration, settings) as make:
         onnx.save(make(names), str(out_path))
     return names
@@ -102,11 +163,12 @@ def static(
         copy = onnx.ModelProto()
         copy.CopyFrom(model)  # it is changed
         out = Path(folder, 'int8.onnx')
-        with _quiet():
+        feeds = iter([{copy.graph.input[0].name: array} for array in calibration])
+        with quiet(logging.getLogger(), logging.ERROR):  # advice about preprocessing
             tools.quantize_static(
                 copy,
                 str(out),
-                _Reader(copy.graph.input[0].name, calibration),
+                SimpleNamespace(get_next=lambda: next(feeds, None)),
                 quant_format=tools.QuantFormat.QDQ,
                 op_types_to_quantize=sorted(kinds),
                 nodes_to_quantize=list(names),
@@ -126,33 +188,13 @@ def static(
         yield make
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the library's advice about preprocessing."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-class _Reader:
-    """Hands out calibration inputs, as ONNX Runtime asks for them."""
-
-    def __init__(self, name: str, arrays: Sequence[np.ndarray]):
-        self.feeds = iter([{name: array} for array in arrays])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self.feeds, None)
-
-
 def _kinds(skip: Sequence[str]) -> tuple[str, ...]:
     """Return the operators that may be quantized."""
     return LAYERS if NORMS in skip else (*LAYERS, 'InstanceNormalization')
 
 
-def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
-    """Return the nodes to quantize.
+def chosen_nodes(model: Any, skip: Sequence[str]) -> list[str]:
+    """Return the names of the nodes to quantize.
 
     Args:
         model (ModelProto): In single precision.
@@ -162,33 +204,12 @@ def chosen_nodes(model: Any, skip: Sequence[str]) -> list:
         ValueError: If a name is not there, or nothing is left.
     """
     nodes = [node for node in model.graph.node if node.op_type in _kinds(skip)]
-    convs = [node for node in nodes if node.op_type in LAYERS]
     layers = layer_names(model)
-    words = {FIRST: convs[:1], RGB: convs[-1:], NORMS: []}
-    stays = set()
-    for word in skip:
-        found = (
-            words[word]
-            if word in words
-            else [
-                node
-                for node in nodes
-                if fnmatch.fnmatch(node.name, word)
-                or fnmatch.fnmatch(layers.get(node.name, ''), word)
-            ]
-        )
-        if not found and word not in words:
-            near = difflib.get_close_matches(word, layers.values(), cutoff=0.0)
-            raise ValueError(
-                f'skip: no layer {word!r} to quantize; nearest: '
-                f'{", ".join(map(repr, near))}, or one of {len(nodes)} '
-                f'nodes, such as {nodes[0].name!r}'
-            )
-        stays.update(node.name for node in found)
-    chosen = [node for node in nodes if node.name not in stays]
-    if not chosen:
-        raise ValueError(f'skip={list(skip)} leaves nothing to quantize')
-    return chosen
+    return not_skipped(
+        {node.name: [layers.get(node.name, ''), node.name] for node in nodes},
+        [node.name for node in nodes if node.op_type in LAYERS],
+        skip,
+    )
 
 
 def calibrated_scales(

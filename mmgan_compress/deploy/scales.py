@@ -15,10 +15,9 @@ import torch.ao.quantization.fx  # noqa: F401  registers quantized_decomposed
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.layers import find_layer
+from ..core.layers import find_layer, replace_layers
 from ..core.processors import TOPS, VNNI
-from .graph import prepare
-from .pixel_shuffle import PHASES, PhasedConv
+from .graph import PHASES, PhasedConv, prepare
 
 LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
@@ -178,12 +177,7 @@ def to_integers(net: nn.Module, scales: Mapping[str, dict], transposed: bool = T
         KeyError: If there is no such layer; names the nearest ones.
         ValueError: If the number of scales is not that of the filters.
     """
-    others = {find_layer(net, name): entry for name, entry in scales.items()}
-    for parent in list(net.modules()):
-        for name, child in parent.named_children():
-            if child in others:
-                setattr(
-                    parent,
-                    name,
-                    IntegerConv(child, others[child], transposed or not child.transposed),
-                )
+    layers = {find_layer(net, name): entry for name, entry in scales.items()}
+    replace_layers(
+        net, {m: IntegerConv(m, e, transposed or not m.transposed) for m, e in layers.items()}
+    )

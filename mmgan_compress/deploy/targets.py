@@ -1,4 +1,4 @@
-"""Deploy configs, in the schema of mmdeploy 1.3.1."""
+"""Deploy configs, in the schema of mmdeploy 1.3.1, and TensorRT's command."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +11,7 @@ from ..core.processors import ANY
 from .onnx import OPSET
 
 TASK = 'ImageTranslation'
-TASK_MODULE = 'mmgan_compress.deploy.mmdeploy_task'
-# what is in a file whose batch, height and width are free
-AXES = {0: 'batch', 2: 'height', 3: 'width'}
+AXES = {0, 2, 3}  # free ones: batch, height and width
 _NAMED = {'fp16_mode': 'fp16', 'int8_mode': 'int8'}  # TensorRT's spelling
 
 
@@ -129,7 +127,7 @@ def _is_dynamic(axes: Any, name: str) -> bool:
     if not axes:
         return False
     ends = axes.values() if isinstance(axes, dict) else axes
-    if any(set(map(int, end)) != set(AXES) for end in ends):
+    if any(set(map(int, end)) != AXES for end in ends):
         raise ValueError(
             f'{name} has dynamic_axes {axes}: expected 0, 2 and '
             '3 of the input and of the output (batch, height, '
@@ -147,32 +145,44 @@ def _precision(backend: dict) -> str:
     return str(backend.get('precision', (modes or ['fp32'])[-1])).lower()
 
 
-def deploy_config(target: Target, size: int, file: str) -> dict:
-    """Write a target in mmdeploy's schema, for ``detail.json``.
+# Precisions are those of the ONNX file, layer by layer: TensorRT's own choice
+# would put the norms into half precision.
+COMMAND = 'trtexec --onnx={onnx} --saveEngine={engine} --stronglyTyped'
+
+
+def how_to_build(
+    target: Target, size: int, multiple: int = 1, onnx: str = 'end2end.onnx', channels: int = 3
+) -> str:
+    """Return the command that builds an engine from an ONNX file.
 
     Args:
-        target (Target): What was made.
+        target (Target): What the file was written for.
         size (int): Side of the images.
-        file (str): Name of the model's file.
-
-    Returns:
-        dict: ``codebase_config``, ``onnx_config`` and ``backend_config``.
+        multiple (int): Size multiple of the network.
+        onnx (str): The file.
+        channels (int): Of the images that it takes.
     """
-    kind = 'torchscript' if target.backend == 'torchscript' else 'onnx'
-    return dict(
-        codebase_config=dict(type='mmagic', task=TASK, model_type='end2end', module=[TASK_MODULE]),
-        onnx_config=dict(
-            type=kind,
-            export_params=True,
-            keep_initializers_as_inputs=False,
-            opset_version=target.opset,
-            save_file=file,
-            input_names=[target.names[0]],
-            output_names=[target.names[1]],
-            uint8=target.uint8,
-            input_shape=None if target.dynamic else [size, size],
-            dynamic_axes={name: AXES for name in target.names} if target.dynamic else None,
-        ),
-        backend_config=dict(target.settings, type=target.backend),
-        calib_config=dict(),
-    )
+    command = COMMAND.format(onnx=onnx, engine=str(Path(onnx).with_suffix('.engine')))
+    if target.dynamic:
+        shapes = _shapes(target, size, multiple, channels)
+        command += ''.join(
+            f' --{word}Shapes={target.names[0]}:{"x".join(map(str, shape))}'
+            for word, shape in shapes.items()
+        )
+    return command
+
+
+def _shapes(target: Target, size: int, multiple: int, channels: int) -> dict[str, tuple[int, ...]]:
+    """Return least, usual and largest shape of a dynamic input.
+
+    Those of the deploy config, (N, C, H, W), but for the channels; sides
+    that the network does not take go up to the next ones that it does.
+    """
+    given = target.settings.get('model_inputs') or [{}]
+    ranges = given[0].get('input_shapes', {}).get(target.names[0], {})
+    shapes = {}
+    for word, side in (('min', size // 2), ('opt', size), ('max', 2 * size)):
+        batch, _, *sides = ranges.get(f'{word}_shape', (1, channels, side, side))
+        sides = [-(-side // multiple) * multiple for side in sides]
+        shapes[word] = (batch, *sides, channels) if target.uint8 else (batch, channels, *sides)
+    return shapes

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
+from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import read_image
 
@@ -51,11 +52,8 @@ def limits(precision: str, uint8: bool = False, tolerance: float | None = None) 
     Raises:
         ValueError: If the tolerance is not above 0.
     """
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(
-            f'tolerance is {tolerance}: expected the largest '
-            'difference of a value in [-1, 1], above 0'
-        )
+    if tolerance is not None:
+        check_range('tolerance', tolerance, 0, above=True)
     chosen = LIMITS[precision]
     if uint8 and precision == 'fp32':
         chosen = PICTURE

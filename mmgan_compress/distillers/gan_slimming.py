@@ -18,8 +18,8 @@ from ..core.base_layers import NormBase
 from ..core.layers import find_layer
 from ..core.training import update
 from ..models.fake_quant import fake_quantize
-from ..models.slimmable import free_channels
 from ..models.teachers import CycleGANStep
+from ..models.topology import free_channels
 from ..registry import DISTILLERS
 from .base import detached
 from .from_teacher import StudentFromTeacher

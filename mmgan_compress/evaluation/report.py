@@ -242,7 +242,7 @@ def build_report(
 
 def _measure(name: str, network: nn.Module, size: int, metrics: Mapping[str, float]) -> Row:
     shape = (1, image_channels(network), size, size)
-    macs, latency = count_macs(network, shape), asdict(measure_latency(network, shape))
+    macs, latency = count_macs(network, shape), measure_latency(network, shape)
     params = count_params(network)
     return Row(name, params, macs.macs, macs.macs_paper, latency, dict(metrics))
 

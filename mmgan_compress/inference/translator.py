@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
+from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import of_array, read_image, to_array
-from ..deploy.formats import check_threads, on_arrays, open_model
+from ..deploy.formats import on_arrays, open_model
 from ..models.student import load_student
 from ..models.student_config import LARGEST_SIDE, channels_of
 from . import video
@@ -73,7 +74,7 @@ class Translator:
         threads: int | None = None,
         trust: bool = False,
     ):
-        check_threads(threads)
+        check_range('threads', 1 if threads is None else threads, 1)
         net = _network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'

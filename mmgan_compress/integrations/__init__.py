@@ -1,3 +1,5 @@
 """Other compression libraries."""
 
-from . import nni  # noqa: F401  registers its pruner
+from .nni import NNIPruner
+
+__all__ = ['NNIPruner']

@@ -28,7 +28,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.layers import infer_channels
+from ..core.feature_extraction import infer_channels
 from ..registry import MODELS
 
 

@@ -6,7 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.sliced_forward import cut
+from ..core.channels import cut
 from ..registry import MODELS
 from .base import AdaptedLoss
 

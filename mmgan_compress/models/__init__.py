@@ -6,7 +6,7 @@ from .discriminators import MultiHeadPatchDiscriminator
 from .distillation_model import DistillationModel
 from .frozen_teacher import FrozenTeacher
 from .gates import GatedPatchDiscriminator
-from .generators import DeepSeparableResnetGenerator, SeparableResnetGenerator
+from .generators import DeepSeparableResnetGenerator, DeepUnetGenerator, SeparableResnetGenerator
 from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
 from .original import load_original
 from .perceptual import VGG16Features
@@ -14,7 +14,6 @@ from .slim import slim_network
 from .student import Student, load_student, read_test_config, save_student, student_info
 from .supernet import SuperNet
 from .teachers import CycleGANTeacher
-from .unets import DeepUnetGenerator
 
 __all__ = [
     'CallableTeacher',

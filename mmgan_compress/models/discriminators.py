@@ -5,6 +5,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ..core.messages import check_range
 from ..registry import MODELS
 from .blocks import needs_bias, normal_init
 
@@ -52,10 +53,7 @@ class MultiHeadPatchDiscriminator(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(normal_init(init_cfg))
-        if not 0 <= shared <= 5:
-            raise ValueError(
-                f'shared is {shared}, expected 0 to 5: the discriminator has five blocks'
-            )
+        check_range('shared', shared, 0, 5)
         self.num_heads = num_heads
         self.shared = shared
 
@@ -85,10 +83,9 @@ class MultiHeadPatchDiscriminator(BaseModule):
             Tensor: Logits (N, 1, H / 8 - 2, W / 8 - 2).
 
         Raises:
-            IndexError: If there is no such head.
+            ValueError: If there is no such head.
         """
-        if not 0 <= head < self.num_heads:
-            raise IndexError(f'head is {head}, expected 0 to {self.num_heads - 1}')
+        check_range('head', head, 0, self.num_heads - 1)
         for index, block in enumerate(self.blocks):
             x = block[0 if index < self.shared else head](x)
         return x

@@ -123,11 +123,6 @@ class DistillationModel(BaseTranslationModel):
                 step_rest(wrapper)
         return log
 
-    @property
-    def scored_mode(self) -> str:
-        """Mode in which generators are scored, for the protocol."""
-        return 'train' if self.test_in_train_mode else 'eval'
-
     @contextlib.contextmanager
     def scoring(self, network: str, domains: list[str] | None = None):
         """Let ``val_step`` run another network inside the block.
@@ -169,9 +164,9 @@ class DistillationModel(BaseTranslationModel):
             images[f'fake_{domain}'] = network(inputs[f'img_{self.source_of(domain)}'])
             network.train(mode)
         shown = {key: self.to_pixels(x) for key, x in images.items()}
-        results = []
+        results, mode = [], 'train' if self.test_in_train_mode else 'eval'  # for the protocol
         for index, sample in enumerate(samples.split()):
-            result = DataSample(metainfo=dict(sample.metainfo, generator_mode=self.scored_mode))
+            result = DataSample(metainfo=dict(sample.metainfo, generator_mode=mode))
             result.set_tensor_data({k: x[index] for k, x in shown.items()})
             results.append(result)
         return results

@@ -12,6 +12,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.messages import check_range
+
 # Where the grid of the published code ends: 257 values, one more than 8 bits
 # have (scale 4/256). True int8 has 255 steps.
 PUBLISHED_LEVELS = 256
@@ -156,12 +158,9 @@ def fake_quantize(
         raise ValueError(
             f'{type(module).__name__} is quantized already: call defake_quantize() first'
         )
-    if weight_bits < 2 or activation_bits < 1 or activation_max <= 0:
-        raise ValueError(
-            f'weight_bits={weight_bits}, activation_bits={activation_bits}, '
-            f'activation_max={activation_max}: expected at least 2 and 1 '
-            'bits and a positive maximum'
-        )
+    check_range('weight_bits', weight_bits, 2)
+    check_range('activation_bits', activation_bits, 1)
+    check_range('activation_max', activation_max, 0, above=True)
     layers = [layer for layer in module.modules() if isinstance(layer, tuple(_KINDS))]
     if not layers:
         raise ValueError(f'{type(module).__name__} has no 2-D convolution to quantize')

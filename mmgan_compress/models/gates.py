@@ -11,8 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..core.base_layers import NormBase
-from ..core.channels import channel_map
-from ..core.sliced_forward import slice_channels
+from ..core.channels import channel_map, slice_channels
 from ..registry import MODELS
 
 

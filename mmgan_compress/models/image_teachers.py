@@ -6,9 +6,8 @@ the three: exported, called, or run once over the training images.
 """
 
 import functools
-import importlib
 import os
-from collections.abc import Callable, Sequence
+import pkgutil
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..registry import MODELS
 
 _SLACK = 1 / 127.5  # one grey level: rounding of half precision stays within
 _PRECISIONS = {'tensor(float)': np.float32, 'tensor(float16)': np.float16}
-# TensorRT would compile for minutes; who wants it names it
+# the first ones that are installed; TensorRT would compile for minutes
 _PROVIDERS = ('CUDAExecutionProvider', 'CPUExecutionProvider')
 
 
@@ -99,15 +98,13 @@ def _problem(image: Any, x: Tensor) -> str | None:
 
 @MODELS.register_module()
 class OnnxTeacher(ImageTeacher):
-    """An ONNX file with one image as input.
+    """An ONNX file with one image as input, on CUDA where it is installed.
 
     Args:
         path (str): File that maps (N, C, H, W) in [-1, 1] to the same,
             such as ``mmgan-compress export`` writes; N is free or 1, which
             makes it run image by image. Single or half precision.
         output_name (str | None): The image, where there are more outputs.
-        providers (Sequence[str] | None): ONNX Runtime's execution
-            providers; CUDA where installed, else the CPU, by default.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -115,15 +112,13 @@ class OnnxTeacher(ImageTeacher):
         ImportError: If ONNX Runtime is not installed.
     """
 
-    def __init__(
-        self, path: str, output_name: str | None = None, providers: Sequence[str] | None = None
-    ):
+    def __init__(self, path: str, output_name: str | None = None):
         super().__init__()
         if not os.path.isfile(path):
             raise FileNotFoundError(
                 f'no ONNX file {path!r}: mmgan-compress export makes one of a student'
             )
-        self.path, self.providers = str(path), providers
+        self.path = str(path)
         inputs = self.engine.get_inputs()
         if len(inputs) != 1:
             raise ValueError(
@@ -163,14 +158,7 @@ class OnnxTeacher(ImageTeacher):
 
     def open(self):
         runtime = require('onnxruntime', 'OnnxTeacher')
-        available = runtime.get_available_providers()
-        wanted = list(self.providers or [p for p in _PROVIDERS if p in available])
-        if set(wanted) - set(available):  # it would fall back to the CPU
-            raise ValueError(
-                f'this ONNX Runtime has {available}, got '
-                f'providers={wanted}: install another build of '
-                'it (onnxruntime-gpu) or leave them out'
-            )
+        wanted = [p for p in _PROVIDERS if p in runtime.get_available_providers()]
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors only
         # every process of a run would start a thread per core
@@ -238,7 +226,13 @@ class CallableTeacher(ImageTeacher):
         return self.function
 
     def open(self):
-        found = _imported(self.function)
+        try:
+            found = pkgutil.resolve_name(self.function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f'cannot import the teacher {self.function!r}: {error}; expected '
+                "'package.module:name', of a module on PYTHONPATH"
+            ) from error
         return found if self.arguments is None else found(**self.arguments)
 
     def translate(self, x):
@@ -249,30 +243,6 @@ class CallableTeacher(ImageTeacher):
                 f'the teacher {self.function!r} failed on images of shape '
                 f'{tuple(x.shape)}: {type(error).__name__}: {error}'
             ) from error
-
-
-def _imported(function: str) -> Callable:
-    """Import ``'package.module:name'``."""
-    module, _, name = function.partition(':')
-    if not module or not name.isidentifier():
-        raise ValueError(
-            f"the teacher {function!r} names no function: expected 'package.module:name'"
-        )
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if not f'{module}.'.startswith(f'{error.name}.'):
-            raise  # the module is there and misses another one
-        raise ValueError(
-            f'no module {error.name!r} for the teacher '
-            f'{function!r}: install it, or add its folder to '
-            'PYTHONPATH'
-        ) from error
-    if not hasattr(found, name):
-        raise ValueError(
-            f'{module} ({found.__file__}) has no {name!r}, which the teacher {function!r} names'
-        )
-    return getattr(found, name)
 
 
 @MODELS.register_module()

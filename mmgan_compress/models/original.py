@@ -9,13 +9,14 @@ networks, whatever their names are: the n-th belongs to the n-th.
 
 import os
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import torch.nn as nn
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..core.checkpoints import read_checkpoint, weights_in
+from ..core.checkpoints import mismatch, read_checkpoint, weights_in
 from ..core.configs import find_config, read_config
 from ..core.files import refuse_taken, write_tensors
 from ..registry import MODELS
@@ -54,13 +55,17 @@ def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str
     ours = _layers(module.state_dict())
     theirs = _layers({key: state[key] for key in sorted(state, key=_place)})
     theirs = {k: v for k, v in theirs.items() if v.keys() - _STATISTICS}
+    loaded = {}
     try:
-        _refuse_foreign(module, ours, theirs)
-        loaded = {}
-        for (name, want), (place, got) in zip(ours.items(), theirs.items()):
-            _compare(module, name, want, place, got)
+        pairs = zip_longest(ours.items(), theirs.items(), fillvalue=(None, {}))
+        for (name, want), (place, got) in pairs:
+            fault = mismatch(want, got)
+            if fault:
+                raise ValueError(
+                    f'layer {name!r} of {type(module).__name__} does not fit {place!r} of '
+                    f'the weights: {fault}. Check architecture, base_channels and norm_cfg'
+                )
             loaded.update({f'{name}.{key}': got[key] for key in got if key in want})
-        _compare_ends(module, list(ours), list(theirs))
     except ValueError as error:
         names = _beginnings(state)
         if not names:
@@ -166,20 +171,6 @@ def _beginnings(state: Mapping[str, Tensor]) -> list[str]:
     )
 
 
-def _refuse_foreign(module: nn.Module, ours: dict, theirs: dict) -> None:
-    """Refuse tensors of a kind that no layer of ours has."""
-    known = _STATISTICS.union(*ours.values())
-    foreign = [
-        f'{place}.{leaf}' for place, layer in theirs.items() for leaf in layer if leaf not in known
-    ]
-    if foreign:
-        raise ValueError(
-            f'{type(module).__name__} has nothing like {foreign[0]!r}, one '
-            f'of {len(foreign)} such tensors: the state dict is of another '
-            'architecture, such as one with filters against aliasing'
-        )
-
-
 def _place(key: str) -> list:
     return [(part.isdigit(), int(part) if part.isdigit() else part) for part in key.split('.')]
 
@@ -197,33 +188,6 @@ def _drop_dead_copies(state: dict, shared: int) -> dict:
     """Drop copy 0 of each shared block: OMGD runs copy 1 for both heads."""
     dead = tuple(f'block{index + 1}s.0.' for index in range(shared))
     return {k: v for k, v in state.items() if not k.startswith(dead)}
-
-
-def _shapes(layer: dict[str, Tensor]) -> dict[str, tuple]:
-    return {
-        key: tuple(value.shape)
-        for key, value in sorted(layer.items())
-        if key != 'num_batches_tracked'
-    }
-
-
-def _compare(module: nn.Module, name: str, want: dict, place: str, got: dict) -> None:
-    if _shapes(want) != _shapes(got):
-        raise ValueError(
-            f'layer {name!r} of {type(module).__name__} expects '
-            f'{_shapes(want)}, got {_shapes(got)} from {place!r}: check '
-            'architecture, base_channels and norm_cfg of the config'
-        )
-
-
-def _compare_ends(module: nn.Module, ours: list, theirs: list) -> None:
-    if len(ours) != len(theirs):
-        missing, unexpected = ours[len(theirs) :], theirs[len(ours) :]
-        raise ValueError(
-            f'{type(module).__name__} has {len(ours)} layers with parameters, '
-            f'the state dict {len(theirs)}; missing: {missing}, unexpected: '
-            f'{unexpected}. Check the architecture of the config'
-        )
 
 
 def convert_original(

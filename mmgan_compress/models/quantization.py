@@ -17,8 +17,10 @@ Whatever is missing (``input``, ``output``, a layer) stays float. The weights
 in the file are the float ones.
 """
 
+import difflib
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch.nn as nn
@@ -48,22 +50,34 @@ def layers_to_quantize(network: nn.Module, skip: Sequence[str] = SENSITIVE) -> l
         ValueError: If a name is not there or nothing is left.
     """
     names = [name for name, layer in network.named_modules() if isinstance(layer, LAYERS)]
-    out = {FIRST: names[:1], RGB: names[-1:], NORMS: []}
-    stays = set()
+    return not_skipped({name: [name] for name in names}, names, skip)
+
+
+def not_skipped(
+    names: Mapping[str, Sequence[str]], convs: Sequence[str], skip: Sequence[str]
+) -> list[str]:
+    """Return what is to be quantized, less what stays float.
+
+    Args:
+        names (Mapping[str, Sequence[str]]): By a key, what each is called.
+        convs (Sequence[str]): Keys of convolutions, in their order.
+        skip (Sequence[str]): As of :func:`layers_to_quantize`.
+
+    Raises:
+        ValueError: As of :func:`layers_to_quantize`.
+    """
+    words, stays = {FIRST: convs[:1], RGB: convs[-1:], NORMS: []}, set()
     for word in skip:
-        found = out[word] if word in out else fnmatch.filter(names, word)
-        if not found and word not in out:
-            try:
-                find_layer(network, word)
-            except KeyError as error:
-                raise ValueError(f'skip: {error.args[0]}') from error
-            raise ValueError(f'skip: {word!r} is no convolution: expected some of {names}')
-        stays.update(found)
-    chosen = [name for name in names if name not in stays]
+        found = [key for key in names if fnmatch.filter(names[key], word)]
+        if not found and word not in words:
+            near = difflib.get_close_matches(word, chain(*names.values()), cutoff=0.0)
+            raise ValueError(
+                f'skip: no layer {word!r} to quantize; nearest: {", ".join(map(repr, near))}'
+            )
+        stays.update(words.get(word, found))
+    chosen = [key for key in names if key not in stays]
     if not chosen:
-        raise ValueError(
-            f'skip={list(skip)} leaves nothing to quantize of {type(network).__name__}'
-        )
+        raise ValueError(f'skip={list(skip)} leaves nothing to quantize')
     return chosen
 
 

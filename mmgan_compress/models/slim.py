@@ -11,7 +11,7 @@ from mmengine.model import BaseModule, initialize
 from ..core.channels import changed, channel_map, resize
 from ..core.search_space import read_configuration
 from ..registry import MODELS
-from .channel_selection import filters_for, widths_for
+from .topology import filters_for, widths_for
 
 SLIM = 'SlimNetwork'
 
@@ -35,11 +35,11 @@ def slim_network(
             that differ from it (see ``core/channels.py``).
         widths (Sequence[int] | None): In its place, for a ResNet or U-Net
             generator: the filters of each layer, such as GCC's lists (see
-            :func:`~mmgan_compress.models.channel_selection.widths_for`).
+            :func:`~mmgan_compress.models.topology.widths_for`).
         configuration (str | Sequence[int] | None): In their place, of a
             ResNet or U-Net generator: base channels by part, such as GAN
             Compression's ``'16_16_32_16_32_32_16_16'`` (see
-            ``models/channel_selection.py``).
+            ``models/topology.py``).
         init_cfg (dict | None): In place of that of ``arch``. With
             ``dict(type='Pretrained', checkpoint=..., prefix=...)`` the
             weights of a student file stay, however often Runner
@@ -112,9 +112,6 @@ def slim_config(network: nn.Module, config: dict) -> dict[str, Any]:
     Returns:
         dict: Config that rebuilds it; the architecture's own where no
         layer differs.
-
-    Raises:
-        ValueError: If it has other layers than the config makes.
     """
     arch = architecture(config)
     with torch.device('meta'):

@@ -2,10 +2,9 @@
 
 from .base import Compressed
 from .gcc import GCCWidths, NormWidths, ScaleWidths
-from .slimming import SlimExtraction
+from .slimming import MaskExtraction, SlimExtraction
 from .subnetwork import SubNet
 from .torch_pruner import TorchPruner, prune
-from .zero_channels import MaskExtraction
 
 __all__ = [
     'Compressed',

@@ -1,6 +1,5 @@
 """What a smaller network may cost, and the search for the one that does."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import torch.nn as nn
 
 from ..core.channels import image_channels
 from ..core.complexity import count_macs, count_params
+from ..core.messages import check_range
 
 KINDS = ('macs', 'macs_paper', 'params')
 LATENCY = 'latency@'
@@ -15,12 +15,8 @@ LATENCY = 'latency@'
 
 def check_limits(size: int, tolerance: float) -> None:
     """Raise ValueError for a side or a tolerance that makes no sense."""
-    if size < 1:
-        raise ValueError(f'the size is {size}: expected the side of an image')
-    if not 0 <= tolerance < math.inf:
-        raise ValueError(
-            f'the tolerance is {tolerance}: expected a number of at least 0, such as 0.02'
-        )
+    check_range('the size', size, 1)
+    check_range('the tolerance', tolerance, 0)
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,7 @@ class Budget:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f'no budget {self.kind!r}: expected one of {", ".join(KINDS)}')
-        if not 0 < self.value < math.inf:
-            raise ValueError(f'the budget is {self.kind}={self.value}: expected a number above 0')
+        check_range(f'the budget {self.kind}', self.value, 0, above=True)
         check_limits(self.size, self.tolerance)
 
     @classmethod

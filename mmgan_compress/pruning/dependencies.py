@@ -5,7 +5,7 @@ A channel is made by the filter of one layer, or of several that are added
 by others, some of them behind a concatenation (the skip of a U-Net).
 Torch-Pruning (https://github.com/VainF/Torch-Pruning, DepGraph, arXiv
 2301.12900) finds these coupled channels by following autograd's graph. Here
-it is asked for nothing else: what goes is decided in ``channel_pruner.py``
+it is asked for nothing else: what goes is decided in ``torch_pruner.py``
 and cut out by ``slicing.py``.
 """
 
@@ -20,10 +20,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..compat import require
 from ..core.base_layers import BatchNormBase, ConvBase, InstanceNormBase, NormBase
-from ..core.channels import channel_map, resize
+from ..core.channels import Kept, channel_map, kept_widths, resize
 from ..core.feature_extraction import disable_inplace
 from ..core.layers import meta_copy
-from ..core.sliced_forward import Kept, kept_widths
 from .base import check_layers
 
 # the lists of a map of kept channels that a layer's part refers to

@@ -1,8 +1,10 @@
 """GCC's pruning: a trained network tells how wide a fresh one is made.
 
-One threshold for the whole network is searched so that a budget is met. The
-weights are not inherited (GCC, arXiv 2110.14439, trains the narrow generator
-from scratch): what is taken over is the number of channels of each layer.
+One threshold for the whole network is searched so that a budget is met. What
+a threshold keeps is as published (GCC, arXiv 2110.14439; models/CycleGAN.py
+and models/Pix2Pix.py of its repository). The weights are not inherited (GCC
+trains the narrow generator from scratch): what is taken over is the number of
+channels of each layer.
 """
 
 import itertools
@@ -15,26 +17,142 @@ import torch.nn as nn
 from torch import Tensor
 from tqdm import tqdm
 
-from ..core.channels import channel_map, resize
-from ..core.layers import init_weights
-from ..models.channel_selection import widths_for
+from ..core.channels import channel_map, filters_of, resize
+from ..core.layers import find_layer, init_weights
+from ..core.messages import check_choice, check_range
 from ..models.slim import architecture, slim_config
 from ..models.student_config import build_generator
-from ..models.topology import is_unet, resnet_chain, unet_convs
+from ..models.topology import is_unet, resnet_chain, unet_convs, widths_for
 from ..registry import PRUNERS
 from .base import Compressed, check_layers
 from .budget import Budget, nearest
-from .gcc_rules import (
-    MIN_LEVELS,
-    TRUNK_RULES,
-    count_above,
-    filter_norms,
-    norm_scales,
-    scale_interval,
-    share_norms,
-    surviving_levels,
-    unet_filters,
-)
+
+MIN_LEVELS = 5  # mmagic's UnetGenerator has four levels that widen, and one
+
+TRUNK_RULES = {
+    'mean': lambda norms: norms.mean(0),
+    'union': lambda norms: norms.amax(0),  # above in any layer
+}
+
+
+def filter_norms(net: nn.Module) -> list[Tensor]:
+    """Return the L1 norm of each filter of a ResNet generator.
+
+    Args:
+        net (nn.Module): ``SeparableResnetGenerator`` or mmagic's
+            ``ResnetGenerator``.
+
+    Returns:
+        list[Tensor]: (filters,) of each layer of
+        :func:`~mmgan_compress.models.topology.resnet_chain`.
+    """
+    return [filters_of(find_layer(net, name)).abs().sum((1, 2, 3)) for name in resnet_chain(net)]
+
+
+def share_norms(norms: Sequence[Tensor], chain: Sequence[int], rule: str) -> list[Tensor]:
+    """Let the layers of a trunk keep the same filters.
+
+    Args:
+        norms (Sequence[Tensor]): As from :func:`filter_norms`.
+        chain (Sequence[int]): For each layer the first that it is added to.
+        rule (str): ``'mean'`` of the layers' norms (GCC's CycleGAN) or
+            ``'union'`` of the filters that each would keep (its Pix2Pix).
+
+    Returns:
+        list[Tensor]: Norms, equal along each trunk.
+    """
+    groups: dict[int, list] = {}
+    for first, norm in zip(chain, norms):
+        groups.setdefault(first, []).append(norm)
+    shared = {first: TRUNK_RULES[rule](torch.stack(group)) for first, group in groups.items()}
+    return [shared[first] for first in chain]
+
+
+def count_above(scores: Sequence[Tensor], threshold: float, floor: int = 0) -> list[int]:
+    """Return how many scores of each layer lie above a threshold, but
+    ``floor`` where it has so many.
+    """
+    return [max(min(floor, len(score)), int((score > threshold).sum())) for score in scores]
+
+
+def norm_scales(net: nn.Module) -> list[Tensor]:
+    """Return the norm weights of a U-Net of n levels.
+
+    Args:
+        net (nn.Module): mmagic's ``UnetGenerator``.
+
+    Returns:
+        list[Tensor]: (channels,) of 2 n - 3 norms, as they run.
+
+    Raises:
+        ValueError: If its norms have no weights.
+    """
+    norms = [norm for _, norm in unet_convs(net) if norm is not None]
+    scales = [find_layer(net, norm).weight for norm in norms]
+    if len(norms) == 0 or any(scale is None for scale in scales):
+        raise ValueError(
+            f'{type(net).__name__} has norms without scales: expected '
+            "norm_cfg=dict(type='BN') or dict(type='IN', affine=True)"
+        )
+    return [scale.detach() for scale in scales]
+
+
+def scale_interval(scales: Sequence[Tensor]) -> tuple[float, float]:
+    """Return between which thresholds a U-Net is searched.
+
+    Below the upper one no norm of the five outer levels loses all its
+    channels, and not all of the others' do (GCC's search; the number of
+    levels that mmagic's U-Net has at least is the same).
+
+    Args:
+        scales (Sequence[Tensor]): As from :func:`norm_scales`.
+
+    Returns:
+        tuple[float, float]: Inclusive and exclusive bound.
+    """
+    peaks = [float(scale.max()) for scale in scales]
+    levels = (len(scales) + 3) // 2
+    inner = slice(MIN_LEVELS - 1, 2 * levels - MIN_LEVELS - 2)
+    high = min(peaks[: inner.start] + peaks[inner.stop :])
+    if peaks[inner]:
+        high = min(high, max(peaks[inner]))
+    return min(float(scale.min()) for scale in scales), high
+
+
+def unet_filters(
+    scales: Sequence[Tensor], threshold: float, outermost: int, innermost: int
+) -> list[int]:
+    """Return the filters of each convolution of a U-Net (GCC's
+    ``filter_cfgs``); 0 on either side of a level drops it.
+
+    Args:
+        scales (Sequence[Tensor]): As from :func:`norm_scales`.
+        threshold (float): Channels with a larger weight (not: absolute
+            value) are kept.
+        outermost (int): Filters of the first convolution, which has no
+            norm: they stay.
+        innermost (int): Filters of the innermost one, which has none
+            either: they stay if the level around it and its own way up do.
+
+    Returns:
+        list[int]: 2 n - 1 numbers: n levels down, n - 1 up.
+    """
+    counts = count_above(scales, threshold)
+    n = (len(scales) + 3) // 2
+    down, up = [outermost, *counts[: n - 2]], counts[n - 2 :]
+    down.append(innermost if down[-1] and up[0] else 0)
+    return [*down, *(u if d else 0 for u, d in zip(up, reversed(down)))]
+
+
+def surviving_levels(filters: Sequence[int]) -> list[int]:
+    """Return the levels of a U-Net that have filters on both sides."""
+    last = len(filters)
+    return [
+        level
+        for level in range((last + 1) // 2)
+        if not level or filters[level] and filters[last - level]
+    ]
+
 
 Narrow = tuple[nn.Module, dict]
 
@@ -81,7 +199,7 @@ def narrow(config: dict, widths: Sequence[int]) -> Narrow:
     Args:
         config (dict): Config of the wide one.
         widths (Sequence[int]): See
-            :func:`~mmgan_compress.models.channel_selection.widths_for`.
+            :func:`~mmgan_compress.models.topology.widths_for`.
 
     Returns:
         tuple[nn.Module, dict]: Network and config of its architecture.
@@ -122,51 +240,6 @@ def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
     return narrow(arch, kept)
 
 
-def search(plan: Plan, budget: Budget, generator: nn.Module, title: str) -> Compressed:
-    """Find the threshold that meets a budget and build what it gives.
-
-    Args:
-        plan (Plan): Made of the generator.
-        budget (Budget): What the result may cost.
-        generator (nn.Module): The wide network.
-        title (str): Shown beside the progress.
-
-    Raises:
-        ValueError: If no network meets the budget; names the nearest.
-    """
-    dense = budget.measure(generator)
-    target, tried = budget.target(dense), {}
-
-    def cost(threshold: float) -> int:
-        network, _ = plan.narrow(plan.widths(threshold))
-        tried[threshold] = budget.measure(network)
-        bar.set_postfix_str(f'{tried[threshold] / target:.3f} of the budget')
-        bar.update()
-        return tried[threshold]
-
-    with tqdm(desc=title, unit=' networks') as bar:
-        threshold = nearest(plan.segments(), cost, target)
-    widths = plan.widths(threshold)
-    budget.check(tried[threshold], dense, f'with the widths {widths}')
-    config = slim_config(*plan.narrow(widths))
-    network = build_generator(config)
-    init_weights(network)
-    return Compressed(
-        network,
-        config,
-        dict(
-            kind=budget.kind,
-            size=budget.size,
-            dense=dense,
-            target=target,
-            cost=tried[threshold],
-            threshold=threshold,
-            widths=widths,
-            history=[list(trial) for trial in tried.items()],
-        ),
-    )
-
-
 class WidthPruner:
     """Base of GCC's pruners; one overrides :meth:`plan`.
 
@@ -203,7 +276,38 @@ class WidthPruner:
             ValueError: If no network meets the budget; names the nearest.
         """
         check_layers(generator)
-        return search(self.plan(generator, config), self.budget, generator, type(self).__name__)
+        plan = self.plan(generator, config)
+        dense = self.budget.measure(generator)
+        target, tried = self.budget.target(dense), {}
+
+        def cost(threshold: float) -> int:
+            network, _ = plan.narrow(plan.widths(threshold))
+            tried[threshold] = self.budget.measure(network)
+            bar.set_postfix_str(f'{tried[threshold] / target:.3f} of the budget')
+            bar.update()
+            return tried[threshold]
+
+        with tqdm(desc=type(self).__name__, unit=' networks') as bar:
+            threshold = nearest(plan.segments(), cost, target)
+        widths = plan.widths(threshold)
+        self.budget.check(tried[threshold], dense, f'with the widths {widths}')
+        config = slim_config(*plan.narrow(widths))
+        network = build_generator(config)
+        init_weights(network)
+        return Compressed(
+            network,
+            config,
+            dict(
+                kind=self.budget.kind,
+                size=self.budget.size,
+                dense=dense,
+                target=target,
+                cost=tried[threshold],
+                threshold=threshold,
+                widths=widths,
+                history=[list(trial) for trial in tried.items()],
+            ),
+        )
 
 
 @PRUNERS.register_module()
@@ -226,12 +330,8 @@ class NormWidths(WidthPruner):
 
     def __init__(self, budget: dict, rule: str = 'mean', floor: int = 1):
         super().__init__(budget)
-        if floor < 1:
-            raise ValueError(
-                f'floor is {floor}, expected 1 or more: no layer can do without filters'
-            )
-        if rule not in TRUNK_RULES:
-            raise ValueError(f'rule is {rule!r}, expected one of {", ".join(TRUNK_RULES)}')
+        check_range('floor', floor, 1)
+        check_choice('rule', rule, TRUNK_RULES)
         self.rule, self.floor = rule, floor
 
     def plan(self, generator: nn.Module, config: dict) -> Plan:

@@ -2,20 +2,17 @@
 
 import copy
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn as nn
 
 from ..core.channels import channel_map, image_channels
 from ..core.complexity import count_macs, count_params
 from ..core.tables import markdown
-from ..core.timing import Timing, side_by_side
-from ..deploy.formats import convert_for_timing
+from ..core.timing import Timing, side_by_side, torch_threads
 
 HEAD = ('channels', 'params (k)', 'MACs (M)', "MACs, papers' (M)", 'ms')
 REST = 'layers without parameters'
@@ -24,40 +21,33 @@ WARMUP, ROUNDS = 1, 9
 
 @dataclass
 class Times:
-    """Milliseconds of one image, medians of turns of both networks.
+    """Milliseconds of one image in eager torch, medians of turns of both
+    networks.
 
     Args:
-        layers (list[dict[str, float]]): In eager torch, by layer that has
-            parameters, of the wide and the smaller network.
-        totals (list[float]): In eager torch.
+        layers (list[dict[str, float]]): By layer that has parameters, of the
+            wide and the smaller network.
+        totals (list[float]): Of the whole networks.
         rounds (int): How many turns were taken.
         threads (int): That torch used.
-        runtime (list[float]): Totals in ONNX Runtime; empty if it is not
-            installed.
-        version (str): Its version.
     """
 
     layers: list[dict[str, float]]
     totals: list[float]
     rounds: int
     threads: int
-    runtime: list[float] = field(default_factory=list)
-    version: str = ''
 
     def note(self) -> str:
         """Say how they were measured."""
-        text = (
-            f'ms: medians of {self.rounds} passes of one image, both '
-            f'networks in turns, eager torch {torch.__version__}, '
-            f'{self.threads} CPU threads'
-        )
-        return text + (
-            f'; total also in ONNX Runtime {self.version} with as many' if self.version else ''
+        return (
+            f'ms: medians of {self.rounds} passes of one image, both networks in turns, '
+            f'eager torch {torch.__version__}, {self.threads} CPU threads'
         )
 
 
+@torch.inference_mode()
 def measure(before: nn.Module, after: nn.Module, size: int, threads: int | None = None) -> Times:
-    """Time two networks in seconds, on the CPU.
+    """Time two networks in turns, by layer and as a whole, on the CPU.
 
     Args:
         before (nn.Module): The wide network.
@@ -65,55 +55,22 @@ def measure(before: nn.Module, after: nn.Module, size: int, threads: int | None 
         size (int): Side of the image.
         threads (int | None): Of the processor; as torch is set if None.
     """
-    own = torch.get_num_threads()
-    threads = threads or own
-    torch.set_num_threads(threads)
-    try:
-        times = _measure_layers([before, after], size)
-    finally:
-        torch.set_num_threads(own)
-    times.threads = threads
-    try:
-        models = [convert_for_timing(net, size, 'onnxruntime', threads) for net in (before, after)]
-    except ImportError:
-        return times
-    image = np.zeros((1, image_channels(before), size, size), np.float32)
-    taken = side_by_side(
-        {str(at): lambda model=model: model.run(image) for at, model in enumerate(models)},
-        warmup=1,
-        repeats=times.rounds,
-    )
-    times.runtime = [1e3 * taken[key].median for key in ('0', '1')]
-    times.version = models[0].version
-    return times
-
-
-@torch.inference_mode()
-def _measure_layers(networks: Sequence[nn.Module], size: int) -> Times:
-    """Time networks in turns, by layer and as a whole."""
-    networks = [copy.deepcopy(net).cpu().eval() for net in networks]
+    networks = [copy.deepcopy(net).cpu().eval() for net in (before, after)]
     taken: list[dict[str, list]] = [{} for _ in networks]
     for net, record in zip(networks, taken):
         for name, layer in net.named_modules():
             if any(True for _ in layer.parameters(recurse=False)):
                 _time(layer, record.setdefault(name, []))
-    image = torch.zeros(1, image_channels(networks[0]), size, size)
-    totals = side_by_side(
-        {str(at): lambda net=net: net(image) for at, net in enumerate(networks)}, WARMUP, ROUNDS
-    )
-    return Times(
-        [
-            {
-                name: 1e3 * Timing.of(record[WARMUP:]).median
-                for name, record in side.items()
-                if record
-            }
-            for side in taken
-        ],
-        [1e3 * total.median for total in totals.values()],
-        ROUNDS,
-        0,
-    )
+    image = torch.zeros(1, image_channels(before), size, size)
+    runs = {str(at): lambda net=net: net(image) for at, net in enumerate(networks)}
+    with torch_threads(threads):
+        totals = side_by_side(runs, WARMUP, ROUNDS)
+        threads = torch.get_num_threads()
+    layers = [
+        {name: 1e3 * Timing.of(record[WARMUP:]).median for name, record in side.items() if record}
+        for side in taken
+    ]
+    return Times(layers, [1e3 * total.median for total in totals.values()], ROUNDS, threads)
 
 
 def _time(layer: nn.Module, record: list):
@@ -141,16 +98,11 @@ def comparison(before: nn.Module, after: nn.Module, size: int, times: Times) -> 
         _rows(net, size, layers, total)
         for net, layers, total in zip((before, after), times.layers, times.totals)
     ]
-    if times.runtime:
-        for side, total in zip(sides, times.runtime):
-            side['total, ONNX Runtime'] = [*[''] * (len(HEAD) - 1), f'{total:.3f}']
     header = ['layer', *(cell for name in HEAD for cell in (name, 'after'))]
-    names = dict.fromkeys(['total', 'total, ONNX Runtime', *sides[0], *sides[1]])
     missing = ['-'] * len(HEAD)
     rows = [
         [name, *chain(*zip(*(side.get(name, missing) for side in sides)))]
-        for name in names
-        if any(name in side for side in sides)
+        for name in dict.fromkeys([*sides[0], *sides[1]])
     ]
     return f'{markdown(header, rows, len(header))}\n\n{times.note()}\n'
 

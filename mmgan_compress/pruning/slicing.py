@@ -31,9 +31,8 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..core.base_layers import NormBase
-from ..core.channels import channel_map
+from ..core.channels import Kept, channel_map
 from ..core.layers import ShapesOnly, find_layer, meta_copy
-from ..core.sliced_forward import Kept
 
 # how far single precision may lie apart, relative to the largest output
 _ROUNDING = 1e-3

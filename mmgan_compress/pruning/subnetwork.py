@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch.nn as nn
 
+from ..core.channels import slice_channels
 from ..core.search_space import name_of, read_configuration
-from ..core.sliced_forward import slice_channels
 from ..models.slim import slim_config
 from ..models.supernet import SuperNet
 from ..registry import PRUNERS
@@ -17,7 +17,7 @@ def subnet(supernet: SuperNet, configuration: str | Sequence[int]) -> tuple[nn.M
 
     It gives what the super-net gives in this configuration, bit by bit.
     Statistics of batch norms are those that the super-net has now: call
-    :func:`~mmgan_compress.core.sliced_forward.recalibrate` with the result.
+    :func:`~mmgan_compress.core.channels.recalibrate` with the result.
 
     Args:
         supernet (SuperNet): It is left as it is.

@@ -153,12 +153,7 @@ def build_quantizer(config: dict) -> Any:
         TypeError: If it does not know a setting.
         ImportError: If what it needs is not installed.
     """
-    kind = QUANTIZERS.get(config['type'])
-    if kind is None:
-        raise ValueError(
-            f'no quantizer {config["type"]!r}; registered are {sorted(QUANTIZERS.module_dict)}'
-        )
-    for module in ('onnx', *getattr(kind, 'needs', ())):
+    for module in ('onnx', *getattr(QUANTIZERS.find(config['type']), 'needs', ())):
         require(module, config['type'])  # before the work, not in it
     return QUANTIZERS.build(dict(config))
 

@@ -7,42 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.search_space import Configuration, ConfigurationSpace, name_of
-from ..models.costs import SubnetCosts
-from ..models.supernet import SuperNet
+from ..models.supernet import SubnetCosts
 from ..pruning.budget import KINDS, LATENCY, Budget
 from ..pruning.latency import LatencyBudget
-from .predictor import LatencyPredictor
 
 # larger spaces are drawn from
 LISTED = 1_000_000
 # configurations whose costs are computed at once; how many such draws without
 # a new one end a series
 _BATCH, _PATIENCE = 4096, 10
-
-
-class Costs(SubnetCosts):
-    """Costs of sub-networks by kind, without running any.
-
-    Args:
-        supernet (SuperNet): On any device.
-        size (int): Side of the image in pixels.
-    """
-
-    def __init__(self, supernet: SuperNet, size: int):
-        super().__init__(supernet, size)
-        self.size = size
-        self.predictor: LatencyPredictor | None = None
-
-    def of(self, configurations: Sequence[Configuration]) -> dict[str, np.ndarray]:
-        """Return the costs of many configurations, each (N, ).
-
-        ``'macs'``, ``'macs_paper'``, ``'params'`` and, with a predictor,
-        ``'latency@<runtime>'`` in milliseconds.
-        """
-        costs = super().of(configurations)
-        if self.predictor is not None:
-            costs[LATENCY + self.predictor.runtime] = self.predictor(configurations, costs['macs'])
-        return costs
 
 
 def check_kind(kind: str):
@@ -60,7 +33,7 @@ class Limit:
     """What a sub-network may cost at most.
 
     Args:
-        kind (str): Of :class:`Costs`.
+        kind (str): Of ``SubnetCosts``.
         most (float): MACs, parameters or milliseconds.
         share (float | None): The same as a share of the largest
             sub-network's, where it was asked for as one.
@@ -84,7 +57,6 @@ class Limit:
             ValueError: If it cannot be read.
         """
         kind, _, value = text.partition('=')
-        check_kind(kind)
         dense = float(largest[kind][0])
         if not kind.startswith(LATENCY):
             return cls(kind, Budget.of({kind: value, 'size': size}).target(dense))
@@ -99,7 +71,7 @@ class Candidates:
 
     Args:
         space (ConfigurationSpace): All of them.
-        costs (Costs): What they cost.
+        costs (SubnetCosts): What they cost.
         limit (Limit | None): None admits all.
         seed (int): Of every draw.
         marked (dict[str, Configuration]): By name, configurations that are
@@ -112,7 +84,7 @@ class Candidates:
     def __init__(
         self,
         space: ConfigurationSpace,
-        costs: Costs,
+        costs: SubnetCosts,
         limit: Limit | None = None,
         seed: int = 0,
         marked: dict[str, Configuration] | None = None,
@@ -166,13 +138,9 @@ class Candidates:
         """Configurations, where they are known; else those of the space."""
         if self._rows is None:
             return len(self.space)
-        return len(self._rows) + len(
-            {
-                row
-                for row in self.marked.values()
-                if row not in self.space or not self.allowed([row])[0]
-            }
-        )
+        marked = set(self.marked.values())
+        others = (row not in self.space or not self.allowed([row])[0] for row in marked)
+        return len(self._rows) + sum(others)
 
     def _drawn(self, rng: np.random.Generator) -> np.ndarray:
         """Return configurations of the space at random."""
@@ -205,7 +173,7 @@ def rank(
 
     Args:
         candidates (Candidates): Where they are drawn from.
-        kind (str): Of :class:`Costs`.
+        kind (str): Of ``SubnetCosts``.
         count (int): How many; all where fewer meet the budget.
 
     Returns:

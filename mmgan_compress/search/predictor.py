@@ -10,17 +10,19 @@ penalty that predicts left-out sub-networks best.
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from ..core.channels import image_channels
+from ..core.messages import check_range
 from ..core.search_space import Configuration
 from ..core.timing import Timing, side_by_side
 from ..deploy.formats import convert_for_timing
 from ..models.supernet import SuperNet
+from ..pruning.budget import LATENCY
 from ..pruning.subnetwork import subnet
 
 PENALTIES = np.logspace(-3, 4, 15)
@@ -59,9 +61,10 @@ class LatencyPredictor:
         features = _features(configurations, self.candidates)
         return self.base[0] + self.base[1] * macs + features @ np.array(self.weights)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which the constructor takes."""
-        return asdict(self)
+    @property
+    def kind(self) -> str:
+        """The cost that it predicts."""
+        return LATENCY + self.runtime
 
     @classmethod
     def fit(
@@ -83,11 +86,7 @@ class LatencyPredictor:
             macs (ndarray): (N, ).
             times (ndarray): Milliseconds, (N, ).
             measured (dict | None): How they were taken.
-
-        Raises:
-            ValueError: If there are fewer than ``FEWEST``.
         """
-        _check_enough(len(times))
         held = np.arange(len(times)) % HELD_OUT == HELD_OUT - 1
         used, features = ~held, _features(configurations, candidates)
         base = np.stack([np.ones(len(macs)), macs], axis=1)
@@ -108,14 +107,6 @@ class LatencyPredictor:
                 count=int(held.sum()),
             ),
             dict(measured or {}),
-        )
-
-
-def _check_enough(count: int):
-    if count < FEWEST:
-        raise ValueError(
-            f'{count} measured sub-networks are too few to '
-            f'predict others: expected at least {FEWEST}'
         )
 
 
@@ -165,7 +156,7 @@ def draw_to_measure(
         columns.append(column)
     ends = [tuple(part[end] for part in candidates) for end in (0, -1)]
     rows = list(dict.fromkeys([*ends, *zip(*columns)]))[:count]
-    _check_enough(len(rows))
+    check_range('the number of measured sub-networks', len(rows), FEWEST)
     return rows
 
 

@@ -28,10 +28,10 @@ def shown(kind: str, value: float) -> str:
     return f'{value * factor:.4g} {unit}'
 
 
-def state_of(found: Sequence[Found], problem: Problem, most: int = 3) -> str:
+def state_of(found: Sequence[Found], problem: Problem) -> str:
     """Return the front in a line, for a progress bar."""
     rows = front(found, problem)
-    step = max(1, -(-len(rows) // most))
+    step = max(1, -(-len(rows) // 3))  # as many as fit
     return (
         f'front of {len(rows)}: '
         + ', '.join(

@@ -2,35 +2,208 @@
 
 import contextlib
 import csv
+import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..compat import require
+from ..core.channels import image_channels
 from ..core.commands import command_line
-from ..core.files import atomic_write
-from ..core.search_space import Configuration, name_of
+from ..core.files import atomic_folder, atomic_write, refuse_taken
+from ..core.search_space import Configuration, name_of, read_configuration
+from ..datasets.fetch import sha256_of
+from ..deploy.formats import convert_for_timing
 from ..engine.processes import end_with_parent, locked
 from ..engine.runner_builder import check_inputs, load_config
-from ..models.supernet import SuperNet
+from ..models.student import load_student
+from ..models.supernet import SubnetCosts, SuperNet
 from ..pruning.budget import LATENCY
-from ..pruning.workflow import RESULT
-from .candidates import Candidates, Costs, rank
-from .export import choose, export
-from .predictor import LatencyPredictor, fit_predictor, measure_subnets
-from .prepare import RANKING, candidates_of, check_folder, check_times, searcher_of, settings_of
-from .results import TABLE, save, shown, state_of
-from .scoring import SubnetScorer, check_origin, read_model, supernet_of
+from ..pruning.subnetwork import subnet
+from ..pruning.workflow import RESULT, compress_source, read_options, write_results
+from ..registry import SEARCHERS
+from .candidates import Candidates, Limit, check_kind, rank
+from .predictor import LatencyPredictor, draw_to_measure, fit_predictor, measure_subnets
+from .results import FRONT, PICTURE, TABLE, save, shown, state_of
+from .scoring import SubnetScorer, check_origin, read_model, source_of, supernet_of
 from .searchers import Searcher
 from .study import Found, Problem, front, open_study, results, work
+
+RANKING = 'ranking.csv'
+
+
+def searcher_of(args: Namespace) -> Searcher:
+    """Build the searcher; fill in ``args.objective`` and ``args.runtime``.
+
+    Args:
+        args (Namespace): Command line of ``mmgan-compress search``.
+
+    Raises:
+        FileExistsError: If there is a ranking already.
+        ValueError: If options do not go together.
+    """
+    searcher = SEARCHERS.build(dict(read_options(args.options), type=args.sampler))
+    limited = (args.budget or '').partition('=')[0]
+    args.objective = args.objective or limited or 'macs'
+    kinds = {args.objective, limited} - {''}
+    for kind in kinds:
+        check_kind(kind)
+    runtimes = sorted(kind for kind in kinds if kind.startswith(LATENCY))
+    if len(runtimes) > 1:
+        raise ValueError(
+            f'{" and ".join(runtimes)} are two runtimes: objective and budget need the same'
+        )
+    args.runtime = runtimes[0].removeprefix(LATENCY) if runtimes else None
+    if searcher.needs_limit and not args.budget:
+        raise ValueError(f'--sampler {args.sampler} needs a --budget, such as macs=0.5')
+    if args.rank:
+        refuse_taken([Path(args.out, RANKING)], instead='name another --out')
+    return searcher
+
+
+def check_times(args: Namespace, net: SuperNet, size: int):
+    """Refuse times that cannot be measured here, if any are asked for."""
+    if args.runtime and not args.join:  # a joined search has measured them
+        convert_for_timing(subnet(net, net.space.smallest)[0], size, args.runtime, args.threads)
+        draw_to_measure(net.space.candidates, args.measured, args.seed)
+
+
+def settings_of(args: Namespace, cfg: Config, scorer: SubnetScorer, size: int) -> dict[str, Any]:
+    """Return what all workers of a study must share, as plain JSON.
+
+    Images are told by their contents: machines may have them anywhere.
+    """
+    settings = dict(
+        supernet=sha256_of(Path(args.checkpoint)),
+        metric=scorer.metric,
+        higher_is_better=scorer.higher,
+        scored=scorer.split,
+        scored_images=_digest(scorer.scored_files()),
+        evaluator=_elsewhere(cfg.val_evaluator.to_dict()),
+        calibration_images=scorer.calibration_images,
+        calibrated_on=_digest(scorer.calibration_files()),
+        sampler=args.sampler,
+        options=sorted(args.options),
+        seed=args.seed,
+        objective=args.objective,
+        budget=args.budget,
+        size=size,
+        threads=args.threads,
+    )
+    return json.loads(json.dumps(settings, default=str))
+
+
+def _digest(files: list[str]) -> str:
+    """Hash the contents of images."""
+    text = ' '.join(sorted(sha256_of(file) for file in files))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _elsewhere(node: Any) -> Any:
+    """Return a config without the places of its data."""
+    if isinstance(node, dict):
+        return {key: _elsewhere(value) for key, value in node.items() if key != 'data_root'}
+    if isinstance(node, (list, tuple)):
+        return [_elsewhere(item) for item in node]
+    return node
+
+
+def check_folder(out: Path, study: str, settings: dict[str, Any]):
+    """Refuse a folder with the results of anything but this study."""
+    if (out / FRONT).is_file():
+        made = json.loads((out / FRONT).read_text())
+        if (made.get('study'), made.get('settings')) == (study, settings):
+            return
+        raise FileExistsError(
+            f'{out} holds the results of another search: name another --out, or remove it'
+        )
+    refuse_taken(
+        [out / name for name in (TABLE, PICTURE, RESULT)],
+        instead='name another --out, or move it away',
+    )
+
+
+def candidates_of(args: Namespace, cfg: Config, net: SuperNet, costs: SubnetCosts) -> Candidates:
+    """Return what is searched, with the ends and what was published."""
+    space = net.space
+    marked = dict(largest=space.largest, smallest=space.smallest)
+    name = Path(cfg.train_dataloader.dataset.data_root).name
+    for key, text in cfg.get('published', {}).get(name, {}).items():
+        configuration = read_configuration(text)
+        if configuration in space:
+            marked[f'published, {key}'] = configuration
+    limit: Limit | None = None
+    if args.budget:
+        limit = Limit.of(args.budget, costs.of([space.largest]), costs.size)
+    return Candidates(space, costs, limit, args.seed, marked)
+
+
+def export(
+    out: Path,
+    configuration: Configuration,
+    scorer: SubnetScorer,
+    cfg: Config,
+    threads: int | None = None,
+):
+    """Write a sub-network as ``mmgan-compress prune`` does, and compare.
+
+    Args:
+        out (Path): Folder of the search; one that is there already stays.
+        configuration (Configuration): Which.
+        scorer (SubnetScorer): Of the super-net.
+        cfg (Config): Its recipe.
+        threads (int | None): That its time is taken with.
+    """
+    folder = out / 'subnets' / name_of(configuration)
+    if (folder / RESULT).is_file():
+        return  # of the same super-net, see run.py
+    source = source_of(scorer.model, cfg, 'SuperNet')
+    scorer.set_channels(configuration)  # calibrates, too
+    scorer.net.set_channels(None)
+    results = compress_source(
+        source, 'SubNet', {source.default_domain: None}, dict(configuration=name_of(configuration))
+    )
+    with atomic_folder(folder) as part:
+        write_results(part, source, results, 'SubNet', source.image_size, threads)
+        check_slice(scorer.net, configuration, part / RESULT, source.image_size)
+
+
+@torch.no_grad()
+def check_slice(net: SuperNet, configuration: Configuration, path: Path, size: int):
+    """Refuse a student file that does not give what the super-net gives.
+
+    Args:
+        net (SuperNet): In the state that the student was cut out in.
+        configuration (Configuration): Of the sub-network.
+        path (Path): Student file.
+        size (int): Side of the image in pixels.
+
+    Raises:
+        RuntimeError: If their images differ by more than the order of sums.
+    """
+    device = next(net.parameters()).device
+    image = torch.rand(1, image_channels(net), size, size, device=device) * 2 - 1
+    small = load_student(path).to(device)
+    try:
+        net.set_channels(configuration)
+        gap = float((small(image) - net.eval()(image)).abs().max())
+    finally:
+        net.set_channels(None)
+    if gap > (0 if device.type == 'cpu' else 1e-3):
+        raise RuntimeError(f'{path} differs from its slice by {gap:.3g}')
+
 
 # how far above a budget of time what was measured may lie
 _TOLERANCE = 0.02
@@ -53,7 +226,7 @@ def run_search(args: Namespace):
     init_default_scope(cfg.default_scope)
     model = read_model(cfg, args.checkpoint)
     net = supernet_of(model)
-    costs = Costs(net, args.size or cfg.train_dataloader.dataset.size)
+    costs = SubnetCosts(net, args.size or cfg.train_dataloader.dataset.size)
     check_times(args, net, costs.size)
     if args.rank:
         _predict(costs, net, args)
@@ -89,7 +262,7 @@ def run_search(args: Namespace):
             _finish(study, found, problem, settings, cfg, args)
 
 
-def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
+def _predict(costs: SubnetCosts, net: SuperNet, args: Namespace, study=None):
     """Have times predicted, if any are asked for; all workers of a study by
     the same predictor.
     """
@@ -111,7 +284,7 @@ def _predict(costs: Costs, net: SuperNet, args: Namespace, study=None):
             args.threads,
             args.seed,
         )
-        known = fitted.to_dict()
+        known = asdict(fitted)
         if study:
             study.set_user_attr(key, known)
     costs.predictor = LatencyPredictor(**known)
@@ -122,7 +295,7 @@ def _about(predictor: LatencyPredictor) -> str:
     """Say how good a predictor is."""
     taken, error = predictor.measured, predictor.error
     return (
-        f'{LATENCY}{predictor.runtime} is predicted from '
+        f'{predictor.kind} is predicted from '
         f'{taken["networks"] - error["count"]} measured sub-networks '
         f'({taken["version"]}, {taken["threads"] or "all"} threads); '
         f'of {error["count"]} others the relative error is '
@@ -244,10 +417,7 @@ def _finish(
     if predictor is not None:
         notes.append(_about(predictor))
     facts = dict(
-        study=args.study,
-        settings=settings,
-        notes=notes,
-        predictor=predictor and predictor.to_dict(),
+        study=args.study, settings=settings, notes=notes, predictor=predictor and asdict(predictor)
     )
     save(out, found, problem, facts, measured)
     for row in tqdm(best, desc='write', unit=' students'):
@@ -259,7 +429,8 @@ def _finish(
             measured,
             limit.most if limit.share is None else limit.share * measured[net.space.largest],
         )
-    choose(out, chosen.configuration)
+    with atomic_write(out / RESULT) as part:
+        shutil.copyfile(out / 'subnets' / name_of(chosen.configuration) / RESULT, part)
     print((out / TABLE).read_text())
     print(
         f'{out}/{RESULT}: {name_of(chosen.configuration)}, '

@@ -11,8 +11,8 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from ..core.channels import recalibrate
 from ..core.search_space import Configuration
-from ..core.sliced_forward import recalibrate
 from ..core.tensor_files import load_tensors
 from ..datasets.images import origin_of
 from ..evaluation.report import check_names, evaluate, protocols_of
@@ -48,9 +48,8 @@ def read_model(cfg: Config, path: str) -> DistillationModel:
         cfg.model.generator = {domain: domain_config(info, domain) for domain in info['reachable']}
         if list(info['domains']) != list(cfg.model.related_domains):
             raise ValueError(
-                f'{path} translates {" -> ".join(info["domains"])}, the '
-                f'recipe {" -> ".join(cfg.model.related_domains)}: name the '
-                'recipe that it was trained by, with --demo where it was'
+                f'{path} translates {" -> ".join(info["domains"])}, the recipe '
+                f'{" -> ".join(cfg.model.related_domains)}: name its own, with --demo where it was'
             )
         cfg.model.reachable_domains = list(info['reachable'])
         cfg.model.default_domain = info['default_domain']
@@ -96,11 +95,9 @@ def check_origin(path: str, train: Dataset):
     )
     if made and made != (now := origin_of(train.metainfo)):
         raise ValueError(
-            f'{path} was trained on {made["folder"]} with hold_out='
-            f'{made["hold_out"]}, the recipe has {now["folder"]} with '
-            f'hold_out={now["hold_out"]}: it may have learnt from what would '
-            'choose its sub-networks. Name the data and the hold_out that it '
-            'was trained with'
+            f'{path} was trained on {made["folder"]} with hold_out={made["hold_out"]}, the '
+            f'recipe has {now["folder"]} with hold_out={now["hold_out"]}: name those of the '
+            'training, which must not know what chooses its sub-networks'
         )
 
 
@@ -128,9 +125,8 @@ def supernet_of(model: DistillationModel) -> SuperNet:
     net = model.generators[model._default_domain]
     if not isinstance(net, SuperNet):
         raise TypeError(
-            f'the generator is a {type(net).__name__}, no SuperNet: expected '
-            'the student, or a checkpoint, of a super-net training '
-            '(configs/gan_compression_*.py)'
+            f'the generator is a {type(net).__name__}, expected a SuperNet: name a student, '
+            'or a checkpoint, of configs/gan_compression_*.py'
         )
     return net
 
@@ -227,20 +223,16 @@ def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:
     if shared:
         held = [getattr(data, 'hold_out', 0) for data in (train, val)]
         raise ValueError(
-            f'the {split} split holds {len(shared)} images that the super-net '
-            f'learnt from, {min(shared)} among them, so it cannot choose '
-            'sub-networks: train the super-net with the same hold_out in '
-            'train_dataloader.dataset and val_dataloader.dataset of the '
-            f'recipe (now {held[0]} and {held[1]}), {advice}'
+            f'the {split} split holds {len(shared)} images that the super-net learnt from, '
+            f'{min(shared)} among them: train it with the same hold_out in the data sets of '
+            f'train_dataloader and val_dataloader (now {held[0]} and {held[1]}), {advice}'
         )
     shared = test & _files(val)
     if shared:
         raise ValueError(
-            f'val_dataloader has {len(shared)} images of the test split, '
-            f'{min(shared)} among them: sub-networks chosen on these look '
-            'better there than they are. Hold out training images (hold_out '
-            'in the data sets of train and val, with val_folder=False where '
-            f'val is the test split), {advice}'
+            f'val_dataloader has {len(shared)} images of the test split, {min(shared)} among '
+            'them: hold out training images (hold_out in the data sets of train and val, '
+            f'with val_folder=False where val is the test split), {advice}'
         )
     return f'{len(val)} images of the {split} split, none of them in training'
 

@@ -10,8 +10,9 @@ A searcher says what the study is after and gives Optuna a sampler::
             return optuna.samplers.TPESampler(seed=seed)
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from ..core.messages import check_range
 from ..core.search_space import favouring_last
 from ..registry import SEARCHERS
 from .candidates import Candidates
@@ -93,11 +94,8 @@ class NSGA2Search(Searcher):
         ratio: float | None = None,
         growth: str = 'arithmetic',
     ):
-        if population < 2 or not 0 <= mutation <= 1:
-            raise ValueError(
-                f'population={population}, mutation={mutation}: '
-                'expected at least 2, and a probability'
-            )
+        check_range('population', population, 2)
+        check_range('mutation', mutation, 0, 1)
         self.population, self.mutation = population, mutation
         self.weights = () if ratio is None else (ratio, growth)
         if self.weights:
@@ -124,22 +122,3 @@ class BudgetSearch(NSGA2Search):
 
     front = False
     needs_limit = True
-
-
-def build_searcher(name: str, options: dict[str, Any]) -> Searcher:
-    """Build a searcher by its name.
-
-    Args:
-        name (str): In the registry.
-        options (dict): Its arguments.
-
-    Raises:
-        ValueError: If there is none, or it has no such argument.
-    """
-    kind = SEARCHERS.get(name)
-    if kind is None:
-        raise ValueError(f'no searcher {name!r}; registered are {sorted(SEARCHERS.module_dict)}')
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise ValueError(f'{name}: {error}') from error

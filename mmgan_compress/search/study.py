@@ -2,14 +2,12 @@
 
 The storage alone knows which trials there are. A worker asks for a trial,
 evaluates it and asks again, until the study has the wanted number of
-configurations. Optuna's heartbeats find workers that died; their trials are
-retried.
+configurations. What a worker that died was at is evaluated by another one
+when nothing else is left.
 """
 
 import itertools
 import math
-import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,6 @@ from ..core.search_space import Configuration, ConfigurationSpace, name_of
 from .candidates import Candidates
 from .searchers import Searcher
 
-# seconds between two heartbeats of a worker, and how many may be missed
-BEAT, MISSED = 5, 4
-_POLL = 0.5  # seconds between two looks while other workers finish
 _STALLED = 3  # trials in a row without a new configuration that end a search
 _SETTINGS = 'mmgan_compress'
 
@@ -36,7 +31,7 @@ class Problem:
         score (Callable): Maps a configuration to the metric.
         metric (str): Its name.
         higher (bool): Whether more is better.
-        objective (str): Cost of the front, of ``Costs``.
+        objective (str): Cost of the front, of ``SubnetCosts``.
     """
 
     candidates: Candidates
@@ -78,20 +73,20 @@ def configuration_of(trial) -> Configuration:
 
 
 def open_storage(url: str):
-    """Open or make a storage with heartbeats.
+    """Open or make a storage.
 
     Args:
         url (str): Address of SQLAlchemy: ``'sqlite:///study.db'`` or
             ``'postgresql://...'``.
 
     Returns:
-        RDBStorage: It retries the trials of dead workers.
+        RDBStorage: With the trials of all workers.
 
     Raises:
         ValueError: If it is no such address, or cannot be reached.
         ImportError: If the driver of PostgreSQL is not installed.
     """
-    import optuna
+    from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
     kind, _, rest = url.partition(':')
@@ -107,16 +102,8 @@ def open_storage(url: str):
         # SQLite gives up after 5 s by default, where others write meanwhile
         engine = dict(connect_args=dict(timeout=60))
         Path(rest[3:]).parent.mkdir(parents=True, exist_ok=True)
-    warnings.filterwarnings('ignore', category=optuna.exceptions.ExperimentalWarning)
-    storages = optuna.storages
     try:
-        return storages.RDBStorage(
-            url,
-            engine_kwargs=engine,
-            heartbeat_interval=BEAT,
-            grace_period=BEAT * MISSED,
-            heartbeat_stale_trial_callback=(storages.RetryHeartbeatStaleTrialCallback()),
-        )
+        return RDBStorage(url, engine_kwargs=engine)
     except SQLAlchemyError as error:
         raise ValueError(f'cannot open the storage {without_password(url)}: {error}') from error
 
@@ -184,65 +171,35 @@ def work(
             once; all where there are fewer.
         show (Callable): Called with what has been found, after each trial.
     """
-    import optuna
-
     from .samplers import SubnetSampler
 
-    states = optuna.trial.TrialState
+    def evaluate(count: int):
+        study.optimize(lambda trial: _evaluate(study, trial, searcher, problem), n_trials=count)
+
     study.sampler = SubnetSampler(problem.candidates, searcher)
-    _enqueue(study, problem)
+    _enqueue(study, problem, 'COMPLETE', 'WAITING', 'RUNNING')
     wanted = min(trials, len(problem.candidates))
-    found, waited, stalled = results(study, problem), 0.0, 0
+    found, stalled = results(study, problem), 0
     while len(found) < wanted and stalled < _STALLED:
-        optuna.storages.fail_stale_trials(study)
-        busy = study.get_trials(deepcopy=False, states=(states.RUNNING,))
-        if len(found) + len(busy) >= wanted and waited < _patience(study):
-            time.sleep(_POLL)
-            waited += _POLL
-        else:
-            waited, before = 0.0, len(found)
-            try:
-                study.optimize(lambda trial: _evaluate(study, trial, searcher, problem), n_trials=1)
-            except optuna.exceptions.UpdateFinishedTrialError:
-                pass  # taken for dead meanwhile; another one retries it
-            stalled = 0 if len(results(study, problem)) > before else stalled + 1
-        found = results(study, problem)
+        evaluate(1)
+        before, found = len(found), results(study, problem)
+        stalled = 0 if len(found) > before else stalled + 1
         show(found)
-    show(found)
+    if left := _enqueue(study, problem, 'COMPLETE', 'WAITING'):  # whose workers died
+        evaluate(left)
+    show(results(study, problem))
 
 
-def _patience(study) -> float:
-    """Return for how many seconds a worker waits for the last trials.
-
-    A worker that died before its first heartbeat is not found by Optuna, so
-    nobody waits for others without end.
+def _enqueue(study, problem: Problem, *states: str) -> int:
+    """Let the marked configurations be evaluated next, but for those whose
+    trials are in some states; return how many they are.
     """
-    longest = max(
-        (
-            t.duration.total_seconds()
-            for t in study.get_trials(deepcopy=False)
-            if t.duration is not None
-        ),
-        default=0.0,
-    )
-    return BEAT * (MISSED + 2) + 2 * longest
-
-
-def _enqueue(study, problem: Problem):
-    """Let the marked configurations be evaluated first."""
-    from optuna.trial import TrialState
-
-    names = {
-        t.user_attrs.get('name')
-        for t in study.get_trials(
-            deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-        )
-    }
-    for name, configuration in problem.candidates.marked.items():
-        if name not in names:
-            study.enqueue_trial(
-                dict(zip(parameters(problem.candidates.space), configuration)), dict(name=name)
-            )
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state.name in states]
+    known = {t.user_attrs.get('name') for t in trials}
+    left = {name: row for name, row in problem.candidates.marked.items() if name not in known}
+    for name, row in left.items():
+        study.enqueue_trial(dict(zip(parameters(problem.candidates.space), row)), dict(name=name))
+    return len(left)
 
 
 def _evaluate(study, trial, searcher: Searcher, problem: Problem):
@@ -250,7 +207,7 @@ def _evaluate(study, trial, searcher: Searcher, problem: Problem):
     import optuna
 
     candidates, limit = problem.candidates, problem.candidates.limit
-    # one that was enqueued, or that a dead worker left, may hold something
+    # one that was enqueued holds something
     if not (trial.relative_params or trial.params or trial.user_attrs):
         raise optuna.TrialPruned('there are no more configurations')
     configuration = tuple(

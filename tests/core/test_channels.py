@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 
 from golden import build
 from mmgan_compress.core.channels import changed, channel_map, resize
-from mmgan_compress.core.layers import infer_channels
+from mmgan_compress.core.feature_extraction import infer_channels
 from mmgan_compress.models.slim import architecture, slim_config
 from mmgan_compress.registry import MODELS
 from students import GENERATORS
@@ -61,8 +61,6 @@ def test_changed_entries():
     narrow = dict(MAP, **{'0': (3, 5), '1': [5]})
     assert changed(narrow, MAP) == {'0': [3, 5], '1': [5]}
     assert changed(MAP, MAP) == {}
-    with pytest.raises(ValueError, match="1 layers .* first is '8'"):
-        changed({k: v for k, v in MAP.items() if k != '8'}, MAP)
 
 
 @pytest.mark.parametrize('device', ['cpu', 'meta'])
@@ -220,5 +218,3 @@ def test_config_of_a_resized_network():
     assert twice['channels'] == {**NARROW, 'model.4': [3, 5], 'model.5': [5], 'model.7': [5, 16]}
     normal = dict(SEPARABLE, init_cfg=dict(type='normal', gain=0.1))
     assert architecture(normal) == normal
-    with pytest.raises(ValueError, match='maps are of two architectures'):
-        slim_config(net, dict(SEPARABLE, num_blocks=3))

@@ -183,7 +183,7 @@ def test_reports_replace_nothing(tmp_path, refused):
 @pytest.mark.parametrize('name', ['search.md', 'front.png', 'student.pth'])
 def test_searches_replace_nothing(tmp_path, name):
     pytest.importorskip('optuna')
-    from mmgan_compress.search.prepare import check_folder
+    from mmgan_compress.search.run import check_folder
 
     (tmp_path / name).write_text('mine')
     with pytest.raises(FileExistsError, match=f'{name} exists already'):

@@ -6,12 +6,11 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from mmgan_compress.deploy import fp16 as half
+from mmgan_compress.deploy import quantize_onnx as half
 from mmgan_compress.deploy.formats import convert_for_timing, open_model
-from mmgan_compress.deploy.fp16 import to_half
-from mmgan_compress.deploy.graph import prepare
-from mmgan_compress.deploy.instance_norm import stage_norms
+from mmgan_compress.deploy.graph import prepare, stage_norms
 from mmgan_compress.deploy.onnx import write_onnx
+from mmgan_compress.deploy.quantize_onnx import to_half
 from mmgan_compress.deploy.verify import (
     Limits,
     ParityError,

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from mmgan_compress import load_student
+from mmgan_compress.datasets.fetch import sha256_of
 from mmgan_compress.deploy import export as deploy
 from mmgan_compress.deploy import formats
-from mmgan_compress.deploy import instance_norm as norms
+from mmgan_compress.deploy import graph as norms
 from mmgan_compress.deploy import verify as parity
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
@@ -24,7 +25,7 @@ from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
 
-FILES = ['deploy.json', 'detail.json', 'end2end.onnx', 'parity.json', 'pipeline.json']
+FILES = ['end2end.onnx', 'parity.json']
 
 
 def content(folder):
@@ -84,31 +85,17 @@ def test_graph_and_metadata(exported):
     assert facts['size_multiple'] == '64'
 
 
-def test_files_of_mmdeploy(exported):
-    student, out, _, _ = exported
-    read = {name: json.loads((out / name).read_text()) for name in FILES if name.endswith('.json')}
-    assert set(read['deploy.json']) == {'version', 'task', 'models', 'customs'}
-    (model,) = read['deploy.json']['models']
-    assert model == dict(
-        name='unetgenerator',
-        net='end2end.onnx',
-        weights='',
-        backend='onnxruntime',
-        batch_size=1,
-        precision='FP32',
-        dynamic_shape=False,
-    )
-    tasks = read['pipeline.json']['pipeline']['tasks']
-    assert [t['name'] for t in tasks] == ['Preprocess', 'unetgenerator', 'postprocess']
-    assert set(read['detail.json']) == {
-        'version',
-        'codebase',
-        'codebase_config',
-        'onnx_config',
-        'backend_config',
-        'calib_config',
-    }
-    assert read['detail.json']['onnx_config']['input_shape'] == [64, 64]
+def test_files_of_earlier_versions_go(out):
+    """Those of this package alone: deploy.json of others is refused."""
+    record = json.loads((out / 'parity.json').read_text())
+    make_student(out.parent / 'student.pth', 'unet')
+    (out / 'deploy.json').write_text('{}')
+    with pytest.raises(FileExistsError, match='deploy.json was not written by'):
+        export_student(out.parent / 'student.pth', out, images=[])
+    record['files']['deploy.json'] = sha256_of(out / 'deploy.json')
+    (out / 'parity.json').write_text(json.dumps(record))
+    export_student(out.parent / 'student.pth', out, images=[])
+    assert sorted(content(out)) == [*FILES[:1], 'mine.txt', *FILES[1:]]
 
 
 def test_instance_norms_keep_their_precision(tmp_path):

@@ -11,14 +11,13 @@ from torch import nn
 
 from mmgan_compress.deploy import formats
 from mmgan_compress.deploy.formats import open_model
-from mmgan_compress.deploy.graph import prepare
+from mmgan_compress.deploy.graph import PhasedConv, phased, prepare
 from mmgan_compress.deploy.onnx import traceable, write_onnx
-from mmgan_compress.deploy.pixel_shuffle import PhasedConv, phased
 from mmgan_compress.deploy.quantize_onnx import chosen_nodes, quantize
 from mmgan_compress.deploy.scales import layer_names
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.deploy.verify import from_levels, to_levels
-from mmgan_compress.quantization.sensitivity import rank
+from mmgan_compress.quantization.quantizers import rank
 from students import make_model
 
 pytestmark = pytest.mark.numerical

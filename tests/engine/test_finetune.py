@@ -14,7 +14,6 @@ from mmgan_compress.models import from_student
 from mmgan_compress.models.from_student import FROM_STUDENT, resolve_students
 from mmgan_compress.models.frozen_teacher import FrozenTeacher
 from mmgan_compress.models.student_config import build_generator
-from mmgan_compress.pruning import layer_table
 from mmgan_compress.registry import MODELS
 from pruning import AFFINE, CONFIGS
 from recipes import ROOT, build_model
@@ -24,16 +23,6 @@ from toy import Trainer, train
 
 pytest.importorskip('torch_pruning')
 BOTH = ['horse', 'zebra']
-
-
-@pytest.fixture(autouse=True)
-def eager_only(monkeypatch):
-    """Leave ONNX Runtime out of the tables: converting takes seconds."""
-
-    def absent(*_):
-        raise ImportError
-
-    monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
 
 
 def read(path):

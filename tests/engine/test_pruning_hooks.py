@@ -14,8 +14,8 @@ from mmgan_compress.engine.hooks.pruning import GradualPruningHook, masks_of
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.student import student_info
 from mmgan_compress.pruning.slicing import difference
+from mmgan_compress.pruning.slimming import MaskExtraction
 from mmgan_compress.pruning.torch_pruner import TorchPruner
-from mmgan_compress.pruning.zero_channels import MaskExtraction
 from pruning import CONFIGS, image, network
 from toy import SIZE, Trainer, last_checkpoint, train, without_report
 

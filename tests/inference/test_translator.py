@@ -187,7 +187,7 @@ def test_refused_models(student, exported, tmp_path):
         Translator(tmp_path / 'none.onnx')
     with pytest.raises(ValueError, match='README.md is no model that runs'):
         Translator(REPO / 'README.md')
-    with pytest.raises(ValueError, match='threads is 0: expected 1'):
+    with pytest.raises(ValueError, match='threads is 0, expected 1'):
         Translator(student, threads=0)
     from onnx_files import write_onnx
 

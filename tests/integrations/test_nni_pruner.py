@@ -12,9 +12,8 @@ import torch.nn as nn
 from golden import build
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs
-from mmgan_compress.integrations.nni.algorithms import ALGORITHMS, ONE_SHOT, NNIRun
-from mmgan_compress.integrations.nni.pruner import NNIPruner
-from mmgan_compress.pruning import channel_pruner
+from mmgan_compress.integrations.nni import ALGORITHMS, ONE_SHOT, NNIPruner, NNIRun
+from mmgan_compress.pruning import torch_pruner
 from mmgan_compress.pruning.slicing import difference
 from mmgan_compress.registry import PRUNERS
 from pruning import (
@@ -47,7 +46,7 @@ def graph(monkeypatch):
 
     def get(name):
         net, groups = network(name)
-        monkeypatch.setattr(channel_pruner, 'channel_groups', lambda *_: groups)
+        monkeypatch.setattr(torch_pruner, 'channel_groups', lambda *_: groups)
         return net
 
     return get
@@ -108,7 +107,7 @@ class TestEquality:
         net = graph(name)
         method = pruner(algorithm=algorithm, ratio=ratio, training='any', steps=20)
         if algorithm in ('slim', 'movement') and name not in SCALED:
-            with pytest.raises(ValueError, match='norms? .*has n'):
+            with pytest.raises(ValueError, match='nothing to go by'):
                 method.prune(net, image())
             assert not loop
             return

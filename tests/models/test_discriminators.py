@@ -79,7 +79,7 @@ def test_any_number_of_heads(pair):
     net = build(MULTI, base_channels=2, num_heads=3, shared=4)
     net.init_weights()
     assert len({net(pair, head).sum().item() for head in range(3)}) == 3
-    with pytest.raises(IndexError, match='head is 3, expected 0 to 2'):
+    with pytest.raises(ValueError, match='head is 3, expected 0 to 2'):
         net(pair, 3)
 
 

@@ -111,5 +111,5 @@ def test_a_generator_becomes_quantized_and_back(name):
 def test_what_cannot_be():
     with pytest.raises(ValueError, match='no 2-D convolution'):
         fake_quantize(nn.Linear(2, 2))
-    with pytest.raises(ValueError, match='activation_max=0'):
+    with pytest.raises(ValueError, match='activation_max is 0'):
         fake_quantize(nn.Conv2d(1, 1, 1), activation_max=0)

@@ -8,7 +8,6 @@ from mmengine.config import Config
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.models.from_student import resolve_students
-from mmgan_compress.pruning import layer_table
 from mmgan_compress.registry import MODELS, PRUNERS
 from recipes import build_model
 from students import refused_by_tool
@@ -50,10 +49,6 @@ def forget():
 def folder(tmp_path, monkeypatch):
     """A folder with the module and a student of its network."""
 
-    def absent(*_):
-        raise ImportError
-
-    monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / 'mygen.py').write_text(CODE)

@@ -9,7 +9,7 @@ import torch.nn as nn
 from mmengine.model import BaseModule
 
 from golden import assert_close_rel, build, load_json, load_npz, relative_error
-from mmgan_compress.core.layers import infer_channels
+from mmgan_compress.core.feature_extraction import infer_channels
 from mmgan_compress.models.original import load_original
 
 pytestmark = pytest.mark.numerical
@@ -107,13 +107,13 @@ def test_other_architectures_are_refused():
     net = build(MOBILE, **SMALL)
     before = copy.deepcopy(net.state_dict())
     missing = {k: v for k, v in state.items() if 'model.26' not in k}
-    with pytest.raises(ValueError, match=r"missing: \['model.26'\]"):
+    with pytest.raises(ValueError, match="'model.26' of .* does not fit None"):
         load_original(net, missing)
-    with pytest.raises(ValueError, match=r"unexpected: \['model.27'\]"):
+    with pytest.raises(ValueError, match="None of .* fit 'model.27'"):
         load_original(net, {**state, 'model.27.weight': torch.zeros(1)})
     with pytest.raises(ValueError, match="'model.1.*base_channels"):
         load_original(build(MOBILE, base_channels=3), state)
-    with pytest.raises(ValueError, match="got .* from 'model.10.conv_block"):
+    with pytest.raises(ValueError, match="fit 'model.10.conv_block.*another shape: weight is"):
         load_original(build('ResnetGenerator', **SMALL), state)
     for key, value in net.state_dict().items():
         assert torch.equal(value, before[key]), 'refused, yet changed'
@@ -202,9 +202,9 @@ def test_filters_against_aliasing_are_not_dropped():
     """CUT's ResNet became one without them."""
     state = original('resnet_9blocks_in')
     net = build('ResnetGenerator', **SMALL)
-    with pytest.raises(ValueError, match="nothing like 'model.5.filt'"):
+    with pytest.raises(ValueError, match="fit 'model.5' of .*expected weight, bias, found filt"):
         load_original(net, {**state, **FILTER})
-    with pytest.raises(ValueError, match="nothing like 'model.5.scale'"):
+    with pytest.raises(ValueError, match="fit 'model.5' of .*found scale"):
         load_original(net, {**state, 'model.5.scale': torch.ones(1)})
     load_original(
         net,

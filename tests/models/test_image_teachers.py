@@ -4,7 +4,6 @@ import copy
 import pickle
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 import torch.nn as nn
@@ -179,15 +178,6 @@ def test_images_of_another_size_are_refused(student):
         OnnxTeacher(file_of(student, 'free'))(images(1, 3, 34, 34))
 
 
-def test_providers(student, monkeypatch):
-    path = file_of(student, 'static')
-    teacher = OnnxTeacher(path, providers=['CPUExecutionProvider'])
-    assert teacher.engine.get_providers() == ['CPUExecutionProvider']
-    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
-    with pytest.raises(ValueError, match='onnxruntime-gpu'):
-        OnnxTeacher(path, providers=['CUDAExecutionProvider'])
-
-
 # --- copies and state ------------------------------------------------------
 def test_copies_open_their_own_engine(student):
     x = images(1, 3, 32, 32)
@@ -273,10 +263,9 @@ def test_wrong_results_are_refused(name, words):
 @pytest.mark.parametrize(
     'function,arguments,words',
     [
-        ('no_such_module.sub:f', None, "no module 'no_such_module'.*PYTHONPATH"),
-        (f'{HERE}:missing', None, "has no 'missing'"),
-        (f'{HERE}.half', None, 'expected .package.module:name'),
-        (f'{HERE}:Scale.made', None, 'expected .package.module:name'),
+        ('no_such_module.sub:f', None, "No module named 'no_such_module'.*PYTHONPATH"),
+        (f'{HERE}:missing', None, "has no attribute 'missing'"),
+        ('a function', None, 'expected .package.module:name'),
         (f'{HERE}:constant', None, 'is 3: expected a function'),
         (f'{HERE}:Scale', None, 'Give arguments'),
         (f'{HERE}:np_zero', {}, 'expected a function'),
@@ -294,7 +283,7 @@ def np_zero():
 def test_a_broken_module_tells_what_it_misses(tmp_path, monkeypatch):
     (tmp_path / 'broken_teacher.py').write_text('import not_installed_here')
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match='not_installed_here'):
+    with pytest.raises(ValueError, match='not_installed_here'):
         CallableTeacher('broken_teacher:f')
 
 

@@ -7,13 +7,13 @@ import torch
 import torch.nn as nn
 
 from golden import assert_close_rel, build, load_json, load_npz
+from mmgan_compress.core.channels import recalibrate, run_narrow
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.core.search_space import read_configuration
-from mmgan_compress.core.sliced_forward import recalibrate, run_narrow
 from mmgan_compress.models.blocks import SeparableConv
-from mmgan_compress.models.channel_selection import filters_for
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.models.topology import filters_for
 from mmgan_compress.pruning.slicing import difference, masked
 from mmgan_compress.pruning.subnetwork import SubNet, subnet
 from supernets import CASES, SMALL, filled, photo, separable, supernet

@@ -9,10 +9,10 @@ from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.original import load_original
 from mmgan_compress.models.topology import resnet_chain, unet_convs
-from mmgan_compress.pruning.gcc import narrow_unet
-from mmgan_compress.pruning.gcc_rules import (
+from mmgan_compress.pruning.gcc import (
     count_above,
     filter_norms,
+    narrow_unet,
     norm_scales,
     scale_interval,
     share_norms,

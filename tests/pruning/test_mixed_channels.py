@@ -6,7 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from mmgan_compress.core.channels import channel_map
-from mmgan_compress.integrations.nni.pruner import NNIPruner
+from mmgan_compress.integrations.nni import NNIPruner
 from mmgan_compress.pruning.slicing import difference, masked
 from mmgan_compress.pruning.torch_pruner import TorchPruner
 from pruning import image, seeded

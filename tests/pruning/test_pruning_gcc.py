@@ -12,8 +12,9 @@ from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.student_config import build_generator
 from mmgan_compress.models.topology import resnet_chain, unet_convs
 from mmgan_compress.pruning.budget import Budget, nearest
-from mmgan_compress.pruning.gcc import narrow, narrow_unet
-from mmgan_compress.pruning.gcc_rules import (
+from mmgan_compress.pruning.gcc import (
+    narrow,
+    narrow_unet,
     norm_scales,
     scale_interval,
     surviving_levels,

@@ -11,9 +11,8 @@ from torch.nn.utils import prune as masks
 
 from mmgan_compress import load_student, save_student
 from mmgan_compress.engine.results import annotate_student
-from mmgan_compress.integrations.nni.pruner import NNIPruner
+from mmgan_compress.integrations.nni import NNIPruner
 from mmgan_compress.models.fake_quant import fake_quantize
-from mmgan_compress.pruning import layer_table
 from mmgan_compress.pruning.dependencies import channel_groups
 from mmgan_compress.pruning.torch_pruner import TorchPruner, prune
 from mmgan_compress.registry import PRUNERS
@@ -94,10 +93,6 @@ def test_wrappers_of_nni():
 def test_files_trained_in_8_bits(tmp_path, monkeypatch):
     """Only what GAN Slimming left is extracted from the float weights."""
 
-    def absent(*_):
-        raise ImportError
-
-    monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
     model = make_model('resnet', norm_cfg=AFFINE)
     model.generators['zebra'].model[1].norm.weight.data[1] = 0.0
     path = tmp_path / 'gs8.pth'

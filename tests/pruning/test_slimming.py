@@ -12,9 +12,8 @@ from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_params
 from mmgan_compress.core.layers import find_layer
 from mmgan_compress.models.fake_quant import fake_quantize
-from mmgan_compress.models.slimmable import free_channels
 from mmgan_compress.models.student_config import build_generator
-from mmgan_compress.models.topology import resnet_chain
+from mmgan_compress.models.topology import free_channels, resnet_chain
 from mmgan_compress.pruning.slimming import SlimExtraction
 from mmgan_compress.registry import PRUNERS
 

@@ -10,9 +10,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from mmgan_compress import load_student, save_student
 from mmgan_compress.core.layers import find_layer
 from mmgan_compress.models.fake_quant import defake_quantize, fake_quantize
-from mmgan_compress.models.slimmable import free_channels
 from mmgan_compress.models.student import student_info
 from mmgan_compress.models.student_config import build_generator
+from mmgan_compress.models.topology import free_channels
 from mmgan_compress.pruning.slicing import random_image
 from mmgan_compress.pruning.slimming import SlimExtraction
 from pruning import seeded

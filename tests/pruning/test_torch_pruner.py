@@ -9,16 +9,19 @@ import torch
 import torch.nn as nn
 
 from golden import build
-from mmgan_compress.core.channels import channel_map
+from mmgan_compress.core.channels import channel_map, slice_channels
 from mmgan_compress.core.complexity import count_macs
-from mmgan_compress.core.sliced_forward import slice_channels
 from mmgan_compress.models.slim import slim_config
 from mmgan_compress.models.student_config import build_generator
-from mmgan_compress.pruning import channel_pruner
+from mmgan_compress.pruning import torch_pruner
 from mmgan_compress.pruning.dependencies import channel_groups
-from mmgan_compress.pruning.importance import IMPORTANCES, gradients_for, group_scores
 from mmgan_compress.pruning.slicing import difference, masked
-from mmgan_compress.pruning.torch_pruner import TorchPruner
+from mmgan_compress.pruning.torch_pruner import (
+    IMPORTANCES,
+    TorchPruner,
+    gradients_for,
+    group_scores,
+)
 from mmgan_compress.registry import PRUNERS
 from pruning import (
     CONFIGS,
@@ -53,7 +56,7 @@ class TestEquality:
     def test_matrix(self, name, importance, ratio, monkeypatch):
         net, groups = network(name)
         # neither importance nor ratio change the graph
-        monkeypatch.setattr(channel_pruner, 'channel_groups', lambda *_: groups)
+        monkeypatch.setattr(torch_pruner, 'channel_groups', lambda *_: groups)
         method = pruner(ratio=ratio, importance=importance)
         if importance == 'bn_scale' and name not in SCALED:
             with pytest.raises(ValueError, match='no norms with weights'):
@@ -150,7 +153,7 @@ class TestScores:
             )
         )
         groups = channel_groups(net, image(16))
-        gradients = gradients_for(importance, net, None)
+        gradients = gradients_for(importance, net)
         graph = tp.DependencyGraph().build_dependency(net, [image(16)])
         ours = [group_scores(net, group, importance, gradients) for group in groups]
         if importance == 'hessian':  # squared gradients stand in for these
@@ -190,37 +193,18 @@ class TestScores:
         want = sum(worth) / sum(worth).mean()
         torch.testing.assert_close(group_scores(net, group, 'group_norm', {}), want.detach())
 
-    @pytest.mark.parametrize('importance, power', [('taylor', 1), ('hessian', 2)])
-    def test_losses(self, importance, power):
-        net, _ = network('resnet')
-        images = [image(), -image()]
-        found = gradients_for(
-            importance, net, lambda twin: (twin(x).square().mean() for x in images)
-        )
-        twin, want = copy.deepcopy(net), 0
-        for x in images:
-            twin.zero_grad()
-            twin(x).square().mean().backward()
-            want += twin.model[1].conv.weight.grad ** power / 2
-        torch.testing.assert_close(found['model.1.conv.weight'], want)
-
-    def test_losses_are_asked_for(self):
+    def test_gradients_are_asked_for(self):
         net = copy.deepcopy(network('resnet')[0])
         net.zero_grad()
-        for losses, message in (
-            (None, 'needs gradients and the network has none'),
-            (lambda twin: [], 'yielded none'),
-            (lambda twin: [torch.zeros(())], 'a loss has no gradient'),
-        ):
-            with pytest.raises(ValueError, match=message):
-                pruner(ratio=0.5, importance='taylor', losses=losses).prune(net, image())
+        with pytest.raises(ValueError, match='needs gradients and the network has none'):
+            pruner(ratio=0.5, importance='taylor').prune(net, image())
 
 
 class TestBudget:
     @pytest.mark.parametrize('name', CONFIGS)
     def test_met(self, name, monkeypatch):
         net, groups = network(name)
-        monkeypatch.setattr(channel_pruner, 'channel_groups', lambda *_: groups)
+        monkeypatch.setattr(torch_pruner, 'channel_groups', lambda *_: groups)
         small, _, summary = pruner(budget=budget(0.25)).prune(net, image())
         assert summary['cost'] == pytest.approx(0.25 * summary['dense'], rel=0.02)
         assert count_macs(small, (1, 3, SIZE, SIZE)).macs == summary['cost']

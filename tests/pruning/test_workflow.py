@@ -11,22 +11,11 @@ from mmgan_compress import load_student, save_student, translate
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.student import read_student, student_info
-from mmgan_compress.pruning import layer_table
 from mmgan_compress.pruning.layer_table import REST, Times, comparison, measure
 from mmgan_compress.registry import MODELS, PRUNERS
 from students import make_model, make_student, refused_by_tool, run_tool
 
 BOTH = ('horse', 'zebra')
-
-
-@pytest.fixture(autouse=True)
-def eager_only(monkeypatch):
-    """Leave ONNX Runtime out of the tables: converting takes seconds."""
-
-    def absent(*_):
-        raise ImportError
-
-    monkeypatch.setattr(layer_table, 'convert_for_timing', absent)
 
 
 def run_here(monkeypatch, *args):

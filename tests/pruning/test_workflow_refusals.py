@@ -10,7 +10,7 @@ from mmgan_compress.pruning.budget import Budget
 from mmgan_compress.pruning.latency import LatencyBudget
 from mmgan_compress.pruning.workflow import read_budgets, read_options
 from students import make_model, make_student, refused_by_tool, run_tool
-from test_workflow import BOTH, eager_only, run_here  # noqa: F401
+from test_workflow import BOTH, run_here
 
 
 @pytest.fixture(scope='module')

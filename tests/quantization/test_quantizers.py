@@ -17,7 +17,7 @@ from mmgan_compress.deploy.scales import layer_names, to_exported
 from mmgan_compress.deploy.verify import difference
 from mmgan_compress.models.fake_quant import fake_quantize
 from mmgan_compress.models.quantization import grid_scales, layers_to_quantize
-from mmgan_compress.quantization.sensitivity import rank
+from mmgan_compress.quantization.quantizers import rank
 from mmgan_compress.quantization.workflow import build_quantizer, quantize_student
 from onnx_files import write_int8
 from students import make_student, refused_by_tool

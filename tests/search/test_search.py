@@ -8,7 +8,6 @@ import pytest
 
 from mmgan_compress.registry import SEARCHERS
 from mmgan_compress.search.results import save, state_of
-from mmgan_compress.search.searchers import build_searcher
 from mmgan_compress.search.study import Found, front, results
 from searches import (
     BEST,
@@ -212,11 +211,11 @@ def test_results_on_disk(tmp_path):
 # --- what is refused --------------------------------------------------------
 def test_unknown_searcher():
     with pytest.raises(ValueError, match=r"no searcher 'tpe'.*'nsga2'"):
-        build_searcher('tpe', {})
-    with pytest.raises(ValueError, match='random: RandomSearch'):
-        build_searcher('random', dict(population=3))
+        SEARCHERS.build(dict(type='tpe'))
+    with pytest.raises(TypeError, match='RandomSearch'):
+        SEARCHERS.build(dict(type='random', population=3))
     with pytest.raises(ValueError, match="got 'linear' by 2"):
-        build_searcher('nsga2', dict(ratio=2, growth='linear'))
+        SEARCHERS.build(dict(type='nsga2', ratio=2, growth='linear'))
     assert SEARCHERS.get('NSGA2Search') is SEARCHERS.get('nsga2')
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 import toy
 from mmgan_compress import load_student, save_student
+from mmgan_compress.core.channels import recalibrate
 from mmgan_compress.core.search_space import read_configuration
-from mmgan_compress.core.sliced_forward import recalibrate
 from mmgan_compress.datasets.images import origin_of
 from mmgan_compress.engine.processes import locked
 from mmgan_compress.registry import DATASETS
@@ -119,7 +119,7 @@ def test_from_recipe_to_student(place, monkeypatch):
         (['--objective', 'latency@watts'], "runtime is 'watts'"),
         (
             ['--budget', 'latency@eager=0.5', '--measured', '3'],
-            '3 measured sub-networks are too few',
+            'measured sub-networks is 3, expected 8 or more',
         ),
         (['--storage', 'study.db'], "cannot read the storage 'study.db'"),
         (['--storage', 'sqlite:///recipe.py'], 'file is not a database'),

@@ -22,7 +22,7 @@ from mmgan_compress import (
     translate,
 )
 from mmgan_compress.losses import DistillBatch, DistillLoss
-from mmgan_compress.pruning.channel_pruner import Pruned
+from mmgan_compress.pruning.torch_pruner import Pruned
 from mmgan_compress.registry import MODELS
 
 

@@ -8,9 +8,8 @@ import torch.nn as nn
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from ...core.channels import channel_map, image_channels
+from ...core.channels import channel_map, cut, image_channels
 from ...core.layers import find_layer
-from ...core.sliced_forward import cut
 from ...registry import HOOKS, PRUNERS
 from ..resume import unwrap
 

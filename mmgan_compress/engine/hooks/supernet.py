@@ -6,9 +6,9 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 
+from ...core.channels import recalibrate
 from ...core.messages import check_choice
 from ...core.search_space import RULES
-from ...core.sliced_forward import recalibrate
 from ...evaluation.report import evaluate
 from ...models.supernet import SuperNet
 from ...registry import HOOKS
