@@ -19,7 +19,7 @@ from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
 from torch.profiler import record_function as part
 
 from mmgan_compress.models.discriminators import MultiHeadPatchDiscriminator
-from mmgan_compress.models.unets import SkipLevel
+from mmgan_compress.models.generators import SkipLevel
 
 RELATION_COST = Path(__file__).parents[1] / 'relation_cost/benchmark_relations.py'
 
