@@ -1,0 +1,20 @@
+# The same student without a teacher: an ordinary Pix2Pix.
+_base_ = 'task.py'
+
+model = dict(
+    distiller=dict(
+        _delete_=True,
+        type='mmgan_compress.AdversarialPix2Pix',
+        student_discriminator=_base_.patch,
+        gan_type='hinge',
+        pixel_loss_weight=100.0,
+        schedule=_base_.forever,
+    )
+)
+optim_wrapper = dict(
+    student=dict(modules=['generators'], optimizer=dict(lr=1e-3)),
+    student_discriminators=dict(
+        modules=['distiller.student_discriminators'],
+        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)),
+    ),
+)

@@ -1,0 +1,18 @@
+# What every run has in common: it lasts CPU minutes, nothing is selected on
+# the way, and `mmgan-compress test` scores what it ends with.
+forever = dict(epochs=10**9, constant=10**9, block=10**9, iters_per_epoch=1)
+budget_hooks = dict(
+    rate=dict(_delete_=True, type='BudgetHook'),
+    checkpoint=dict(interval=500),
+    student=dict(metric=None),
+    report=None,
+)
+imports = ['mmgan_compress.registry', 'projects.leaderboard.budget']
+# of students that learn from a teacher and have no other opponent
+learning = dict(
+    constructor='MultiOptimWrapperConstructor',
+    student=dict(
+        modules=['generators', 'distiller.losses'],
+        optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999)),
+    ),
+)

@@ -1,0 +1,168 @@
+"""docs/results.md of the figures of all runs."""
+
+import statistics
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from mmgan_compress.core import units
+from mmgan_compress.core.files import atomic_write, write_text
+from mmgan_compress.core.tables import markdown
+
+TEACHER, ALONE, IMITATION = 'teacher', 'alone', 'imitation'
+TITLES = {
+    'edges2emoji': 'Paired: edges to 3-D emoji, 64 px',
+    'elpv': 'Unpaired: solar cells, mono- to polycrystalline, 64 px',
+    'cartoon': 'A finished teacher: CartoonGAN (hayao) on photographs, 128 px',
+}
+# the figure that decides, the smaller the better
+MAIN = {'edges2emoji': 'FID', 'elpv': 'FID', 'cartoon': 'LPIPS'}
+RUNTIMES = dict(onnxruntime='ONNX Runtime', openvino='OpenVINO')
+LABEL = 90  # px, left of the pictures
+
+HEAD = """# Results
+
+Students against their teachers and against the same student without one, all
+with the same CPU minutes of training on one thread. Every figure is of a
+committed file in `projects/leaderboard/runs`; `python
+projects/leaderboard/leaderboard.py table` wrote this page.
+[The project](https://github.com/mmgan-compress/mmgan-compress/tree/main/projects/leaderboard)
+says how to run it.
+
+*alone* is the student's own GAN without a teacher; *imitation* is SSIM and
+squared difference to the teacher's picture and nothing else. A method that is
+not better than both is not worth its complexity on that task. ± is the
+standard deviation over seeds (training and scoring); rows without it have one
+seed. *gap closed* is how much of the way from the student alone to its
+teacher a method goes, by the figure that decides.
+"""
+
+
+def write(tasks: dict[str, dict[str, list[dict]]], runs: Path, out: Path) -> None:
+    """Write the page and a picture for each task.
+
+    Args:
+        tasks (dict): Figures of the runs by task and method, comparable.
+        runs (Path): Folder with the strips of pictures.
+        out (Path): Folder to write into.
+    """
+    parts = [HEAD]
+    for task, methods in tasks.items():
+        parts += [f'## {TITLES[task]}\n', table(task, methods), '', *below(task, methods), '']
+        strips = _strips(runs / task, methods)
+        if strips:
+            picture = f'results_{task}.png'
+            with atomic_write(out / picture) as part:
+                _grid(strips).save(part, format='PNG', optimize=True)
+            parts += [f'![test images of {task}]({picture})', '']
+    write_text(out / 'results.md', '\n'.join(parts).rstrip() + '\n')
+
+
+def table(task: str, methods: dict[str, list[dict]]) -> str:
+    """Return the table of a task."""
+    first = next(iter(methods.values()))[0]
+    names = [name for name in first['metrics'] if not name.endswith('_std')]
+    base = first if first['method'] == TEACHER else None
+    header = ['method', 'seeds', 'parameters', 'MACs', "MACs, papers'"]
+    header += [name.partition('/')[2] for name in names]
+    header += ['gap closed', *(f'{title}, ms' for title in RUNTIMES.values())]
+    header += ['CPU min', 'iterations']
+    main = f'{names[0].partition("/")[0]}/{MAIN[task]}'
+    levels = {method: _mean(found, main) for method, found in methods.items()}
+    rows = []
+    for method, found in methods.items():
+        run = found[0]
+        row = [method, str(len(found)), units.count(run['params'])]
+        row += [_cost(run, base, key) for key in ('macs', 'macs_paper')]
+        row += [_spread([r['metrics'].get(name) for r in found]) for name in names]
+        row += [_gap(levels, method)]
+        row += [_latency(run, runtime) for runtime in RUNTIMES]
+        row += (
+            ['', '']
+            if method == TEACHER
+            else [
+                _spread([r['cpu_minutes'] for r in found]),
+                _spread([r['iterations'] for r in found]),
+            ]
+        )
+        rows.append(row)
+    return markdown(header, rows)
+
+
+def below(task: str, methods: dict[str, list[dict]]) -> list[str]:
+    """Return the lines under a table: what was measured, and how."""
+    every = [run for found in methods.values() for run in found]
+    first, last = every[0], every[-1]
+    counts = ', '.join(f'{key} {n}' for key, n in first['data']['counts'].items())
+    machine = last['latency']['machine']
+    versions = ', '.join(f'{key} {value}' for key, value in last['versions'].items())
+    wide = sorted(
+        {
+            run['method']
+            for run in every
+            for runtime in RUNTIMES
+            if (timed := run['latency'].get(runtime)) and timed['iqr_ms'] > 0.1 * timed['median_ms']
+        }
+    )
+    return [
+        f'- Decides: {MAIN[task]}. Data: {first["data"]["name"]} ({counts}); '
+        f'{first["data"]["licence"]}.',
+        f"- MACs: {first['macs_protocol']}; in brackets: the teacher's divided by them.",
+        *(f'- {name.partition("/")[2]}: {text}.' for name, text in first['protocols'].items()),
+        f'- Latency: 8-bit picture to 8-bit picture, batch 1, {machine["threads"]} thread, '
+        f'{machine["cpu"]}, beside other work'
+        + (f'; spread above 10 %: {", ".join(wide)}.' if wide else '.'),
+        f'- {versions}.',
+    ]
+
+
+def _mean(found: list[dict], name: str) -> float | None:
+    values = [run['metrics'][name] for run in found if run['metrics'].get(name) is not None]
+    return statistics.fmean(values) if values else None
+
+
+def _spread(values: list) -> str:
+    values = [value for value in values if value is not None]
+    if not values:
+        return '-'
+    text = f'{statistics.fmean(values):.4g}'
+    return text + (f' ± {statistics.stdev(values):.2g}' if len(values) > 1 else '')
+
+
+def _cost(run: dict, base: dict | None, key: str) -> str:
+    text = units.count(run[key])
+    return text if base in (None, run) else f'{text} ({base[key] / run[key]:.1f}x)'
+
+
+def _gap(levels: dict[str, float | None], method: str) -> str:
+    """Return how far a method gets from the student alone to its teacher."""
+    alone, teacher, own = levels.get(ALONE), levels.get(TEACHER), levels[method]
+    if None in (alone, teacher, own) or method in (ALONE, TEACHER) or alone <= teacher:
+        return ''
+    return f'{(alone - own) / (alone - teacher):.0%}'
+
+
+def _latency(run: dict, runtime: str) -> str:
+    timed = run['latency'].get(runtime)
+    return f'{timed["median_ms"]:.3g}' if timed else '-'
+
+
+def _strips(folder: Path, methods: dict) -> dict[str, Path]:
+    """Return the strips of pictures by their label, from input to target."""
+    names = [f'{TEACHER}-input', *methods, f'{TEACHER}-target']
+    found = {name.rpartition('-')[2]: folder / f'{name}.png' for name in names}
+    return {label: file for label, file in found.items() if file.is_file()}
+
+
+def _grid(strips: dict[str, Path]) -> Image.Image:
+    images = {label: Image.open(file).convert('RGB') for label, file in strips.items()}
+    width = max(image.width for image in images.values())
+    canvas = Image.new(
+        'RGB', (LABEL + width, sum(image.height + 2 for image in images.values())), 'white'
+    )
+    draw, top = ImageDraw.Draw(canvas), 0
+    for label, image in images.items():
+        draw.text((4, top + image.height // 2 - 6), label, fill='black')
+        canvas.paste(image, (LABEL, top))
+        top += image.height + 2
+    return canvas

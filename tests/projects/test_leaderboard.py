@@ -1,0 +1,175 @@
+"""The leaderboard: a tiny task from the teacher to the page, and what is
+refused.
+"""
+
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from mmgan_compress.cli import main
+from toy import REPO, write_images
+
+FOLDER = REPO / 'projects/leaderboard'
+TASK = f"""
+_base_ = {str(FOLDER / 'configs/edges2emoji/task.py')!r}
+tiny = dict(_delete_=True, type='mmgan_compress.SeparableResnetGenerator', base_channels=2)
+model = dict(generator=tiny)
+model['distiller'] = dict(teachers=dict(wide=tiny), discriminator=dict(base_channels=2))
+dataset = dict(data_root='data', size=32, load_size=32)
+train_dataloader = dict(batch_size=1, dataset=dataset)
+test_dataloader = dict(dataset=dataset)
+test_evaluator = dict(
+    metrics=[dict(type='mmgan_compress.PairedQuality', domain='emoji', lpips=False)]
+)
+"""
+TRAIN = """
+_base_ = 'task.py'
+learn = dict(modules=['distiller.teachers'], optimizer=_base_.optimizer)
+judge = dict(modules=['distiller.discriminator'], optimizer=_base_.optimizer)
+model = dict(distiller=dict(offline=False, teacher_checkpoints=[], losses=[dict(type='SSIMLoss')]))
+optim_wrapper = dict(teachers=learn, discriminators=judge)
+default_hooks = dict(rate=dict(minutes=0.001))
+"""
+TEACHER = """
+_base_ = 'task.py'
+weights = dict(type='Pretrained', checkpoint='teachers/tiny.pth', prefix='teachers.wide')
+model = dict(generator=dict(init_cfg=weights))
+"""
+IMITATION = """
+_base_ = 'task.py'
+model = dict(
+    distiller=dict(
+        teacher_checkpoints=['teachers/tiny.pth'],
+        losses=[dict(type='mmgan_compress.SSIMLoss')],
+    )
+)
+"""
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    """Return the module, with a tiny task, its commands in this process."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.syspath_prepend(REPO)
+    import leaderboard
+
+    root = tmp_path / 'root'
+    write_images(root / 'data', dict(train=4, test=2), paired=True)
+    manifest = dict(name='tiny', size=32, licence='none', counts=dict(train=4, test=2))
+    (root / 'data/.prepared.json').write_text(json.dumps(manifest))
+    configs = tmp_path / 'configs/tiny'
+    configs.mkdir(parents=True)
+    for name, text in dict(
+        task=TASK, train_teacher=TRAIN, teacher=TEACHER, imitation=IMITATION
+    ).items():
+        (configs / f'{name}.py').write_text(text)
+    monkeypatch.setattr(leaderboard, 'CONFIGS', configs.parent)
+    monkeypatch.setattr(leaderboard, 'RUNS', tmp_path / 'runs')
+    task = leaderboard.Task(
+        'data',
+        {'teachers/tiny.pth': leaderboard._trained('tiny')},
+        dict(teacher=1, imitation=2),
+        0.001,
+    )
+    monkeypatch.setattr(leaderboard, 'TASKS', dict(tiny=task))
+    monkeypatch.setitem(sys.modules['results'].TITLES, 'tiny', 'A tiny task')
+    monkeypatch.setitem(sys.modules['results'].MAIN, 'tiny', 'SSIM')
+    monkeypatch.chdir(root)
+
+    def call(worker, words, log):
+        monkeypatch.setenv('LEADERBOARD_MINUTES', str(worker.minutes))
+        if words[0] == 'benchmark':  # half a minute
+            row = dict(runtime='openvino', reason='', picture=dict(median_ms=1.0, iqr_ms=0.5))
+            machine = dict(cpu='some', cores=2, threads=1, load=0.0)
+            folder = root / words[words.index('--out') + 1]
+            folder.mkdir()
+            (folder / 'benchmark.json').write_text(json.dumps(dict(rows=[row], machine=machine)))
+        else:
+            assert main(words) == 0, words
+
+    monkeypatch.setattr(leaderboard.Worker, 'call', call)
+    return leaderboard
+
+
+def test_tiny_task(board, tmp_path, monkeypatch, capsys):
+    worker = board.Worker(tmp_path / 'root', 0.001)
+    worker.prepare('tiny')
+    assert (tmp_path / 'root/teachers/tiny.pth').is_file()
+    for run in board.runs([]):
+        worker.do(run)
+    figures = json.loads((tmp_path / 'runs/tiny/imitation-1.json').read_text())
+    assert figures['iterations'] >= 1 and figures['cpu_minutes'] >= 0.0
+    assert figures['macs'] < figures['macs_paper'] and figures['seed'] == 1
+    assert 'SSIM' in ''.join(figures['metrics']) and figures['protocols'].keys() == set(
+        figures['metrics']
+    )
+    monkeypatch.setattr(
+        'sys.argv',
+        ['leaderboard', 'table', '--runs', str(tmp_path / 'runs')] + ['--out', str(tmp_path)],
+    )
+    arguments = board.parse_args()
+    arguments.work(arguments)
+    page = (tmp_path / 'results.md').read_text()
+    assert '| imitation | 2 |' in page and 'spread above 10 %: imitation, teacher' in page
+    with Image.open(tmp_path / 'results_tiny.png') as grid:
+        assert grid.height == 4 * 34  # input, teacher, imitation, target
+    # a run that was scored in another way
+    figures['protocols']['emoji/SSIM'] = 'another window'
+    (tmp_path / 'runs/tiny/imitation-1.json').write_text(json.dumps(figures))
+    with pytest.raises(ValueError, match='imitation-1 and teacher-0 .* protocol of emoji/SSIM'):
+        dict(board.read_runs(tmp_path / 'runs'))
+
+
+@pytest.mark.parametrize(
+    'key, value, what',
+    [
+        ('size', 128, 'size'),
+        ('data', dict(counts=dict(test=3)), 'split and data'),
+        ('macs_protocol', 'doubled', 'MACs'),
+        ('minutes', 5, 'CPU minutes'),
+    ],
+)
+def test_refuses_to_mix(board, key, value, what):
+    run = dict(method='omgd', seed=0, size=64, data={}, macs_protocol='', minutes=20, protocols={})
+    other = dict(run, seed=1, **{key: value})
+    board.check_comparable('tiny', [run, dict(run, seed=2)])
+    with pytest.raises(ValueError, match=f'differ in {what}'):
+        board.check_comparable('tiny', [run, other])
+
+
+def test_names_of_runs(board):
+    assert [run.name for run in board.runs(['tiny/imitation'])] == [
+        'tiny/imitation/0',
+        'tiny/imitation/1',
+    ]
+    with pytest.raises(ValueError, match='no run is called'):
+        board.runs(['tiny/imit'])
+
+
+def test_budget_counts_on_after_an_interruption(board):
+    from types import SimpleNamespace
+
+    from projects.leaderboard.budget import BudgetHook
+
+    hook = BudgetHook(minutes=1, share=0.5)
+    runner = SimpleNamespace(cfg=SimpleNamespace(resume=True), optim_wrapper={})
+    hook.before_train(runner)
+    checkpoint = dict(cpu_seconds=22.5)
+    hook.after_load_checkpoint(runner, checkpoint)
+    assert 22.5 <= hook.used() < 23
+    assert hook.factor('student', None, 0) == pytest.approx(0.5, abs=0.04)
+    with pytest.raises(ValueError, match='budget'):
+        BudgetHook(minutes=-1)
+
+
+def test_photographs_are_apart():
+    sys.path.insert(0, str(REPO))
+    from projects.leaderboard import photos
+
+    assert not set(photos.TRAIN) & set(photos.TEST)
+    image = Image.effect_noise((300, 200), 60).convert('RGB')
+    first, again = (list(photos._crops(image, 'a', 3, 64)) for _ in range(2))
+    assert [crop.tobytes() for crop in first] == [crop.tobytes() for crop in again]
+    assert {crop.size for crop in first} == {(64, 64)}
