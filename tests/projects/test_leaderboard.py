@@ -4,6 +4,7 @@ refused.
 
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -19,8 +20,8 @@ model = dict(generator=tiny)
 model['distiller'] = dict(teachers=dict(wide=tiny), discriminator=dict(base_channels=2))
 dataset = dict(data_root='data', size=32, load_size=32)
 train_dataloader = dict(batch_size=1, dataset=dataset)
-test_dataloader = dict(dataset=dataset)
-test_evaluator = dict(
+scoring_dataloader = dict(dataset=dataset)
+scoring_evaluator = dict(
     metrics=[dict(type='mmgan_compress.PairedQuality', domain='emoji', lpips=False)]
 )
 """
@@ -36,6 +37,11 @@ TEACHER = """
 _base_ = 'task.py'
 weights = dict(type='Pretrained', checkpoint='teachers/tiny.pth', prefix='teachers.wide')
 model = dict(generator=dict(init_cfg=weights))
+test_dataloader = dict(_delete_=True, **_base_.scoring_dataloader)
+test_cfg = dict(_delete_=True, type='TestLoop')
+test_evaluator = dict(
+    _delete_=True, type='mmgan_compress.Evaluator', **_base_.scoring_evaluator
+)
 """
 IMITATION = """
 _base_ = 'task.py'
@@ -69,7 +75,7 @@ def board(tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard, 'RUNS', tmp_path / 'runs')
     task = leaderboard.Task(
         'data',
-        {'teachers/tiny.pth': leaderboard._trained('tiny')},
+        {'teachers/tiny.pth': leaderboard.trained('tiny')},
         dict(teacher=1, imitation=2),
         0.001,
     )
@@ -78,8 +84,9 @@ def board(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules['results'].MAIN, 'tiny', 'SSIM')
     monkeypatch.chdir(root)
 
-    def call(worker, words, log):
-        monkeypatch.setenv('LEADERBOARD_MINUTES', str(worker.minutes))
+    def call(words, log, minutes=0):
+        words = [*map(str, words)]
+        monkeypatch.setenv('LEADERBOARD_MINUTES', str(minutes))
         if words[0] == 'benchmark':  # half a minute
             row = dict(runtime='openvino', reason='', picture=dict(median_ms=1.0, iqr_ms=0.5))
             machine = dict(cpu='some', cores=2, threads=1, load=0.0)
@@ -89,16 +96,15 @@ def board(tmp_path, monkeypatch):
         else:
             assert main(words) == 0, words
 
-    monkeypatch.setattr(leaderboard.Worker, 'call', call)
+    monkeypatch.setattr(leaderboard, 'call', call)
     return leaderboard
 
 
 def test_tiny_task(board, tmp_path, monkeypatch, capsys):
-    worker = board.Worker(tmp_path / 'root', 0.001)
-    worker.prepare('tiny')
+    board.run_missing(SimpleNamespace(root=tmp_path / 'root', only=[], jobs=1, minutes=None))
+    board.show_status(SimpleNamespace(root=tmp_path / 'root', only=[]))
+    assert capsys.readouterr().out.count(' done\n') == 6
     assert (tmp_path / 'root/teachers/tiny.pth').is_file()
-    for run in board.runs([]):
-        worker.do(run)
     figures = json.loads((tmp_path / 'runs/tiny/imitation-1.json').read_text())
     assert figures['iterations'] >= 1 and figures['cpu_minutes'] >= 0.0
     assert figures['macs'] < figures['macs_paper'] and figures['seed'] == 1
@@ -140,17 +146,15 @@ def test_refuses_to_mix(board, key, value, what):
 
 
 def test_names_of_runs(board):
-    assert [run.name for run in board.runs(['tiny/imitation'])] == [
+    assert [run.name for run in board.choose_runs(['tiny/imitation'])] == [
         'tiny/imitation/0',
         'tiny/imitation/1',
     ]
     with pytest.raises(ValueError, match='no run is called'):
-        board.runs(['tiny/imit'])
+        board.choose_runs(['tiny/imit'])
 
 
 def test_budget_counts_on_after_an_interruption(board):
-    from types import SimpleNamespace
-
     from projects.leaderboard.budget import BudgetHook
 
     hook = BudgetHook(minutes=1, share=0.5)

@@ -5,7 +5,6 @@ budget_hooks = dict(
     rate=dict(_delete_=True, type='BudgetHook'),
     checkpoint=dict(interval=500),
     student=dict(metric=None),
-    report=None,
 )
 imports = ['mmgan_compress.registry', 'projects.leaderboard.budget']
 # of students that learn from a teacher and have no other opponent

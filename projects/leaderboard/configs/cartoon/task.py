@@ -32,5 +32,11 @@ train_dataloader = dict(
     dataset=dict(dataset, teacher_images={domain_b: f'{data_root}/trainB'}),
 )
 val_dataloader = val_cfg = val_evaluator = None
-test_dataloader = dict(batch_size=8, num_workers=0, dataset=dataset)
-test_evaluator = dict(metrics=[dict(type='mmgan_compress.PairedQuality', domain=domain_b)])
+test_dataloader = test_cfg = test_evaluator = None  # teacher.py has them
+scoring_dataloader = dict(
+    _base_.test_dataloader,
+    batch_size=8,
+    num_workers=0,
+    dataset=dict(_base_.test_dataloader.dataset, **dataset),
+)
+scoring_evaluator = dict(metrics=[dict(type='mmgan_compress.PairedQuality', domain=domain_b)])

@@ -39,8 +39,14 @@ default_hooks = _base_.budget_hooks
 dataset = dict(data_root=data_root, domains=[domain_a, domain_b], size=size, load_size=72)
 train_dataloader = dict(batch_size=1, num_workers=0, persistent_workers=False, dataset=dataset)
 val_dataloader = val_cfg = val_evaluator = None
-test_dataloader = dict(batch_size=16, num_workers=0, dataset=dataset)
+test_dataloader = test_cfg = test_evaluator = None  # teacher.py has them
+scoring_dataloader = dict(
+    _base_.test_dataloader,
+    batch_size=16,
+    num_workers=0,
+    dataset=dict(_base_.test_dataloader.dataset, **dataset),
+)
 reference = dict(data_root=data_root, layout='unpaired', side='B', size=size, split='test')
-test_evaluator = dict(
+scoring_evaluator = dict(
     metrics=[dict(type='mmgan_compress.FrechetDistance', domain=domain_b, reference=reference)]
 )

@@ -1,4 +1,4 @@
-# The teacher of one direction, scored as it is.
+# The teacher of one direction as it is. All students are scored by this recipe.
 _base_ = 'task.py'
 
 model = dict(
@@ -10,3 +10,6 @@ model = dict(
         ),
     )
 )
+test_dataloader = dict(_delete_=True, **_base_.scoring_dataloader)
+test_cfg = dict(_delete_=True, type='TestLoop')
+test_evaluator = dict(_delete_=True, type='mmgan_compress.Evaluator', **_base_.scoring_evaluator)
