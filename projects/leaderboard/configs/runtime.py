@@ -2,7 +2,7 @@
 # the way, and `mmgan-compress test` scores what it ends with.
 forever = dict(epochs=10**9, constant=10**9, block=10**9, iters_per_epoch=1)
 budget_hooks = dict(
-    rate=dict(_delete_=True, type='BudgetHook'),
+    rate=dict(_delete_=True, type='mmgan_compress.BudgetHook'),
     checkpoint=dict(interval=500),
     student=dict(metric=None),
 )
