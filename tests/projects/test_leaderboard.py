@@ -17,7 +17,11 @@ TASK = f"""
 _base_ = {str(FOLDER / 'configs/edges2emoji/task.py')!r}
 tiny = dict(_delete_=True, type='mmgan_compress.SeparableResnetGenerator', base_channels=2)
 model = dict(generator=tiny)
-model['distiller'] = dict(teachers=dict(wide=tiny), discriminator=dict(base_channels=2))
+model['distiller'] = dict(
+    teachers=dict(wide=tiny),
+    discriminator=dict(base_channels=2),
+    teacher_checkpoints=['teachers/tiny.pth'],
+)
 dataset = dict(data_root='data', size=32, load_size=32)
 train_dataloader = dict(batch_size=1, dataset=dataset)
 scoring_dataloader = dict(dataset=dataset)
@@ -29,7 +33,8 @@ TRAIN = """
 _base_ = 'task.py'
 learn = dict(modules=['distiller.teachers'], optimizer=_base_.optimizer)
 judge = dict(modules=['distiller.discriminator'], optimizer=_base_.optimizer)
-model = dict(distiller=dict(offline=False, teacher_checkpoints=[], losses=[dict(type='SSIMLoss')]))
+ssim = dict(type='mmgan_compress.SSIMLoss')
+model = dict(distiller=dict(offline=False, teacher_checkpoints=[], losses=[ssim]))
 optim_wrapper = dict(teachers=learn, discriminators=judge)
 default_hooks = dict(rate=dict(minutes=0.001))
 """
@@ -45,12 +50,7 @@ test_evaluator = dict(
 """
 IMITATION = """
 _base_ = 'task.py'
-model = dict(
-    distiller=dict(
-        teacher_checkpoints=['teachers/tiny.pth'],
-        losses=[dict(type='mmgan_compress.SSIMLoss')],
-    )
-)
+model = dict(distiller=dict(losses=[dict(type='mmgan_compress.SSIMLoss')]))
 """
 
 
