@@ -168,7 +168,7 @@ def fetch_package(kind: str, spec: str, filename: str, sha256: str, sdist: bool 
     second call needs no network.
 
     Args:
-        kind: 'pip' or 'npm'.
+        kind: 'pip', 'npm' or 'apt' (a package of Debian or Ubuntu).
         spec: The package and its exact version, as the client wants it.
         filename: Name of the archive that the client gives.
         sha256: The expected digest of the archive.
@@ -184,10 +184,11 @@ def fetch_package(kind: str, spec: str, filename: str, sha256: str, sdist: bool 
     if _is_there(path, sha256):
         return path
     print(f'Fetching {spec} with {kind} ...', flush=True)
-    make = dict(pip=_pip_command, npm=_npm_command)[kind]
+    make = dict(pip=_pip_command, npm=_npm_command, apt=_apt_command)[kind]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         command = make(spec, sha256, sdist, Path(folder))
-        done = subprocess.run(command, capture_output=True, text=True)
+        # apt-get writes where it runs
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         fetched = Path(folder) / filename
         if done.returncode or not fetched.exists():
             raise FetchError(
@@ -225,3 +226,13 @@ def _npm_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]
             f'{spec}` on another machine and put the archive into {folder.parent}.'
         )
     return [npm, 'pack', spec, '--pack-destination', str(folder)]
+
+
+def _apt_command(spec: str, sha256: str, sdist: bool, folder: Path) -> list[str]:
+    """Build the apt-get call, which installs nothing."""
+    if shutil.which('apt-get') is None:
+        raise FetchError(
+            f'apt-get, which fetches {spec}, was not found. Fetch the package of Debian in '
+            f'another way and put it into {folder.parent}.'
+        )
+    return ['apt-get', 'download', spec]

@@ -7,8 +7,6 @@ The data set is known by name where this module is imported::
 
 import os
 import random
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -17,28 +15,29 @@ from PIL import Image, ImageStat
 from tqdm import tqdm
 
 from mmgan_compress.datasets.archive import members
-from mmgan_compress.datasets.fetch import FetchError, cache_dir, check_sha256, fetch_package
+from mmgan_compress.datasets.fetch import FetchError, fetch_package
 from mmgan_compress.datasets.layout import DataError, Sample
 from mmgan_compress.datasets.prepare import RECIPES, Recipe
 
-# name, version, sha256 of the package in Debian 12
-DEBIAN = (
+PACKAGES = (
     (
-        'mate-backgrounds',
-        '1.26.0-1',
+        'apt',
+        'mate-backgrounds=1.26.0-1',
+        'mate-backgrounds_1.26.0-1_all.deb',
         '7bf4c2209f34b4f61ba6d24c8b58c28b361e82e4b943aae6d42c030169af9e04',
     ),
     (
-        'lomiri-wallpapers-16.04',
-        '20.04.0-2',
+        'apt',
+        'lomiri-wallpapers-16.04=20.04.0-2',
+        'lomiri-wallpapers-16.04_20.04.0-2_all.deb',
         'a99ff6a3bfe451e4cc0682ecb3cc82e71740626d59e4845ae34a0a0e45421eab',
     ),
-)
-SCIKIT_IMAGE = (
-    'pip',
-    'scikit-image==0.25.2',
-    'scikit_image-0.25.2-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl',
-    '24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641',
+    (
+        'pip',
+        'scikit-image==0.25.2',
+        'scikit_image-0.25.2-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl',
+        '24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641',
+    ),
 )
 # Of the packages' pictures those that are photographs; whole ones for the test.
 TRAIN = (
@@ -59,7 +58,7 @@ FLAT = 8.0  # grey levels: a crop of less deviation is nothing but a surface
 
 def fetch_photos() -> list[Path]:
     """Fetch the packages; nothing is installed."""
-    return [*(_fetch_debian(*package) for package in DEBIAN), fetch_package(*SCIKIT_IMAGE)]
+    return [fetch_package(*package) for package in PACKAGES]
 
 
 def photos(archives: Sequence[Path], size: int) -> Iterator[Sample]:
@@ -102,29 +101,6 @@ def _crops(image: Image.Image, name: str, count: int, size: int) -> Iterator[Ima
             if ImageStat.Stat(crop.convert('L')).stddev[0] >= FLAT:
                 break
         yield crop
-
-
-def _fetch_debian(name: str, version: str, sha256: str) -> Path:
-    """Fetch a package with apt-get into the cache."""
-    file = f'{name}_{version}_all.deb'
-    path = cache_dir() / 'packages' / file
-    if path.exists():
-        check_sha256(path, sha256)
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    how = f'fetch {file} of Debian 12 in another way and put it at {path}'
-    if shutil.which('apt-get') is None:
-        raise FetchError(f'apt-get was not found: {how}')
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        done = subprocess.run(
-            ['apt-get', 'download', f'{name}={version}'], cwd=folder, capture_output=True, text=True
-        )
-        fetched = Path(folder, file)
-        if not fetched.exists():
-            raise FetchError(f'apt-get could not fetch it ({done.stderr.strip()[-300:]}): {how}')
-        check_sha256(fetched, sha256)
-        os.replace(fetched, path)
-    return path
 
 
 def _files(archive: Path) -> Iterator:
