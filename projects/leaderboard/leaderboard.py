@@ -83,7 +83,7 @@ TASKS = {
     'elpv': Task(
         'data/elpv64',
         {**_prepared('elpv', 64), 'teachers/elpv.pth': trained('elpv')},
-        dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3),
+        dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3, prune=1),
     ),
     'cartoon': Task(
         'data/photos128',
@@ -98,7 +98,7 @@ TASKS = {
                 for side in ('test', 'train')
             },
         },
-        dict(teacher=1, imitation=3, omgd=3, crd=3),
+        dict(teacher=1, imitation=3, omgd=3, crd=3, prune=1),
     ),
 }
 

@@ -4,7 +4,7 @@ stages = [
     dict(
         name='prune',
         run='prune',
-        source='teacher.py',
+        source='work_dirs/edges2emoji/teacher-0/student.pth',
         pruner='TorchPruner',
         options=['importance=magnitude'],
         budget=['macs=0.0587'],

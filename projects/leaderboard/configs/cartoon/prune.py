@@ -1,0 +1,20 @@
+# TorchPruner: the teacher's weakest channels go, to the student's MACs, and
+# what is left imitates the teacher.
+stages = [
+    dict(
+        name='prune',
+        run='prune',
+        source='teachers/cartoongan-hayao.pth',
+        pruner='TorchPruner',
+        options=['importance=magnitude'],
+        budget=['macs=0.0573'],
+        size=128,
+    ),
+    dict(
+        name='finetune',
+        run='train',
+        config='imitation.py',
+        generator='{prune}/student.pth',
+        inherit=True,
+    ),
+]
