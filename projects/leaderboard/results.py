@@ -25,9 +25,8 @@ HEAD = """# Results
 Students against their teachers and against the same student without one, all
 with the same CPU minutes of training on one thread. Every figure is of a
 committed file in `projects/leaderboard/runs`; `python
-projects/leaderboard/leaderboard.py table` wrote this page.
-[The project](https://github.com/mmgan-compress/mmgan-compress/tree/main/projects/leaderboard)
-says how to run it.
+projects/leaderboard/leaderboard.py table` wrote this page, and the README
+there says how to run it.
 
 *alone* is the student's own GAN without a teacher; *imitation* is SSIM and
 squared difference to the teacher's picture and nothing else. A method that is
