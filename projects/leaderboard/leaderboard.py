@@ -78,7 +78,11 @@ TASKS = {
             **_prepared('edges2emoji', 64, '--import', 'projects.demo_data.emoji'),
             'teachers/edges2emoji.pth': trained('edges2emoji'),
         },
-        dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3, gcc=1, gan_compression=1, prune=1),
+        dict(
+            **dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3),
+            **dict(gcc=1, gan_compression=1, prune=1),
+            **dict(tuned_channel=1, tuned_features=1, tuned_gan=1),
+        ),
     ),
     'elpv': Task(
         'data/elpv64',
@@ -98,7 +102,7 @@ TASKS = {
                 for side in ('test', 'train')
             },
         },
-        dict(teacher=1, imitation=3, omgd=3, crd=3, prune=1),
+        dict(teacher=1, imitation=3, omgd=3, crd=3, prune=1, tuned_vgg=1),
     ),
 }
 
