@@ -45,7 +45,7 @@ def write(tasks: dict[str, dict[str, list[dict]]], runs: Path, out: Path) -> Non
         runs (Path): Folder with the strips of pictures.
         out (Path): Folder to write into.
     """
-    parts = [HEAD]
+    parts = [HEAD, *([] if tasks else ['No run is finished yet.'])]
     for task, methods in tasks.items():
         parts += [f'## {TITLES[task]}\n', table(task, methods), '', *below(task, methods), '']
         strips = _strips(runs / task, methods)
