@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from ..core.complexity import count_params
 from ..datasets.images import open_image, origin_of
 from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
-from ..evaluation.metrics import PairedQuality
+from ..evaluation.metrics import PairedQuality, TeacherSimilarity
 from ..evaluation.report import build_report, check_names, evaluate, protocols_of
 from ..models.student import Student, load_student
 from ..models.supernet import SuperNet
@@ -223,13 +223,16 @@ def report_run(runner, pictures: int = 6):
     metrics, protocols = {}, {}
     for name in [*names, 'student']:
         runner.logger.info('Scoring %s on the test split', name)
-        with model.scoring(name):
+        teacher = names[0] if names and name == 'student' else None
+        if teacher:
+            evaluator.metrics += [TeacherSimilarity(d, teacher) for d in model.domains]
+        with model.scoring(name, teacher=teacher):
             metrics[name] = evaluate(model, loader, evaluator)
         protocols.update(protocols_of(evaluator))
     best = Path(runner.work_dir) / BEST
     if best.is_file():
         weights = {domain: load_student(best, domain).state_dict() for domain in model.domains}
-        with _holding(model, weights):
+        with _holding(model, weights), model.scoring('student', teacher=teacher):
             metrics[_BEST_ROW] = evaluate(model, loader, evaluator)
     if not is_main_process():
         return

@@ -255,3 +255,40 @@ class PairedQuality(TranslationMetric):
         means = measured.double().mean(dim=0).tolist()
         figures = dict(zip(protocols, means))
         return figures, {name: protocols[name] for name in figures}
+
+
+class TeacherSimilarity(TranslationMetric):
+    """How near the student's pictures are to its teacher's.
+
+    Args:
+        domain (str): Domain of the generated images; samples hold those of
+            the teacher as ``teacher_<domain>``.
+        teacher (str): Name of the teacher, for the figures' names.
+    """
+
+    def __init__(self, domain: str, teacher: str):
+        super().__init__(domain)
+        self.teacher = teacher
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return PSNR and, by channel, the distance of the mean colours."""
+        target = self._image(sample, f'teacher_{self.domain}')
+        psnr = peak_signal_noise_ratio(fake, target, data_range=255.0)
+        colour = (fake - target).mean((1, 2)).abs()
+        return torch.cat([psnr[None], colour])
+
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return the means over images, of the channel that is farthest."""
+        about = f'mean of {self._about(len(measured), "pictures")} of student and teacher'
+        psnr, *colour = measured.double().mean(0).tolist()
+        names = f'PSNR to {self.teacher}', f'colour shift to {self.teacher}'
+        return dict(zip(names, (psnr, max(colour)))), dict(
+            zip(
+                names,
+                (
+                    f'dB, RGB, range 255; {about}',
+                    'grey levels of 255 between the mean colours of a picture, '
+                    f'channel with the largest; {about}',
+                ),
+            )
+        )

@@ -62,7 +62,7 @@ class DistillationModel(BaseTranslationModel):
                 self.generators[domain] = MODELS.build(config)
         self._gen_cfg = copy.deepcopy(generator)
         self.test_in_train_mode = test_in_train_mode
-        self._scored, self._scored_domains = 'student', reachable_domains
+        self._scored, self._scored_domains = {'fake': 'student'}, reachable_domains
         self.distiller = None
         if distiller is not None:
             self.distiller = DISTILLERS.build(distiller)
@@ -124,16 +124,19 @@ class DistillationModel(BaseTranslationModel):
         return log
 
     @contextlib.contextmanager
-    def scoring(self, network: str, domains: list[str] | None = None):
-        """Let ``val_step`` run another network inside the block.
+    def scoring(self, network: str, domains: list[str] | None = None, teacher: str | None = None):
+        """Let ``val_step`` run other networks inside the block.
 
         Args:
             network (str): ``'student'`` or the name of a teacher.
             domains (list[str] | None): What to generate; the student's
                 domains if None.
+            teacher (str | None): Teacher whose pictures come beside those of
+                the network, as ``teacher_<domain>``.
         """
         before = self._scored, self._scored_domains
-        self._scored, self._scored_domains = network, domains or self.domains
+        self._scored = {'fake': network, **({'teacher': teacher} if teacher else {})}
+        self._scored_domains = domains or self.domains
         try:
             yield self
         finally:
@@ -158,11 +161,12 @@ class DistillationModel(BaseTranslationModel):
         inputs, samples = batch['inputs'], batch['data_samples']
         images = dict(inputs)
         for domain in self._scored_domains:
-            network = self.network(self._scored, domain)
-            mode = network.training
-            network.train(self.test_in_train_mode)
-            images[f'fake_{domain}'] = network(inputs[f'img_{self.source_of(domain)}'])
-            network.train(mode)
+            for prefix, name in self._scored.items():
+                network = self.network(name, domain)
+                mode = network.training
+                network.train(self.test_in_train_mode)
+                images[f'{prefix}_{domain}'] = network(inputs[f'img_{self.source_of(domain)}'])
+                network.train(mode)
         shown = {key: self.to_pixels(x) for key, x in images.items()}
         results, mode = [], 'train' if self.test_in_train_mode else 'eval'  # for the protocol
         for index, sample in enumerate(samples.split()):
