@@ -46,4 +46,4 @@ train_dataloader = dict(num_workers=1, batch_size=1, dataset=dataset)
 # nothing is selected: what training ends with are the teachers
 val_dataloader = val_cfg = val_evaluator = None
 test_dataloader = test_cfg = test_evaluator = None
-default_hooks = dict(checkpoint=dict(interval=500, save_optimizer=False))
+default_hooks = dict(checkpoint=dict(interval=500, save_optimizer=False), student=dict(metric=None))

@@ -38,4 +38,4 @@ train_dataloader = dict(num_workers=1, dataset=dataset)
 val_dataloader = val_cfg = val_evaluator = None
 test_dataloader = test_cfg = test_evaluator = None
 custom_hooks = []
-default_hooks = dict(checkpoint=dict(interval=500, save_optimizer=False))
+default_hooks = dict(checkpoint=dict(interval=500, save_optimizer=False), student=dict(metric=None))

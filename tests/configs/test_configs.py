@@ -7,12 +7,14 @@ import pytest
 from mmengine import DefaultScope
 from PIL import Image
 
+from mmgan_compress.core.configs import read_config
 from mmgan_compress.datasets.translation import UnpairedImages
 from mmgan_compress.demo import apply_demo
+from mmgan_compress.engine.check_config import domain_faults, network_faults, value_faults
 from mmgan_compress.engine.runner_builder import set_everywhere, walk
 from mmgan_compress.evaluation.reference import Reference
 from mmgan_compress.registry import DATASETS
-from recipes import RECIPES, check_optimizers, load, model_of
+from recipes import CONFIGS, RECIPES, check_optimizers, load, model_of
 
 ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))
@@ -186,3 +188,11 @@ def test_recipe_has_a_demo(name):
             assert Reference(**node.reference).files()
     for checkpoint in cfg.model.distiller.get('teacher_checkpoints', []):
         assert Path(checkpoint).is_file()
+
+
+@pytest.mark.parametrize(
+    'path', sorted((CONFIGS / 'demo').glob('*.py')), ids=lambda path: path.stem
+)
+def test_recipe_of_a_demo_teacher_has_no_fault(path):
+    cfg = read_config(path)
+    assert value_faults(cfg) + domain_faults(cfg) + network_faults(cfg) == []

@@ -1,5 +1,7 @@
 """What the metrics count, and what they refuse."""
 
+import math
+
 import pytest
 import torch
 
@@ -176,3 +178,20 @@ class TestPairedQuality:
         before = torch.get_rng_state()
         networks.shared_lpips()
         assert torch.equal(before, torch.get_rng_state())
+
+
+def test_likeness_to_the_teacher():
+    """A picture whose red is 8 levels higher than its teacher's."""
+    images = pictures(3, high=200)
+    found = samples(images)
+    for sample, image in zip(found, images):
+        sample['teacher_zebra'] = tensor(image)
+        sample['fake_zebra'] = tensor(image)
+        sample['fake_zebra'][0] += 8
+    metric = metrics.TeacherSimilarity('zebra', 'wide')
+    got = score(metric, found)
+    assert got == {
+        'zebra/PSNR to wide': pytest.approx(10 * math.log10(255**2 / (8**2 / 3)), rel=1e-5),
+        'zebra/colour shift to wide': pytest.approx(8),
+    }
+    assert 'mean of 3 pictures' in metric.protocol['zebra/PSNR to wide']
