@@ -30,7 +30,6 @@ from torch import Tensor
 from ..core.channels import image_channels
 from ..core.checkpoints import file_faults, mismatch, read_checkpoint, weights_in
 from ..core.feature_extraction import disable_inplace, forward_with_features
-from ..core.norms import speed_up_norms
 from ..core.schedule import TrainSchedule
 from ..core.training import frozen, update
 from ..losses.base import AUTO_LAYERS, DistillBatch, DistillLoss
@@ -228,7 +227,6 @@ class BaseDistiller(nn.Module):
         check_teachers(self)
         for network in [*model.generators.values(), *self.teacher_side()]:
             disable_inplace(network)
-            speed_up_norms(network)
         for domain in model.domains:  # after in-place layers were mended
             for name, networks in self.latest_networks().items():
                 if self._has_snapshots:
