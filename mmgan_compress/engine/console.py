@@ -2,6 +2,7 @@
 
 import logging
 import os
+import uuid
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -16,6 +17,11 @@ class ConsoleRunner(Runner):
     to the log file only. Recipes without ``default_hooks.progress``, which
     reports in their place, keep mmengine's console.
     """
+
+    def __init__(self, *args, experiment_name: str | None = None, **kwargs):
+        # mmengine names a run by its second: two of one second in a process
+        # would share logger, message hub and visualizer
+        super().__init__(*args, experiment_name=experiment_name or uuid.uuid4().hex, **kwargs)
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build mmengine's logger with a console handler of ours."""

@@ -16,7 +16,7 @@ from mmgan_compress.evaluation.reference import Reference
 from mmgan_compress.registry import DATASETS
 from recipes import CONFIGS, RECIPES, check_optimizers, load, model_of
 
-ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
+ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999), fused=True)
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))
 # GAN Slimming's, at any stage; its figures are in test_configs_slimming.py
 SLIMMING = 'gan_slimming'

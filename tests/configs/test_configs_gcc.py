@@ -137,7 +137,8 @@ def test_what_is_pruned(task, pruned, demo, tmp_path):
     """--pretrain_path of scripts/*/train.sh; the run leaves that file."""
     steps = read(CONFIGS / f'gcc/gcc_{task}-pipeline.py', tmp_path, demo=demo)
     assert steps['prune'].files == {f'{{pretrain}}/{pruned}': steps['pretrain'].out / pruned}
-    assert pruned != 'student_best.pth' or steps['pretrain'].chooses_best()
+    chosen = steps['pretrain'].recipe.default_hooks.student.metric is not None
+    assert pruned != 'student_best.pth' or chosen
 
 
 # --- stage C ----------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_each_iteration_has_its_configuration(config):
             assert len(ran) == count + 1
     finally:
         del toy.Trainer.seed
-    with pytest.raises(ValueError, match="got 'other'"):
+    with pytest.raises(ValueError, match="rule is 'other', expected one of uniform, sandwich"):
         HOOKS.build(dict(type='mmgan_compress.SubnetSamplingHook', rule='other'))
 
 

@@ -122,7 +122,7 @@ class TestBudget:
             (dict(flops=1), "no budget 'flops': expected one of macs, macs_pap"),
             (dict(size=64), r'a budget names one of .* got \[\]'),
             (dict(macs=1, params=1), r"got \['macs', 'params'\]"),
-            (dict(macs=0), 'macs=0.0: expected a number above 0'),
+            (dict(macs=0), 'the budget macs is 0.0, expected above 0'),
         ],
     )
     def test_refused(self, spec, message):
