@@ -59,8 +59,10 @@ class PairedOnlineDistiller(BaseDistiller):
     ):
         super().__init__(**kwargs)
         self.teachers = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in teachers.items()})
+        # by name: a config that mmengine dumps has its keys in another order
+        self._order = sorted(teachers, reverse=True)  # wide, deep
         self.reported_teachers = [
-            name for name, net in self.teachers.items() if not image_only(net)
+            name for name in self._order if not image_only(self.teachers[name])
         ]
         self.discriminator = discriminator and MODELS.build(discriminator)
         if teachers and not (discriminator or self.offline):
@@ -95,9 +97,7 @@ class PairedOnlineDistiller(BaseDistiller):
     def _discriminate(self, source, image, name, layers=()):
         """Show a pair to the discriminator; several teachers, their heads."""
         heads = isinstance(self.discriminator, MultiHeadPatchDiscriminator)
-        # by name: a config that mmengine dumps has its keys in another order
-        order = sorted(self.teachers, reverse=True)  # wide, deep
-        head = [order.index(name)] if heads else []
+        head = [self._order.index(name)] if heads else []
         return forward_with_features(
             self.discriminator, self.discriminator_input(source, image), layers, *head
         )

@@ -220,15 +220,18 @@ def report_run(runner, pictures: int = 6):
     evaluator = runner.build_evaluator(cfg.test_evaluator)
     domain, size = model._default_domain, loader.dataset.size
     names = list(model.distiller.reported_teachers) if model.distiller else []
-    metrics, protocols = {}, {}
-    for name in [*names, 'student']:
+    metrics = {}
+    for name in names:
         runner.logger.info('Scoring %s on the test split', name)
-        teacher = names[0] if names and name == 'student' else None
-        if teacher:
-            evaluator.metrics += [TeacherSimilarity(d, teacher) for d in model.domains]
-        with model.scoring(name, teacher=teacher):
+        with model.scoring(name):
             metrics[name] = evaluate(model, loader, evaluator)
-        protocols.update(protocols_of(evaluator))
+    teacher = next(iter(names), None)
+    if teacher:
+        evaluator.metrics += [TeacherSimilarity(d, teacher) for d in model.domains]
+    runner.logger.info('Scoring student on the test split')
+    with model.scoring('student', teacher=teacher):
+        metrics['student'] = evaluate(model, loader, evaluator)
+    protocols = protocols_of(evaluator)
     best = Path(runner.work_dir) / BEST
     if best.is_file():
         weights = {domain: load_student(best, domain).state_dict() for domain in model.domains}
