@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .base_layers import BatchNormBase, ConvBase, ConvTransposeBase, NormBase
-from .layers import ShapesOnly, find_layer
+from .layers import find_layer, shape_pass
 
 ChannelMap = dict[str, list[int]]
 
@@ -76,8 +76,7 @@ def output_channels(module: nn.Module, side: int) -> int:
     """
     channels = image_channels(module)
     try:
-        with torch.no_grad(), ShapesOnly():
-            return module(torch.empty(1, channels, side, side, device='meta')).shape[1]
+        return shape_pass(module, 1, channels, side, side).shape[1]
     except (RuntimeError, ValueError):
         return channels
 

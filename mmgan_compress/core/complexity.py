@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from .base_layers import ConvBase, ConvTransposeBase, NormBase
-from .layers import ShapesOnly, meta_copy
+from .layers import meta_copy, shape_pass
 from .timing import side_by_side
 
 # Norms that have affine parameters cost the papers' tool a MAC per output.
@@ -101,8 +101,8 @@ def count_macs(module: nn.Module, input_shape: Sequence[int], **forward_kwargs) 
     for layer in rows:
         if isinstance(layer, (ConvBase, nn.Linear, *_NORMS)):
             layer.register_forward_hook(add)
-    with FlopCounterMode(display=False) as counter, ShapesOnly():
-        clone(torch.empty(*input_shape, device='meta'), **forward_kwargs)
+    with FlopCounterMode(display=False) as counter:
+        shape_pass(clone, *input_shape, **forward_kwargs)
     layers = list(rows.values())
     other = counter.get_total_flops() // 2 - sum(row.macs for row in layers)
     if other:

@@ -3,6 +3,7 @@
 import copy
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -108,3 +109,19 @@ class ShapesOnly(TorchFunctionMode):
         if func in self._KEEP_SHAPE and args[0].is_meta and args[0].shape[2:].numel() > 1:
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def shape_pass(twin: nn.Module, *shape: int, **kwargs) -> Any:
+    """Run a network for the shapes alone.
+
+    Args:
+        twin (nn.Module): A network of one image, on the meta device.
+        shape (int): Of the image, N, C, H, W.
+        kwargs: Further arguments of its forward pass.
+
+    Returns:
+        Any: Its output, on the meta device.
+    """
+    with ShapesOnly():
+        return twin(torch.empty(shape, device='meta'), **kwargs)

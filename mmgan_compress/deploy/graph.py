@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.base_layers import BatchNormBase, ConvBase, DropoutBase
 from ..core.channels import image_channels
-from ..core.layers import ShapesOnly, meta_copy, replace_layers
+from ..core.layers import meta_copy, replace_layers, shape_pass
 
 # Runtimes compute 16 output channels at once (float32 in AVX-512). Of three,
 # 13 are thrown away; of 2x2 positions times three, 4 are.
@@ -90,8 +90,7 @@ def phased(net: nn.Module, side: int) -> dict[nn.Module, nn.Module]:
         twin.get_submodule(name).register_forward_hook(
             lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
         )
-    with torch.no_grad(), ShapesOnly():
-        twin(torch.empty(1, image_channels(net), side, side, device='meta'))
+    shape_pass(twin, 1, image_channels(net), side, side)
     return {
         module: PhasedConv(module)
         for name, module in found.items()

@@ -16,7 +16,6 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-import torch
 import torch.nn as nn
 from mmagic import registry as mmagic_registry
 from mmengine.config import Config
@@ -28,7 +27,7 @@ from .. import registry
 from ..core.channels import image_channels
 from ..core.configs import did_you_mean, walk_paths
 from ..core.domains import are_names
-from ..core.layers import ShapesOnly
+from ..core.layers import shape_pass
 from ..core.messages import message_of
 from ..core.schedule import TrainSchedule
 from ..evaluation.reference import Reference
@@ -461,9 +460,8 @@ def network_faults(cfg: Mapping) -> list[str]:
 def _translates(network: nn.Module, size: int) -> bool:
     """Tell whether images come out as large as they went in."""
     try:
-        shape = (2, image_channels(network), size, size)
-        with torch.no_grad(), ShapesOnly():
-            return network(torch.empty(shape, device='meta')).shape[-2:] == shape[-2:]
+        output = shape_pass(network, 2, image_channels(network), size, size)
+        return output.shape[-2:] == (size, size)
     except Exception:  # of any layer
         return False
 

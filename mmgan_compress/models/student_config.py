@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..core.channels import image_channels, output_channels
 from ..core.image_modes import check_image_channels
-from ..core.layers import ShapesOnly
+from ..core.layers import shape_pass
 from ..core.logging import silence_meaningless
 from ..core.messages import message_of
 from ..registry import MODELS
@@ -370,10 +370,9 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
         # divisible by 2 ** level but by no larger power of two, and large
         # enough for every reflection padding
         side = 2 * LARGEST_MULTIPLE + 2**level
-        image = torch.empty(1, channels, side, side, device='meta')
         # the skip connections of a U-Net may not meet
-        with torch.no_grad(), ShapesOnly(), contextlib.suppress(RuntimeError, ValueError):
-            if twin(image).shape[-2:] == image.shape[-2:]:
+        with contextlib.suppress(RuntimeError, ValueError):
+            if shape_pass(twin, 1, channels, side, side).shape[-2:] == (side, side):
                 return 2**level
     return image_size
 

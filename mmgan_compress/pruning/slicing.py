@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ..core.base_layers import NormBase
 from ..core.channels import Kept, channel_map
-from ..core.layers import ShapesOnly, find_layer, meta_copy
+from ..core.layers import find_layer, meta_copy, shape_pass
 
 # how far single precision may lie apart, relative to the largest output
 _ROUNDING = 1e-3
@@ -92,8 +92,8 @@ def random_image(module: nn.Module, image: Tensor) -> Tensor:
     """
     shape = [1, *image.shape[1:]]
     small = shape[:2] + [side // 4 for side in shape[2:]]
-    with ShapesOnly(), contextlib.suppress(RuntimeError, ValueError):
-        meta_copy(module)(torch.empty(small, device='meta'))
+    with contextlib.suppress(RuntimeError, ValueError):
+        shape_pass(meta_copy(module), *small)
         shape = small
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     return (x * 2 - 1).to(next(module.parameters()).device)
