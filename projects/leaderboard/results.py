@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from mmgan_compress.core import units
 from mmgan_compress.core.files import atomic_write, write_text
 from mmgan_compress.core.tables import markdown
+from mmgan_compress.core.timing import WIDE
 
 TEACHER, ALONE, IMITATION = 'teacher', 'alone', 'imitation'
 TITLES = {
@@ -100,7 +101,8 @@ def below(task: str, methods: dict[str, list[dict]]) -> list[str]:
             run['method']
             for run in every
             for runtime in RUNTIMES
-            if (timed := run['latency'].get(runtime)) and timed['iqr_ms'] > 0.1 * timed['median_ms']
+            if (timed := run['latency'].get(runtime))
+            and timed['iqr_ms'] > WIDE * timed['median_ms']
         }
     )
     return [
@@ -110,7 +112,7 @@ def below(task: str, methods: dict[str, list[dict]]) -> list[str]:
         *(f'- {name.partition("/")[2]}: {text}.' for name, text in first['protocols'].items()),
         f'- Latency: 8-bit picture to 8-bit picture, batch 1, {machine["threads"]} thread, '
         f'{machine["cpu"]}, beside other work'
-        + (f'; spread above 10 %: {", ".join(wide)}.' if wide else '.'),
+        + (f'; spread above {100 * WIDE:.0f} %: {", ".join(wide)}.' if wide else '.'),
         f'- {versions}.',
     ]
 

@@ -15,3 +15,8 @@ learning = dict(
         optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999)),
     ),
 )
+# plain imitation: the teacher's image by two cheap losses, nothing else
+imitation_losses = [
+    dict(type='mmgan_compress.SSIMLoss', weight=10.0),
+    dict(type='mmgan_compress.SlimmingPixelLoss', weight=50.0),
+]

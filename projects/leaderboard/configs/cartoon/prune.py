@@ -1,20 +1,5 @@
-# TorchPruner: the teacher's weakest channels go, to the student's MACs, and
-# what is left imitates the teacher.
-stages = [
-    dict(
-        name='prune',
-        run='prune',
-        source='teachers/cartoongan-hayao.pth',
-        pruner='TorchPruner',
-        options=['importance=magnitude'],
-        budget=['macs=0.0573'],
-        size=128,
-    ),
-    dict(
-        name='finetune',
-        run='train',
-        config='imitation.py',
-        generator='{prune}/student.pth',
-        inherit=True,
-    ),
-]
+# TorchPruner and fine-tuning, to the MACs of the other students.
+_base_ = '../pruning.py'
+
+source = 'teachers/cartoongan-hayao.pth'
+stages = [dict(_base_.prune, source=source, budget=['macs=0.0573'], size=128), _base_.finetune]

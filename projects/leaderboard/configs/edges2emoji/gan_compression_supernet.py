@@ -15,12 +15,7 @@ model = dict(
         losses=[dict(_base_.feature_map_loss, layers='auto')],
     ),
 )
-optim_wrapper = dict(
-    student_discriminators=dict(
-        modules=['distiller.student_discriminators'],
-        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)),
-    )
-)
+optim_wrapper = dict(student_discriminators=_base_.playing.student_discriminators)
 default_hooks = dict(
     rate=dict(share=0.5), subnets=dict(type='mmgan_compress.SubnetSamplingHook', rule='uniform')
 )

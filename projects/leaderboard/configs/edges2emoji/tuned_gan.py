@@ -10,9 +10,4 @@ model = dict(
         pixel_loss_weight=30.0,
     )
 )
-optim_wrapper = dict(
-    student_discriminators=dict(
-        modules=['distiller.student_discriminators'],
-        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)),
-    )
-)
+optim_wrapper = dict(student_discriminators=_base_.playing.student_discriminators)

@@ -13,8 +13,5 @@ model = dict(
 )
 optim_wrapper = dict(
     student=dict(modules=['generators'], optimizer=dict(lr=2e-4)),
-    student_discriminators=dict(
-        modules=['distiller.student_discriminators'],
-        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)),
-    ),
+    student_discriminators=_base_.playing.student_discriminators,
 )
