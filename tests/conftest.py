@@ -17,14 +17,20 @@ torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 def quick_start():
     """Leave out what each run does anew and no result depends on.
 
-    The layout of a config's text takes half a second, and a compiler is
-    asked for its version. Processes that tests start do both.
+    The layout of a config's text takes half a second, a compiler is asked for
+    its version, and an export to ONNX parses all operators that torch knows,
+    which is a third of its time. Processes that tests start do all three.
     """
     from mmengine.runner import runner
 
+    # private: torch has no way to keep them
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    operators = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
     with (
         mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)),
         mock.patch.object(runner, 'collect_env', functools.cache(runner.collect_env)),
+        mock.patch.object(ONNXRegistry, 'from_torchlib', operators),
     ):
         yield
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 from mmengine import DefaultScope
 
+from interpreters import run_forked
 from mmgan_compress import save_student
 from mmgan_compress.cli import COMMANDS, main
 from mmgan_compress.core.messages import message_of
@@ -92,12 +92,8 @@ def expected(model, x):
         return model.generators['zebra'].eval()(x)
 
 
-def run_python(code, *args, cwd):
-    """Run code in a new interpreter outside the repository.
-
-    Packages that running a student does not need are hidden from it.
-    """
-    hide = """
+# packages that running a student does not need
+_HIDE = """
 import sys
 from importlib.machinery import PathFinder
 class Hide:
@@ -109,17 +105,16 @@ class Hide:
         if name.split('.')[0] not in cls.names:
             return PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hide
+from mmgan_compress import load_student
 """
-    environment = dict(os.environ, PYTHONPATH=str(REPO))
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', hide + code, *map(str, args)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+
+
+def run_python(code, *args, cwd):
+    """Run code in a new process outside the repository.
+
+    Packages that running a student does not need are hidden from it.
+    """
+    return run_forked(code, *args, shared=_HIDE, cwd=cwd)
 
 
 def study(name):
