@@ -13,6 +13,7 @@ import math
 from collections import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
@@ -466,6 +467,39 @@ def _translates(network: nn.Module, size: int) -> bool:
         return False
 
 
+def choice_faults(cfg: Mapping) -> list[str]:
+    """Return figures that a hook chooses by and no metric computes, and a first
+    epoch behind the last.
+
+    With a metric of another package, which does not say what it computes,
+    every figure is accepted.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    epochs, faults = _part(cfg, 'model.distiller.schedule').get('epochs'), []
+    hooks = [walk_paths(cfg.get(place), place) for place in ('default_hooks', 'custom_hooks')]
+    for path, hook in chain(*hooks) if cfg.get('val_dataloader') else ():
+        since = hook.get('since')
+        if _is_number(since) and _is_number(epochs) and since > epochs:
+            faults.append(_fault(f'{path}.since', since, f'at most {epochs}, the last epoch'))
+        figures = {f'{path}.metric': [hook.get('metric')]}
+        figures |= {f'{path}.metrics.{key}': v for key, v in _part(hook, 'metrics').items()}
+        metrics = [
+            (kind, node)
+            for _, node in walk_paths(hook.get('evaluator') or cfg.get('val_evaluator'), '')
+            if (kind := _find(registry.METRICS, str(node.get('type')), scope))
+        ]
+        if not metrics or not all(hasattr(kind, 'names_of') for kind, _ in metrics):
+            continue
+        known = [name for kind, node in metrics for name in kind.names_of(**node)]
+        faults += [
+            _fault(place, name, f'one of {known}')
+            for place, names in figures.items()
+            for name in (names if are_names(names) else ())
+            if name not in known
+        ]
+    return faults
+
+
 def size_faults(cfg: Mapping) -> list[str]:
     """Return where real images are read at another size than fakes have."""
     return [
@@ -504,6 +538,8 @@ def check_inputs(
     faults: list = [*found, *(missing := missing_parts(own, needed))]
     if isinstance(own.get('model'), Mapping) and not missing:
         static = [*value_faults(own), *domain_faults(own), *size_faults(own)]
+        if not any(fault.startswith('val_evaluator') for fault in static):
+            static += choice_faults(own)
         if not any(fault.startswith('model.') for fault in static):
             static += network_faults(own)
         faults += static

@@ -84,11 +84,6 @@ class StudentHook(Hook):
         Student.from_model(unwrap(runner.model), 0).check()
         if self.metric is None or runner.val_loop is None:
             return
-        if self.since > (epochs := runner.train_loop.schedule.epochs):
-            raise ValueError(
-                f'default_hooks.student.since is {self.since}, and the schedule has {epochs} '
-                'epochs: set it to one of them'
-            )
         evaluator = runner.val_loop.evaluator
         check_names([self.metric], evaluator)
         computed = {name for metric in evaluator.metrics for name in getattr(metric, 'names', [])}

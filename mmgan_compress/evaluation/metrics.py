@@ -174,13 +174,15 @@ class FrechetDistance(TranslationMetric):
     @property
     def names(self) -> list[str]:
         """What can be chosen by."""
-        return [f'{self.domain}/{figure}' for figure in self._titles()]
+        return self.names_of(self.domain, network=self.network.name)
 
-    def _titles(self) -> tuple[str, str]:
-        if self.network.name == 'inception':
-            return 'FID', 'KID'
-        title = self.network.name.upper()
-        return f'FD-{title}', f'KD-{title}'
+    @staticmethod
+    def names_of(domain: str = '', network: Any = 'inception', **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
+        titles = ('FID', 'KID')
+        if network != 'inception':
+            titles = (f'FD-{str(network).upper()}', f'KD-{str(network).upper()}')
+        return [f'{domain}/{title}' for title in titles]
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return the features of one image."""
@@ -191,7 +193,7 @@ class FrechetDistance(TranslationMetric):
         real = self.reference.features(self.network)
         size = min(KID_SUBSET_SIZE, len(real), len(measured))
         mean, deviation = kernel_distance(real, measured, size)
-        fid, kid = self._titles()
+        fid, kid = (name.partition('/')[2] for name in self.names)
         figures = {fid: frechet_distance(real, measured), kid: mean}
         if size < min(len(real), len(measured)):  # else all subsets are one
             figures[f'{kid}_std'] = deviation
@@ -228,8 +230,12 @@ class PairedQuality(TranslationMetric):
     @property
     def names(self) -> list[str]:
         """What can be chosen by."""
-        figures = ['PSNR', 'SSIM'] + ['LPIPS'] * (self.lpips is not None)
-        return [f'{self.domain}/{figure}' for figure in figures]
+        return self.names_of(self.domain, self.lpips is not None)
+
+    @staticmethod
+    def names_of(domain: str = '', lpips: bool = True, **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
+        return [f'{domain}/{figure}' for figure in ['PSNR', 'SSIM'] + ['LPIPS'] * bool(lpips)]
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return PSNR, SSIM and, if asked for, LPIPS of one image."""

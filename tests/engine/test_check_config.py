@@ -55,7 +55,7 @@ def faults(folder, tmp_path, monkeypatch):
 
 
 def test_all_faults_come_together(faults):
-    """Of ten kinds, in one go."""
+    """Of thirteen kinds, in one go."""
     lines = faults(
         'train_dataloader.batch_size=0',
         'optim_wrapper.student.optimizer.lr=nan',
@@ -67,8 +67,11 @@ def test_all_faults_come_together(faults):
         'val_dataloader.num_workers=-1',
         'image_size=64',
         'default_hooks.logger.intervall=2',
+        'default_hooks.student.since=9',
+        'default_hooks.student.metric=zebra/FID',
+        'custom_hooks.0.metrics.zebra=[cow/SSIM]',
     )
-    assert len(lines) == 10
+    assert len(lines) == 13
     for words in (
         'train_dataloader.batch_size: got 0, expected a whole number of at least 1',
         'optim_wrapper.student.optimizer.lr: got nan, expected a finite number of at least 0',
@@ -83,6 +86,9 @@ def test_all_faults_come_together(faults):
         '--cfg-options image_size: ',
         'default_hooks.logger.intervall: LoggerHook takes no such '
         "argument; did you mean 'interval'",
+        'default_hooks.student.since: got 9, expected at most 4, the last epoch',
+        "default_hooks.student.metric: got 'zebra/FID', expected one of ['zebra/PSNR', ",
+        "custom_hooks.0.metrics.zebra: got 'cow/SSIM', expected one of [",
     ):
         assert any(line.startswith(words) for line in lines), words
 
