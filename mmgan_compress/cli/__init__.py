@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from .. import __version__
+from ..core.extensions import import_modules
 from ..core.logging import silence_meaningless
 from . import errors
 
@@ -88,8 +90,6 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         SystemExit: If the usage is wrong.
         ImportError: If a module of ``--import`` cannot be imported.
     """
-    from ..core.extensions import import_modules
-
     name, *words = argv
     args = make_parser(name).parse_args(words)
     args.words = list(argv)
@@ -121,8 +121,6 @@ def _add_debug(parser: argparse.ArgumentParser):
 
 def _explain(words: list[str]):
     """Answer ``-h`` and ``--version``, or refuse what is no command."""
-    from .. import __version__
-
     lines = [f'  {name:10} {str(load(name).__doc__).splitlines()[0]}' for name in COMMANDS]
     parser = argparse.ArgumentParser(
         prog=PROGRAM,

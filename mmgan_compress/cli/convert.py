@@ -16,6 +16,7 @@ configs/mmagic.
 
 import argparse
 
+from ..core.files import refuse_taken, write_tensors
 from . import options
 
 
@@ -43,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(args: argparse.Namespace):
     """Convert the checkpoint."""
-    from ..core.files import refuse_taken, write_tensors
     from ..models.original import convert_original, to_rgb
 
     if args.bgr == bool(args.config):

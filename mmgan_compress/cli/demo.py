@@ -6,6 +6,8 @@ mmgan-compress demo configs/omgd_cyclegan.py
 import argparse
 import subprocess
 
+from ..core.commands import command_line
+
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
@@ -14,7 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(args: argparse.Namespace) -> int:
     """Train into the next free folder, then export to ONNX."""
-    from ..core.commands import command_line
     from ..engine.runner_builder import next_work_dir
 
     work_dir = next_work_dir(args.config, demo=True)

@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 
+from .. import compat
 from ..compat import EXTRAS, how_to_install
 
 FEATURES = {
@@ -66,8 +67,6 @@ def report() -> tuple[list[str], bool]:
 
 
 def _shims() -> list[str]:
-    from .. import compat
-
     compat.install()
     active = [f'  {name}: {why}' for name, why in compat.ACTIVE.items()]
     return ['\nshims at work:'] + (active or ['  none'])

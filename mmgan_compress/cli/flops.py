@@ -6,6 +6,8 @@ mmgan-compress flops configs/omgd_cyclegan.py
 import argparse
 import json
 
+from ..core import units
+from ..core.tables import plain
 from . import options
 
 
@@ -19,9 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def table(networks: dict, size: int) -> str:
     """Format the figures for the console."""
-    from ..core import units
-    from ..core.tables import plain
-
     rows = [(f'image {size}x{size}', 'parameters', 'MACs', 'MACs, papers')]
     for name, figures in networks.items():
         for row in [dict(figures, name=name), *figures.get('layers', [])]:

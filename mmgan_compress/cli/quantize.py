@@ -16,6 +16,8 @@ bits; --processor vnni keeps all 8, for x86 processors with VNNI instructions.
 
 import argparse
 
+from ..core import units
+from ..core.tables import plain
 from . import options
 from .export import print_size
 
@@ -45,9 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def print_record(record: dict, out: str) -> None:
     """Print what a user has to know."""
-    from ..core import units
-    from ..core.tables import plain
-
     rows = [['layer', 'in', 'PSNR alone', 'MACs']]
     for row in record.get('layers', []):
         kind = 'int8' if row['int8'] else 'float'

@@ -195,12 +195,7 @@ class RunnerVerbs:
 
 @TASK_UTILS.register_module(name='RunnerEvaluator')
 def runner_evaluator(
-    training: str | Config,
-    generator: nn.Module,
-    config: dict,
-    domain: str | None = None,
-    demo: bool = False,
-    data_root: str | None = None,
+    training: str | Config, generator: nn.Module, config: dict, domain: str | None = None
 ):
     """Make an ``Evaluator`` of NNI whose training is a recipe.
 
@@ -212,30 +207,23 @@ def runner_evaluator(
         config (dict): Config that builds it.
         domain (str | None): What it generates, as the recipe calls that; the
             recipe's ``default_domain`` if None.
-        demo (bool): Train the recipe's demo.
-        data_root (str | None): Folder of images in place of the recipe's.
 
     Returns:
         RunnerVerbs: An instance of NNI's ``Evaluator``, too.
 
     Raises:
-        ValueError: If the recipe does not train for the domain, or the
-            options contradict each other.
+        ValueError: If the recipe does not train for the domain.
         FileNotFoundError: If recipe, data or weights are missing.
         ImportError: If NNI is not installed.
     """
     base = require('nni.compression.utils.evaluator', 'RunnerEvaluator').Evaluator
-    cfg, domain = recipe_for(training, config, domain, demo, data_root)
+    cfg, domain = recipe_for(training, config, domain)
     kind = type('RunnerEvaluator', (RunnerVerbs, base), {})
     return kind(cfg, generator, domain)
 
 
 def recipe_for(
-    training: str | Config,
-    config: dict,
-    domain: str | None = None,
-    demo: bool = False,
-    data_root: str | None = None,
+    training: str | Config, config: dict, domain: str | None = None
 ) -> tuple[Config, str]:
     """Read a recipe and let it train a generator of another kind.
 
@@ -244,8 +232,6 @@ def recipe_for(
             rest.
         config (dict): Config of the generator.
         domain (str | None): What it generates.
-        demo (bool): Take the recipe's demo.
-        data_root (str | None): Folder of images.
 
     Returns:
         tuple[Config, str]: A copy of the recipe, and the domain.
@@ -254,12 +240,7 @@ def recipe_for(
         ValueError, FileNotFoundError: As :func:`runner_evaluator`.
     """
     if isinstance(training, str):
-        cfg = load_config(Namespace(config=training, demo=demo, data_root=data_root))
-    elif demo or data_root:
-        raise ValueError(
-            'demo and data_root change a recipe that is read from its path: give that, or '
-            'change the Config'
-        )
+        cfg = load_config(Namespace(config=training, demo=False, data_root=None))
     else:
         cfg = copy.deepcopy(training)
     model = cfg.model

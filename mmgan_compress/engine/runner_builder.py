@@ -17,6 +17,7 @@ from ..core.commands import is_first_process
 from ..core.configs import find_config, read_config, read_options, walk
 from ..core.files import refuse_taken
 from ..core.messages import message_of
+from ..demo import apply_demo
 from ..evaluation.comparison import PICTURE, VAL_PICTURE
 from ..evaluation.report import FILES as REPORT
 from ..models.from_student import resolve_students
@@ -63,8 +64,6 @@ def load_config(args: Namespace, needed: Sequence[str] = (), faults: list | None
             raise ValueError(
                 '--demo brings its own data: leave out --data-root, or leave out --demo'
             )
-        from ..demo import apply_demo
-
         apply_demo(cfg)
     for key in [key for key in cfg.keys() if key.startswith('demo')]:
         cfg.pop(key)  # of no use to the run

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.messages import check_choice
+from ..core.tensor_files import load_tensors
+from ..datasets.weights import weights_path
+from ..models.perceptual import VGG16Features
 
 
 class InceptionFeatures(nn.Module):
@@ -31,8 +34,6 @@ class InceptionFeatures(nn.Module):
 
     def __init__(self):
         super().__init__()
-        from ..datasets.weights import weights_path
-
         with warnings.catch_warnings():
             # The authors' file exists as TorchScript only, which torch still
             # reads but announces as deprecated.
@@ -66,8 +67,6 @@ class VGG16MeanFeatures(nn.Module):
 
     def __init__(self):
         super().__init__()
-        from ..models.perceptual import VGG16Features
-
         self.net = VGG16Features()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -115,9 +114,6 @@ def shared_lpips() -> nn.Module:
     """
     # torchmetrics' public classes download the weights in their constructor.
     from torchmetrics.functional.image.lpips import _NoTrainLpips
-
-    from ..core.tensor_files import load_tensors
-    from ..datasets.weights import weights_path
 
     path = weights_path('vgg16')
     state = load_tensors(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.core.files import refuse_taken, write_text  # noqa: E402
 
 SIZE = 64
 SETS = ('flat2emoji', 'edges2emoji')
@@ -157,7 +158,6 @@ def main() -> None:
     parser.add_argument('--overwrite', action='store_true', help='replace sets that are there')
     args = parser.parse_args()
     import projects.demo_data.emoji  # noqa: F401  registers the sets
-    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.datasets.prepare import prepare_data
 
     out = Path(args.out)

@@ -16,6 +16,9 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.core.files import refuse_taken, write_text  # noqa: E402
+from mmgan_compress.core.schedule import TrainSchedule  # noqa: E402
+from mmgan_compress.core.tables import markdown  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +38,6 @@ def baseline_of(config: str) -> tuple[str, int, str]:
     from mmengine.config import Config
 
     from mmgan_compress.core.configs import find_config
-    from mmgan_compress.core.schedule import TrainSchedule
     from mmgan_compress.demo import apply_demo
 
     cfg = Config.fromfile(find_config(config))
@@ -70,12 +72,10 @@ def train(config: str, work_dir: Path, seed: int, *options: str) -> dict:
 def main():
     """Train all pairs and write the table."""
     args = parse_args()
-    from mmgan_compress.core.files import refuse_taken, write_text
-
     out = Path(args.out)
     files = [out / 'comparison.md', out / 'comparison.json']
     refuse_taken(files, overwrite=args.overwrite)
-    lines, results = [], {}
+    header, lines, results = [], [], {}
     for config in args.configs:
         name = Path(config).stem
         baseline, steps, domain = baseline_of(config)
@@ -94,14 +94,10 @@ def main():
             for k in taught
             if k.startswith(f'{domain}/') and k in alone and not k.endswith('_std')
         ]
-        if not lines:
-            lines += [
-                f'| student (steps, seed {args.seed}) | ' + ' | '.join(columns) + ' |',
-                '|---' * (len(columns) + 1) + '|',
-            ]
+        header = header or [f'student (steps, seed {args.seed})', *columns]
         for row, figures in ((f'{name} ({steps})', taught), (f'{name}: alone', alone)):
-            lines.append(f'| {row} | ' + ' | '.join(f'{figures[k]:.4g}' for k in columns) + ' |')
-    text = '\n'.join(lines) + '\n'
+            lines.append([row, *(f'{figures[k]:.4g}' for k in columns)])
+    text = markdown(header, lines) + '\n'
     write_text(files[0], text)
     write_text(files[1], json.dumps(results, indent=1))
     print(text)

@@ -19,6 +19,8 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.core.files import refuse_taken, write_text  # noqa: E402
+from mmgan_compress.core.tables import markdown  # noqa: E402
 
 METRIC = 'FD-VGG16'
 RUNTIMES = ('eager', 'onnxruntime')
@@ -63,8 +65,6 @@ def parse_args() -> argparse.Namespace:
 def main():
     """Prune, score, fine-tune, and write the table."""
     args = parse_args()
-    from mmgan_compress.core.files import refuse_taken
-
     out = Path(args.out)
     refuse_taken(
         [out / f'comparison.{suffix}' for suffix in ('json', 'md', 'png')], overwrite=args.overwrite
@@ -195,8 +195,6 @@ def figures(path: Path, name: str) -> dict:
 
 def write(out: Path, folders: dict[str, Path], args: argparse.Namespace):
     """Write comparison.md, .json and .png."""
-    from mmgan_compress.core.files import write_text
-
     results = {}
     for name, folder in folders.items():
         after = figures(folder / 'finetuned/report.json', 'student')
@@ -259,8 +257,6 @@ def measure(students: dict[str, Path], results: dict[str, dict], threads: int) -
 
 def table(results: dict, args: argparse.Namespace, versions: dict[str, str]) -> str:
     """Return the results as Markdown."""
-    from mmgan_compress.core.tables import markdown
-
     titles = [
         'pruner',
         'params (k)',

@@ -13,12 +13,17 @@ import argparse
 import contextlib
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.cli.options import add  # noqa: E402
+from mmgan_compress.core.extensions import import_modules  # noqa: E402
+from mmgan_compress.core.files import refuse_taken, write_text  # noqa: E402
+from mmgan_compress.core.tables import markdown  # noqa: E402
 
 PREFIX = 'image-translation_'
 FILES = ('runtimes.json', 'runtimes.md')
@@ -26,8 +31,6 @@ FILES = ('runtimes.json', 'runtimes.md')
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; imports nothing heavy, so -h is quick."""
-    from mmgan_compress.cli.options import add
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -51,8 +54,6 @@ def main():
     """Export, compare, score, and write the tables."""
     args = parse_args()
     # Imported late: -h and a wrong command line answer at once.
-    from mmgan_compress.core.extensions import import_modules
-    from mmgan_compress.core.files import refuse_taken, write_text
     from mmgan_compress.deploy.targets import read_target
 
     import_modules(args.imports)
@@ -104,8 +105,6 @@ def find_configs(names) -> list[str]:
 
 def progress(configs: dict, students: dict):
     """Return all pairs behind a progress bar."""
-    from itertools import product
-
     from tqdm import tqdm
 
     return tqdm(list(product(configs, students)), unit=' exports')
@@ -194,8 +193,6 @@ def score(student: Path, models: dict[str, str], args: argparse.Namespace) -> di
 
 def tables(rows: dict, students: list[str], args: argparse.Namespace) -> str:
     """Return the tables as Markdown."""
-    from mmgan_compress.core.tables import markdown
-
     notes: dict[str, str] = {}
     compared, scored = [], []
     for config, row in rows.items():

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.core.tables import markdown  # noqa: E402
 
 PHASES = ('teacher', 'student', 'joint')
 RECIPES = ('omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'gcc_pix2pix')
@@ -267,21 +268,18 @@ def finished(run, device: str):
 
 def table(rows: list[dict]) -> str:
     """Format the figures as Markdown."""
-    lines = [
-        '| recipe, phase | size | threads | published | ours | ratio | images/s | memory |',
-        '|---|---:|---:|---:|---:|---:|---:|---:|',
-    ]
+    header = ['recipe, phase', 'size', 'threads', 'published', 'ours', 'ratio', 'images/s']
+    lines = []
     for row in rows:
         published, ratio, memory = '', '', f'{row["ours_mb"]:.0f} MB'
         if 'ratio' in row:
             published = f'{row["published_s"]:.3f} s'
             ratio = f'{row["ratio"]:.2f} ± {row["iqr"] / 2:.2f}'
             memory = f'{row["published_mb"]:.0f} → {memory}'
-        lines.append(
-            f'| {row["recipe"]}, {row["phase"]} | {row["size"]} | {row["threads"]} | {published} '
-            f'| {row["ours_s"]:.3f} s | {ratio} | {row["images_per_s"]:.2f} | {memory} |'
-        )
-    return '\n'.join(lines)
+        cells = [f'{row["recipe"]}, {row["phase"]}', f'{row["size"]}', f'{row["threads"]}']
+        cells += [published, f'{row["ours_s"]:.3f} s', ratio, f'{row["images_per_s"]:.2f}', memory]
+        lines.append(cells)
+    return markdown([*header, 'memory'], lines)
 
 
 def main() -> None:

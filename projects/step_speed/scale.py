@@ -10,11 +10,13 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 from compare_steps import ROOT, build, first_iterations, our_step, random_inputs
 
 from mmgan_compress.cli.errors import guard
+from mmgan_compress.core.tables import markdown
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,22 +51,19 @@ def traffic(configs: list[str]) -> str:
     import torch
     from mmengine.config import Config
 
-    lines = ['| recipe | teachers, discriminators | student and all else |', '|---|---:|---:|']
+    rows = []
     for config in configs:
         with torch.device('meta'):
             _, wrappers = build(Config.fromfile(config), 'meta')
         sent = gradient_bytes(wrappers)
         teaching = sum(sent.pop(name, 0) for name in ('teachers', 'discriminators'))
-        lines.append(
-            f'| {Path(config).stem} | {teaching / 1e6:.1f} MB | {sum(sent.values()) / 1e6:.1f} MB |'
-        )
-    return '\n'.join(lines)
+        figures = (teaching, sum(sent.values()))
+        rows.append([Path(config).stem, *(f'{figure / 1e6:.1f} MB' for figure in figures)])
+    return markdown(['recipe', 'teachers, discriminators', 'student and all else'], rows)
 
 
 def rates(config: str, args: argparse.Namespace) -> dict[str, float]:
     """Return images per second of all processes, by phase."""
-    import time
-
     import torch
     from mmengine.config import Config
     from mmengine.dist import barrier, get_rank, get_world_size
