@@ -8,7 +8,9 @@ whose status is 2. ``m/`` holds the files of ``tests/bad_inputs.py``. A line
 
 import contextlib
 import errno
+import multiprocessing
 import os
+import resource
 import shlex
 import socket
 import subprocess
@@ -218,39 +220,26 @@ def test_ctrl_c_of_every_command(name, monkeypatch, capfd):
     assert load(name).__doc__
 
 
-def run_apart(line, limit=None, **keys):
-    """Run a command in a process of its own.
-
-    Args:
-        line (str): The command.
-        limit (int | None): How many bytes a file may have, once all is
-            imported, which may write caches.
-    """
-    code = f"""
-import resource, sys
-import mmgan_compress.inference.translator, mmgan_compress.models.original
-from mmgan_compress.cli import main
-if {limit}:
-    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-sys.exit(main(sys.argv[1:]))
-"""
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code, *line.split()],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=str(REPO)),
-        **keys,
-    )
-
-
 @pytest.mark.parametrize(
     'line', ['teachers m/iter_1.pth teachers.pth', 'translate m/student.pth m/image.png --out .']
 )
 def test_a_full_disk(line, place, files):
     """By a limit of the size of a file, which is met as a full disk is."""
-    done = run_apart(line, limit=100, stdout=subprocess.DEVNULL)
-    assert done.returncode == 1
-    (error,) = done.stderr.splitlines()
+    read, write = os.pipe()
+
+    def work():
+        os.dup2(write, 2)
+        sys.stdout, sys.stderr = open(os.devnull, 'w'), open(2, 'w', closefd=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        sys.exit(main(line.split()))
+
+    process = multiprocessing.get_context('fork').Process(target=work)
+    process.start()
+    os.close(write)
+    with open(read) as printed:
+        (error,) = printed.read().splitlines()
+    process.join()
+    assert process.exitcode == 1
     assert error.startswith('error: cannot write ')
     assert [path.name for path in place.iterdir()] == ['m']
 
@@ -260,6 +249,12 @@ def test_a_closed_pipe(place, files):
     read, write = os.pipe()
     os.close(read)
     with contextlib.closing(os.fdopen(write, 'w')) as pipe:
-        done = run_apart('flops m/student.pth', stdout=pipe)
+        done = subprocess.run(
+            [sys.executable, '-m', 'mmgan_compress', 'flops', 'm/student.pth'],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ, PYTHONPATH=str(REPO)),
+        )
     assert 'Traceback' not in done.stderr and 'Exception' not in done.stderr
     assert len(done.stderr.splitlines()) <= 1, done.stderr

@@ -170,7 +170,11 @@ def test_layers_to_skip_reach_int8_alone(students, monkeypatch, tmp_path):
     assert not any(t.settings for t in targets if t.precision == 'fp32')
 
 
-def test_each_is_measured_in_its_own_process(students, tmp_path):
+def test_each_is_measured_in_its_own_process(students, tmp_path, monkeypatch):
+    """By forks of a process that has imported all; test_tool starts each anew."""
+    server = multiprocessing.get_context('forkserver')
+    server.set_forkserver_preload([workers.__name__])
+    monkeypatch.setattr(multiprocessing, 'get_context', lambda method: server)
     (tmp_path / 'broken.pth').write_bytes(b'no student')
     files = dict(small=students['small'], broken=str(tmp_path / 'broken.pth'))
     candidates = [

@@ -70,6 +70,7 @@ def test_configs(name):
         assert formats.check_target(target) is formats.FORMATS[backend]
 
 
+@pytest.mark.slow
 def test_8_bits_with_free_sides_are_the_same_everywhere(student, tmp_path):
     """OpenVINO lost 20 dB in norms that it had moved scales into."""
     folder, _ = student

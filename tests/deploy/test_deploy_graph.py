@@ -48,8 +48,19 @@ NETWORKS = {
 AFFINE = dict(type='IN', affine=True)
 
 
-@pytest.mark.parametrize('name', [*NETWORKS, 'resnet-affine', 'separable-affine'])
-@pytest.mark.parametrize('slim', [False, True])
+# each network and each norm, whole or slim
+QUICK = [('resnet', False), ('unet', True), ('deep', False), ('separable-affine', True)]
+OTHERS = [
+    (name, slim)
+    for name in (*NETWORKS, 'resnet-affine', 'separable-affine')
+    for slim in (False, True)
+    if (name, slim) not in QUICK
+]
+
+
+@pytest.mark.parametrize(
+    'name, slim', [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
+)
 def test_every_network_to_onnx(name, slim, tmp_path):
     kind, _, affine = name.partition('-')
     config = dict(NETWORKS[kind], **(dict(norm_cfg=AFFINE) if affine else {}))

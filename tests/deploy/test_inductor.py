@@ -95,7 +95,8 @@ def integer_convolutions(path):
     return len(re.findall(r'aoti_torch_cpu__qconv\w*\(', code))
 
 
-# --- compiled once ----------------------------------------------------------
+# --- compiled once, which takes half a minute -------------------------------
+@pytest.mark.slow
 def test_computes_in_integers(int8, net, scales, images, tmp_path):
     transposed = [name for name in scales if net.get_submodule(name).transposed]
     assert len(transposed) == 2  # which compute in floats
@@ -115,6 +116,7 @@ def test_computes_in_integers(int8, net, scales, images, tmp_path):
     np.testing.assert_array_equal(model.run(rows.transpose(0, 3, 1, 2)), model.run(images[1]))
 
 
+@pytest.mark.slow
 def test_native_code_is_opened_by_name_only(int8, tmp_path):
     renamed = tmp_path / 'end2end.pt2'
     renamed.write_bytes(int8.read_bytes())

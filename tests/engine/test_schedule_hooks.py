@@ -14,7 +14,7 @@ from toy import Trainer, moved, snapshot
 def test_weight_is_a_function_of_the_iteration(recipe):
     """Also in a run that begins in the middle."""
     weights = {}
-    for start in (0, 2, 4):
+    for start in (0, 4):
         hook = LossWeightHook('style', 1, 5, start=0.5, stop=2.5)
         trainer = Trainer(recipe('omgd', 'pix2pix'), hook, start=start)
         losses = trainer.distiller.losses['shoes']

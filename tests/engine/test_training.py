@@ -22,7 +22,9 @@ from toy import REPO, last_checkpoint, toy_config, train, without_report
 
 # where runs are resumed: in the middle of every phase, and more
 STARTS = {'omgd': (1, 2, 3, -1), 'crd': (1, 3), 'gcc': (1, 3)}
-CASES = [(method, model) for method in STARTS for model in ('cyclegan', 'pix2pix')]
+# of these, the one that the fast tests try
+MIDDLE = dict(cyclegan=3, pix2pix=1)
+CASES = [(method, model) for method in STARTS for model in MIDDLE]
 
 
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
@@ -67,10 +69,11 @@ def state_of(checkpoint):
     )
 
 
-def test_resume_is_bit_equal(finished, tmp_path):
+@pytest.mark.parametrize('everywhere', [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_resume_is_bit_equal(finished, everywhere, tmp_path):
     """Weights, optimizers, gaps, buffers, stand-ins and what was logged."""
-    (method, _), cfg, folder, last = finished
-    for start in STARTS[method]:
+    (method, model), cfg, folder, last = finished
+    for start in set(STARTS[method]) - {MIDDLE[model]} if everywhere else [MIDDLE[model]]:
         start %= last['meta']['iter']
         again = train(without_report(cfg), tmp_path / str(start), folder / f'iter_{start}.pth')
         assert_equal(state_of(last), state_of(last_checkpoint(again)))

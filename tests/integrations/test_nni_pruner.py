@@ -101,7 +101,13 @@ class TestEquality:
         [pytest.param(0.3, marks=pytest.mark.slow), 0.5, pytest.param(0.8, marks=pytest.mark.slow)],
     )
     @pytest.mark.parametrize('algorithm', TRAINED)
-    @pytest.mark.parametrize('name', CONFIGS)
+    @pytest.mark.parametrize(
+        'name',
+        [
+            name if name in ('resnet', 'unet-bn') else pytest.param(name, marks=pytest.mark.slow)
+            for name in CONFIGS
+        ],
+    )
     def test_trained(self, graph, loop, name, algorithm, ratio):
         """What NNI's masks made of the trained network is cut out of it."""
         net = graph(name)

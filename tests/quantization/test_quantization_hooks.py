@@ -60,7 +60,7 @@ def exported(folder):
     return lambda x: session.run(None, {'input': x.numpy()})[0]
 
 
-@pytest.mark.parametrize('algorithm', ['qat', 'lsq'])
+@pytest.mark.parametrize('algorithm', ['qat', pytest.param('lsq', marks=pytest.mark.slow)])
 def test_what_is_trained_is_what_is_exported(algorithm, quantized, tmp_path, monkeypatch):
     """The student rounds, learns beside its teacher, and is exported so;
     resumed, the run ends bit-equal. No file is left elsewhere."""

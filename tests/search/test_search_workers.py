@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from mmgan_compress.search import run
 from mmgan_compress.search.study import results
 from searches import CONFIGURATIONS, Logged, problem, search, toy_supernet
 
@@ -125,25 +126,26 @@ def test_a_killed_worker_loses_its_trial_only(tmp_path, storage):
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='elsewhere nothing ends orphans')
-def test_helpers_end_with_a_search_that_is_killed(tmp_path):
-    code = (
-        'import sys, time\nfrom argparse import Namespace\n'
-        'from mmgan_compress.search import run\n'
-        'run.command_line = lambda *words: [\n'
-        "    sys.executable, '-c', 'import time; time.sleep(60)']\n"
-        "with run._helpers(Namespace(storage='', study='', workers=3, "
-        f'words=[], out={str(tmp_path)!r})):\n'
-        "    print('ready', flush=True)\n    time.sleep(60)\n"
-    )
-    search_ = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-c', code], stdout=subprocess.PIPE, text=True
-    )
-    assert search_.stdout.readline() == 'ready\n'
+def test_helpers_end_with_a_search_that_is_killed(tmp_path, monkeypatch):
+    sleep = [sys.executable, '-c', 'import time; time.sleep(60)']
+    monkeypatch.setattr(run, 'command_line', lambda *words: sleep)
+    args = Namespace(storage='', study='', workers=3, words=[], out=str(tmp_path))
+
+    def works():
+        with run._helpers(args):
+            (tmp_path / 'ready').touch()
+            time.sleep(60)
+
+    search_ = multiprocessing.get_context('fork').Process(target=works)
+    search_.start()
+    while not (tmp_path / 'ready').exists():
+        assert search_.is_alive()
+        time.sleep(0.01)
     helpers = Path(f'/proc/{search_.pid}/task/{search_.pid}/children')
     pids = helpers.read_text().split()
     assert len(pids) == 2
     search_.kill()
-    search_.wait()
+    search_.join()
     until = time.monotonic() + 60
     while any(Path('/proc', pid).exists() for pid in pids):
         assert time.monotonic() < until, 'helpers outlive their search'
