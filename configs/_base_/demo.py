@@ -9,7 +9,6 @@
 # some 4 minutes.
 _base_ = 'runtime.py'
 
-demo_resnet = dict(type='ResnetGenerator', in_channels=3, out_channels=3, num_blocks=6)
 demo_norm = dict(norm_cfg=dict(type='IN'))
 demo_student = dict(
     _delete_=True, type='mmgan_compress.SeparableResnetGenerator', **demo_norm, base_channels=8

@@ -2,7 +2,14 @@
 _base_ = 'demo.py'
 
 demo_root, demo_domains = '{data}/edges2emoji', ['edges', 'emoji']
-demo_teacher = dict(**_base_.demo_resnet, **_base_.demo_norm, base_channels=20)
+demo_teacher = dict(
+    type='ResnetGenerator',
+    in_channels=3,
+    out_channels=3,
+    num_blocks=6,
+    **_base_.demo_norm,
+    base_channels=20,
+)
 demo_emoji = dict(**_base_.demo_distance, domain='emoji')
 demo_real_emoji = dict(data_root=demo_root, size=64, layout='paired', side='B')
 

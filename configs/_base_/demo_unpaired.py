@@ -2,7 +2,9 @@
 _base_ = 'demo.py'
 
 demo_root, demo_domains = '{data}/flat2emoji', ['flat', 'emoji']
-demo_teacher = dict(**_base_.demo_resnet, **_base_.demo_norm, base_channels=12)
+demo_teacher = dict(
+    type='mmgan_compress.ResizeResnetGenerator', **_base_.demo_norm, num_blocks=6, base_channels=12
+)
 demo_emoji = dict(**_base_.demo_distance, domain='emoji')
 demo_flat = dict(**_base_.demo_distance, domain='flat')
 demo_real_emoji = dict(data_root=demo_root, size=64, layout='unpaired', side='B')

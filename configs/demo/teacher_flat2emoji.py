@@ -9,9 +9,7 @@ dataset = dict(data_root='data/flat2emoji64', domains=[domain_a, domain_b], size
 teacher = dict(
     generator=dict(
         _delete_=True,
-        type='ResnetGenerator',
-        in_channels=3,
-        out_channels=3,
+        type='mmgan_compress.ResizeResnetGenerator',
         base_channels=12,
         num_blocks=6,
         norm_cfg=dict(type='IN'),
@@ -30,12 +28,13 @@ model = dict(
         teacher=teacher,
         # the student is not what is wanted here: one epoch, no VGG
         losses=[dict(type='mmgan_compress.SSIMLoss')],
-        schedule=dict(epochs=6, constant=3, block=6, student_epochs=1),
+        schedule=dict(epochs=4, constant=1, block=4, student_epochs=1),
     ),
 )
 train_dataloader = dict(num_workers=1, dataset=dataset)
 # nothing is selected: what training ends with is the teacher
 val_dataloader = val_cfg = val_evaluator = None
 test_dataloader = test_cfg = test_evaluator = None
-custom_hooks = []
+# the average of the last thousands of iterations has less noise than the last
+custom_hooks = [dict(type='EMAHook', momentum=5e-4)]
 default_hooks = dict(checkpoint=dict(interval=500, save_optimizer=False), student=dict(metric=None))

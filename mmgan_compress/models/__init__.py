@@ -6,7 +6,12 @@ from .discriminators import MultiHeadPatchDiscriminator
 from .distillation_model import DistillationModel
 from .frozen_teacher import FrozenTeacher
 from .gates import GatedPatchDiscriminator
-from .generators import DeepSeparableResnetGenerator, DeepUnetGenerator, SeparableResnetGenerator
+from .generators import (
+    DeepSeparableResnetGenerator,
+    DeepUnetGenerator,
+    ResizeResnetGenerator,
+    SeparableResnetGenerator,
+)
 from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
 from .original import load_original
 from .perceptual import VGG16Features
@@ -26,6 +31,7 @@ __all__ = [
     'GatedPatchDiscriminator',
     'MultiHeadPatchDiscriminator',
     'OnnxTeacher',
+    'ResizeResnetGenerator',
     'SeparableResnetGenerator',
     'StoredTeacher',
     'Student',

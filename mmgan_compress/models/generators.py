@@ -1,8 +1,9 @@
-"""Generators that mmagic does not have: separable and deep ResNets, a deep U-Net."""
+"""Generators that mmagic does not have: separable, deep and resizing ResNets, a deep U-Net."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmagic.models.editors.cyclegan import ResnetGenerator
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -287,3 +288,47 @@ class DeepSeparableResnetGenerator(BaseModule):
             Tensor: (N, out_channels, H, W) in [-1, 1].
         """
         return self.model(x)
+
+
+@MODELS.register_module()
+class ResizeResnetGenerator(ResnetGenerator):
+    """mmagic's ResNet generator without transposed convolutions.
+
+    It enlarges by nearest neighbours and a 3x3 convolution, which leaves no
+    checkerboards (Odena et al., Distill 2016), at four times the MACs of
+    these two layers.
+
+    Args:
+        in_channels (int): Channels of the input image.
+        out_channels (int): Channels of the output image.
+        base_channels (int): Channels behind the first convolution.
+        norm_cfg (dict): Norm layers.
+        num_blocks (int): Number of residual blocks.
+        init_cfg (dict): mmagic's ``dict(type='normal', gain=...)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        norm_cfg: dict = dict(type='IN'),  # noqa: B006
+        num_blocks: int = 9,
+        init_cfg: dict = dict(type='normal', gain=0.02),  # noqa: B006
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            base_channels,
+            norm_cfg,
+            num_blocks=num_blocks,
+            init_cfg=init_cfg,
+        )
+        for block in self.model:
+            up = getattr(block, 'conv', None)
+            if isinstance(up, nn.ConvTranspose2d):
+                block.conv = nn.Sequential(
+                    nn.Upsample(scale_factor=2, mode='nearest'),
+                    nn.ReflectionPad2d(1),
+                    nn.Conv2d(up.in_channels, up.out_channels, 3, bias=up.bias is not None),
+                )
