@@ -42,6 +42,7 @@ LOSSES = {
     ),
 }
 OFFLINE = [
+    'offline_cyclegan',
     'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
     'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
 ]
@@ -111,17 +112,16 @@ def test_offline_teachers_stay_as_they_are(name):
     wrappers = build_optimizers(cfg, model)
     assert list(wrappers.keys()) == ['student']
     check_optimizers(cfg, model)
-    names = {'images': OMGD, 'offline': dict(OMGD, channel=500)}
-    assert {n: t.weight for n, t in losses_of(name).items()} == names[
-        'images' if '-images' in name else 'offline'
-    ]
+    images, weights, pictures = OMGD, dict(OMGD, channel=500), dict(ssim=10, pixel=200)
+    wanted = dict(zip(OFFLINE, (pictures, images, weights)))[name]
+    assert {n: t.weight for n, t in losses_of(name).items()} == wanted
     assert not distiller.teacher_snapshots
 
 
 def test_a_folder_of_images_is_no_network():
-    model = model_of(OFFLINE[0])
+    model = model_of(OFFLINE[1])
     assert not model.distiller.teacher_side()
     assert count_params(model.distiller) == 0
-    cfg = load(OFFLINE[0])
+    cfg = load(OFFLINE[1])
     apply_demo(cfg)
     assert set(cfg.train_dataloader.dataset.teacher_images) == {'emoji'}

@@ -1,0 +1,30 @@
+# A finished CycleGAN, horse -> zebra, imitated by its pictures alone: no VGG,
+# no discriminator, no ground truth. No published recipe: losses, batch size
+# and learning rate were tuned on its demo, which is what `make demo` runs.
+_base_ = 'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
+
+batch_size, lr = 4, 3e-3
+model = dict(
+    distiller=dict(
+        type='mmgan_compress.UnpairedOnlineDistiller',
+        losses=[
+            dict(type='mmgan_compress.SSIMLoss', weight=10.0),
+            # the part that sees colours: the windows of SSIM hardly do
+            dict(type='mmgan_compress.SlimmingPixelLoss', weight=200.0),
+        ],
+    )
+)
+optim_wrapper = dict(student=dict(modules=['generators'], optimizer=dict(_base_.optimizer, lr=lr)))
+train_dataloader = dict(batch_size=batch_size)
+
+demo = {
+    'train_dataloader.batch_size': batch_size,
+    'train_dataloader.dataset.load_size?': 64,  # as the test images are
+    'optim_wrapper.student.optimizer.lr?': lr,
+    # a tenth of the teacher's MACs
+    'model.generator.base_channels?': 5,
+    'model.generator.num_blocks': 6,
+    'model.distiller.schedule': dict(
+        _delete_=True, epochs=3000, constant=1500, block=750, iters_per_epoch=1
+    ),
+}
