@@ -8,7 +8,7 @@ PYTHON ?= $(shell tools/find_python.sh)
 VENV ?= .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
-DEMO_CONFIG ?= configs/omgd_cyclegan.py
+DEMO_CONFIG ?= configs/offline/offline_cyclegan.py
 # what is installed is written down here; a change of it installs anew
 STAMP = $(VENV)/.installed
 DOCS_STAMP = $(VENV)/.installed-docs
@@ -19,7 +19,7 @@ LINT_STAMP = $(VENV)/.installed-lint
 demo: install
 	@echo '== VGG-16, the perceptual network'
 	@$(PY) -m mmgan_compress weights vgg16
-	@echo '== training: $(DEMO_CONFIG) --demo (on 2 cores 4 minutes with AVX-512, 12 on a slower processor with AVX2)'
+	@echo '== training: $(DEMO_CONFIG) --demo (minutes, on 2 cores)'
 	@$(PY) -m mmgan_compress demo $(DEMO_CONFIG)
 
 test: install

@@ -1,6 +1,6 @@
 """Train a recipe's demo, export the student and check the export.
 
-mmgan-compress demo configs/omgd_cyclegan.py
+mmgan-compress demo configs/offline/offline_cyclegan.py
 """
 
 import argparse

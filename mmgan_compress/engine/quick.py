@@ -16,7 +16,7 @@ from .input_files import needed_weights
 QUICK_SIZE = 64
 _WIDTH, _TEACHER_WIDTH, _BATCH = 12, 16, 4
 # Multiply-adds that 2 cores compute in about 7 minutes, in the small layers
-# of such a run (the demo has 1.7e13 and takes 4 to 12 minutes)
+# of such a run (the demo of OMGD has 1.7e13 and takes 4 to 12 minutes)
 _BUDGET = 1.5e13
 _FEWEST, _MOST = 100, 1200  # steps
 _VGG = 1.25e9 / 64**2  # multiply-adds per pixel of an image
