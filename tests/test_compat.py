@@ -194,7 +194,7 @@ def test_every_extra_that_is_named_exists():
     assert optional - set(compat.EXTRAS) == {'matplotlib'}  # mmengine's own
     for package, extra in compat.EXTRAS.items():
         if package != 'onnx_ir':  # comes with onnxscript
-            assert package.replace('_', '-') in extras[extra].replace('_', '-')
+            assert package.lower().replace('_', '-') in extras[extra].replace('_', '-')
 
 
 @pytest.mark.parametrize(

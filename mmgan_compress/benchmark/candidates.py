@@ -24,6 +24,10 @@ EAGER = 'eager'
 PICTURES = 'pictures'
 TRAINING = DEMO.with_name('trainA')
 COMPARED = 2  # images; export compares on more
+NOT_TIMED = {
+    'tensorrt': 'it runs on a GPU, the CPU is measured',
+    'coreml': "it runs on Apple's systems; its replay in torch tells no time",
+}
 
 
 @dataclass
@@ -137,8 +141,8 @@ def convert(
             candidate.model = candidate.pictures = student
             if candidate.precision != 'fp32':
                 candidate.reason = 'a student file is measured in fp32'
-        elif candidate.runtime == 'tensorrt':
-            candidate.reason = 'it runs on a GPU, the CPU is measured'
+        elif candidate.runtime in NOT_TIMED:
+            candidate.reason = NOT_TIMED[candidate.runtime]
         else:
             own = not images and student_info(student).get('quantization')
             skips = skip is not None and candidate.precision == 'int8'

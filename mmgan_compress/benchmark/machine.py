@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import __version__
 
-PACKAGES = ('torch', 'onnxruntime', 'openvino', 'ncnn')
+PACKAGES = ('torch', 'onnxruntime', 'openvino', 'ncnn', 'ai-edge-litert', 'executorch', 'mnn')
 # what has to be equal in two runs that are compared
 SAME = ('cpu', 'cores', 'os', 'threads', 'size')
 

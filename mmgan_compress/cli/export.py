@@ -1,6 +1,7 @@
 """Export a student to a runtime and prove that it gives the same pictures.
 
 mmgan-compress export student.pth --out onnx/
+mmgan-compress export student.pth --out all/ --all
 """
 
 import argparse
@@ -15,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add('student', help='student file of a run')
     add('--deploy-cfg', help='runtime and form, of configs/deploy (default: ONNX Runtime)')
+    add(
+        '--all',
+        action='store_true',
+        help='export by every static deploy config whose runtime is installed, in one table',
+    )
     add('--dynamic', action='store_true', help='leave batch, height and width free')
     add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
     add(
@@ -66,7 +72,9 @@ def print_size(report: dict) -> None:
 
 def print_summary(report: dict, target, out: str) -> None:
     """Print what a user has to know of the export."""
-    if report['instance_norm'] == 'staged':
+    from ..deploy.formats import FORMATS
+
+    if report['instance_norm'] not in (None, 'fused'):
         print(
             'instance norms are written out: the operator of the runtime '
             'loses precision on large or flat images'
@@ -75,10 +83,8 @@ def print_summary(report: dict, target, out: str) -> None:
         print('no real images were compared: give some with --images')
     size, free = report['size'], 'free sides, compared at ' if report['dynamic'] else ''
     if not report['dynamic']:
-        print(
-            f'translate resizes pictures to {size}x{size} for this model and back again; the '
-            'dynamic configs keep their size'
-        )
+        larger = '; the dynamic configs keep their size' if FORMATS[target.backend].free else ''
+        print(f'translate resizes pictures to {size}x{size} for this model and back again{larger}')
     print_size(report)
     if report['replaced']:
         print(f'replaced the export of another student (sha256 {report["replaced"][:12]}...)')
@@ -105,10 +111,27 @@ def print_summary(report: dict, target, out: str) -> None:
 
 def run(args: argparse.Namespace):
     """Export and report."""
+    from ..deploy.every import export_all, to_table
     from ..deploy.export import export_student
     from ..deploy.targets import choose_target
     from ..deploy.verify import ParityError
 
+    if args.all:
+        if args.deploy_cfg or args.dynamic or args.processor:
+            raise ValueError('--all is for each static deploy config: no further choice of one')
+        images, calibration = images_of(args)
+        rows = export_all(
+            args.student,
+            args.out,
+            args.size,
+            args.uint8,
+            tolerance=args.tolerance,
+            images=images,
+            calibration=calibration,
+            domain=args.domain,
+        )
+        print(to_table(rows))
+        return
     try:
         target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)
         report = export_student(

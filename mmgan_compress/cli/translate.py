@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add(
         'model',
-        help='student file (.pth), exported model (.onnx, .xml, .param, .pt2, .aoti.pt2, .pt), '
+        help='student file (.pth), exported model (.onnx, .xml, .param, .tflite, ...), '
         'or the folder of an export',
     )
     add('input', help='image, folder of images, or video, of any size')

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 
 import torch
 
-ANY, VNNI, GPU = 'any', 'vnni', 'gpu'
+ANY, VNNI, GPU, PHONE = 'any', 'vnni', 'gpu', 'phone'
 # Largest weight for each: 2 * 255 * 64 is below 2 ** 15, 2 * 255 * 65 is not.
-# A model for a GPU has all of int8's, and may run on a CPU to be compared.
-TOPS = {ANY: 64, VNNI: 127, GPU: 127}
-WEIGHT_BITS = {ANY: 7, VNNI: 8, GPU: 8}
+# A model for a GPU has all of int8's, and may run on a CPU to be compared; so
+# has one for XNNPACK, which sums in 32 bits on every processor.
+TOPS = {ANY: 64, VNNI: 127, GPU: 127, PHONE: 127}
+WEIGHT_BITS = {ANY: 7, VNNI: 8, GPU: 8, PHONE: 8}
 X86 = ('x86_64', 'AMD64')
 
 

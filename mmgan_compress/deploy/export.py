@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
 from ..models.student_config import channels_of
-from .formats import STEM, Format, Job, check_target, open_model
-from .graph import has_instance_norms, stage_norms
+from .formats import FORMATS, ONNX, STEM, Format, Job, check_target, open_model
 from .metadata import student_facts
+from .onnx import silenced
 from .quantize_onnx import check_settings
+from .rewrites import has_instance_norms
 from .scales import student_scales
 from .targets import Target
 from .verify import ParityError, compare, limits, real_inputs, sample_inputs, to_levels
@@ -68,10 +69,13 @@ def export_student(
         dict: The content of ``parity.json``. ``'size'``, ``'image_size'`` and
         ``'config_size'`` are the sides that it was exported for, trained at
         and that the deploy config names (or None);
-        ``'instance_norm'`` is None, ``'fused'`` (the runtime's operator) or
-        ``'staged'`` (written out); ``'parent'`` is what was measured before
-        the precision was lowered; ``'processor'`` for which ones int8 is,
-        else None; ``'replaced'`` is None or the sha256 of the student that
+        ``'instance_norm'`` is None or the form of instance norms (see
+        ``rewrites.py``), ``'fused'`` for the runtime's operator;
+        ``'ran_on'`` is ``'CPU'``, or ``'replay'`` where the runtime is not
+        for this system and torch computed what is in the file;
+        ``'parent'`` is what was measured before the precision was lowered;
+        ``'processor'`` for which ones int8 is, else None;
+        ``'replaced'`` is None or the sha256 of the student that
         was there.
 
     Raises:
@@ -82,8 +86,9 @@ def export_student(
         ImportError: If the exporter or the runtime is not installed.
     """
     form = check_target(target)
-    for module in ('onnx', 'onnxscript', 'onnxruntime'):
-        require(module, 'Export')
+    with silenced():
+        for module in form.needs:
+            require(module, 'Export')
     net = load_student(student, domain)
     size = checked_size(size, net.meta)
     multiple = net.meta['size_multiple']
@@ -138,20 +143,28 @@ def _calibrated(
     images = images or settings.get('images')
     if settings['scales']:
         return target, []
-    if images:
-        inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, channels)]
-        return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
-    scales = student_scales(net, size)
-    if scales is None:
+    outputs = FORMATS[target.backend].outputs
+    # where outputs are in 8 bits, images are for those, beside the student's
+    scales = student_scales(net, size) if outputs or not images else None
+    complete = scales and (not outputs or all('output' in entry for entry in scales.values()))
+    if not images and not complete:
+        why = "'s outputs have no scales" if scales else ' was not trained in 8 bits'
         raise ValueError(
-            'int8 needs images to calibrate on, since the student was not '
-            'trained in 8 bits: give a folder of training images of the '
-            "student's source domain (--calibration FOLDER, or "
-            'backend_config.quantization_config.images)'
+            f'int8 needs images to calibrate on, since the student{why}: give '
+            "a folder of training images of the student's source domain "
+            '(--calibration FOLDER, or backend_config.quantization_config.images)'
         )
-    return dataclasses.replace(
-        target, settings=dict(target.settings, quantization_config=dict(settings, scales=scales))
-    ), []
+    if scales:
+        settings = dict(settings, scales=scales)
+        target = dataclasses.replace(
+            target, settings=dict(target.settings, quantization_config=settings)
+        )
+    if not images:
+        return target, []
+    for module in ONNX:
+        require(module, 'Calibration')
+    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, channels)]
+    return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
 
 
 def _write_verified(job: Job, form: Format, samples: list, tolerance: float | None) -> dict:
@@ -165,10 +178,10 @@ def _write_verified(job: Job, form: Format, samples: list, tolerance: float | No
     target = job.target
     lowered = target.precision != 'fp32'
 
-    def verified(net: nn.Module, precision: str) -> dict:
+    def verified(norms: str, precision: str) -> dict:
         form.write(
             dataclasses.replace(
-                job, net=net, target=(dataclasses.replace(target, precision=precision))
+                job, norms=norms, target=dataclasses.replace(target, precision=precision)
             )
         )
         model = open_model(
@@ -180,26 +193,26 @@ def _write_verified(job: Job, form: Format, samples: list, tolerance: float | No
             model.run,
             samples,
             limits(precision, target.uint8, own),
-            f'{model.runtime} {model.version} CPU',
+            f'{model.runtime} {model.version} {model.ran_on}',
             target.uint8,
-        )
+        ) | dict(ran_on=model.ran_on)
 
-    variants = _variants(job, form)
-    for index, (kind, net) in enumerate(variants.items(), 1):  # noqa: B007  read below
+    choices = _norms(job, form)
+    for norms in choices:
         try:
-            report = verified(net, 'fp32')
+            report = verified(norms, 'fp32')
             break
         except ParityError:
-            if index == len(variants):
+            if norms == choices[-1]:
                 raise
     if lowered:
         before = {key: report[key] for key in ('max_abs', 'psnr', 'ssim')}
-        report = dict(verified(net, target.precision), parent=before)
+        report = dict(verified(norms, target.precision), parent=before)
     return dict(
         report,
         backend=target.backend,
         precision=target.precision,
-        instance_norm=kind,
+        instance_norm=norms if has_instance_norms(job.net) else None,
         size=job.size,
         size_multiple=job.multiple,
         dynamic=target.dynamic,
@@ -211,16 +224,14 @@ def _write_verified(job: Job, form: Format, samples: list, tolerance: float | No
     )
 
 
-def _variants(job: Job, form: Format) -> dict[str | None, nn.Module]:
-    """Return the variants of the network to try, the preferred one first."""
-    net = job.net
-    if not has_instance_norms(net):
-        return {None: net}
-    if not form.coarse_sums:
-        return dict(fused=net)
-    free = job.target.dynamic
-    staged = dict(staged=stage_norms(net, fenced=free and job.target.precision == 'int8'))
-    return staged if free else dict(fused=net, **staged)
+def _norms(job: Job, form: Format) -> Sequence[str]:
+    """Return the forms of instance norms to try, the preferred one first."""
+    if not has_instance_norms(job.net):
+        return ['fused']
+    if not job.target.dynamic:
+        return form.norms
+    last = form.norms[-1]
+    return ['fenced' if last == 'staged' and job.target.precision == 'int8' else last]
 
 
 def _publish(work: Path, out: Path, files: list[str], report: dict) -> None:
@@ -228,6 +239,7 @@ def _publish(work: Path, out: Path, files: list[str], report: dict) -> None:
     report['files'] = {name: sha256_of(work / name) for name in files}
     (work / RECORD).write_text(json.dumps(report, indent=2) + '\n')
     for name in [*files, RECORD]:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)  # of a package
         os.replace(work / name, out / name)
     for name in (LOSS, *OLD):  # of the earlier export
         (out / name).unlink(missing_ok=True)

@@ -10,6 +10,10 @@ tensorrt      onnxruntime   .onnx               fp32, fp16, int8  yes
 torchscript   torchscript   .pt                 fp32              yes
 torch-export  torch.export  .pt2                fp32              yes
 inductor      inductor      .aoti.pt2           fp32, int8        yes
+litert        litert        .tflite .json       fp32, fp16, int8  yes
+executorch    executorch    .pte .json          fp32, int8        no
+mnn           mnn           .mnn .json          fp32, fp16        no
+coreml        coreml        .mlpackage          fp32, fp16        yes
 eager         eager         .pth (a student)    fp32              no
 ============  ============  ==================  ================  ==========
 
@@ -18,6 +22,7 @@ in ``configs/deploy/_base_/backends``.
 """
 
 import copy
+import importlib.metadata
 import io
 import json
 import subprocess
@@ -36,7 +41,9 @@ from ..compat import require
 from ..core.messages import check_range
 from ..core.processors import VNNI, check_processor, for_processor
 from ..core.timing import torch_threads
+from ..models.quantization import NORMS
 from ..models.student import load_student
+from . import coreml, executorch, litert, mnn
 from .inductor import SUFFIX, compile_network, native_files, read_facts
 from .metadata import FACTS, student_facts
 from .onnx import silenced, traceable, write_onnx
@@ -58,12 +65,15 @@ class OpenModel(NamedTuple):
         run (Callable): Maps (N, C, H, W), float32 in [-1, 1] to the
             same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
             gives (N, H, W, C), uint8.
+        ran_on (str): ``'CPU'``, or ``'replay'`` where torch computes what is
+            in the file.
     """
 
     runtime: str
     version: str
     facts: dict[str, str]
     run: Run
+    ran_on: str = 'CPU'
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class Job:
         facts (dict[str, str]): Metadata for the file.
         folder (Path): Folder to write into.
         calibration (Sequence[ndarray]): Inputs of the model, for int8.
+        norms (str): Which of the format's ``norms`` to use.
     """
 
     net: nn.Module
@@ -87,6 +98,7 @@ class Job:
     facts: dict[str, str]
     folder: Path
     calibration: Sequence[np.ndarray] = ()
+    norms: str = 'fused'
 
     @property
     def settings(self) -> dict:
@@ -102,39 +114,53 @@ class Job:
 
         Args:
             find (bool): Find them on the calibration images if none are
-                given.
+                given, and those of outputs that the runtime needs.
         """
         if self.target.precision != 'int8':
             return None
-        scales = self.settings['scales']
-        if scales is None and find:
-            scales = calibrated_scales(
-                self.net, self.size, self.target.uint8, self.calibration, self.settings
+        settings, outputs = self.settings, FORMATS[self.target.backend].outputs
+        scales = settings['scales']
+        if find and (scales is None or outputs and self.calibration):
+            if outputs:
+                settings = dict(settings, outputs=True)
+            if scales:  # which layers they are for is said by them
+                settings = dict(settings, scales=None, skip=[NORMS])
+            found = calibrated_scales(
+                self.net, self.size, self.target.uint8, self.calibration, settings
             )
+            scales = {name: found[name] | entry for name, entry in (scales or found).items()}
         return scales and for_processor(scales, self.target.processor)
 
     @property
     def form(self) -> tuple:
-        """``size`` to ``phases`` as of ``traceable``, without ``multiple``
+        """``size`` to ``rewrites`` as of ``traceable``, without ``multiple``
         where sides are fixed.
         """
-        phases = FORMATS[self.target.backend].phases and self.multiple % 2 == 0
         return (
             self.size,
             self.multiple if self.target.dynamic else None,
             self.target.uint8,
-            phases,
+            (*FORMATS[self.target.backend].rewrites, self.norms),
         )
 
     def file(self, suffix: str) -> Path:
         """Return the path of the model's file with a suffix."""
         return self.folder / f'{STEM}{suffix}'
 
+    def write_facts(self) -> None:
+        """Write the metadata beside a file that cannot hold them."""
+        self.file('.json').write_text(json.dumps(self.facts, indent=2) + '\n')
+
+
+def _facts_beside(path: Path) -> dict[str, str]:
+    beside = path.with_suffix('.json')
+    return json.loads(beside.read_text()) if beside.is_file() else {}
+
 
 # --- ONNX Runtime -----------------------------------------------------------
 def _write_onnxruntime(job: Job) -> None:
     path, target = job.file('.onnx'), job.target
-    size, free, uint8, phases = job.form
+    size, free, uint8, rewrites = job.form
     scales = job.scales()
     if target.precision == 'fp16':  # of the file in single precision
         to_half(path)
@@ -142,7 +168,16 @@ def _write_onnxruntime(job: Job) -> None:
         quantize(path, path, job.calibration, job.settings)
     else:
         write_onnx(
-            job.net, path, size, job.facts, free, uint8, target.opset, target.names, phases, scales
+            job.net,
+            path,
+            size,
+            job.facts,
+            free,
+            uint8,
+            target.opset,
+            target.names,
+            rewrites,
+            scales,
         )
 
 
@@ -195,7 +230,7 @@ def _write_ncnn(job: Job) -> None:
     """Write ncnn's two files, which run at any size, and the metadata."""
     pnnx = require('pnnx', 'Conversion to ncnn')
     script = job.folder / 'traced.pt'
-    net, image, _ = traceable(job.net, job.size)
+    net, image, _ = traceable(job.net, job.size, rewrites=job.form[3])
     with silenced():
         torch.jit.trace(net, image).save(str(script))
     shape = ','.join(map(str, image.shape))
@@ -218,7 +253,7 @@ def _write_ncnn(job: Job) -> None:
     if done.returncode or not job.file('.bin').is_file():
         raise RuntimeError(f'pnnx failed ({done.returncode}): {done.stderr[-2000:]}')
     _name_blobs(job.file('.param'), dict(zip(('in0', 'out0'), job.target.names)))
-    job.file('.json').write_text(json.dumps(job.facts, indent=2) + '\n')
+    job.write_facts()
 
 
 def _name_blobs(param: Path, names: dict[str, str]) -> None:
@@ -246,8 +281,6 @@ def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
         net.opt.num_threads = threads
     if net.load_param(str(path)) or net.load_model(str(path.with_suffix('.bin'))):
         raise ValueError(f'ncnn cannot read {path} and the .bin beside it')
-    beside = path.with_suffix('.json')
-    facts = json.loads(beside.read_text()) if beside.is_file() else {}
 
     def run(x: np.ndarray) -> np.ndarray:
         extractor = net.create_extractor()
@@ -260,7 +293,66 @@ def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
         return np.array(y)[None]
 
     # images have no batch dimension in ncnn
-    return OpenModel('ncnn', ncnn.__version__, facts, _one_by_one(run))
+    return OpenModel('ncnn', ncnn.__version__, _facts_beside(path), _one_by_one(run))
+
+
+# --- phones -----------------------------------------------------------------
+def _write_litert(job: Job) -> None:
+    path = job.file(litert.SUFFIX)
+    if job.target.precision == 'fp16':  # of the file in single precision
+        litert.halve_weights(path)
+    else:
+        # its converter takes integers of its own making only
+        integers = dict(signed=True, folded=True)
+        net, image, _ = traceable(job.net, *job.form, job.scales(find=True), **integers)
+        litert.write_litert(net, image, path, job.target.precision == 'int8')
+    job.write_facts()
+
+
+def _open_litert(path: Path, threads: int | None) -> OpenModel:
+    run = litert.open_litert(path, threads)
+    return OpenModel('litert', _version('ai-edge-litert'), _facts_beside(path), run)
+
+
+def _write_executorch(job: Job) -> None:
+    net, image, _ = traceable(job.net, *job.form, job.scales(find=True), signed=True)
+    executorch.write_executorch(net, image, job.file(executorch.SUFFIX))
+    job.write_facts()
+
+
+def _open_executorch(path: Path, threads: int | None) -> OpenModel:
+    run = executorch.open_executorch(path)
+    return OpenModel('executorch', _version('executorch'), _facts_beside(path), run)
+
+
+def _write_mnn(job: Job) -> None:
+    half = job.target.precision == 'fp16'  # of the same ONNX
+    if not half:
+        _write_onnxruntime(job)
+    mnn.write_mnn(job.file('.onnx'), job.file(mnn.SUFFIX), half)
+    job.write_facts()
+
+
+def _open_mnn(path: Path, threads: int | None) -> OpenModel:
+    return OpenModel('mnn', _version('mnn'), _facts_beside(path), mnn.open_mnn(path, threads))
+
+
+def _write_coreml(job: Job) -> None:
+    size, _, _, rewrites = job.form
+    net, image, _ = traceable(job.net, size, rewrites=rewrites)
+    package, target = job.file('.mlpackage'), job.target
+    coreml.write_coreml(
+        net, image, package, target.names, job.facts, target.precision == 'fp16', target.uint8
+    )
+
+
+def _open_coreml(path: Path, threads: int | None) -> OpenModel:
+    facts, run = coreml.open_coreml(path.parent)
+    return OpenModel('coreml', _version('coremltools'), facts, run, ran_on='replay')
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
 
 
 # --- torch ------------------------------------------------------------------
@@ -357,12 +449,17 @@ class Format(NamedTuple):
         runtime (str): Runtime that opens the file; the name of the format
             if empty.
         precisions (tuple[str, ...]): It can be written in.
-        coarse_sums (bool): Whether the runtime's instance norm loses
-            precision on large or flat images (see ``graph.py``).
+        rewrites (tuple[str, ...]): Other forms of layers that the runtime
+            needs, or runs faster, of ``rewrites.REWRITES``.
+        norms (tuple[str, ...]): Forms of instance norms, likewise, to be
+            tried in turn; the last one is precise enough for large and for
+            flat images (see ``rewrites.py``).
         uint8 (bool): Whether it can take 8-bit pictures.
         least (int): Smallest free side, in size multiples of the network.
-        phases (bool): Whether convolutions to few channels are faster laid
-            out as in ``graph.py``.
+        free (bool): Whether batch, height and width can be left free.
+        outputs (bool): Whether outputs of convolutions in 8 bits are, too.
+        needs (tuple[str, ...]): Packages that writing and running need; to
+            calibrate 8 bits, those of ``ONNX``, too.
         program (bool): Whether opening a file can run anything: the file of
             torch.export names any function of torch, that of TorchScript
             reads and writes files, that of inductor is native code.
@@ -373,38 +470,52 @@ class Format(NamedTuple):
     write: Callable[[Job], None] | None = None
     runtime: str = ''
     precisions: tuple[str, ...] = ('fp32',)
-    coarse_sums: bool = True
+    rewrites: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ('fused', 'staged')
     uint8: bool = True
     least: int = 1
-    phases: bool = False
+    free: bool = True
+    outputs: bool = False
+    needs: tuple[str, ...] = ()
     program: bool = False
 
 
+ONNX = ('onnx', 'onnxscript', 'onnxruntime')  # to write, quantize and run it
 _ALL = ('fp32', 'fp16', 'int8')
+_XNNPACK = ('slices', 'crops')  # what LiteRT and ExecuTorch run on
 FORMATS = {
-    'onnxruntime': Format(open_onnx, ('.onnx',), _write_onnxruntime, precisions=_ALL, phases=True),
-    'openvino': Format(
-        _open_openvino, ('.xml', '.bin'), _write_openvino, precisions=('fp32', 'int8'), phases=True
+    'onnxruntime': Format(
+        open_onnx, ('.onnx',), _write_onnxruntime, precisions=_ALL, rewrites=('phases',), needs=ONNX
     ),
-    'ncnn': Format(_open_ncnn, ('.param', '.bin', '.json'), _write_ncnn, uint8=False),
-    'tensorrt': Format(open_onnx, ('.onnx',), _write_onnxruntime, 'onnxruntime', _ALL),
+    'openvino': Format(
+        _open_openvino,
+        ('.xml', '.bin'),
+        _write_openvino,
+        precisions=('fp32', 'int8'),
+        rewrites=('phases',),
+        needs=(*ONNX, 'openvino'),
+    ),
+    'ncnn': Format(
+        _open_ncnn, ('.param', '.bin', '.json'), _write_ncnn, uint8=False, needs=('pnnx', 'ncnn')
+    ),
+    'tensorrt': Format(open_onnx, ('.onnx',), _write_onnxruntime, 'onnxruntime', _ALL, needs=ONNX),
     # before torch-export, whose suffix is the end of this one
     'inductor': Format(
         _open_inductor,
         (SUFFIX,),
         _write_inductor,
         precisions=('fp32', 'int8'),
-        coarse_sums=False,
+        norms=('fused',),
         least=2,
-        phases=True,
+        rewrites=('phases',),
         program=True,
     ),
     'torchscript': Format(
         _open_torchscript,
         ('.pt',),
         _write_torchscript,
-        coarse_sums=False,
-        phases=True,
+        norms=('fused',),
+        rewrites=('phases',),
         program=True,
     ),
     'torch-export': Format(
@@ -414,10 +525,52 @@ FORMATS = {
         'torch.export',
         # the exporter takes a side that is 1 inside for
         # another network
-        coarse_sums=False,
+        norms=('fused',),
         least=2,
-        phases=True,
+        rewrites=('phases',),
         program=True,
+    ),
+    'litert': Format(
+        _open_litert,
+        (litert.SUFFIX, '.json'),
+        _write_litert,
+        precisions=_ALL,
+        rewrites=_XNNPACK,
+        # in 8 bits its converter would pool integers
+        norms=('lined',),
+        free=False,
+        outputs=True,
+        needs=('litert_torch', 'ai_edge_litert', 'ai_edge_quantizer'),
+    ),
+    'executorch': Format(
+        _open_executorch,
+        (executorch.SUFFIX, '.json'),
+        _write_executorch,
+        precisions=('fp32', 'int8'),
+        rewrites=_XNNPACK,
+        norms=('tiled',),
+        uint8=False,
+        free=False,
+        outputs=True,
+        needs=('executorch',),
+    ),
+    'mnn': Format(
+        _open_mnn,
+        (mnn.SUFFIX, '.json'),
+        _write_mnn,
+        precisions=('fp32', 'fp16'),
+        uint8=False,
+        free=False,
+        needs=('MNN', *ONNX),
+    ),
+    'coreml': Format(
+        _open_coreml,
+        coreml.SUFFIXES,
+        _write_coreml,
+        precisions=('fp32', 'fp16'),
+        norms=('fused',),
+        free=False,
+        needs=('coremltools',),
     ),
     'eager': Format(_open_eager, ('.pth',), uint8=False),
 }
@@ -448,11 +601,13 @@ def check_target(target: Target) -> Format:
         )
     if target.precision == 'int8':
         check_processor(target.processor, f'int8 for {target.backend}')
+    if target.dynamic and not row.free:
+        raise ValueError(f'{target.backend} has fixed sides: take a static config')
     if target.uint8 and not row.uint8:
         raise ValueError(
-            f'{target.backend} has no 8-bit input: leave uint8 out. Its '
-            'Mat.from_pixels reads pictures, and substract_mean_normalize '
-            'with 127.5 and 1/127.5 normalises them'
+            f'{target.backend} has no 8-bit input: leave uint8 out. Values are '
+            '(pixel - 127.5) / 127.5; in ncnn Mat.from_pixels and '
+            'substract_mean_normalize do that'
         )
     return row
 
@@ -465,7 +620,9 @@ def open_model(
 
     Args:
         path (str | Path): ``.onnx``, ``.xml`` (OpenVINO), ``.param`` (ncnn),
-            ``.pt2`` (torch.export), ``.aoti.pt2`` (inductor), ``.pt``
+            ``.tflite`` (LiteRT), ``.pte`` (ExecuTorch), ``.mnn``,
+            ``.mlpackage`` (Core ML, replayed in torch), ``.pt2``
+            (torch.export), ``.aoti.pt2`` (inductor), ``.pt``
             (TorchScript), ``.pth`` (student) or the folder of an export.
             torch's ``.pt2``, ``.aoti.pt2`` and ``.pt`` are programs: whoever
             made one can run anything where it is opened.
@@ -489,7 +646,7 @@ def open_model(
     """
     path = _model_file(Path(path))
     runtime = runtime or next(
-        (name for suffix, name in _SUFFIXES.items() if path.name.endswith(suffix)), None
+        (name for suffix, name in _SUFFIXES.items() if str(path).endswith(suffix)), None
     )
     if runtime not in RUNTIMES:
         what = f'{path} is no model that runs' if runtime is None else f'no runtime {runtime!r}'
@@ -534,7 +691,9 @@ def open_model(
 def _model_file(path: Path) -> Path:
     """Return the file to open; in a folder, that of an export."""
     files = [path]
-    if path.is_dir():
+    if path.suffix == '.mlpackage':  # a folder that is one model
+        files = [Path(f'{path.with_suffix("")}{coreml.SUFFIXES[0]}')]
+    elif path.is_dir():
         files = [path / f'{STEM}{suffix}' for suffix in _SUFFIXES]
     elif path.suffix == '.bin':  # half of OpenVINO's and of ncnn's models
         files = [path.with_suffix('.param'), path.with_suffix('.xml')]
@@ -580,5 +739,5 @@ def convert_for_timing(
     require('onnxscript', 'Conversion to ONNX')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'timed.onnx')
-        write_onnx(net, path, size, {}, phases=True)
+        write_onnx(net, path, size, {}, rewrites=FORMATS['onnxruntime'].rewrites)
         return open_model(path, runtime, threads)

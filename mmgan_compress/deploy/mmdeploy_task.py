@@ -29,7 +29,7 @@ from ..datasets import pictures
 from ..datasets.images import read_image
 from ..models.student import load_student
 from .formats import FORMATS
-from .graph import prepare, stage_norms
+from .graph import prepare
 from .targets import TASK, Target, read_target
 
 if TASK not in [task.value for task in Task]:
@@ -131,10 +131,9 @@ class ImageTranslation(BaseTask):
             raise ValueError('expected a student file as the checkpoint')
         net = load_student(model_checkpoint)
         side = net.meta['image_size']
-        if FORMATS[self.target.backend].coarse_sums:
-            # no proof follows that would choose the operator where it is fine
-            net = stage_norms(net)
-        return TestForm(prepare(net, side)).to(self.device).eval()
+        # no proof follows that would choose the operator where it is fine
+        norms = FORMATS[self.target.backend].norms[-1:]
+        return TestForm(prepare(net, side, norms)).to(self.device).eval()
 
     def build_backend_model(
         self,

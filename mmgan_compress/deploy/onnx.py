@@ -18,6 +18,16 @@ from .scales import to_integers
 
 OPSET = 18  # the lowest that torch's exporter writes without a conversion
 
+_LOUD = (
+    'torch.onnx',
+    'torch.export',
+    'torch.utils',
+    'torchao',
+    'onnxscript',
+    'onnx_ir',
+    'coremltools',
+)
+
 
 def write_onnx(
     net: nn.Module,
@@ -28,7 +38,7 @@ def write_onnx(
     uint8: bool = False,
     opset: int = OPSET,
     names: Sequence[str] = ('input', 'output'),
-    phases: bool = False,
+    rewrites: Sequence[str] = (),
     scales: Mapping[str, dict] | None = None,
 ) -> None:
     """Write a network as ONNX.
@@ -43,8 +53,8 @@ def write_onnx(
         uint8 (bool): Take and give (N, H, W, C), uint8.
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
-        phases (bool): Lay convolutions to few channels out for processors,
-            where no side is odd (see ``graph.py``).
+        rewrites (Sequence[str]): Other forms of layers, of
+            ``rewrites.REWRITES``.
         scales (Mapping[str, dict] | None): Of layers that compute in 8 bits
             (see ``scales.py``).
 
@@ -53,7 +63,7 @@ def write_onnx(
         ValueError: If a part of the network is in train mode, or the number
             of scales is not that of the filters.
     """
-    net, image, free = traceable(net, size, multiple, uint8, phases, scales)
+    net, image, free = traceable(net, size, multiple, uint8, rewrites, scales)
     with silenced():
         program = torch.onnx.export(
             net,
@@ -74,9 +84,9 @@ def traceable(
     size: int,
     multiple: int | None = None,
     uint8: bool = False,
-    phases: bool = False,
+    rewrites: Sequence[str] = (),
     scales: Mapping[str, dict] | None = None,
-    transposed: bool = True,
+    **integers: bool,
 ) -> tuple:
     """Return what torch's exporters need.
 
@@ -85,17 +95,17 @@ def traceable(
         size (int): Likewise.
         multiple (int | None): Likewise.
         uint8 (bool): Likewise.
-        phases (bool): Likewise.
+        rewrites (Sequence[str]): Likewise.
         scales (Mapping | None): Likewise.
-        transposed (bool): As for ``scales.to_integers``.
+        **integers (bool): As for ``scales.to_integers``.
 
     Returns:
         tuple: The network to export, an example of its input, and its
         ``dynamic_shapes`` (None for fixed ones).
     """
     channels = image_channels(net)
-    net = prepare(net, size, phases and (multiple or size) % 2 == 0)
-    to_integers(net, scales or {}, transposed)
+    net = prepare(net, size, rewrites, multiple)
+    to_integers(net, scales or {}, **integers)
     if multiple is None:
         batch, side, free = 1, size, None
     else:
@@ -118,9 +128,9 @@ def _free_dims(multiple: int, first: int) -> dict:
 
 @contextlib.contextmanager
 def silenced():
-    """Hide the exporter's progress; its errors are exceptions."""
+    """Hide what exporters print when imported and at work; errors are exceptions."""
     with contextlib.ExitStack() as stack:
-        for name in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export'):
+        for name in _LOUD:
             stack.enter_context(quiet(logging.getLogger(name), logging.ERROR))
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))

@@ -6,7 +6,7 @@ the operators are those of torch's own quantization, which the exporter of
 ONNX and inductor know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..core.layers import find_layer, replace_layers
 from ..core.processors import TOPS, VNNI
-from .graph import PHASES, PhasedConv, prepare
+from .graph import prepare
+from .rewrites import PHASES, CroppedTransposedConv, PhasedConv
 
 LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
@@ -99,6 +100,26 @@ def layer_names(model: Any) -> dict[str, str]:
     }
 
 
+class Rounding(nn.Module):
+    """Rounds values to integers of a grid, and gives the values of these.
+
+    Args:
+        grid (Sequence): Scale and zero point of integers in 0..255.
+        signed (bool): Store integers in -128..127, less 128 each.
+    """
+
+    def __init__(self, grid: Sequence, signed: bool = False):
+        super().__init__()
+        shift = 128 if signed else 0
+        kind = torch.int8 if signed else torch.uint8
+        self.grid = (float(grid[0]), int(grid[1]) - shift, -shift, 255 - shift, kind)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Round a tensor of any shape."""
+        tools = torch.ops.quantized_decomposed
+        return tools.dequantize_per_tensor(tools.quantize_per_tensor(x, *self.grid), *self.grid)
+
+
 class IntegerConv(nn.Module):
     """A convolution whose input, weight and output are rounded to integers.
 
@@ -110,25 +131,35 @@ class IntegerConv(nn.Module):
         entry (dict): Its scales, as in ``models/quantization.py``.
         stored (bool): Store integer weights. If False, the rounded values
             are stored as floats.
+        signed (bool): As of :class:`Rounding`.
+        folded (bool): Store floats, and round them in the graph.
 
     Raises:
         ValueError: If the number of scales is not that of the filters.
     """
 
-    def __init__(self, conv: nn.Module, entry: dict, stored: bool = True):
+    def __init__(
+        self,
+        conv: nn.Module,
+        entry: dict,
+        stored: bool = True,
+        signed: bool = False,
+        folded: bool = False,
+    ):
         super().__init__()
-        self.conv, self.axis, self.stored = conv, int(conv.transposed), stored
-        self.grids = {
-            key: (float(entry[key][0]), int(entry[key][1]), 0, 255, torch.uint8)
+        self.conv, self.axis, self.stored, self.folded = conv, int(conv.transposed), stored, folded
+        self.input, self.output = (
+            Rounding(entry[key], signed) if key in entry else nn.Identity()
             for key in ('input', 'output')
-            if key in entry
-        }
+        )
+        if isinstance(conv, CroppedTransposedConv):  # runtimes look for it beside the sums
+            conv.rounding, self.output = self.output, nn.Identity()
         step = self._steps(entry)
         wide = step.view([-1 if axis == self.axis else 1 for axis in range(conv.weight.ndim)])
         top = entry.get('weight_top', TOPS[VNNI])
         whole = (conv.weight.detach() / wide).round().clamp(-top, top)
         if stored:
-            self.register_buffer('weight', whole.to(torch.int8))
+            self.register_buffer('weight', whole * wide if folded else whole.to(torch.int8))
             self.register_buffer('step', step)
             self.register_buffer('zeros', torch.zeros(len(step), dtype=torch.int64))
         else:
@@ -146,24 +177,25 @@ class IntegerConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) as the convolution does, in 8 bits."""
-        x = self._rounded('input', x)
+        x = self.input(x)
         if self.stored:
-            weight = torch.ops.quantized_decomposed.dequantize_per_channel(
-                self.weight, self.step, self.zeros, self.axis, -127, 127, torch.int8
-            )
+            tools = torch.ops.quantized_decomposed
+            grid = (self.step, self.zeros, self.axis, -127, 127, torch.int8)
+            weight = tools.quantize_per_channel(self.weight, *grid) if self.folded else self.weight
+            weight = tools.dequantize_per_channel(weight, *grid)
             y = torch.func.functional_call(self.conv, {'weight': weight}, (x,))
         else:
             y = self.conv(x)
-        return self._rounded('output', y)
-
-    def _rounded(self, key: str, x: Tensor) -> Tensor:
-        if key not in self.grids:
-            return x
-        tools, grid = torch.ops.quantized_decomposed, self.grids[key]
-        return tools.dequantize_per_tensor(tools.quantize_per_tensor(x, *grid), *grid)
+        return self.output(y)
 
 
-def to_integers(net: nn.Module, scales: Mapping[str, dict], transposed: bool = True) -> None:
+def to_integers(
+    net: nn.Module,
+    scales: Mapping[str, dict],
+    transposed: bool = True,
+    signed: bool = False,
+    folded: bool = False,
+) -> None:
     """Let convolutions of a network compute in 8 bits, in place.
 
     Args:
@@ -172,6 +204,8 @@ def to_integers(net: nn.Module, scales: Mapping[str, dict], transposed: bool = T
             folded in.
         transposed (bool): Whether the runtime has transposed convolutions of
             integers. Without, these compute in floats with rounded values.
+        signed (bool): As of :class:`Rounding`.
+        folded (bool): As of :class:`IntegerConv`.
 
     Raises:
         KeyError: If there is no such layer; names the nearest ones.
@@ -179,5 +213,9 @@ def to_integers(net: nn.Module, scales: Mapping[str, dict], transposed: bool = T
     """
     layers = {find_layer(net, name): entry for name, entry in scales.items()}
     replace_layers(
-        net, {m: IntegerConv(m, e, transposed or not m.transposed) for m, e in layers.items()}
+        net,
+        {
+            layer: IntegerConv(layer, entry, transposed or not layer.transposed, signed, folded)
+            for layer, entry in layers.items()
+        },
     )

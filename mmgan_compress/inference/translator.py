@@ -41,7 +41,7 @@ class Translator:
 
     Args:
         model (str | Path | nn.Module): Student file (``.pth``), exported
-            model (``.onnx``, ``.xml``, ``.param``, ``.pt2``, ``.aoti.pt2``,
+            model (``.onnx``, ``.xml``, ``.param``, ``.tflite``, ``.pt2``, ``.aoti.pt2``,
             ``.pt``), the folder of an export, or what ``load_student``
             returned, on any device.
         domain (str | None): Domain to generate, of a student that has two.

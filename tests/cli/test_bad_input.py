@@ -168,6 +168,15 @@ def test_a_missing_package_is_named(module, words, place, files, monkeypatch, ca
     assert status == 1 and 'pip install "mmgan_compress[' in message
 
 
+def test_where_a_converter_has_wheels_is_said(place, files, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, 'litert_torch', None)
+    words = ['--deploy-cfg', 'image-translation_litert_static-256x256.py']
+    status, message = check_refused(
+        ['export', 'm/student.pth', '--out', 'out', *words], files, capfd
+    )
+    assert status == 1 and 'mmgan_compress[litert]" (wheels: x86-64 Linux' in message
+
+
 def test_a_taken_port(place, files, capfd):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = str(taken.getsockname()[1])

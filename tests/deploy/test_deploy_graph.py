@@ -8,7 +8,7 @@ from onnx.reference import ReferenceEvaluator
 
 from mmgan_compress.deploy import quantize_onnx as half
 from mmgan_compress.deploy.formats import convert_for_timing, open_model
-from mmgan_compress.deploy.graph import prepare, stage_norms
+from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.quantize_onnx import to_half
 from mmgan_compress.deploy.verify import (
@@ -120,11 +120,11 @@ class Loud(torch.nn.Module):
         return torch.tanh(self.norm(self.conv(x)))
 
 
-@pytest.mark.parametrize('staged', [False, True])
-def test_norms_stay_in_single_precision(staged, tmp_path, monkeypatch):
+@pytest.mark.parametrize('norms', ['fused', 'staged', 'tiled'])
+def test_norms_stay_in_single_precision(norms, tmp_path, monkeypatch):
     net = Loud().eval()
     samples = sample_inputs(64, 1, False, [])
-    write_onnx(stage_norms(net) if staged else net, tmp_path / 'a.onnx', 64, {})
+    write_onnx(net, tmp_path / 'a.onnx', 64, {}, rewrites=[norms])
     single = (tmp_path / 'a.onnx').read_bytes()
     to_half(tmp_path / 'a.onnx')
     compare(net, open_model(tmp_path / 'a.onnx').run, samples, limits('fp16'), 'onnxruntime')
@@ -133,7 +133,7 @@ def test_norms_stay_in_single_precision(staged, tmp_path, monkeypatch):
         for w in onnx.load(tmp_path / 'a.onnx').graph.initializer
     }
     assert 'float16' in weights
-    if not staged:
+    if norms != 'staged':
         return
 
     def in_half(x):  # ONNX Runtime on a CPU computes half in single

@@ -14,7 +14,6 @@ from mmgan_compress import load_student
 from mmgan_compress.datasets.fetch import sha256_of
 from mmgan_compress.deploy import export as deploy
 from mmgan_compress.deploy import formats
-from mmgan_compress.deploy import graph as norms
 from mmgan_compress.deploy import verify as parity
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
@@ -117,21 +116,6 @@ def test_instance_norms_keep_their_precision(tmp_path):
     large = export_student(tmp_path / 's.pth', tmp_path / 'large', size=256, images=())
     assert large['instance_norm'] == 'staged'
     assert 'InstanceNormalization' not in operators(tmp_path / 'large' / 'end2end.onnx')
-
-
-def test_stage_norms():
-    plain = torch.nn.Sequential(
-        torch.nn.InstanceNorm2d(3, affine=True, eps=0.1),
-        torch.nn.InstanceNorm2d(3, track_running_stats=True),
-    ).eval()
-    torch.nn.init.normal_(plain[0].weight)
-    torch.nn.init.normal_(plain[0].bias)
-    staged = norms.stage_norms(plain)
-    assert isinstance(plain[0], torch.nn.InstanceNorm2d)
-    assert isinstance(staged[0], norms.StagedInstanceNorm)
-    assert isinstance(staged[1], torch.nn.InstanceNorm2d)
-    x = torch.randn(2, 3, 7, 9)
-    torch.testing.assert_close(staged(x), plain(x))
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from mmgan_compress import load_student
 from mmgan_compress.deploy import formats, inductor
 from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
-from mmgan_compress.deploy.graph import PhasedConv, prepare
+from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.inductor import SUFFIX
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.quantize_onnx import calibrated_scales, quantize
+from mmgan_compress.deploy.rewrites import PhasedConv
 from mmgan_compress.deploy.scales import IntegerConv, to_integers
 from mmgan_compress.deploy.targets import Target, read_target
 from mmgan_compress.deploy.verify import to_levels

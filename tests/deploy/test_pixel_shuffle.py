@@ -1,7 +1,5 @@
 """Convolutions in phases: the same picture, whatever the form of the file."""
 
-import dataclasses
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,9 +9,10 @@ from torch import nn
 
 from mmgan_compress.deploy import formats
 from mmgan_compress.deploy.formats import open_model
-from mmgan_compress.deploy.graph import PhasedConv, phased, prepare
+from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import traceable, write_onnx
 from mmgan_compress.deploy.quantize_onnx import chosen_nodes, quantize
+from mmgan_compress.deploy.rewrites import PhasedConv, phased
 from mmgan_compress.deploy.scales import layer_names
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.deploy.verify import from_levels, to_levels
@@ -54,7 +53,7 @@ def kinds(net):
 def test_the_same_function(net):
     net = net.double()
     names = [name for name, _ in net.named_parameters()]
-    ready = prepare(net.float(), 16, phases=True).double()
+    ready = prepare(net.float(), 16, ['phases']).double()
     net.double()
     assert kinds(ready).count(PhasedConv) == 1
     assert PhasedConv not in kinds(net)
@@ -86,7 +85,7 @@ def test_left_alone(net):
     'size, multiple, made', [(16, None, 1), (15, None, 0), (18, 1, 0), (18, 3, 0), (18, 2, 1)]
 )
 def test_odd_sides_are_left_alone(size, multiple, made):
-    ready, _, _ = traceable(head(3, 7), size, multiple, phases=True)
+    ready, _, _ = traceable(head(3, 7), size, multiple, rewrites=['phases'])
     assert kinds(ready).count(PhasedConv) == made
 
 
@@ -115,8 +114,8 @@ def net():
 def files(net, tmp_path_factory):
     """Its ONNX file, plain and in phases."""
     folder = tmp_path_factory.mktemp('phases')
-    for name, phases in (('plain', False), ('phased', True)):
-        write_onnx(net, folder / f'{name}.onnx', SIZE, {}, phases=phases)
+    for name, rewrites in (('plain', []), ('phased', ['phases'])):
+        write_onnx(net, folder / f'{name}.onnx', SIZE, {}, rewrites=rewrites)
     return folder / 'plain.onnx', folder / 'phased.onnx'
 
 
@@ -148,7 +147,7 @@ def test_the_same_file_but_for_the_shuffle(files, images):
 
 @pytest.mark.parametrize('multiple, uint8', [(None, True), (4, False), (4, True)])
 def test_forms_of_files(multiple, uint8, net, tmp_path):
-    write_onnx(net, tmp_path / 'a.onnx', SIZE, {}, multiple, uint8, phases=True)
+    write_onnx(net, tmp_path / 'a.onnx', SIZE, {}, multiple, uint8, rewrites=['phases'])
     kinds = [n.op_type for n in onnx.load(tmp_path / 'a.onnx').graph.node]
     assert kinds.count('DepthToSpace') == 1
     shape = (2, 3, 36, 44) if multiple else (1, 3, SIZE, SIZE)
@@ -165,12 +164,11 @@ def test_forms_of_files(multiple, uint8, net, tmp_path):
 
 
 @pytest.mark.parametrize('backend', ['torchscript', 'torch-export'])
-@pytest.mark.parametrize('phases', [False, True])
-def test_backends_choose(backend, phases, net, tmp_path, monkeypatch):
-    monkeypatch.setitem(formats.FORMATS, backend, formats.FORMATS[backend]._replace(phases=phases))
+@pytest.mark.parametrize('rewrites', [(), ('phases',)])
+def test_backends_choose(backend, rewrites, net, tmp_path, monkeypatch):
+    row = formats.FORMATS[backend]._replace(rewrites=rewrites)
+    monkeypatch.setitem(formats.FORMATS, backend, row)
     job = formats.Job(net, Target(backend, dynamic=True), SIZE, 4, {}, tmp_path)
-    odd = dataclasses.replace(job, multiple=1)
-    assert job.form[3] is phases and not odd.form[3]
     seen = []
     monkeypatch.setattr(
         formats,
@@ -178,7 +176,7 @@ def test_backends_choose(backend, phases, net, tmp_path, monkeypatch):
         lambda *args, real=formats.traceable: seen.append(real(*args)) or seen[-1],
     )
     formats.FORMATS[backend].write(job)
-    assert (PhasedConv in kinds(seen[0][0])) is phases
+    assert (PhasedConv in kinds(seen[0][0])) is bool(rewrites)
     model = open_model(tmp_path / f'end2end{formats.FORMATS[backend].suffixes[0]}', trust=True)
     x = torch.rand(3, 3, 40, 36).numpy() * 2 - 1
     np.testing.assert_allclose(model.run(x), call(net, x), atol=1e-4)
@@ -186,7 +184,7 @@ def test_backends_choose(backend, phases, net, tmp_path, monkeypatch):
 
 def test_who_gains():
     """Measured; ncnn is slower, and a GPU has no lanes to fill."""
-    assert {name for name, backend in formats.FORMATS.items() if backend.phases} == {
+    assert {name for name, row in formats.FORMATS.items() if 'phases' in row.rewrites} == {
         'onnxruntime',
         'openvino',
         'torchscript',
@@ -226,13 +224,15 @@ def test_scales_that_were_learnt(outputs, net, files, images, tmp_path):
     tops = net.get_submodule(RGB).weight.detach().flatten(1).abs().amax(1)
     entry = dict(weight=(tops / 50).tolist(), input=[0.01, 10], **outputs)
     made = []
-    for phases in (False, True):
-        path = tmp_path / f'{phases}.onnx'
-        write_onnx(net, path, SIZE, {}, phases=phases, scales={RGB: entry})
+    for rewrites in ((), ('phases',)):
+        path = tmp_path / f'{len(rewrites)}.onnx'
+        write_onnx(net, path, SIZE, {}, rewrites=rewrites, scales={RGB: entry})
         made.append(run(path, images[0]))
     np.testing.assert_allclose(*made, atol=1e-5)
     assert abs(made[0] - run(files[0], images[0])).max() > 1e-3
     with pytest.raises(ValueError, match='2 scales.*12 filters'):
-        write_onnx(net, path, SIZE, {}, phases=True, scales={RGB: dict(weight=[1.0, 1.0])})
+        write_onnx(net, path, SIZE, {}, rewrites=rewrites, scales={RGB: dict(weight=[1.0, 1.0])})
     with pytest.raises(ValueError, match='8 scales.*32 filters'):
-        write_onnx(net, path, SIZE, {}, phases=True, scales={'model.7': dict(weight=[1.0] * 8)})
+        write_onnx(
+            net, path, SIZE, {}, rewrites=rewrites, scales={'model.7': dict(weight=[1.0] * 8)}
+        )

@@ -1,0 +1,2 @@
+# mmdeploy has no such backend: for mmgan-compress export only
+backend_config = dict(type='mnn', precision='fp16')
