@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,12 @@ def write_onnx(
             verbose=False,
             dynamic_shapes=free,
         )
+        graph = program.model.graph
+        values = itertools.chain(
+            graph.inputs, graph.initializers.values(), *(node.outputs for node in graph)
+        )
+        for part in (graph, *graph, *values):  # how torch traced it: most of a small file
+            part.metadata_props.clear()
         program.model.metadata_props.update(facts)
         program.save(str(path))
 

@@ -84,6 +84,16 @@ def test_graph_and_metadata(exported):
     assert facts['size_multiple'] == '64'
 
 
+def test_little_but_weights_is_in_the_file(exported):
+    """torch's exporter writes 2 kB about each node, of where it stands in Python."""
+    file = exported[1] / 'end2end.onnx'
+    model = onnx.load(file)
+    names = [node.name for node in model.graph.node]
+    assert all(names) and len(set(names)) == len(names)
+    weights = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    assert weights < file.stat().st_size < weights + 500 * len(names)
+
+
 def test_files_of_earlier_versions_go(out):
     """Those of this package alone: deploy.json of others is refused."""
     record = json.loads((out / 'parity.json').read_text())
