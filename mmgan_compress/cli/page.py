@@ -1,9 +1,12 @@
 """Show a student beside its teacher on a page in the browser.
 
 mmgan-compress page --student student.pth --teacher teacher.pth
+mmgan-compress page --web FOLDER
 
-Models are whatever mmgan-compress translate takes. The page is for this
-machine alone unless --host says otherwise; it has no password.
+Models are whatever mmgan-compress translate takes; they run on this machine.
+--web serves an export for the browser (image-translation_web_*.py), which
+runs there. The page is for this machine alone unless --host says otherwise;
+it has no password.
 """
 
 import argparse
@@ -14,7 +17,9 @@ from . import options
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
     add = parser.add_argument
-    add('--student', required=True, metavar='FILE', help='student file or exported model')
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument('--student', metavar='FILE', help='student file or exported model')
+    model.add_argument('--web', metavar='FOLDER', help='export for the browser, to serve as it is')
     add('--teacher', metavar='FILE', help='the same, of a teacher')
     add('--examples', help="folder of pictures to choose from, at most 8 (default: the demo's)")
     add('--host', default='127.0.0.1', help='address to listen on (default: %(default)s)')
@@ -24,8 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(args: argparse.Namespace):
     """Open the models and serve the page."""
-    from ..inference.page import show_models
+    from ..inference.page import WebFolder, serve, show_models
 
+    if args.web:
+        serve(WebFolder(args.web), args.host, args.port)
+        return
     show_models(
         dict(teacher=args.teacher, student=args.student),
         args.examples,

@@ -269,12 +269,12 @@ def checked_size(size: int | None, meta: dict) -> int:
 
 def _files(form: Format) -> list[str]:
     """Return the names of the model's files, the one to open first."""
-    return [f'{STEM}{suffix}' for suffix in form.suffixes]
+    return [*(f'{STEM}{suffix}' for suffix in form.suffixes), *form.beside]
 
 
 def _other_student(out: Path, form: Format, sha256: str) -> str | None:
     """Return whose export would be replaced; refuse files not ours."""
-    record, loss = _record(out / RECORD), _record(out / LOSS)
+    record, loss = _read(out / RECORD), _read(out / LOSS)
     written = [*_files(form), *OLD, RECORD, LOSS]
     ours = {
         name
@@ -299,7 +299,12 @@ def _other_student(out: Path, form: Format, sha256: str) -> str | None:
     return None if held == sha256 else held
 
 
-def _record(path: Path) -> dict:
+def read_record(folder: str | Path) -> dict:
+    """Return ``parity.json`` of an export; an empty dict where there is none."""
+    return _read(Path(folder, RECORD))
+
+
+def _read(path: Path) -> dict:
     """Read the record of an earlier export; nothing if it is not ours."""
     try:
         record = json.loads(path.read_text())

@@ -14,6 +14,7 @@ litert        litert        .tflite .json       fp32, fp16, int8  yes
 executorch    executorch    .pte .json          fp32, int8        no
 mnn           mnn           .mnn .json          fp32, fp16        no
 coreml        coreml        .mlpackage          fp32, fp16        yes
+web           onnxruntime   .onnx and a page    fp32              always
 eager         eager         .pth (a student)    fp32              no
 ============  ============  ==================  ================  ==========
 
@@ -43,7 +44,7 @@ from ..core.processors import VNNI, check_processor, for_processor
 from ..core.timing import torch_threads
 from ..models.quantization import NORMS
 from ..models.student import load_student
-from . import coreml, executorch, litert, mnn
+from . import coreml, executorch, litert, mnn, web
 from .inductor import SUFFIX, compile_network, native_files, read_facts
 from .metadata import FACTS, student_facts
 from .onnx import silenced, traceable, write_onnx
@@ -351,6 +352,15 @@ def _open_coreml(path: Path, threads: int | None) -> OpenModel:
     return OpenModel('coreml', _version('coremltools'), facts, run, ran_on='replay')
 
 
+# --- the browser ------------------------------------------------------------
+def _write_web(job: Job) -> None:
+    if not job.target.uint8:
+        raise ValueError('the page gives the model 8-bit pictures: leave uint8=True in its config')
+    _write_onnxruntime(job)
+    job.write_facts()  # for the page, which cannot read those in the model
+    web.write_page(job.folder)
+
+
 def _version(package: str) -> str:
     return importlib.metadata.version(package)
 
@@ -454,6 +464,7 @@ class Format(NamedTuple):
         norms (tuple[str, ...]): Forms of instance norms, likewise, to be
             tried in turn; the last one is precise enough for large and for
             flat images (see ``rewrites.py``).
+        beside (tuple[str, ...]): Other files that are kept.
         uint8 (bool): Whether it can take 8-bit pictures.
         least (int): Smallest free side, in size multiples of the network.
         free (bool): Whether batch, height and width can be left free.
@@ -472,6 +483,7 @@ class Format(NamedTuple):
     precisions: tuple[str, ...] = ('fp32',)
     rewrites: tuple[str, ...] = ()
     norms: tuple[str, ...] = ('fused', 'staged')
+    beside: tuple[str, ...] = ()
     uint8: bool = True
     least: int = 1
     free: bool = True
@@ -572,10 +584,18 @@ FORMATS = {
         free=False,
         needs=('coremltools',),
     ),
+    'web': Format(
+        open_onnx,
+        ('.onnx', '.json'),
+        _write_web,
+        'onnxruntime',
+        rewrites=('phases',),
+        beside=web.FILES,
+    ),
     'eager': Format(_open_eager, ('.pth',), uint8=False),
 }
 # a runtime is called as the format is, but for that of torch-export
-RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items() if name != 'tensorrt'}
+RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items() if row.runtime not in FORMATS}
 _SUFFIXES = {row.suffixes[0]: runtime for runtime, row in RUNTIMES.items()}
 _SUFFIXES['.torchscript'] = 'torchscript'
 

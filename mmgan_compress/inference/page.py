@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from string import Template
 
 import numpy as np
@@ -23,6 +24,8 @@ from ..compat import require
 from ..datasets import pictures
 from ..datasets.images import UnusableImage, of_array, read_image, to_array
 from ..demo import DATA
+from ..deploy import web
+from ..deploy.export import read_record
 from .translator import Translator
 
 LOCAL = ('127.0.0.1', 'localhost')
@@ -157,11 +160,46 @@ class TryPage:
         )
 
 
-def serve(page: TryPage, host: str, port: int) -> None:
-    """Serve the page until it is interrupted.
+class WebFolder:
+    """A WSGI application: the files of an export for the browser, no others.
 
     Args:
-        page (TryPage): What to serve.
+        folder (str | Path): What ``export`` wrote for the backend ``web``.
+
+    Raises:
+        ValueError: If it is no such folder.
+        ImportError: If Werkzeug is not installed.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder).resolve()
+        record = read_record(self.folder)
+        if record.get('backend') != 'web':
+            raise ValueError(
+                f'{folder} is no export for the browser: expected the folder that '
+                '`mmgan-compress export student.pth --out FOLDER --deploy-cfg '
+                'configs/deploy/image-translation_web_dynamic.py` writes'
+            )
+        self.files = list(record['files'])
+        self.utils = require('werkzeug.utils', 'The page')
+        self.wrappers = require('werkzeug.wrappers', 'The page')
+
+    def __call__(self, environ: dict, start_response: Callable):
+        """Answer a request, as WSGI asks for."""
+        name = environ['PATH_INFO'].lstrip('/') or 'index.html'
+        if name in self.files:
+            response = self.utils.send_from_directory(self.folder, name, environ)
+            response.headers.extend(web.HEADERS)
+        else:
+            response = self.wrappers.Response('There is no such file.\n', 404)
+        return response(environ, start_response)
+
+
+def serve(page: Callable, host: str, port: int) -> None:
+    """Serve a page until it is interrupted.
+
+    Args:
+        page (Callable): A WSGI application, such as :class:`TryPage`.
         host (str): Address to listen on; 127.0.0.1 is this machine alone.
         port (int): Port to listen on.
 

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import io
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 import requests
 from PIL import Image, PngImagePlugin
 
+from browsers import free_port, wait_for
 from mmgan_compress import Translator
 from students import REPO, make_student, refused_by_tool
 
@@ -212,75 +212,6 @@ def test_refused_requests(client):
 def test_tool_refuses_what_is_no_model(tmp_path, monkeypatch):
     message = refused_by_tool('demo_page', '--student', tmp_path / 'a.pth', monkeypatch=monkeypatch)
     assert 'no student file at' in message
-
-
-class Browser:
-    """A headless Chromium, by the WebDriver protocol."""
-
-    def __init__(self, url, folder):
-        self.url = url
-        flags = [
-            '--headless',
-            '--no-sandbox',
-            '--disable-gpu',
-            '--disable-background-networking',
-            '--no-first-run',
-            f'--user-data-dir={folder}',
-        ]
-        options = {'goog:chromeOptions': dict(args=flags)}
-        answer = requests.post(
-            f'{url}/session', json=dict(capabilities=dict(alwaysMatch=options))
-        ).json()['value']
-        self.url = f'{url}/session/{answer["sessionId"]}'
-        # a click may return before the next page is there
-        self.send('timeouts', implicit=60000)
-
-    def send(self, what, **data):
-        response = requests.post(f'{self.url}/{what}', json=data)
-        assert response.ok, response.text
-        return response.json()['value']
-
-    def read(self, what):
-        return requests.get(f'{self.url}/{what}').json()['value']
-
-    def find(self, css):
-        found = self.send('elements', using='css selector', value=css)
-        return [f'element/{next(iter(each.values()))}' for each in found]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(url, process):
-    for _ in range(600):
-        assert process.poll() is None, 'it ended'
-        try:
-            return requests.get(url, timeout=5)
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise TimeoutError(url)
-
-
-@pytest.fixture
-def browser(tmp_path):
-    driver = shutil.which('chromedriver')
-    if not driver:
-        pytest.skip('no chromedriver: install chromium and chromium-driver')
-    port = free_port()
-    process = subprocess.Popen([driver, f'--port={port}'], stdout=subprocess.DEVNULL)
-    browser = None
-    try:
-        wait_for(f'http://127.0.0.1:{port}/status', process)
-        browser = Browser(f'http://127.0.0.1:{port}', tmp_path / 'profile')
-        yield browser
-    finally:
-        if browser:
-            requests.delete(browser.url)
-        process.terminate()
-        process.wait()
 
 
 @pytest.mark.slow
