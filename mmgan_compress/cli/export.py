@@ -95,6 +95,8 @@ def print_summary(report: dict, target, out: str) -> None:
 
         how = how_to_build(target, size, report['size_multiple'], model, report['channels'][0])
         print(f'the ONNX file is ready for TensorRT. On the machine with the GPU:\n  {how}')
+    if target.backend == 'web':
+        print(f'to see it: mmgan-compress page --web {out}; any static host can serve the folder')
     if report['tolerance'] is None:
         print(
             f'{model} is {report["psnr"]} dB (PSNR, SSIM {report["ssim"]}) '

@@ -168,6 +168,7 @@ function save() {
 
 load().then(() => {
   $('file').onchange = () => openFile($('file').files[0]);
+  $('side').onchange = () => openFile($('file').files[0]);
   $('camera').onclick = openCamera;
   $('stop').onclick = stop;
   $('save').onclick = save;
