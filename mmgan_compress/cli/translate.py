@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser):
     add('input', help='image, folder of images, or video, of any size')
     add('--runtime', help="such as openvino for an ONNX file (default: the file's own)")
     add('--batch', type=options.positive, default=1, help='images at once (default: %(default)s)')
+    add(
+        '--tile',
+        type=options.positive,
+        metavar='SIDE',
+        help='px: larger pictures go through in tiles, which bounds the memory',
+    )
     options.add(parser, 'out', 'domain', 'threads', 'trust', 'overwrite', 'import')
 
 
@@ -30,7 +36,9 @@ def run(args: argparse.Namespace):
     from ..inference.translator import Translator
     from ..inference.video import is_video
 
-    translate = Translator(args.model, args.domain, args.runtime, args.threads, args.trust)
+    translate = Translator(
+        args.model, args.domain, args.runtime, args.threads, args.trust, args.tile
+    )
     files = translate(args.input, args.out, args.batch, args.overwrite)
     if is_video(args.input):
         print(f'{files[0]}, without sound')

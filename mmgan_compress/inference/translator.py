@@ -17,11 +17,12 @@ from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
 from ..core.messages import check_range
 from ..datasets import pictures
-from ..datasets.images import of_array, read_image, to_array
+from ..datasets.images import MIN_SIDE, of_array, read_image, to_array
 from ..deploy.formats import on_arrays, open_model
 from ..models.student import load_student
 from ..models.student_config import LARGEST_SIDE, channels_of
 from . import video
+from .tiles import Tiles
 
 StrPath = str | Path
 STUDENT_SUFFIX = '.pth'
@@ -51,6 +52,9 @@ class Translator:
             if None.
         trust (bool): Whether to open ``.pt2``, ``.aoti.pt2`` and ``.pt``,
             which are programs: whoever made one can run anything here.
+        tile (int | None): Side in pixels above which a picture goes through
+            in tiles, so that memory is bounded (see :class:`.tiles.Tiles`);
+            a picture goes through whole if None.
 
     Attributes:
         runtime (str): Name of the runtime.
@@ -73,6 +77,7 @@ class Translator:
         runtime: str | None = None,
         threads: int | None = None,
         trust: bool = False,
+        tile: int | None = None,
     ):
         check_range('threads', 1 if threads is None else threads, 1)
         net = _network_of(model, domain, runtime)
@@ -93,6 +98,16 @@ class Translator:
             )
         self.channels = channels_of(self._meta)
         self._takes_pixels = layout == 'NHWC'
+        self._largest = LARGEST_SIDE if tile is None else tile
+        if tile is not None:
+            least = max(MIN_SIDE, self._meta['size_multiple'])
+            check_range('tile', tile, least)
+            if self._meta.get('fixed_size'):
+                raise ValueError(
+                    f'{model} takes pictures of one size, to which all are resized: leave tile '
+                    'out, or give the student file or a dynamic export'
+                )
+            self._network = Tiles(self._network, tile, self._meta['size_multiple'], net)
 
     def __call__(
         self, images: Any, out: StrPath | None = None, batch_size: int = 1, overwrite: bool = False
@@ -178,7 +193,8 @@ class Translator:
                 f'got pixels of shape {pixels.shape}: this model '
                 f'takes {self.channels[0]} channels, at the end'
             )
-        if self._takes_pixels and pictures.fits(*pixels.shape[1:3], self._meta):
+        small = max(pixels.shape[1:3]) <= self._largest
+        if self._takes_pixels and small and pictures.fits(*pixels.shape[1:3], self._meta):
             return self._run(pixels)
         x = pictures.to_values(pixels)
         return pictures.to_pixels(pictures.run(self._network, x, self._meta))
