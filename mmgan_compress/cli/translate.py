@@ -3,10 +3,11 @@
 mmgan-compress translate student.pth photos/ --out results/
 
 The model is a student file, or what mmgan-compress export made of one. Of a
-video the pictures are translated; its sound is left out.
+video the pictures are translated; its sound is copied where ffmpeg is there.
 """
 
 import argparse
+import shutil
 
 from . import options
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace):
     )
     files = translate(args.input, args.out, args.batch, args.overwrite)
     if is_video(args.input):
-        print(f'{files[0]}, without sound')
+        how = '' if shutil.which('ffmpeg') else ', without sound, which ffmpeg would copy'
+        print(f'{files[0]}{how}')
     else:
         print(f'{len(files)} picture(s) in {args.out}')

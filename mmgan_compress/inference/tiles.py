@@ -1,7 +1,9 @@
 """Translation of large pictures in tiles, which bounds the memory."""
 
 import copy
+import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -50,10 +52,16 @@ class Tiles:
         run = self.run if self.net is None else _with_statistics(self.net, small)
         margin = self._margin(run, small)
         rows, columns = (_spans(side, self.side, margin) for side in x.shape[-2:])
-        return torch.cat(
-            [torch.cat([_tile(run, x, row, column) for column in columns], dim=3) for row in rows],
-            dim=2,
-        )
+        whole = None
+        for row, column in itertools.product(rows, columns):
+            y = run(x[..., row.begin : row.end, column.begin : column.end])
+            scale = y.shape[-1] // (column.end - column.begin)
+            if whole is None:
+                whole = y.new_empty(1, y.shape[1], *(scale * side for side in x.shape[-2:]))
+            whole[..., row.of_whole(scale), column.of_whole(scale)] = y[
+                ..., row.of_tile(scale), column.of_tile(scale)
+            ]
+        return whole
 
     def _fitting(self, x: Tensor) -> list[int]:
         """Return the sides of a picture that is as large as a tile."""
@@ -84,23 +92,27 @@ class Tiles:
         return margin
 
 
-def _spans(length: int, side: int, margin: int) -> list[tuple[int, int, int, int]]:
-    """Cut a length into (begin and end of input, begin and end of output)."""
+class _Span(NamedTuple):
+    """A part of an edge: begin and end with the margin, and what is kept."""
+
+    begin: int
+    end: int
+    first: int
+    last: int
+
+    def of_whole(self, scale: int) -> slice:
+        return slice(scale * self.first, scale * self.last)
+
+    def of_tile(self, scale: int) -> slice:
+        return slice(scale * (self.first - self.begin), scale * (self.last - self.begin))
+
+
+def _spans(length: int, side: int, margin: int) -> list[_Span]:
     step = side - 2 * margin
     return [
-        (max(0, at - margin), min(length, at + step + margin), at, min(length, at + step))
+        _Span(max(0, at - margin), min(length, at + step + margin), at, min(length, at + step))
         for at in range(0, length, step)
     ]
-
-
-def _tile(run: Network, x: Tensor, row: tuple, column: tuple) -> Tensor:
-    """Translate one tile and cut its margin off."""
-    y = run(x[..., row[0] : row[1], column[0] : column[1]])
-    scale = y.shape[-1] // (column[1] - column[0])
-    (top, bottom), (left, right) = (
-        (scale * (begin - span), scale * (end - span)) for span, _, begin, end in (row, column)
-    )
-    return y[..., top:bottom, left:right]
 
 
 @torch.no_grad()

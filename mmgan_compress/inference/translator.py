@@ -121,8 +121,8 @@ class Translator:
                 model of RGB images, a video file.
             out (str | Path | None): Folder for PNG files that keep the names
                 of their inputs, sub-folders included; a video becomes
-                ``NAME.mp4`` with its size and frame rate, without its
-                sound. A video needs it.
+                ``NAME.mp4`` with its size and frame rate, and with its
+                sound where ffmpeg is installed. A video needs it.
             batch_size (int): Images of one size that go through the network
                 at once, where the file takes more than one.
             overwrite (bool): Whether files in ``out`` may be replaced, such
@@ -207,7 +207,7 @@ class Translator:
 
     def _video(self, source: Path, target: Path, batch_size: int) -> str:
         about = video.probe(source)
-        with video.writing(target, about) as write:
+        with video.writing(target, about, source) as write:
             frames = self.stream(video.frames(source), batch_size)
             for frame in tqdm(frames, total=about.frames, unit='frame'):
                 write(frame)

@@ -1,6 +1,9 @@
-"""Videos, frame by frame; their sound is not read."""
+"""Videos, frame by frame; ffmpeg copies their sound, where it is installed."""
 
 import contextlib
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,13 +87,15 @@ def frames(source: Path) -> Iterator[np.ndarray]:
 
 
 @contextlib.contextmanager
-def writing(target: Path, about: About) -> Iterator[Callable]:
+def writing(target: Path, about: About, source: Path | None = None) -> Iterator[Callable]:
     """Write a video; it appears when it is complete.
 
     Args:
         target (Path): MP4 file; its folder is made.
         about (About): Size and frame rate. The codec stores even sides: of
             an odd one, the last row or column is left out.
+        source (Path | None): Video whose sound it gets, if ffmpeg is there
+            and MP4 can hold the sound.
 
     Yields:
         Callable: Takes a frame, (H, W, 3), RGB, uint8.
@@ -110,6 +115,26 @@ def writing(target: Path, about: About) -> Iterator[Callable]:
             probe(part)  # OpenCV does not say that a write has failed
         except ValueError as error:
             raise OSError(f'OpenCV could not write {target}: is there room on the disk?') from error
+        if source:
+            _copy_sound(source, part)
+
+
+def _copy_sound(source: Path, silent: Path) -> None:
+    """Add the sound of one video to another one, if that can be done."""
+    ffmpeg = shutil.which('ffmpeg')
+    if ffmpeg is None:
+        return
+    both = silent.with_name(f'{silent.stem}.sound.mp4')
+    # 'file:' lets no name be an option or an address
+    names = [f'file:{file.resolve()}' for file in (silent, source, both)]
+    streams = ['-map', '0:v', '-map', '1:a', '-c', 'copy']
+    command = [ffmpeg, '-v', 'error', '-i', names[0], '-i', names[1], *streams, names[2]]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode == 0:  # else there is no sound, or none that MP4 holds
+            os.replace(both, silent)
+    finally:
+        both.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,9 @@
 """One class for every runtime: the same pictures, from images and videos."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -205,6 +209,28 @@ def test_half_a_file_is_refused_by_name(tmp_path, suffix):
         Translator(path, trust=True)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which('ffmpeg'), reason='no ffmpeg')
+def test_sound_is_copied(student, tmp_path):
+    silent, source = make_video(tmp_path / 'silent.avi'), tmp_path / '-a.mp4'
+    tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:duration=1']
+    run = ['ffmpeg', '-v', 'error', '-i', silent, *tone, '-c:v', 'copy', f'file:{source}']
+    subprocess.run(run, check=True)
+
+    def sound(path):
+        show = ['ffprobe', '-v', 'error', '-show_entries', 'packet=size,data_hash']
+        return subprocess.check_output(
+            [*show, '-show_data_hash', 'md5', '-select_streams', 'a', f'file:{path}']
+        )
+
+    (result,) = Translator(student)(source, tmp_path / 'out')
+    assert len(sound(source)) > 100 and sound(result) == sound(source)
+    assert len(list(video.frames(Path(result)))) == len(list(video.frames(source)))
+    (result,) = Translator(student)(silent, tmp_path / 'out')
+    assert len(sound(result)) < 100
+    assert {file.name for file in (tmp_path / 'out').iterdir()} == {'-a.mp4', 'silent.mp4'}
+
+
 @pytest.mark.parametrize('kind', ['image', 'video'])
 def test_tool(student, exported, tmp_path, monkeypatch, capsys, kind):
     if kind == 'image':
@@ -213,7 +239,8 @@ def test_tool(student, exported, tmp_path, monkeypatch, capsys, kind):
         told = f'1 picture(s) in {tmp_path}/out\n'
     else:
         source = make_video(tmp_path / 'a.avi')
-        told = f'{tmp_path}/out/a.mp4, without sound\n'
+        monkeypatch.setenv('PATH', str(tmp_path))  # no ffmpeg
+        told = f'{tmp_path}/out/a.mp4, without sound, which ffmpeg would copy\n'
     args = [exported('onnx'), source, '--out', tmp_path / 'out', '--threads', 1, '--batch', 2]
     assert run_tool('translate', *args).stdout == told
     message = refused_by_tool('translate', *args[:4], '--domain', 'horse', monkeypatch=monkeypatch)
