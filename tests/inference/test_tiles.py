@@ -79,19 +79,20 @@ def test_larger_outputs_keep_their_scale():
     assert torch.equal(Tiles(enlarge, 16, 1)(x), enlarge(x))
 
 
-def test_what_looks_at_the_whole_picture_is_refused(student, photo, tmp_path, capsys):
-    export_student(student['IN'], tmp_path / 'onnx', Target(dynamic=True), 64)
+def test_what_looks_at_the_whole_picture_is_refused(student, photo):
+    net = torch.inference_mode()(load_student(student['IN']))
     with pytest.raises(ValueError, match='looks .* at the whole picture'):
-        Translator(tmp_path / 'onnx', tile=TILE)(photo)
+        Tiles(net, TILE, 4)(pictures.to_tensor(photo)[..., :200, :300])
+
+
+@pytest.mark.slow
+def test_exports(student, photo, tmp_path, capsys):
+    target = Target(dynamic=True, uint8=True)
+    export_student(student['BN'], tmp_path / 'onnx', target, 64)
+    whole = picture(Translator(tmp_path / 'onnx')(photo))
+    assert np.abs(whole - picture(Translator(tmp_path / 'onnx', tile=TILE)(photo))).max() <= 1
     export_student(student['IN'], tmp_path / 'fixed', Target(), 64)
     photo.save(tmp_path / 'photo.png')
     command = ['translate', str(tmp_path / 'fixed'), str(tmp_path / 'photo.png')]
     assert main([*command, '--out', str(tmp_path / 'out'), '--tile', '96']) != 0
     assert 'one size' in capsys.readouterr().err
-
-
-def test_an_export_without_such_norms_in_tiles(student, photo, tmp_path):
-    target = Target(dynamic=True, uint8=True)
-    export_student(student['BN'], tmp_path / 'onnx', target, 64)
-    whole = picture(Translator(tmp_path / 'onnx')(photo))
-    assert np.abs(whole - picture(Translator(tmp_path / 'onnx', tile=TILE)(photo))).max() <= 1
