@@ -55,7 +55,8 @@ def export_all(
     rows, runs = [], {}
     for path in bar:
         target = read_target(path)
-        target = dataclasses.replace(target, uint8=uint8 and FORMATS[target.backend].uint8)
+        pixels = target.uint8 or uint8 and FORMATS[target.backend].uint8
+        target = dataclasses.replace(target, uint8=pixels)
         name = path.stem.removeprefix(PREFIX).removesuffix(SUFFIX)
         bar.set_postfix_str(name)
         folder = Path(out_dir, name)

@@ -591,6 +591,7 @@ FORMATS = {
         'onnxruntime',
         rewrites=('phases',),
         beside=web.FILES,
+        needs=ONNX,
     ),
     'eager': Format(_open_eager, ('.pth',), uint8=False),
 }
