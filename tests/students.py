@@ -39,6 +39,7 @@ GENERATORS = {
         type='mmgan_compress.SeparableResnetGenerator', base_channels=4, num_blocks=2
     ),
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
+    'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
 }
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(
@@ -51,7 +52,7 @@ TOOLS = dict(
     get_flops='flops',
     demo_page='page',
 )
-MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4)
+MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1)
 
 
 def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):

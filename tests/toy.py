@@ -15,7 +15,7 @@ from mmengine.runner.priority import get_priority
 from PIL import Image
 
 from mmgan_compress.engine.runner_builder import set_everywhere, walk
-from mmgan_compress.models.perceptual import _WIDTHS
+from mmgan_compress.models.perceptual import VGG16Features
 from mmgan_compress.registry import MODELS
 from recipes import parsed
 
@@ -23,13 +23,18 @@ REPO = Path(__file__).resolve().parents[1]
 SIZE = 32
 
 
-def seeded_vgg() -> dict:
-    """Return the weights of the golden fixtures' VGG-16 (their README).
+# and to relu5_3, which LPIPS asks for
+_VGG16 = {**VGG16Features.widths, 24: 512, 26: 512, 28: 512}
 
-    And three layers more, to relu5_3, which LPIPS asks for.
+
+def seeded_vgg(layers=_VGG16) -> dict:
+    """Return the weights of the golden fixtures' VGG (their README).
+
+    Args:
+        layers (dict[int, int]): Widths of its convolutions by torchvision's
+            ``features.N``.
     """
     state, channels = {}, 3
-    layers = {**_WIDTHS, 24: 512, 26: 512, 28: 512}
     for k, (index, width) in enumerate(layers.items()):
         rs = np.random.RandomState(1000 + k)
         weight = rs.standard_normal((width, channels, 3, 3)) * math.sqrt(2 / (9 * channels))
@@ -72,7 +77,7 @@ def toy_config(
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
-        model (str): ``'cyclegan'`` or ``'pix2pix'``.
+        model (str): ``'cyclegan'``, ``'pix2pix'`` or ``'srgan'``.
         root (Path): Where data are written if it does not exist.
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
@@ -82,7 +87,7 @@ def toy_config(
     cfg = copy.deepcopy(parsed(recipe or recipe_of(method, model)))
     paired = model == 'pix2pix'
     if not Path(root).exists():
-        sides = [''] if paired else ['A', 'B']
+        sides = ['A', 'B'] if model == 'cyclegan' else ['']
         write_images(
             root,
             {
@@ -94,9 +99,9 @@ def toy_config(
         )
     data = cfg._cfg_dict
     set_everywhere(data, 'data_root', str(root))
-    set_everywhere(data, 'size', SIZE)
+    set_everywhere(data, 'size', SIZE // 4 if model == 'srgan' else SIZE)
     set_everywhere(data, 'load_size', SIZE + 4)
-    _shrink(cfg, method, paired)
+    _shrink(cfg, method, model)
     cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights=vgg)
     cfg.work_dir = str(work_dir)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
@@ -109,13 +114,13 @@ def toy_config(
     return cfg
 
 
-def _shrink(cfg: Config, method: str, paired: bool):
+def _shrink(cfg: Config, method: str, model: str):
     """Make the networks of a recipe tiny and its schedule a few steps."""
-    distiller = cfg.model.distiller
+    distiller, paired = cfg.model.distiller, model == 'pix2pix'
     distiller.schedule = dict(epochs=4, constant=2, block=2, iters_per_epoch=1)
-    if method in ('omgd', 'crd') and not paired:
+    if method in ('omgd', 'crd') and model == 'cyclegan':
         distiller.schedule.student_epochs = 2
-    if method == 'gcc' and not paired:  # published: widths layer by layer
+    if method == 'gcc' and model == 'cyclegan':  # published: widths layer by layer
         small = dict(type='mmgan_compress.SeparableResnetGenerator', norm_cfg=dict(type='IN'))
         cfg.model.generator = {
             name: dict(small, base_channels=width)
@@ -129,10 +134,10 @@ def _shrink(cfg: Config, method: str, paired: bool):
     for node in walk(cfg.model):
         if str(node.get('type')).endswith('UnetGenerator'):
             node.num_down = 5
-        elif str(node.get('type')).endswith('ResnetGenerator'):
+        elif str(node.get('type')).endswith(('ResnetGenerator', 'SRResNet')):
             node.num_blocks = 3
         if 'layers' in node and not paired:
-            node.layers = ['model.9', 'model.12']
+            node.layers = 'auto' if model == 'srgan' else ['model.9', 'model.12']
     if method == 'crd':  # 32 pixels are one patch of the recipe's
         loss_of(cfg, 'RelationLoss').patch_size = SIZE // 2
         if paired:

@@ -300,6 +300,7 @@ def split_images(
     val_folder: bool = True,
     most: int | None = None,
     channels: int = 3,
+    halved: bool = False,
 ) -> list[str]:
     """Return the checked image files of a split; val may be a part of train.
 
@@ -314,6 +315,7 @@ def split_images(
             where there is one.
         most (int | None): Return at most so many, evenly spaced.
         channels (int): As of :func:`check_images`.
+        halved (bool): Whether a file holds A and B side by side.
 
     Raises:
         FileNotFoundError: If there are none; names the folder.
@@ -340,7 +342,7 @@ def split_images(
         most = most or LENT
     if most and len(files) > most:
         files = evenly_spaced(files, most)
-    check_images(files, not side, channels=channels)
+    check_images(files, halved, channels=channels)
     return files
 
 
@@ -449,6 +451,25 @@ def match_teacher_images(
         )
     check_images([made[name] for name in sources], channels=channels)
     return {file: made[name] for name, file in sources.items()}
+
+
+def check_sides(files: Sequence[str], least: int):
+    """Refuse images of which a square crop cannot be taken.
+
+    Args:
+        files (Sequence[str]): Readable images.
+        least (int): Side of the crop in pixels.
+
+    Raises:
+        ValueError: With how many, and the first.
+    """
+    small = [(file, size) for file in files if min(size := _size(file)) < least]
+    if small:
+        file, (width, height) = small[0]
+        raise ValueError(
+            f'{len(small)} of {len(files)} images are too small for a crop of {least} pixels, '
+            f'the first is {file} ({width}x{height}): remove them, or set a smaller --size'
+        )
 
 
 def check_halves(files: Sequence[str]):

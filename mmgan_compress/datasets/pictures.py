@@ -168,20 +168,22 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
         net (Callable): Generator in eval mode, or what stands for one.
         x (Tensor): (N, C, H, W) in [-1, 1].
         meta (dict): ``size_multiple`` and ``image_size`` of the student;
-            ``fixed_size``, height and width, where it takes one size only.
+            ``fixed_size``, height and width, where it takes one size only;
+            ``scale``, 1 if it is not there, of super-resolution.
 
     Returns:
-        Tensor: (N, C, H, W) in [-1, 1]; C may be another one.
+        Tensor: (N, C, scale H, scale W) in [-1, 1]; C may be another one.
     """
     height, width = x.shape[-2:]
     if fits(height, width, meta):
         return net(x)
     multiple, trained = meta['size_multiple'], meta['image_size']
-    fixed = meta.get('fixed_size')
+    fixed, scale = meta.get('fixed_size'), meta.get('scale', 1)
+    size = scale * height, scale * width
     if not fixed and _large(height, width, multiple) and 8 * multiple <= trained:
         padded = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode='reflect')
-        return net(padded)[..., :height, :width]
-    return _resized(net(_resized(x, fixed or (trained, trained))), (height, width))
+        return net(padded)[..., : size[0], : size[1]]
+    return _resized(net(_resized(x, fixed or (trained, trained))), size)
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image
 
 from ..registry import TRANSFORMS
 from .images import half_of, open_image, read_image, with_channels
@@ -49,4 +50,34 @@ class ReadPair(BaseTransform):
         for side, (domain, channels) in zip('AB', self.channels.items()):
             image = with_channels(half_of(pair, side), channels)
             results[f'img_{domain}'] = np.array(image)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ShrinkImage(BaseTransform):
+    """Add a smaller copy of an image, by Pillow's bicubic.
+
+    The image itself is cut, around its centre, to sides that are multiples of
+    the scale.
+
+    Args:
+        key (str): Name of the image.
+        small (str): Name of the copy.
+        scale (int): How many times as small it is.
+    """
+
+    def __init__(self, key: str, small: str, scale: int):
+        self.key, self.small, self.scale = key, small, scale
+
+    def transform(self, results: dict) -> dict:
+        """Cut the image and add the copy, uint8."""
+        image, scale = results[self.key], self.scale
+        rest = [side % scale for side in image.shape[:2]]
+        top, left = (part // 2 for part in rest)
+        height, width = (side - part for side, part in zip(image.shape, rest))
+        results[self.key] = image = image[top : top + height, left : left + width]
+        small = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (width // scale, height // scale), Image.Resampling.BICUBIC
+        )
+        results[self.small] = np.array(small)
         return results

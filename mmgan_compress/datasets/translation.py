@@ -25,6 +25,12 @@ def load_step(key: str, channels: int = 3) -> dict:
     return dict(type='mmgan_compress.ReadImage', key=key, channels=channels)
 
 
+def _packed(steps: list[dict], keys: list[str]) -> list[dict]:
+    """Return mmagic's transforms that end with the tensors of images."""
+    pack = dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=[f'{k}_path' for k in keys])
+    return [dict(step, _scope_='mmagic') for step in [*steps, pack]]
+
+
 class TranslationImages(Dataset):
     """Base of both layouts.
 
@@ -128,6 +134,7 @@ class TranslationImages(Dataset):
             self.val_folder,
             self.max_images,
             max(self._channels_at(side)),
+            self.halved,
         )
 
     def _channels_at(self, side: str) -> list[int]:
@@ -191,10 +198,7 @@ class TranslationImages(Dataset):
                 steps.append(dict(type='FixedCrop', keys=group, crop_size=(self.size, self.size)))
             if self.flip:
                 steps.append(dict(type='Flip', keys=group, direction='horizontal'))
-        steps.append(
-            dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=[f'{k}_path' for k in keys])
-        )
-        return [dict(step, _scope_='mmagic') for step in steps]
+        return _packed(steps, keys)
 
     def _shuffled(self, position: int) -> int:
         epoch, offset = divmod(position, len(self))
@@ -319,6 +323,64 @@ class PairedImages(TranslationImages):
         if not self.halved:
             return super().loading()
         return [dict(type='mmgan_compress.ReadPair', channels=self.channels)]
+
+
+@DATASETS.register_module()
+class SuperResolutionImages(TranslationImages):
+    """``train/ [val/] test/`` of images, each beside a smaller copy.
+
+    ``domains`` are the small and the large images. In training, the large
+    ones are random crops, ``scale`` times ``size`` pixels wide and high; val
+    and test have whole images, cut to multiples of ``scale``: at batch size 1
+    these may be of any size.
+
+    Args:
+        args: Of :class:`TranslationImages`; ``size`` is that of the small
+            images.
+        scale (int): How many times as large the others are.
+        side (str): ``'A'`` or ``'B'`` takes ``trainA/`` and so on.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        ValueError: If there are ``teacher_images`` or ``extra_images``, or a
+            training image is smaller than a crop.
+    """
+
+    aligned = True
+
+    def __init__(self, *args, scale: int = 4, side: str = '', **kwargs):
+        if kwargs.get('teacher_images') or kwargs.get('extra_images'):
+            raise ValueError(
+                'SuperResolutionImages has neither teacher_images nor extra_images: leave them out'
+            )
+        self.scale, self.side = scale, side
+        super().__init__(*args, **kwargs)
+
+    def load_files(self):
+        self.files = self.files_of(self.side)
+        if self.split == 'train':
+            images.check_sides(self.files, self.scale * self.size)
+
+    def files_by_side(self):
+        return self.files, self.files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def paths(self, index):
+        return {f'img_{d}_path': self.files[index] for d in self.domains}
+
+    def standard_pipeline(self):
+        small, large = (f'img_{d}' for d in self.domains)
+        steps, side = [load_step(large, self.channels[self.domains[1]])], self.scale * self.size
+        if self.split == 'train':
+            steps.append(dict(type='FixedCrop', keys=[large], crop_size=(side, side)))
+            if self.flip:
+                steps.append(dict(type='Flip', keys=[large], direction='horizontal'))
+        steps.append(
+            dict(type='mmgan_compress.ShrinkImage', key=large, small=small, scale=self.scale)
+        )
+        return _packed(steps, [small, large])
 
 
 @DATA_SAMPLERS.register_module()

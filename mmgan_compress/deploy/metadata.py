@@ -5,10 +5,11 @@ All values are text, since ONNX and OpenVINO hold nothing else::
     {'student_sha256': '8f3c...', 'made_by': 'mmgan_compress 0.1.0, OMGD...',
      'domains': '["horse", "zebra"]', 'value_range': '[-1, 1]',
      'layout': 'NCHW', 'colours': 'RGB', 'channels': '[3, 3]',
-     'size_multiple': '4', 'image_size': '256',
+     'size_multiple': '4', 'image_size': '256', 'scale': '1',
      'input_shape': '[1, 3, 256, 256]', 'precision': 'int8',
      'processor': 'any'}
 
+``scale`` is how many times as large the output is.
 ``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
 RGBA) are those of the input, ``channels`` of input and output. A model of
 8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
@@ -57,6 +58,7 @@ def student_facts(
         channels=json.dumps(channels),
         size_multiple=str(meta['size_multiple']),
         image_size=str(meta['image_size']),
+        scale=str(meta['scale']),
         input_shape=json.dumps(shape),
         precision=target.precision,
         **(dict(processor=target.processor) if target.precision == 'int8' else {}),

@@ -281,12 +281,13 @@ def comparison(
     domain = model._default_domain
     source = model.source_of(domain)
     at = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
-    batch = pseudo_collate([dataset[int(i)] for i in at])
+    # one by one: they may be of several sizes
+    batches = [pseudo_collate([dataset[int(i)]]) for i in at]
     names = list(model.distiller.reported_teachers) if model.distiller else []
     columns = {}
     for name in [*names, 'student']:
         with model.scoring(name, [domain]):
-            samples = model.val_step(batch)
+            samples = [model.val_step(batch)[0] for batch in batches]
         title = '\n'.join(filter(None, [name, f'{source} to {domain}', captions.get(name)]))
         columns[title] = [sample.get(f'fake_{domain}') for sample in samples]
     columns = {f'input\n{source}': [sample.get(f'img_{source}') for sample in samples], **columns}

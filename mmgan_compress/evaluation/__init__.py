@@ -3,9 +3,9 @@
 from mmengine.evaluator import Evaluator
 
 from ..registry import EVALUATORS
-from .metrics import FrechetDistance, PairedQuality
+from .metrics import FrechetDistance, PairedQuality, SuperResolutionQuality
 
 # mmagic's evaluator of this name feeds metrics in another way
 EVALUATORS.register_module(name='Evaluator', module=Evaluator)
 
-__all__ = ['Evaluator', 'FrechetDistance', 'PairedQuality']
+__all__ = ['Evaluator', 'FrechetDistance', 'PairedQuality', 'SuperResolutionQuality']

@@ -32,15 +32,15 @@ def save_comparison(
     Args:
         path (str | PathLike): PNG file to write.
         rows (Sequence[Sequence[Tensor]]): Per row a picture per column, all
-            (C, H, W), grey, RGB or RGBA in 0..255, of one size. RGBA is laid
-            on white.
+            (C, H, W), grey, RGB or RGBA in 0..255. The largest one of the
+            first row gives the size of all. RGBA is laid on white.
         columns (Sequence[str]): Titles, such as input, teacher, student,
             target. A newline starts a further, smaller line.
         shapes (Sequence[tuple[int, int]] | None): Per row the width and the
             height of the original image, whose aspect ratio its pictures
             get; None keeps that of the pictures.
     """
-    height, width = rows[0][0].shape[1:]
+    height, width = max((picture.shape[1:] for picture in rows[0]), key=min)
     factor = max(1, -(-CELL // max(height, width)))
     cell = width * factor, height * factor
     boxes = [_fit(shape, cell) for shape in shapes or [cell] * len(rows)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
@@ -84,7 +85,7 @@ class TranslationMetric(BaseMetric):
         if not self.results:
             self._seen.clear()
         for sample in data_samples:
-            path = self._source_path(sample)
+            path = sample[f'{self._source_key(sample)}_path']
             measured = None
             if path not in self._seen:
                 self._seen.add(path)
@@ -127,7 +128,7 @@ class TranslationMetric(BaseMetric):
             raise ValueError(f'{key} has values that are not finite: the generator has diverged')
         return to_rgb(to_8_bit(image.to(get_device())))
 
-    def _source_path(self, sample: dict) -> str:
+    def _source_key(self, sample: dict) -> str:
         own = f'img_{self.domain}_path'
         keys = [key for key in sample if re.fullmatch(r'img_.*_path', key) and key != own]
         if len(keys) != 1:
@@ -136,7 +137,7 @@ class TranslationMetric(BaseMetric):
                 f'{self.domain!r} apart, got {keys} among {sorted(sample)}; give PackInputs '
                 "meta_keys=['img_<source>_path']"
             )
-        return sample[keys[0]]
+        return keys[0].removesuffix('_path')
 
 
 @METRICS.register_module()
@@ -261,6 +262,108 @@ class PairedQuality(TranslationMetric):
         means = measured.double().mean(dim=0).tolist()
         figures = dict(zip(protocols, means))
         return figures, {name: protocols[name] for name in figures}
+
+
+def luma(image: Tensor, border: int) -> Tensor:
+    """Return Y of ITU-R 601 (16..235) of (3, H, W) in 0..255, without its
+    outermost pixels: (1, 1, H - 2 border, W - 2 border), float64.
+    """
+    weights = image.new_tensor((65.481, 128.553, 24.966), dtype=torch.float64)
+    y = (image.double() * weights[:, None, None]).sum(0) / 255 + 16
+    return y[None, None, border : y.shape[0] - border, border : y.shape[1] - border]
+
+
+def windowed_ssim(fake: Tensor, real: Tensor, window: Tensor, share: float = 1.0) -> Tensor:
+    """Return the SSIM of (1, 1, H, W) in 0..255, where whole windows fit.
+
+    Args:
+        fake (Tensor): Float64.
+        real (Tensor): Likewise.
+        window (Tensor): Weights of its pixels, (h, w), with the sum 1.
+        share (float): Factor of the covariances.
+    """
+
+    def mean(x):
+        return F.conv2d(x, window.to(x)[None, None])
+
+    mean_f, mean_r = mean(fake), mean(real)
+    own = share * (mean(fake**2) - mean_f**2 + mean(real**2) - mean_r**2)
+    both = share * (mean(fake * real) - mean_f * mean_r)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    lightness = (2 * mean_f * mean_r + c1) / (mean_f**2 + mean_r**2 + c1)
+    return (lightness * (2 * both + c2) / (own + c2)).mean()
+
+
+_LINE = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
+_LINE /= _LINE.sum()
+_GAUSSIAN, _UNIFORM = _LINE[:, None] * _LINE, torch.full((7, 7), 1 / 49)
+
+
+@METRICS.register_module()
+class SuperResolutionQuality(TranslationMetric):
+    """PSNR and SSIM of the luma against the real image.
+
+    SSIM is taken in two ways that papers do not tell apart: ``SSIM-Y``
+    weights an 11x11 window by a Gaussian, as mmagic's; ``SSIM-Y7`` has a
+    uniform 7x7 window, as GCC's. ``PSNR-Y over bicubic`` is by how much it is
+    better than the input enlarged by Pillow's bicubic.
+
+    Args:
+        domain (str): Domain of the generated images; samples hold the real
+            ones as ``img_<domain>``, and the small ones.
+        border (int): Pixels that are cut off at each side.
+
+    Example:
+        >>> metric = dict(
+        ...     type='mmgan_compress.SuperResolutionQuality', domain='high')
+    """
+
+    def __init__(self, domain: str, border: int = 4):
+        super().__init__(domain)
+        self.border = border
+
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        figures = ('PSNR-Y', 'SSIM-Y', 'SSIM-Y7', 'PSNR-Y over bicubic')
+        return [f'{self.domain}/{figure}' for figure in figures]
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return PSNR, both SSIM, and PSNR above bicubic's of one image."""
+        real = self._image(sample, f'img_{self.domain}')
+        small = self._image(sample, self._source_key(sample))[None]
+        # with antialiasing, its cubic is Pillow's
+        plain = F.interpolate(small, real.shape[1:], mode='bicubic', antialias=True)[0]
+        figures = self.figures(fake, real)
+        gain = figures[0] - self.figures(to_8_bit(plain), real)[0]
+        return torch.cat([figures, gain[None]])
+
+    def figures(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Return the figures of (3, H, W) in 0..255, which need not be whole
+        numbers.
+        """
+        pair = [luma(image, self.border) for image in (fake, real)]
+        return torch.stack(
+            [
+                peak_signal_noise_ratio(*pair, data_range=255.0),
+                windowed_ssim(*pair, _GAUSSIAN),
+                windowed_ssim(*pair, _UNIFORM, 49 / 48),  # of a sample
+            ]
+        )
+
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return the means over images."""
+        about = (
+            f'Y of ITU-R 601, {self.border} pixels cut at each side, range 255; '
+            f'mean of {self._about(len(measured), "pairs")}'
+        )
+        protocols = {
+            'PSNR-Y': f'dB, {about}',
+            'SSIM-Y': f'Gaussian 11x11, sigma 1.5, {about}',
+            'SSIM-Y7': f'uniform 7x7, {about}',
+            'PSNR-Y over bicubic': f'dB above the input enlarged by bicubic, {about}',
+        }
+        return dict(zip(protocols, measured.double().mean(0).tolist())), protocols
 
 
 class TeacherSimilarity(TranslationMetric):

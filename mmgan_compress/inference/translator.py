@@ -20,7 +20,7 @@ from ..datasets import pictures
 from ..datasets.images import MIN_SIDE, of_array, read_image, to_array
 from ..deploy.formats import on_arrays, open_model
 from ..models.student import load_student
-from ..models.student_config import LARGEST_SIDE, channels_of
+from ..models.student_config import LARGEST_SCALE, LARGEST_SIDE, channels_of
 from . import video
 from .tiles import Tiles
 
@@ -61,6 +61,7 @@ class Translator:
         domain (str): What it generates.
         channels (tuple[int, int]): Of what it takes, and of what it gives:
             1 (grey), 3 (RGB) or 4 (RGBA).
+        scale (int): How many times as large as its input a picture is.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -96,7 +97,7 @@ class Translator:
                 f'the model generates {self.domain!r}, not {domain!r}: give the student file, or '
                 'an export of that domain'
             )
-        self.channels = channels_of(self._meta)
+        self.channels, self.scale = channels_of(self._meta), self._meta.get('scale', 1)
         self._takes_pixels = layout == 'NHWC'
         self._largest = LARGEST_SIDE if tile is None else tile
         if tile is not None:
@@ -130,7 +131,7 @@ class Translator:
 
         Returns:
             list: Pictures (``PIL.Image``, of mode L, RGB or RGBA, in the
-            sizes of the inputs) or, with ``out``, the paths of the files.
+            sizes of the inputs times ``scale``) or, with ``out``, the paths of the files.
 
         Raises:
             FileNotFoundError: If a file is missing or a folder has no image.
@@ -170,7 +171,8 @@ class Translator:
             batch_size (int): How many of one size are taken at once.
 
         Yields:
-            ndarray: (H, W, channels), uint8, in the order of the frames.
+            ndarray: (H, W, channels), uint8, in the order of the frames; H
+            and W times ``scale``.
         """
         for _, same in itertools.groupby(frames, key=np.shape):
             while batch := list(itertools.islice(same, batch_size)):
@@ -183,7 +185,7 @@ class Translator:
             pixels (ndarray): (N, H, W, channels), uint8, of any size.
 
         Returns:
-            ndarray: (N, H, W, channels), uint8.
+            ndarray: (N, H, W, channels), uint8; H and W times ``scale``.
 
         Raises:
             ValueError: If the model takes another number of channels.
@@ -207,7 +209,8 @@ class Translator:
 
     def _video(self, source: Path, target: Path, batch_size: int) -> str:
         about = video.probe(source)
-        with video.writing(target, about, source) as write:
+        width, height = self.scale * about.width, self.scale * about.height
+        with video.writing(target, about._replace(width=width, height=height), source) as write:
             frames = self.stream(video.frames(source), batch_size)
             for frame in tqdm(frames, total=about.frames, unit='frame'):
                 write(frame)
@@ -232,8 +235,8 @@ def translate(
         trust (bool): As for :class:`Translator`.
 
     Returns:
-        list: Pictures (``PIL.Image``, in the sizes of the inputs) or, with
-        ``out``, the paths of the files.
+        list: Pictures (``PIL.Image``, in the sizes of the inputs times the
+        model's scale) or, with ``out``, the paths of the files.
     """
     return Translator(student, trust=trust)(images, out, overwrite=overwrite)
 
@@ -271,11 +274,13 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
             fixed_size=None if None in side else tuple(side),
             channels=dict(zip(domains, json.loads(facts.get('channels', '[3, 3]')))),
             domain=domains[-1],
+            scale=int(facts.get('scale', 1)),
         )
         check_image_channels(*meta['channels'].values())
         sides = (meta['size_multiple'], meta['image_size'], *(meta['fixed_size'] or (1, 1)))
         if len(sides) != 4 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
             raise ValueError(f'sides of {sides} pixels')
+        check_range('scale', meta['scale'], 1, LARGEST_SCALE)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f'{model} is damaged or was changed: what it says '

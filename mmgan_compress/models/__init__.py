@@ -12,10 +12,11 @@ from .generators import (
     ResizeResnetGenerator,
     SeparableResnetGenerator,
 )
-from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher
+from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher, TruthTeacher
 from .original import load_original
-from .perceptual import VGG16Features
+from .perceptual import VGG16Features, VGG19Features
 from .slim import slim_network
+from .srgan import SRGANDiscriminator, SRResNet
 from .student import Student, load_student, read_test_config, save_student, student_info
 from .supernet import SuperNet
 from .teachers import CycleGANTeacher
@@ -32,11 +33,15 @@ __all__ = [
     'MultiHeadPatchDiscriminator',
     'OnnxTeacher',
     'ResizeResnetGenerator',
+    'SRGANDiscriminator',
+    'SRResNet',
     'SeparableResnetGenerator',
     'StoredTeacher',
     'Student',
     'SuperNet',
+    'TruthTeacher',
     'VGG16Features',
+    'VGG19Features',
     'load_original',
     'load_student',
     'read_test_config',

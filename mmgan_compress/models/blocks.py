@@ -36,6 +36,16 @@ def normal_init(init_cfg: dict | list | None) -> dict | list:
     ]
 
 
+# of ImageNet's images in [0, 1]
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def imagenet_normalized(image: Tensor) -> Tensor:
+    """Return RGB images in [-1, 1] with ImageNet's mean and deviation."""
+    mean, deviation = (image.new_tensor(part)[:, None, None] for part in (_MEAN, _DEVIATION))
+    return ((image + 1) / 2 - mean) / deviation
+
+
 def conv_norm(conv: nn.Module, norm_cfg: dict, act: bool = True) -> list:
     """Return [conv, norm] or [conv, norm, ReLU] as a list of layers."""
     layers = [conv, build_norm_layer(norm_cfg, conv.out_channels)[1]]

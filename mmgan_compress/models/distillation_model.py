@@ -81,6 +81,16 @@ class DistillationModel(BaseTranslationModel):
         """Return the domain that ``domain`` is generated from."""
         return self.get_other_domains(domain)[0]
 
+    def input_of(self, domain: str, inputs: dict[str, Tensor]) -> Tensor:
+        """Return what the generator of ``domain`` takes of a step's inputs.
+
+        Args:
+            domain (str): What is generated.
+            inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W) in
+                [-1, 1].
+        """
+        return inputs[f'img_{self.source_of(domain)}']
+
     def weight_faults(self) -> list[str]:
         """Say which files of weights do not fit their networks."""
         teachers = [] if self.distiller is None else self.distiller.teacher_faults()
@@ -165,7 +175,7 @@ class DistillationModel(BaseTranslationModel):
                 network = self.network(name, domain)
                 mode = network.training
                 network.train(self.test_in_train_mode)
-                images[f'{prefix}_{domain}'] = network(inputs[f'img_{self.source_of(domain)}'])
+                images[f'{prefix}_{domain}'] = network(self.input_of(domain, inputs))
                 network.train(mode)
         shown = {key: self.to_pixels(x) for key, x in images.items()}
         results, mode = [], 'train' if self.test_in_train_mode else 'eval'  # for the protocol

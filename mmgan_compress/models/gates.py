@@ -114,8 +114,8 @@ class GatedPatchDiscriminator(BaseModule):
 
     The gate stands behind the activation in a layer without norm (the
     first), between norm and activation in the others (GCC/models/Pix2Pix.py,
-    CycleGAN.py). Weights are in ``body``, gates beside them in ``gates``:
-    optimizers select either by name.
+    CycleGAN.py; in SRGAN.py all stand before the activation). Weights are in
+    ``body``, gates beside them in ``gates``: optimizers select either by name.
 
     Example:
         >>> net = MODELS.build(dict(
@@ -125,25 +125,35 @@ class GatedPatchDiscriminator(BaseModule):
         [(64, 64), (128, 128), (256, 256), (512, 512)]
 
     Args:
-        discriminator (dict): Config of mmagic's ``PatchDiscriminator``.
+        discriminator (dict): Config of mmagic's ``PatchDiscriminator`` or of
+            ``SRGANDiscriminator``.
         threshold (float): Of all gates, see :class:`ChannelGate`.
         norm_bias_std (float): Standard deviation with which biases of the
             norms are drawn; GCC's code draws them from N(0, 1), which looks
             like a slip (spec section 6.4), so 0 is the default.
+        before_activation (bool): Let gates stand before the activation in
+            layers without norm, too. Only the gradient of a closed gate
+            differs.
 
     Raises:
         TypeError: If the discriminator is not such a sequence of layers.
         ValueError: If ``norm_bias_std`` is given and norms have no bias.
     """
 
-    def __init__(self, discriminator: dict, threshold: float = 0.5, norm_bias_std: float = 0.0):
+    def __init__(
+        self,
+        discriminator: dict,
+        threshold: float = 0.5,
+        norm_bias_std: float = 0.0,
+        before_activation: bool = False,
+    ):
         super().__init__()
         self.body = MODELS.build(discriminator)
         _check(self.body)
         self.gates = nn.ModuleList(
             ChannelGate(block.conv.out_channels, threshold) for block in self.body.model[:-1]
         )
-        self.norm_bias_std = norm_bias_std
+        self.norm_bias_std, self.before_activation = norm_bias_std, before_activation
         if norm_bias_std and not self._norm_biases():
             raise ValueError(
                 f'norm_bias_std is {norm_bias_std}, but the norms of '
@@ -166,11 +176,11 @@ class GatedPatchDiscriminator(BaseModule):
             x (Tensor): (N, in_channels, H, W) in [-1, 1].
 
         Returns:
-            Tensor: Logits (N, 1, H / 8 - 2, W / 8 - 2).
+            Tensor: Logits, as of the body.
         """
         *blocks, last = self.body.model
         for block, gate in zip(blocks, self.gates):
-            if block.with_norm:
+            if block.with_norm or self.before_activation:
                 x = block.activate(gate(block(x, activate=False)))
             else:
                 x = gate(block(x))

@@ -61,7 +61,8 @@ class ImageTeacher(nn.Module):
             x (Tensor): (N, C, H, W) in [-1, 1].
 
         Returns:
-            Tensor: The same shape, range and device; float32, no graph.
+            Tensor: The same range and device, and the same shape or, of
+            super-resolution, a multiple of H and W; float32, no graph.
 
         Raises:
             ValueError: If the teacher gives anything else.
@@ -84,8 +85,10 @@ def _problem(image: Any, x: Tensor) -> str | None:
     """Say what is wrong with a teacher's image, if anything is."""
     if not isinstance(image, Tensor):
         return f'a {type(image).__name__}, no tensor'
-    if image.shape != x.shape:
-        return f'shape {tuple(image.shape)} for shape {tuple(x.shape)}'
+    shape = tuple(image.shape)
+    scale = max(1, shape[-1] // x.shape[-1]) if len(shape) == 4 else 1  # of super-resolution
+    if shape != (*x.shape[:2], *(scale * side for side in x.shape[2:])):
+        return f'shape {shape} for shape {tuple(x.shape)}'
     if not image.is_floating_point():
         return f'a tensor of {image.dtype}'
     if not image.isfinite().all():
@@ -255,6 +258,7 @@ class StoredTeacher(ImageTeacher):
     """
 
     stored = True
+    key = 'img_teacher_{domain}'  # of its images among a step's inputs
 
     def forward(self, x):
         raise RuntimeError(
@@ -262,3 +266,14 @@ class StoredTeacher(ImageTeacher):
             'the training data set, teacher_images={domain: folder}, and '
             'there are none for other images'
         )
+
+
+@MODELS.register_module()
+class TruthTeacher(StoredTeacher):
+    """The real images of the generated domain, in paired sets.
+
+    With it, losses of images train a generator alone, without a game: the
+    first stage of SRGAN.
+    """
+
+    key = 'img_{domain}'

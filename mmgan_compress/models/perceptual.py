@@ -1,4 +1,4 @@
-"""VGG-16 features for perceptual and style losses."""
+"""VGG features for perceptual and style losses."""
 
 import json
 import logging
@@ -13,13 +13,18 @@ from torch import Tensor
 from ..core.tensor_files import load_tensors
 from ..datasets.weights import weights_path
 from ..registry import MODELS
+from .blocks import imagenet_normalized
 
-# Widths of the convolutions up to relu4_3, by torchvision's `features.N`; a
-# pooling layer stands wherever the next index skips one (architectures.md
-# section 13). The ReLU behind a layer in `TAPPED` is a tap.
-_WIDTHS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 17: 512, 19: 512, 21: 512}
-_POOL_BEFORE = (5, 10, 17)
-TAPPED = {2: 'relu1_2', 7: 'relu2_2', 14: 'relu3_3', 21: 'relu4_3'}
+
+def _widths(*stages: int) -> dict[int, int]:
+    """Return the widths of the convolutions by torchvision's ``features.N``;
+    a pooling layer stands between two stages.
+    """
+    widths, index = {}, 0
+    for width, count in zip((64, 128, 256, 512, 512), stages):
+        widths.update({index + 2 * i: width for i in range(count)})
+        index += 2 * count + 1
+    return widths
 
 
 @MODELS.register_module()
@@ -45,12 +50,16 @@ class VGG16Features(nn.Module):
         ChecksumError: If they are damaged; names the command.
     """
 
+    widths = _widths(2, 2, 3, 3)
+    tapped = (2, 7, 14, 21)  # convolutions in front of relu1_2 ... relu4_3
+    normalized = False
+
     def __init__(self, weights: str = 'imagenet', bfloat16: bool = False):
         super().__init__()
         self.bfloat16 = bfloat16
         self.note = self._note(weights)
         state = self._random() if weights == 'random' else self._read(weights)
-        for index in _WIDTHS:
+        for index in self.widths:
             for part in ('weight', 'bias'):
                 self.register_buffer(
                     f'{part}_{index}', state[f'features.{index}.{part}'].float(), persistent=False
@@ -72,8 +81,8 @@ class VGG16Features(nn.Module):
         path = weights_path('vgg16') if weights == 'imagenet' else weights
         return load_tensors(path)
 
-    @staticmethod
-    def _random() -> dict:
+    @classmethod
+    def _random(cls) -> dict:
         print_log(
             'The perceptual network has RANDOM weights: results are '
             'not comparable with published ones.',
@@ -81,7 +90,7 @@ class VGG16Features(nn.Module):
             logging.WARNING,
         )
         state, channels = {}, 3
-        for index, width in _WIDTHS.items():
+        for index, width in cls.widths.items():
             kernel = torch.empty(width, channels, 3, 3)
             state[f'features.{index}.weight'] = nn.init.kaiming_normal_(kernel)
             state[f'features.{index}.bias'] = torch.zeros(width)
@@ -89,16 +98,38 @@ class VGG16Features(nn.Module):
         return state
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return relu1_2, relu2_2, relu3_3, relu4_3 of (N, C, H, W) in
-        [-1, 1].
+        """Return the features, of VGG-16 relu1_2, relu2_2, relu3_3 and
+        relu4_3, of (N, C, H, W) in [-1, 1].
         """
-        x, features = (image[:, :3].expand(-1, 3, -1, -1) + 1) / 2, []
+        x, features = image[:, :3].expand(-1, 3, -1, -1), []
+        x = imagenet_normalized(x) if self.normalized else (x + 1) / 2
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
-            for index in _WIDTHS:
-                if index in _POOL_BEFORE:
+            for index in self.widths:
+                if index and index - 2 not in self.widths:
                     x = F.max_pool2d(x, 2)
                 weight, bias = (getattr(self, f'{part}_{index}') for part in ('weight', 'bias'))
                 x = F.relu(F.conv2d(x, weight, bias, padding=1), inplace=True)
-                if index in TAPPED:
+                if index in self.tapped:
                     features.append(x.float())
         return features
+
+
+@MODELS.register_module()
+class VGG19Features(VGG16Features):
+    """VGG-19 at relu5_4, of images with ImageNet's mean and deviation: SRGAN.
+
+    Args:
+        weights (str): A path to a state dict with torchvision's names, such
+            as its ``vgg19-dcbb9e9d.pth``, or ``'random'``.
+        bfloat16 (bool): As of :class:`VGG16Features`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+
+    widths = _widths(2, 2, 4, 4, 4)
+    tapped = (34,)
+    normalized = True
+
+    def __init__(self, weights: str, bfloat16: bool = False):
+        super().__init__(weights, bfloat16)

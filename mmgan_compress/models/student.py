@@ -11,6 +11,7 @@ The file holds all that is needed to run it::
             'module': 'mmagic.models.editors.cyclegan.cyclegan_generator',
             'image_size': 256, 'size_multiple': 4,
             'channels': {'horse': 3, 'zebra': 3},  # of the images
+            'scales': {'zebra': 1},             # times the size of the input
             'sha256': '9c1d...',                # of the tensors
             'resources': {'params': 137312, ...},
             # of super-nets, whose search must not see what they learnt from:
@@ -66,6 +67,7 @@ from .student_config import (
     generator_config,
     make_test_config,
     plain,
+    scale_of,
     size_multiple,
 )
 
@@ -277,6 +279,7 @@ class Student:
                 *(size_multiple(twins[kind], self.image_size) for kind in kinds)
             ),
             channels=channels_by_domain(twins, self.domains, self.image_size),
+            scales={domain: scale_of(twins[domain], self.image_size) for domain in twins},
             resources=plain(self.resources, 'resources'),
             sha256=state_digest(state),
         )
@@ -397,8 +400,10 @@ def load_student(
     Returns:
         nn.Module: Maps images (N, C, H, W) in [-1, 1] (grey, RGB or RGBA:
         ``net.meta['channels']`` by domain) to the same range; H and W are
-        multiples of ``net.meta['size_multiple']``.
-        ``net.meta`` is :func:`student_info` with the ``'domain'`` added.
+        multiples of ``net.meta['size_multiple']``, and those of the output
+        are ``net.meta['scale']`` times as large.
+        ``net.meta`` is :func:`student_info` with ``'domain'`` and
+        ``'scale'`` added.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -419,7 +424,7 @@ def _rebuild(info: dict, state: dict[str, Tensor], domain: str) -> nn.Module:
     """Return the network of one domain, with its facts as ``net.meta``."""
     net = build_generator(domain_config(info, domain))
     net.load_state_dict(_weights(state, domain))
-    net.meta = dict(info, domain=domain)
+    net.meta = dict(info, domain=domain, scale=info.get('scales', {}).get(domain, 1))
     return net.eval()
 
 

@@ -30,6 +30,7 @@ from .slim import slim_network
 
 LARGEST_MULTIPLE = 512  # U-Nets of nine levels
 LARGEST_SIDE = 1 << 16  # of an image, in pixels
+LARGEST_SCALE = 16  # of super-resolution
 MOST_VALUES, MOST_LEVELS = 100_000, 20  # of what the file says of itself
 # A number in a generator's config counts what the file has: layers, or the
 # channels of one. Small ones need no proof.
@@ -54,7 +55,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
         ),
     ),
     **dict.fromkeys(
-        ('resources', 'data', 'generators', 'channels', KEY),
+        ('resources', 'data', 'generators', 'channels', 'scales', KEY),
         (lambda value: isinstance(value, dict), 'a dict', {}),
     ),
 }
@@ -154,6 +155,11 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
         if not fits(value := info.get(key, default)):
             raise ValueError(f'{key} is {_short(value)}, expected {expected}')
     check_image_channels(*info.get('channels', {}).values())
+    for domain, scale in info.get('scales', {}).items():
+        if type(scale) is not int or not 1 <= scale <= LARGEST_SCALE:
+            raise ValueError(
+                f'scales.{domain} is {_short(scale)}, expected a whole number, 1 to {LARGEST_SCALE}'
+            )
     sides = [side for value in state.values() for side in value.shape]
     for domain in held:
         check_generator(
@@ -352,6 +358,24 @@ def check_twin(config: dict, state: Mapping[str, Tensor], domain: str) -> nn.Mod
     return twin
 
 
+def scale_of(twin: nn.Module, side: int) -> int:
+    """Return how many times as large as its input a network's image is.
+
+    Args:
+        twin (nn.Module): As of :func:`size_multiple`.
+        side (int): Side of an image that it takes, in pixels.
+
+    Returns:
+        int: 1 where the network cannot be tried so, or gives sides that are
+        no multiples.
+    """
+    with contextlib.suppress(RuntimeError, ValueError):
+        height, width = shape_pass(twin, 1, image_channels(twin), side, side).shape[-2:]
+        if height == width and height % side == 0:
+            return height // side
+    return 1
+
+
 def size_multiple(twin: nn.Module, image_size: int) -> int:
     """Find the step in which the sides of images may grow.
 
@@ -363,16 +387,17 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
 
     Returns:
         int: The smallest power of two for which the output has the size of
-        the input.
+        the input, times the network's scale.
     """
-    channels = image_channels(twin)
+    channels, scale = image_channels(twin), scale_of(twin, image_size)
     for level in range(LARGEST_MULTIPLE.bit_length()):
         # divisible by 2 ** level but by no larger power of two, and large
         # enough for every reflection padding
         side = 2 * LARGEST_MULTIPLE + 2**level
         # the skip connections of a U-Net may not meet
         with contextlib.suppress(RuntimeError, ValueError):
-            if shape_pass(twin, 1, channels, side, side).shape[-2:] == (side, side):
+            height, width = shape_pass(twin, 1, channels, side, side).shape[-2:]
+            if height == width == scale * side:
                 return 2**level
     return image_size
 

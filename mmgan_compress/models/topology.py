@@ -260,6 +260,11 @@ def _kept_resnet(net: nn.Module, filters: list[int], choose: Choose) -> Kept:
     convs = [n for n, counts in channels.items() if len(counts) == 2]
     current, made, kept = list(range(channels[convs[0]][0])), {}, {}
     for name, layer in net.named_modules():
+        if isinstance(layer, nn.PixelShuffle):
+            raise TypeError(
+                f'{type(net).__name__} turns channels into pixels: expected a '
+                'pruner of the insides of its blocks, such as ScaleWidths'
+            )
         if isinstance(layer, NormBase):
             kept[name] = [current]
         if not isinstance(layer, ConvBase):
@@ -358,9 +363,13 @@ def resnet_chain(net: nn.Module) -> dict[str, int]:
         names = [name for name in names if name not in depthwise]
         for name in names:
             chain[name] = len(chain)
-        if names and isinstance(block, _RESIDUAL):
-            chain[names[-1]] = trunk
-        elif names:
+        ends = [  # of blocks inside this one, too
+            [name for name in names if name.startswith(f'{inner}.')][-1]
+            for inner, part in block.named_modules(prefix=prefix)
+            if names and isinstance(part, _RESIDUAL)
+        ]
+        chain.update(dict.fromkeys(ends, trunk))
+        if names and not ends:
             trunk = chain[names[-1]]
     del chain[next(reversed(chain))]
     return chain
@@ -393,12 +402,17 @@ def feature_layers(net: nn.Module) -> list[str]:
             'and U-Nets: name the layers of the loss'
         )
     names = [name for name, _ in net.model.named_children()]
-    blocks = [name for name, block in net.model.named_children() if isinstance(block, _RESIDUAL)]
+    blocks = [  # SRResNet's lie in one
+        name
+        for name, block in net.model.named_modules()
+        if isinstance(block, _RESIDUAL)
+        and sum(isinstance(m, _RESIDUAL) for m in block.modules()) == 1
+    ]
     count = len(blocks)
     return [
         f'model.{name}'
         for name in (
-            names[names.index(blocks[0]) - 1],
+            names[names.index(blocks[0].partition('.')[0]) - 1],
             blocks[count // 3 - 1],
             blocks[2 * count // 3 - 1],
             blocks[-1],

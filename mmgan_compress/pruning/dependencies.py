@@ -220,7 +220,7 @@ def channel_groups(module: nn.Module, image: Tensor) -> list[ChannelGroup]:
 
     Left out are groups that touch the output of the network, an unpaired
     grouped convolution, or what mixes channels or is not known to channel
-    maps (group and layer norms, PReLU, pixel shuffle, attention, products of
+    maps (group and layer norms, PReLU by channels, pixel shuffle, attention, products of
     features, other orders of dimensions, reshapes that change the channels):
     their layers stay whole. Whether a group can go is tried: the network
     must run with one of its channels less, whichever layers that one passes,
@@ -346,6 +346,8 @@ def _members(graph, group, names: dict) -> tuple[Member, ...] | None:
             if isinstance(layer, nn.Parameter):
                 return None
             continue  # a sum, a concatenation, an activation
+        if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+            continue  # one slope for all channels
         part = _part(layer, graph.is_out_channel_pruning_fn(item.dep.handler))
         if part is None or None in item.root_idxs:
             return None

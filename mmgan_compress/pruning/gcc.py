@@ -17,12 +17,19 @@ import torch.nn as nn
 from torch import Tensor
 from tqdm import tqdm
 
-from ..core.channels import channel_map, filters_of, resize
+from ..core.channels import changed, channel_map, filters_of, resize
 from ..core.layers import find_layer, init_weights
 from ..core.messages import check_choice, check_range
 from ..models.slim import architecture, slim_config
 from ..models.student_config import build_generator
-from ..models.topology import is_unet, resnet_chain, unet_convs, widths_for
+from ..models.topology import (
+    FreeChannels,
+    free_channels,
+    is_unet,
+    resnet_chain,
+    unet_convs,
+    widths_for,
+)
 from ..registry import PRUNERS
 from .base import Compressed, check_layers
 from .budget import Budget, nearest
@@ -209,6 +216,26 @@ def narrow(config: dict, widths: Sequence[int]) -> Narrow:
     return resize(net, widths_for(net, widths)), arch
 
 
+def narrow_insides(config: dict, free: Sequence[FreeChannels], widths: Sequence[int]) -> Narrow:
+    """Build a generator whose residual blocks are narrow inside, on the meta
+    device.
+
+    Args:
+        config (dict): Config of the wide one.
+        free (Sequence[FreeChannels]): Its channels that nothing is added to.
+        widths (Sequence[int]): How many there are of each.
+
+    Returns:
+        tuple[nn.Module, dict]: Network and config of its architecture.
+    """
+    arch = architecture(config)
+    net = build_generator(arch, 'meta')
+    channels = channel_map(net)
+    for place, width in zip(free, widths):
+        channels[place.writer][1] = channels[place.norm][0] = channels[place.reader][0] = width
+    return resize(net, changed(channels, channel_map(net))), arch
+
+
 def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
     """Build a narrow U-Net on the meta device.
 
@@ -349,14 +376,16 @@ class NormWidths(WidthPruner):
 
 @PRUNERS.register_module()
 class ScaleWidths(WidthPruner):
-    """Narrow a U-Net: channels with a large norm weight count.
+    """Narrow a network: channels with a large norm weight count.
 
-    The weight itself counts, not its absolute value. The outermost level
-    keeps its filters, and so does the innermost convolution, which has no
-    norm. A level that loses all channels on either side is left out: the
-    result is a U-Net of fewer levels, at least five.
+    The weight itself counts, not its absolute value. The outermost level of
+    a U-Net keeps its filters, and so does the innermost convolution, which
+    has no norm. A level that loses all channels on either side is left out:
+    the result is a U-Net of fewer levels, at least five. Other networks lose
+    channels that nothing is added to, ``SRResNet`` those inside its residual
+    blocks; one of each layer is kept.
 
-    The generator is mmagic's ``UnetGenerator`` with norms that have weights.
+    The generator has norms with weights.
 
     Args:
         budget (dict): As for :class:`WidthPruner`.
@@ -364,6 +393,15 @@ class ScaleWidths(WidthPruner):
 
     def plan(self, generator: nn.Module, config: dict) -> Plan:
         """Plan by the norm weights."""
+        if not is_unet(generator):
+            free = free_channels(generator)
+            scores = [find_layer(generator, place.norm).weight.detach() for place in free]
+            return Plan(
+                scores,
+                (min(float(s.min()) for s in scores), min(float(s.max()) for s in scores)),
+                lambda threshold: count_above(scores, threshold, 1),
+                lambda widths: narrow_insides(config, free, widths),
+            )
         scores = norm_scales(generator)
         channels, convs = channel_map(generator), unet_convs(generator)
         ends = [channels[convs[at][0]][1] for at in (0, len(convs) // 2 - 1)]

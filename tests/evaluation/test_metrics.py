@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from golden import load_json, load_npz
 from mmgan_compress.evaluation import metrics, networks
 from scoring import TinyFeatures, frechet, pairs, pictures, quality, samples, score, tensor
 
@@ -195,3 +198,35 @@ def test_likeness_to_the_teacher():
         'zebra/colour shift to wide': pytest.approx(8),
     }
     assert 'mean of 3 pictures' in metric.protocol['zebra/PSNR to wide']
+
+
+def test_super_resolution_figures_are_those_of_gcc_and_mmagic():
+    from mmagic.evaluation.metrics import psnr, ssim
+
+    arrays, want = load_npz('srgan', 'metric/'), load_json('srgan')['metrics']
+    real, fake = ((arrays[name][0] + 1) * 127.5 for name in ('hr', 'sr'))
+    metric = metrics.SuperResolutionQuality('high')
+    got = metric.figures(fake, real).tolist()
+    assert got[0] == pytest.approx(want['psnr'], rel=1e-5)
+    assert got[2] == pytest.approx(want['ssim'], rel=1e-5)
+    assert float(metrics.luma(real, 4).mean()) == pytest.approx(want['y_mean'], rel=1e-5)
+    pair = [image.permute(1, 2, 0).numpy() for image in (fake, real)]
+    keys = dict(crop_border=4, convert_to='Y', channel_order='rgb')
+    assert got[0] == pytest.approx(psnr(*pair, **keys), rel=1e-4)
+    assert got[1] == pytest.approx(ssim(*pair, **keys), rel=1e-4)
+    assert got[1] != pytest.approx(got[2], rel=1e-4)  # two windows, two figures
+
+
+def test_bicubic_is_what_super_resolution_is_compared_with():
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 10, 3), np.uint8))
+    plain, real = small.resize((40, 48), Image.Resampling.BICUBIC), small.resize((40, 48), 0)
+    metric = metrics.SuperResolutionQuality('high')
+    low, high, fake = (torch.from_numpy(np.array(x)).permute(2, 0, 1) for x in (small, real, plain))
+    sample = dict(img_low=low, img_high=high, fake_high=fake, img_low_path='a', img_high_path='a')
+    metric.process(None, [sample])
+    figures = metric.compute_metrics(metric.results)
+    assert [f'high/{name}' for name in figures] == metric.names
+    assert abs(figures['PSNR-Y over bicubic']) < 0.01  # rounding of a few values
+    metric.results.clear()
+    metric.process(None, [dict(sample, fake_high=high)])
+    assert metric.compute_metrics(metric.results)['PSNR-Y over bicubic'] > 10
