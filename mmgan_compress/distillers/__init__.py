@@ -1,16 +1,17 @@
 """Distillers: one file a training procedure."""
 
 from .. import registry  # noqa: F401  applies the shims before mmcv
-from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSRGAN
 from .base import BaseDistiller
 from .gan_compression import GANCompressionCycleGAN, GANCompressionPix2Pix
 from .gan_slimming import GANSlimmingCycleGAN, GANSlimmingPix2Pix
-from .gcc import GCCCycleGAN, GCCPix2Pix
+from .gcc import GCCSRGAN, GCCCycleGAN, GCCPix2Pix
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 __all__ = [
     'AdversarialCycleGAN',
     'AdversarialPix2Pix',
+    'AdversarialSRGAN',
     'BaseDistiller',
     'GANCompressionCycleGAN',
     'GANCompressionPix2Pix',
@@ -18,6 +19,7 @@ __all__ = [
     'GANSlimmingPix2Pix',
     'GCCCycleGAN',
     'GCCPix2Pix',
+    'GCCSRGAN',
     'PairedOnlineDistiller',
     'UnpairedOnlineDistiller',
 ]

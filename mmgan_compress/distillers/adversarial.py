@@ -4,10 +4,12 @@ Without one it is ordinary training: the baseline of every method, and the
 first stage of GCC. With one, the distillation losses come on top.
 """
 
+import torch
 import torch.nn.functional as F
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
 
-from ..core.training import frozen, update
+from ..core.training import backward, frozen, step, update
+from ..models.blocks import imagenet_normalized
 from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS
 from .base import detached
@@ -35,7 +37,7 @@ class AdversarialPix2Pix(PairedOnlineDistiller):
 
     def train_step(self, inputs, optim_wrapper):
         domain = self.model.domains[0]
-        source = inputs[f'img_{self.model.source_of(domain)}']
+        source = self.model.input_of(domain, inputs)
         real = inputs[f'img_{domain}']
         self.iteration += 1
         targets, log = (
@@ -52,14 +54,70 @@ class AdversarialPix2Pix(PairedOnlineDistiller):
             [self.discriminator_input(source, image.detach())],
             other,
         )
-        update(other, sum(losses_d.values()))
+        backward(other, sum(losses_d.values()))
+        if self.discriminator_first:
+            step(other)
         losses = dict(
-            loss_gan=self.gan_loss_weight * self.adversarial_loss(domain, source, image, wrapper),
-            loss_pixel=self.pixel_loss_weight * F.l1_loss(image.float(), real),
+            loss_gan=self.gan_loss_weight * self.adversarial_loss(domain, source, image, wrapper)
         )
+        truth = self.truth_losses(image.float(), real)
+        losses.update({f'loss_{kind}': loss for kind, loss in truth.items()})
         losses.update(self.distillation_losses(domain, source, image, features, targets))
-        update(wrapper, sum(losses.values()))
+        backward(wrapper, sum(losses.values()))
+        if not self.discriminator_first:
+            step(other)
+        step(wrapper)
         return {**log, **detached({**losses_d, **losses})}
+
+
+@DISTILLERS.register_module()
+class AdversarialSRGAN(AdversarialPix2Pix):
+    """SRGAN whose generator is the student, as GCC trains it.
+
+    Generators and their discriminators learn against each other's weights of
+    before the step, the student after its teachers. Discriminators are shown
+    images alone, normalised as ImageNet's are (GCC/models/SRGAN.py).
+
+    Args:
+        perceptual_loss_weight (float): Weight of the squared distance to the
+            truth of the perceptual network's last feature.
+        pixel_loss_weight (float): Weight of that of the images.
+        gan_type, gan_loss_weight: As of :class:`PairedOnlineDistiller`.
+        kwargs: Of :class:`AdversarialPix2Pix`.
+    """
+
+    discriminator_first = False
+    discriminator_loss_weight = 1.0
+    uses_perceptual = True
+
+    def __init__(
+        self,
+        perceptual_loss_weight: float = 1.0,
+        pixel_loss_weight: float = 0.0,
+        gan_type: str = 'vanilla',
+        gan_loss_weight: float = 1e-3,
+        **kwargs,
+    ):
+        super().__init__(
+            pixel_loss_weight=pixel_loss_weight,
+            gan_type=gan_type,
+            gan_loss_weight=gan_loss_weight,
+            **kwargs,
+        )
+        self.perceptual_loss_weight = perceptual_loss_weight
+
+    @staticmethod
+    def discriminator_input(source, image):
+        return imagenet_normalized(image)
+
+    def truth_losses(self, image, real):
+        with torch.no_grad():
+            wanted = self.perceptual(real)[-1]
+        distance = F.mse_loss(self.perceptual(image)[-1], wanted)
+        losses = dict(perceptual=self.perceptual_loss_weight * distance)
+        if self.pixel_loss_weight:
+            losses['pixel'] = self.pixel_loss_weight * F.mse_loss(image, real)
+        return losses
 
 
 @DISTILLERS.register_module()
@@ -139,7 +197,7 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
             losses.update(
                 self.distillation_losses(
                     d,
-                    inputs[f'img_{self.source_of(d)}'],
+                    self.model.input_of(d, inputs),
                     outputs[f'fake_{d}'],
                     outputs[f'features_{d}'],
                     targets.get(d, {}),

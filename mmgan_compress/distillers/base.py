@@ -88,6 +88,8 @@ class BaseDistiller(nn.Module):
     # whether the student plays against discriminators of its own
     adversarial = False
     gan_type = 'lsgan'  # their adversarial loss
+    discriminator_loss_weight = 0.5  # of their losses of real and of fake images
+    uses_perceptual = False  # whether the step itself asks the perceptual network
     reported_teachers: Sequence[str] = ()
     # further passes over the training data that a step asks for
     streams: Sequence[str] = ()
@@ -236,7 +238,7 @@ class BaseDistiller(nn.Module):
                 for index, cfg in enumerate(self.loss_cfgs)
             )
         losses = [loss for group in self.losses.values() for loss in group]
-        if any(loss.uses_perceptual for loss in losses):
+        if self.uses_perceptual or any(loss.uses_perceptual for loss in losses):
             self.perceptual = MODELS.build(self._perceptual_cfg)
         if self.offline:
             for network in self.teacher_side():
@@ -339,10 +341,10 @@ class BaseDistiller(nn.Module):
         """Return a teacher's image and the features that losses ask for."""
         network = self.network(name, domain)
         if getattr(network, 'stored', False):
-            return inputs[f'img_teacher_{domain}'], {}
+            return inputs[network.key.format(domain=domain)], {}
         return forward_with_features(
             network,
-            inputs[f'img_{self.model.source_of(domain)}'],
+            self.model.input_of(domain, inputs),
             self.layers_of(domain, name.removeprefix('latest:')),
         )
 
@@ -427,7 +429,7 @@ class BaseDistiller(nn.Module):
             losses.update(
                 self.student_losses(
                     domain,
-                    inputs[f'img_{self.model.source_of(domain)}'],
+                    self.model.input_of(domain, inputs),
                     targets[domain] if targets else self.teach(domain, inputs, optim_wrapper),
                     wrapper,
                 )
@@ -523,8 +525,9 @@ class BaseDistiller(nn.Module):
     def student_discriminator_losses(
         self, domain: str, real: Tensor, fakes: Sequence[Tensor], wrapper
     ) -> dict[str, Tensor]:
-        """Return the losses of the student's discriminator: 1/2 of the mean
-        over the fakes, and 1/2 of the real images. Its gates are left out.
+        """Return the losses of the student's discriminator: of the mean over
+        the fakes, and of the real images, each times
+        ``discriminator_loss_weight``. Its gates are left out.
 
         Args:
             domain (str): What is generated.
@@ -537,10 +540,9 @@ class BaseDistiller(nn.Module):
             fake = sum(
                 gan_loss(self.gan_type, self.logits(domain, image), 'fake') for image in fakes
             ) / len(fakes)
-            return dict(
-                loss_disc_fake=0.5 * fake,
-                loss_disc_real=0.5 * gan_loss(self.gan_type, self.logits(domain, real), 'real'),
-            )
+            real = gan_loss(self.gan_type, self.logits(domain, real), 'real')
+        weight = self.discriminator_loss_weight
+        return dict(loss_disc_fake=weight * fake, loss_disc_real=weight * real)
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ class StudentFromTeacher(BaseDistiller):
 
     def source(self, inputs: dict) -> Tensor:
         """Return the input images of a batch, (N, C, H, W) in [-1, 1]."""
-        return inputs[f'img_{self.model.source_of(self.domain)}']
+        return self.model.input_of(self.domain, inputs)
 
     # --- the beginning ----------------------------------------------------
     @staticmethod

@@ -17,7 +17,7 @@ from ..core.training import frozen, global_mean, update
 from ..losses.gan import gan_loss
 from ..models.gates import GatedPatchDiscriminator
 from ..registry import DISTILLERS
-from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSRGAN
 
 
 class GateTraining:
@@ -80,13 +80,13 @@ class GateTraining:
     def gate_step(self, inputs: dict[str, Tensor], optim_wrapper) -> dict:
         """Move the gates: local capacity and global coordination.
 
-        L = | gap of the student - gap of the teacher | + 1/2 (L_D on fake +
+        L = | gap of the student - gap of the teacher | + weight (L_D on fake +
         L_D on real), by the gates alone (GCC/models/Pix2Pix.py:
         optimize_parameters_D_arch).
         """
         wrapper, log = optim_wrapper['gates'], {}
         for domain, net in self.student_discriminators.items():
-            source = inputs[f'img_{self.model.source_of(domain)}']
+            source = self.model.input_of(domain, inputs)
             net.clip_gates()
             wanted = self._teacher_gap(domain, inputs, wrapper)
             with wrapper.optim_context(self.model), frozen(net.body):
@@ -98,7 +98,9 @@ class GateTraining:
             loss_real = gan_loss(self.gan_type, real, 'real')
             gap = self._gap(fake)
             log[f'loss_gates_coordination_{domain}'] = (gap - wanted).abs()
-            log[f'loss_gates_capacity_{domain}'] = 0.5 * (loss_fake + loss_real)
+            log[f'loss_gates_capacity_{domain}'] = self.discriminator_loss_weight * (
+                loss_fake + loss_real
+            )
         update(wrapper, sum(log.values()))
         open_, total = zip(
             *(pair for net in self.student_discriminators.values() for pair in net.open_channels())
@@ -117,7 +119,7 @@ class GateTraining:
     def _teacher_gap(self, domain: str, inputs: dict, wrapper) -> float:
         """Return the teacher's gap, averaged over the iterations."""
         name = next(iter(self.latest_networks()))
-        source = inputs[f'img_{self.model.source_of(domain)}']
+        source = self.model.input_of(domain, inputs)
         with wrapper.optim_context(self.model):
             image, _ = self.run_teacher(name, domain, inputs)
             pred, _ = self.discriminate(name, domain, source, image)
@@ -157,4 +159,14 @@ class GCCCycleGAN(GateTraining, AdversarialCycleGAN):
     Args:
         average_gap (bool): As of :class:`GateTraining`.
         kwargs: Of :class:`AdversarialCycleGAN`.
+    """
+
+
+@DISTILLERS.register_module()
+class GCCSRGAN(GateTraining, AdversarialSRGAN):
+    """GCC for super-resolution.
+
+    Args:
+        average_gap (bool): As of :class:`GateTraining`.
+        kwargs: Of :class:`AdversarialSRGAN`.
     """

@@ -92,6 +92,8 @@ class PairedOnlineDistiller(BaseDistiller):
 
     @staticmethod
     def discriminator_input(source, image):
+        if source.shape[2:] != image.shape[2:]:  # super-resolution
+            source = F.interpolate(source, image.shape[2:], mode='bicubic')
         return torch.cat([source, image], 1)
 
     def _discriminate(self, source, image, name, layers=()):
@@ -130,7 +132,7 @@ class PairedOnlineDistiller(BaseDistiller):
             }
         if teach:
             log = self.teacher_step(
-                inputs[f'img_{self.model.source_of(domain)}'],
+                self.model.input_of(domain, inputs),
                 inputs[f'img_{domain}'],
                 {name: image for name, (image, _) in latest.items()},
                 optim_wrapper,
@@ -159,22 +161,39 @@ class PairedOnlineDistiller(BaseDistiller):
         return detached({**loss_d, **loss_g})
 
     def discriminator_losses(self, source, real, images):
-        """Return 1/2 fake and 1/2 real for every head."""
+        """Return the losses of fake and of real images for every head, each
+        times ``discriminator_loss_weight``.
+        """
         losses = {}
         for name, image in images.items():
             for role, shown in (('fake', image.detach()), ('real', real)):
                 pred, _ = self._discriminate(source, shown, name)
-                losses[f'loss_disc_{role}_{name}'] = 0.5 * gan_loss(self.gan_type, pred, role)
+                losses[f'loss_disc_{role}_{name}'] = self.discriminator_loss_weight * gan_loss(
+                    self.gan_type, pred, role
+                )
         return losses
 
     def generator_losses(self, source, real, images):
-        """Return adversarial and L1 loss of every teacher."""
+        """Return the adversarial loss and those to the truth of every
+        teacher.
+        """
         losses = {}
         for name, image in images.items():
             pred, _ = self._discriminate(source, image, name)
             losses[f'loss_gan_{name}'] = self.gan_loss_weight * gan_loss(self.gan_type, pred, 'g')
-            losses[f'loss_pixel_{name}'] = self.pixel_loss_weight * F.l1_loss(image.float(), real)
+            truth = self.truth_losses(image.float(), real)
+            losses.update({f'loss_{kind}_{name}': loss for kind, loss in truth.items()})
         return losses
+
+    def truth_losses(self, image: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of a generator's image to the truth.
+
+        Args:
+            image (Tensor): A teacher's or the student's, (N, C, H, W) in
+                [-1, 1], float32.
+            real (Tensor): What it should be.
+        """
+        return dict(pixel=self.pixel_loss_weight * F.l1_loss(image, real))
 
 
 @DISTILLERS.register_module(name=['OMGDCycleGAN', 'CRDCycleGAN', 'UnpairedOnlineDistiller'])

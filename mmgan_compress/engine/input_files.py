@@ -12,7 +12,7 @@ from ..datasets.translation import TranslationImages
 from ..datasets.weights import weights_path
 from ..evaluation.distances import MIN_IMAGES
 from ..evaluation.reference import Reference
-from ..registry import DATASETS, MODELS
+from ..registry import DATASETS, DISTILLERS, MODELS
 
 Fault = FileNotFoundError | ValueError | TypeError
 
@@ -135,6 +135,7 @@ def needed_weights(cfg: Config) -> list[str]:
     if not isinstance(perceptual, dict) or perceptual.get('weights', 'imagenet') != 'imagenet':
         return sorted(needed)
     kinds = [MODELS.get(str(node.get('type'))) for node in walk(distiller.get('losses'))]
+    kinds.append(DISTILLERS.get(str(distiller.get('type'))))
     if any(getattr(kind, 'uses_perceptual', False) for kind in kinds):
         needed.add('vgg16')
     return sorted(needed)

@@ -15,7 +15,7 @@ from ..registry import MODELS
 from .channels import fit_channels
 
 # teachers that only give images have neither layers nor costs
-_IMAGE_TEACHERS = ('StoredTeacher', 'OnnxTeacher', 'CallableTeacher')
+_IMAGE_TEACHERS = ('StoredTeacher', 'TruthTeacher', 'OnnxTeacher', 'CallableTeacher')
 
 
 def generator_configs(source: str) -> tuple[dict[str, dict], int]:

@@ -31,9 +31,9 @@ class SlimmingPerceptualLoss(DistillLoss):
         return F.l1_loss(*pairs[0]) + self.style_weight * style
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=['SlimmingPixelLoss', 'PixelLoss'])
 class SlimmingPixelLoss(DistillLoss):
-    """MSE of the images, in its place (``--lc mse``).
+    """MSE of the images; in GAN Slimming in its place (``--lc mse``).
 
     Args:
         weight (float): beta of the paper; published 20.

@@ -19,7 +19,7 @@ class MirrorDistiller(BaseDistiller):
     def train_step(self, inputs, optim_wrapper):
         self.iteration += 1
         (domain,) = self.model.domains
-        source = inputs[f'img_{self.model.source_of(domain)}']
+        source = self.model.input_of(domain, inputs)
         student = optim_wrapper['student']
         targets = self.teach(domain, inputs, optim_wrapper)
         mirrored = {k: (x.flip(-1), {}) for k, (x, _) in targets.items()}

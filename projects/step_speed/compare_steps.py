@@ -77,18 +77,21 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
         f'teacher_{domain}' for domain in loader.dataset.get('teacher_images') or {}
     ]
 
+    target, scale = cfg.model.default_domain, loader.dataset.get('scale', 1)
+    sides = {name: scale * size if name == target else size for name in names}
+
     def images() -> dict:
         return {
             f'img_{name}': 2
             * torch.rand(
                 loader.batch_size,
                 channels[name.removeprefix('teacher_')],
-                size,
-                size,
+                side,
+                side,
                 device=device,
             )
             - 1
-            for name in names
+            for name, side in sides.items()
         }
 
     return {**images(), **{s: images() for s in model.distiller.streams}}

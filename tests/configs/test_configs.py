@@ -14,7 +14,7 @@ from mmgan_compress.engine.check_config import domain_faults, network_faults, va
 from mmgan_compress.engine.runner_builder import set_everywhere, walk
 from mmgan_compress.evaluation.reference import Reference
 from mmgan_compress.registry import DATASETS
-from recipes import CONFIGS, RECIPES, check_optimizers, load, model_of
+from recipes import CONFIGS, RECIPES, TRANSLATIONS, check_optimizers, load, model_of
 
 ADAM = dict(type='Adam', lr=2e-4, betas=(0.5, 0.999), fused=True)
 OTHERS = dict(gates=dict(type='Adam', lr=1e-4))
@@ -69,7 +69,7 @@ def optimizers_in(cfg):
     return names
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', TRANSLATIONS)
 def test_common_figures(name):
     cfg = load(name)
     assert cfg.randomness.seed == 233
@@ -93,7 +93,7 @@ def test_common_figures(name):
     assert set(images.domains) == set(cfg.model.related_domains)
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', TRANSLATIONS)
 def test_what_selects_is_computed(name):
     """What the hooks read is there, on the val split."""
     cfg = load(name)
@@ -132,7 +132,7 @@ def all_files(dataset):
     return set(sum(files, []) if isinstance(dataset, UnpairedImages) else files)
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', TRANSLATIONS)
 def test_recipe_reads_its_layout(name, tmp_path):
     """All splits are found, and selection never sees a test image."""
     cfg = load(name)
@@ -171,7 +171,7 @@ def test_recipe_reads_its_layout(name, tmp_path):
             assert set(Reference(**node.reference).files()) & all_files(test)
 
 
-@pytest.mark.parametrize('name', RECIPES)
+@pytest.mark.parametrize('name', TRANSLATIONS)
 def test_recipe_has_a_demo(name):
     """With data and teachers that are shipped; test_demo.py trains it."""
     cfg = load(name)

@@ -33,8 +33,11 @@ COMMANDS = ['omgd_cyclegan'] + [
         'gan_slimming_cyclegan-resnet64-gs8_1xb8-200e_horse2zebra',
         'gcc_cyclegan',
         'gcc_pix2pix',
+        'gcc_srgan',
+        'gcc_srgan-resnet64-generator_1xb16-130e_coco',
         'gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra',
         'gcc_pix2pix-unet32-pretrain_1xb1-25e_cityscapes',
+        'omgd_srgan-resnet24_1xb16-30e_coco',
         'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
         'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
         'plain_cyclegan-mobile16_1xb1-200e_horse2zebra',
@@ -45,7 +48,7 @@ COMMANDS = ['omgd_cyclegan'] + [
 
 def test_shipped_teachers_load_and_are_small():
     files = sorted(DATA.glob('*.pth'))
-    assert len(files) == 3
+    assert len(files) == 5
     for file in files:
         assert file.stat().st_size <= 2_000_000
         assert torch.load(file, weights_only=True)['state_dict']
@@ -147,8 +150,9 @@ def test_demo_takes_steps(name):
         return
     model, wrappers = TOOL['build'](cfg, 'cpu')
     check_optimizers(cfg, model)
-    inputs = TOOL['random_inputs'](cfg, model, 64, 'cpu')
-    students, log = model.generators['emoji'], {}
+    size = cfg.train_dataloader.dataset.size
+    inputs = TOOL['random_inputs'](cfg, model, size, 'cpu')
+    students, log = model.generators[cfg.model.default_domain], {}
     before = snapshot(students)
     for first in TOOL['first_iterations'](model.distiller).values():
         # the teacher's turn where it has one
@@ -184,5 +188,8 @@ def test_demo_runs_by_one_command(name, tmp_path, vgg_file, monkeypatch):
     for file in ('student.pth', 'student_best.pth', 'report.json', 'comparison.png'):
         assert (work_dir / file).is_file()
     text = (work_dir / 'report.md').read_text()
+    if 'srgan' in name:
+        assert 'high/PSNR-Y' in text and 'uniform 7x7' in text
+        return
     assert 'emoji/FD-VGG16' in text and 'emoji/LPIPS' in text
     assert 'FID' not in text  # by another network it is not called so

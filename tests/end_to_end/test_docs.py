@@ -74,6 +74,7 @@ FAMILIES = {
     'Resnet': 'resnet',
     'Cartoon': 'cartoon',
     'Unet': 'unet',
+    'SRResNet': 'srresnet',
     'DeepUnet': 'unet',
     '': 'mobile',
 }
@@ -102,6 +103,8 @@ def teachers_in(distiller):
         ' + '.join(
             'folder of images'
             if teacher.type.endswith('StoredTeacher')
+            else 'the truth'
+            if teacher.type.endswith('TruthTeacher')
             else short(network_of(teacher))
             for teacher in teachers
             if teacher
@@ -111,11 +114,11 @@ def teachers_in(distiller):
 
 
 @functools.cache
-def measured(config):
+def measured(config, size):
     """Return the figures of a generator by its config, as JSON."""
     with DefaultScope.overwrite_default_scope('mmagic'), torch.device('meta'):
         network = MODELS.build(json.loads(config))
-    macs = count_macs(network, (1, 3, 256, 256))
+    macs = count_macs(network, (1, 3, size, size))
     return (count_params(network), round(macs.macs / 1e9, 4), round(macs.macs_paper / 1e9, 4))
 
 
@@ -123,7 +126,8 @@ def measured(config):
 def test_metafile_figures(name):
     cfg, facts = load(name), facts_of(name)
     student = per_domain(cfg.model.generator, cfg.model.reachable_domains)[cfg.model.default_domain]
-    assert measured(json.dumps(student.to_dict())) == tuple(facts[key] for key in FIGURES)
+    size = cfg.train_dataloader.dataset.size
+    assert measured(json.dumps(student.to_dict()), size) == tuple(facts[key] for key in FIGURES)
     assert facts['Training Data'] == Path(cfg.train_dataloader.dataset.data_root).name
     assert facts['Student'] == short(student)
     assert facts['Teacher'] == teachers_in(cfg.model.distiller)

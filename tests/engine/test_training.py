@@ -23,8 +23,9 @@ from toy import REPO, last_checkpoint, toy_config, train, without_report
 # where runs are resumed: in the middle of every phase, and more
 STARTS = {'omgd': (1, 2, 3, -1), 'crd': (1, 3), 'gcc': (1, 3)}
 # of these, the one that the fast tests try
-MIDDLE = dict(cyclegan=3, pix2pix=1)
-CASES = [(method, model) for method in STARTS for model in MIDDLE]
+MIDDLE = dict(cyclegan=3, pix2pix=1, srgan=1)
+CASES = [(method, model) for method in STARTS for model in ('cyclegan', 'pix2pix')]
+CASES.append(('gcc', 'srgan'))
 
 
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
