@@ -1,7 +1,7 @@
-# The demo's unpaired teacher: flat -> 3-D emoji, 64 px, trained from nothing
-# on the full set. Made by: mmgan-compress data flat2emoji --import
-# projects.demo_data.emoji --size 64
-# --out data/flat2emoji64; mmgan-compress train configs/demo/<this file>
+# The demo's unpaired teacher: flat -> 3-D emoji, 64 px, on the full set. From
+# which weights the shipped one went on: mmgan_compress/datasets/demo/TEACHERS.md.
+# Made by: mmgan-compress data flat2emoji --import projects.demo_data.emoji
+# --size 64 --out data/flat2emoji64; mmgan-compress train configs/demo/<this file>
 _base_ = '../omgd_cyclegan.py'
 
 domain_a, domain_b = 'flat', 'emoji'
