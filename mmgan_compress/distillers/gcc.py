@@ -60,7 +60,7 @@ class GateTraining:
         if not discriminators or None in discriminators:
             raise ValueError(
                 'GCC needs a teacher with a discriminator: give '
-                'one, or take AdversarialPix2Pix/-CycleGAN'
+                'one, or take AdversarialPix2Pix, -CycleGAN or -SRGAN'
             )
 
     def _trained_networks(self):

@@ -54,8 +54,11 @@ def config_of(name, form):
     return CONFIGS / f'image-translation_{name}_{form}.py'
 
 
+ALL = [*LISTED, *PHONES, 'web']
+
+
 def forms_of(name):
-    return FORMS if name in LISTED else FORMS[:1]  # phones' runtimes take one size
+    return FORMS[:1] if name in PHONES else FORMS  # phones' runtimes take one size
 
 
 @pytest.fixture(scope='module')
@@ -71,11 +74,11 @@ def student(tmp_path_factory):
     return folder, models
 
 
-@pytest.mark.parametrize('name', LISTED + PHONES)
+@pytest.mark.parametrize('name', ALL)
 def test_configs(name):
     fixed, *free = (read_target(config_of(name, form)) for form in forms_of(name))
     assert (fixed.size, fixed.dynamic) == (256, False)
-    assert [(one.size, one.dynamic) for one in free] == [(None, True)] * (name in LISTED)
+    assert [(one.size, one.dynamic) for one in free] == [(None, True)] * (name not in PHONES)
     backend, _, precision = name.partition('-')
     if name == 'torch-export':
         backend, precision = name, ''
@@ -106,9 +109,7 @@ def test_8_bits_with_free_sides_are_the_same_everywhere(student, tmp_path):
 
 def test_no_config_is_missing_here():
     names = {p.name for p in CONFIGS.glob('*.py')}
-    assert names == {
-        config_of(name, form).name for name in LISTED + PHONES for form in forms_of(name)
-    }
+    assert names == {config_of(name, form).name for name in ALL for form in forms_of(name)}
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_who_gains():
         'torchscript',
         'torch-export',
         'inductor',
+        'web',
     }
 
 

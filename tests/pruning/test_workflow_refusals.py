@@ -35,7 +35,7 @@ def test_refusals(students, tmp_path, monkeypatch):
     """Beside those of tests/cli/bad_inputs/prune.txt."""
     out = ('--out', tmp_path / 'out')
     for args, budget, message in [
-        (('--pruner', 'ScaleWidths', *out), 'macs=0.5', 'expected a UnetGenerator'),
+        (('--pruner', 'ScaleWidths', *out), 'macs=0.5', 'has no scales'),
         (('--pruner', 'SlimExtraction', *out), 'macs=0.5', 'SlimExtraction takes no budget'),
         (
             ('--pruner', 'NormWidths', *out, '--options', 'rule=max'),
