@@ -207,6 +207,10 @@ class FrechetDistance(TranslationMetric):
         }
 
 
+def _psnr(fake: Tensor, real: Tensor) -> Tensor:
+    return peak_signal_noise_ratio(fake, real, data_range=255.0)
+
+
 @METRICS.register_module()
 class PairedQuality(TranslationMetric):
     """PSNR, SSIM and LPIPS against the real target, by torchmetrics.
@@ -243,7 +247,7 @@ class PairedQuality(TranslationMetric):
         real = self._image(sample, f'img_{self.domain}')
         fake, real = fake[None], real[None]
         values = [
-            peak_signal_noise_ratio(fake, real, data_range=255.0),
+            _psnr(fake, real),
             structural_similarity_index_measure(fake, real, data_range=255.0),
         ]
         if self.lpips is not None:
@@ -325,8 +329,13 @@ class SuperResolutionQuality(TranslationMetric):
     @property
     def names(self) -> list[str]:
         """What can be chosen by."""
+        return self.names_of(self.domain)
+
+    @staticmethod
+    def names_of(domain: str = '', **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
         figures = ('PSNR-Y', 'SSIM-Y', 'SSIM-Y7', 'PSNR-Y over bicubic')
-        return [f'{self.domain}/{figure}' for figure in figures]
+        return [f'{domain}/{figure}' for figure in figures]
 
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return PSNR, both SSIM, and PSNR above bicubic's of one image."""
@@ -335,21 +344,24 @@ class SuperResolutionQuality(TranslationMetric):
         # with antialiasing, its cubic is Pillow's
         plain = F.interpolate(small, real.shape[1:], mode='bicubic', antialias=True)[0]
         figures = self.figures(fake, real)
-        gain = figures[0] - self.figures(to_8_bit(plain), real)[0]
+        gain = figures[0] - _psnr(*self._lumas(to_8_bit(plain), real))
         return torch.cat([figures, gain[None]])
 
     def figures(self, fake: Tensor, real: Tensor) -> Tensor:
         """Return the figures of (3, H, W) in 0..255, which need not be whole
         numbers.
         """
-        pair = [luma(image, self.border) for image in (fake, real)]
+        pair = self._lumas(fake, real)
         return torch.stack(
             [
-                peak_signal_noise_ratio(*pair, data_range=255.0),
+                _psnr(*pair),
                 windowed_ssim(*pair, _GAUSSIAN),
                 windowed_ssim(*pair, _UNIFORM, 49 / 48),  # of a sample
             ]
         )
+
+    def _lumas(self, fake: Tensor, real: Tensor) -> list[Tensor]:
+        return [luma(image, self.border) for image in (fake, real)]
 
     def summarise(self, measured: Tensor) -> Figures:
         """Return the means over images."""
@@ -382,7 +394,7 @@ class TeacherSimilarity(TranslationMetric):
     def measure(self, fake: Tensor, sample: dict) -> Tensor:
         """Return PSNR and, by channel, the distance of the mean colours."""
         target = self._image(sample, f'teacher_{self.domain}')
-        psnr = peak_signal_noise_ratio(fake, target, data_range=255.0)
+        psnr = _psnr(fake, target)
         colour = (fake - target).mean((1, 2)).abs()
         return torch.cat([psnr[None], colour])
 

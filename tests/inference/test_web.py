@@ -80,7 +80,10 @@ def server(tmp_path):
 def test_pictures_camera_and_video(browser, server, tmp_path):
     browser.send('url', url=server)
     browser.wait('document.body.dataset.ready')
-    assert browser.compute('crossOriginIsolated && ort.env.wasm.numThreads >= 1')
+    assert browser.compute(
+        'crossOriginIsolated && '
+        'ort.env.wasm.numThreads === Math.min(4, navigator.hardwareConcurrency)'
+    )
     (field,) = browser.find('#file')
 
     browser.compute('side.value = 32')
