@@ -24,6 +24,7 @@ from mmgan_compress.core.tables import markdown  # noqa: E402
 
 PHASES = ('teacher', 'student', 'joint')
 RECIPES = ('omgd_cyclegan', 'omgd_pix2pix', 'crd_cyclegan', 'gcc_pix2pix')
+GEMM_SIDE = 2048
 TOLERANCE = 1e-4  # relative difference of losses in float32
 
 
@@ -177,6 +178,30 @@ def peak_mb(run, device: str) -> float:
     return most / 1e6
 
 
+def flops(run) -> int:
+    """Return the floating-point operations of a call's convolutions and matrix
+    products, forwards and backwards: two for each multiplication.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def gemm_gflops(device: str) -> float:
+    """Return the rate of matrix products, which no step exceeds where its
+    convolutions are computed directly.
+    """
+    import torch
+
+    from mmgan_compress.core.timing import Timing, in_turns
+
+    a = torch.rand(GEMM_SIDE, GEMM_SIDE, device=device)
+    seconds = in_turns({'': finished(lambda: a @ a, device)}, 2, 9)['']
+    return 2 * GEMM_SIDE**3 / Timing.of(seconds).median / 1e9
+
+
 def measure(config: str, size: int | None, threads: int, args: argparse.Namespace) -> list[dict]:
     """Return a row for each phase of one recipe."""
     import torch
@@ -189,6 +214,7 @@ def measure(config: str, size: int | None, threads: int, args: argparse.Namespac
     from mmgan_compress.engine.quick import set_size
 
     torch.set_num_threads(threads)
+    peak = gemm_gflops(args.device)
     cfg = Config.fromfile(config)
     if args.demo:
         from mmgan_compress.demo import apply_demo
@@ -227,6 +253,8 @@ def measure(config: str, size: int | None, threads: int, args: argparse.Namespac
             row[f'{name}_s'] = Timing.of(taken).median / interval
             row[f'{name}_mb'] = peak_mb(runs[name], args.device)
         row['images_per_s'] = batch / row['ours_s']
+        row['gflops'] = flops(runs['ours']) / interval / row['ours_s'] / 1e9
+        row['of_peak'] = row['gflops'] / peak
         if 'published' in runs:
             ratios = Timing.of([a / b for a, b in zip(*seconds.values())])
             row.update(ratio=ratios.median, iqr=ratios.iqr)
@@ -272,6 +300,7 @@ def finished(run, device: str):
 def table(rows: list[dict]) -> str:
     """Format the figures as Markdown."""
     header = ['recipe, phase', 'size', 'threads', 'published', 'ours', 'ratio', 'images/s']
+    header += ['GFLOP/s', 'of peak', 'memory']
     lines = []
     for row in rows:
         published, ratio, memory = '', '', f'{row["ours_mb"]:.0f} MB'
@@ -280,9 +309,9 @@ def table(rows: list[dict]) -> str:
             ratio = f'{row["ratio"]:.2f} ± {row["iqr"] / 2:.2f}'
             memory = f'{row["published_mb"]:.0f} → {memory}'
         cells = [f'{row["recipe"]}, {row["phase"]}', f'{row["size"]}', f'{row["threads"]}']
-        cells += [published, f'{row["ours_s"]:.3f} s', ratio, f'{row["images_per_s"]:.2f}', memory]
-        lines.append(cells)
-    return markdown([*header, 'memory'], lines)
+        cells += [published, f'{row["ours_s"]:.3f} s', ratio, f'{row["images_per_s"]:.2f}']
+        lines.append([*cells, f'{row["gflops"]:.0f}', f'{row["of_peak"]:.0%}', memory])
+    return markdown(header, lines)
 
 
 def main() -> None:

@@ -115,6 +115,8 @@ def test_command_writes_what_it_measures(tmp_path, monkeypatch, capsys):
         1,
     )
     assert row['difference'] <= 1e-4 and row['ratio'] > 0 and row['ours_mb'] > 0
+    # of a step of tiny networks: far from the peak, and never above it
+    assert 0 < row['of_peak'] < 1
     for parts in row['parts'].values():
         assert {'perceptual', 'SSIMLoss', 'student emoji', 'optimizers', 'rest'} <= set(parts)
     assert '| omgd_cyclegan, student | 32 | 1 |' in capsys.readouterr().out
