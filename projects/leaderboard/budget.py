@@ -57,6 +57,7 @@ class BudgetHook(ScheduledLRHook):
         return 1 - min(1.0, max(0.0, past / (1 - self.share_constant)))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        runner.message_hub.update_info('seconds_left', max(0.0, self.seconds - self.used()))
         if self.used() >= self.seconds:
             runner.train_loop.stop_training = True
             self._write(runner)

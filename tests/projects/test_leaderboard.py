@@ -7,9 +7,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from mmengine.logging import MessageHub
 from PIL import Image
 
 from mmgan_compress.cli import main
+from mmgan_compress.engine.hooks import ProgressHook
 from toy import REPO, write_images
 
 FOLDER = REPO / 'projects/leaderboard'
@@ -166,6 +168,23 @@ def test_budget_counts_on_after_an_interruption(board):
     assert hook.factor('student', None, 0) == pytest.approx(0.5, abs=0.04)
     with pytest.raises(ValueError, match='budget'):
         BudgetHook(minutes=-1)
+
+
+def test_time_left_is_that_of_the_budget():
+    """Not that of the iterations, of which there is no end."""
+    sys.path.insert(0, str(REPO))
+    from projects.leaderboard.budget import BudgetHook
+
+    hook = BudgetHook(minutes=1)
+    runner = SimpleNamespace(
+        cfg=SimpleNamespace(resume=False),
+        optim_wrapper={},
+        message_hub=MessageHub('budget'),
+        train_loop=SimpleNamespace(schedule=None),
+    )
+    hook.before_train(runner)
+    hook.after_train_iter(runner, 0)
+    assert 59 < ProgressHook(interval=1)._left(runner) <= 60
 
 
 def test_photographs_are_apart():

@@ -122,8 +122,13 @@ class ProgressHook(Hook):
         """Return the seconds left, by the mean pace of each phase.
 
         Validation counts as a part of the iteration that follows it. A phase
-        that has not begun is taken to be as fast as the others.
+        that has not begun is taken to be as fast as the others. A hook that
+        ends the run by another clock says so: ``seconds_left`` in the message
+        hub.
         """
+        told = runner.message_hub.runtime_info.get('seconds_left')
+        if told is not None:
+            return float(told)
         overall = [sum(parts) for parts in zip(*self._taken.values())]
         seconds = 0.0
         for phase, count in runner.train_loop.schedule.remaining(runner.iter).items():
