@@ -30,6 +30,7 @@ from torch import Tensor
 from ..core.channels import image_channels
 from ..core.checkpoints import file_faults, mismatch, read_checkpoint, weights_in
 from ..core.feature_extraction import disable_inplace, forward_with_features
+from ..core.remembering import RememberedOutputs
 from ..core.schedule import TrainSchedule
 from ..core.training import frozen, update
 from ..losses.base import AUTO_LAYERS, DistillBatch, DistillLoss
@@ -83,6 +84,9 @@ class BaseDistiller(nn.Module):
             a student plays against, one for each domain.
         discriminator_checkpoint (str | None): Checkpoint of a run with such
             discriminators, or its file ``last_checkpoint``; they go on.
+        remembered_images (int): For so many images a finished teacher runs
+            once, and its picture stays in memory. It pays where the same
+            pixels come again, without random crops.
     """
 
     # whether the student plays against discriminators of its own
@@ -121,9 +125,15 @@ class BaseDistiller(nn.Module):
         teacher_snapshots: bool = False,
         student_discriminator: dict | None = None,
         discriminator_checkpoint: str | None = None,
+        remembered_images: int = 0,
     ):
         super().__init__()
         self.method = type(self).__name__
+        if remembered_images and not offline:
+            raise ValueError(
+                f'remembered_images={remembered_images} needs offline=True: '
+                'the pictures of teachers that train change'
+            )
         if self.adversarial and student_discriminator is None:
             raise ValueError(
                 f'{self.method} needs student_discriminator, the config of a discriminator'
@@ -147,6 +157,8 @@ class BaseDistiller(nn.Module):
         self.teacher_snapshots = TeacherSnapshots()
         self.student_discriminators = nn.ModuleDict()
         self.perceptual = None
+        self.remembered_images = remembered_images
+        self._remembered: dict[tuple[str, str], RememberedOutputs] = {}
 
     # --- what a method says ---------------------------------------------
     def latest_networks(self) -> dict[str, dict[str, nn.Module]]:
@@ -342,11 +354,12 @@ class BaseDistiller(nn.Module):
         network = self.network(name, domain)
         if getattr(network, 'stored', False):
             return inputs[network.key.format(domain=domain)], {}
-        return forward_with_features(
-            network,
-            self.model.input_of(domain, inputs),
-            self.layers_of(domain, name.removeprefix('latest:')),
-        )
+        source = self.model.input_of(domain, inputs)
+        layers = self.layers_of(domain, name.removeprefix('latest:'))
+        if self.remembered_images and not layers:
+            known = RememberedOutputs(self.remembered_images)
+            return self._remembered.setdefault((name, domain), known).run(network, source), {}
+        return forward_with_features(network, source, layers)
 
     def discriminate(self, name: str, domain: str, source: Tensor, image: Tensor):
         """Return logits and features that a teacher's discriminator has for

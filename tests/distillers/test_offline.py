@@ -123,6 +123,33 @@ def test_teacher_from_a_checkpoint(offline, method, host):
     assert named == taught
 
 
+def test_a_finished_teacher_runs_once_for_an_image(offline):
+    """Where its pictures are remembered; the losses are those of before."""
+    losses = [dict(type='mmgan_compress.SSIMLoss', weight=10.0)]
+    logs, counts = [], []
+    for most in (0, 1, 2):
+        cfg, _ = offline('crd', 'cyclegan', losses=losses, remembered_images=most)
+        trainer, ran = Trainer(cfg), []
+        (networks,) = trainer.distiller.latest_networks().values()
+        teacher = networks[trainer.model.domains[0]]
+        teacher.register_forward_hook(lambda m, args, out, ran=ran: ran.append(len(args[0])))
+        logs.append([])
+        for _ in range(3):
+            trainer.iter = 0  # the same images again
+            logs[-1].append({name: float(value) for name, value in trainer.step().items()})
+        counts.append(sum(ran))
+    images = counts[0] // 3
+    assert counts == [3 * images, 1 + 3 * (images - 1), 2 + 3 * (images - 2)]
+    for log in logs[1:]:
+        for one, other in zip(log, logs[0]):
+            assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_teachers_that_train_are_not_remembered(recipe):
+    with pytest.raises(ValueError, match='remembered_images=5 needs offline=True'):
+        build_model(recipe('crd', 'cyclegan', remembered_images=5))
+
+
 @pytest.mark.parametrize('method', ['omgd', 'crd', 'gcc'])
 def test_a_cyclegan_of_mmagic_teaches(recipe, tmp_path, method):
     """Its own checkpoint, as mmagic's Runner writes it."""
