@@ -7,3 +7,9 @@ model = dict(
     generator=dict(type='mmgan_compress.SuperNet', arch=_base_.arch, space='spade-channels-48')
 )
 default_hooks = _base_.supernet_hooks
+
+demo = {
+    'model.generator': dict(
+        type='mmgan_compress.SuperNet', arch=_base_.demo_spade_arch, space=[[6, 4, 3]] * 8
+    )
+}

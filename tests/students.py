@@ -40,6 +40,12 @@ GENERATORS = {
     ),
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
     'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
+    'labels': dict(
+        type='mmgan_compress.SPADEGenerator',
+        labels=dict(classes=16),
+        base_channels=2,
+        separable=True,
+    ),
 }
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(
@@ -52,7 +58,7 @@ TOOLS = dict(
     get_flops='flops',
     demo_page='page',
 )
-MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1)
+MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1, labels=32)
 
 
 def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
@@ -76,7 +82,8 @@ def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
         elif getattr(module, 'running_var', None) is not None:
             module.running_mean.normal_(0, 0.5)
             module.running_var.uniform_(0.5, 2)
-            module.weight.data.uniform_(0.5, 1.5)
+            if module.weight is not None:
+                module.weight.data.uniform_(0.5, 1.5)
     return model
 
 

@@ -10,3 +10,5 @@ model = dict(
         discriminator=_base_.discriminator,
     ),
 )
+
+demo = {'model.generator': _base_.demo_spade_arch}

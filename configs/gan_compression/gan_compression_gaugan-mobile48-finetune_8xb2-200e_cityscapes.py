@@ -7,3 +7,11 @@ model = dict(
         type='mmgan_compress.SlimNetwork', arch=_base_.arch, configuration='32_40_40_32_40_24_32_24'
     )
 )
+
+demo = {
+    'model.generator': dict(
+        type='mmgan_compress.SlimNetwork',
+        arch=_base_.demo_spade_arch,
+        configuration='4_3_4_3_4_4_4_6',
+    )
+}

@@ -17,6 +17,7 @@ What a network needs beyond that it computes of the picture itself, so that trai
 import dataclasses
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -37,7 +38,8 @@ class LabelMap:
         edges (bool): Whether there is a second channel.
 
     Raises:
-        ValueError: If there is no class, or more than 255.
+        ValueError: If there is no class, or more than 255, or another
+            argument is neither True nor False.
 
     Example:
         >>> x = torch.tensor([0., 2.]).view(1, 1, 1, 2) / 127.5 - 1
@@ -56,6 +58,8 @@ class LabelMap:
     def __post_init__(self):
         if type(self.classes) is not int or not 1 <= self.classes <= DONT_CARE:
             raise ValueError(f'{self.classes!r} classes: expected 1 to {DONT_CARE}')
+        if not all(isinstance(value, bool) for value in (self.dont_care, self.edges)):
+            raise ValueError(f'{self}: dont_care and edges are True or False')
 
     @property
     def channels(self) -> int:
@@ -79,6 +83,20 @@ class LabelMap:
     def plain(self) -> dict[str, Any]:
         """Return it in plain values; ``kind`` among them."""
         return dict(dataclasses.asdict(self), kind=self.kind)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Draw label maps, to compare networks on.
+
+        Args:
+            shape (tuple[int]): (N, channels, H, W).
+            rng (Generator): Where the numbers are from.
+
+        Returns:
+            ndarray: float32 in [-1, 1].
+        """
+        levels = rng.choice([0.0, DONT_CARE], shape)
+        levels[:, 0] = rng.choice(self.labels, levels[:, 0].shape)
+        return (levels.astype(np.float32) - 127.5) / 127.5
 
     def one_hot(self, picture: Tensor) -> Tensor:
         """Return a plane of 0 and 1 for each class, and that of the edges.
