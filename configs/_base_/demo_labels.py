@@ -9,7 +9,7 @@ demo_real_emoji = dict(data_root=demo_root, size=64, layout='paired', side='B')
 # starts at 2x2 for 64 pixels
 demo_spade = dict(type='mmgan_compress.SPADEGenerator', labels=demo_labels, separable=True)
 demo_spade_arch = dict(**demo_spade, base_channels=6)
-demo_spade_teacher = dict(**demo_spade, base_channels=8)
+demo_spade_teacher = dict(**demo_spade, base_channels=7)
 
 demo = {
     '*.dataset.data_root?': demo_root,
@@ -29,10 +29,10 @@ demo = {
     'model.generator.labels?': demo_labels,
     'model.generator.upsampling?': 'normal',
     'model.distiller.student_discriminator.labels?': demo_labels,
-    'model.distiller.student_discriminator.base_channels': 16,
+    'model.distiller.student_discriminator.base_channels?': 16,
     # VGG-16, as of the other demos
     'model.distiller.perceptual?': None,
-    'model.distiller.perceptual_loss_weights': [1.25, 2.5, 2.5, 2.5],
+    'model.distiller.perceptual_loss_weights?': [1.25, 2.5, 2.5, 2.5],
     'model.distiller.teachers.wide?': demo_spade_teacher,
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_labels2emoji.pth'],
     'model.distiller.schedule': dict(epochs=700, constant=350, block=350, iters_per_epoch=1),

@@ -58,12 +58,16 @@ default_hooks = dict(student=dict(metric=f'{domain_b}/FID'))
 # --- networks ------------------------------------------------------------------
 spade = dict(type='mmgan_compress.SPADEGenerator', labels=labels, upsampling='more')
 mobile_spade = dict(**spade, separable=True)
-discriminator = dict(type='mmgan_compress.MultiScaleDiscriminator', labels=labels)
+discriminator = dict(type='mmgan_compress.MultiScaleDiscriminator', labels=labels, base_channels=64)
 game = dict(
     type='mmgan_compress.GANCompressionGauGAN',
     offline=True,
     student_discriminator=discriminator,
     gan_type='hinge',
+    gan_loss_weight=1.0,
+    feature_loss_weight=10.0,
+    # 1/32, 1/16, 1/8, 1/4 and 1, times 10
+    perceptual_loss_weights=[0.3125, 0.625, 1.25, 2.5, 10.0],
     # torchvision's file: https://download.pytorch.org/models/
     perceptual=dict(
         type='mmgan_compress.VGG19Features',

@@ -6,3 +6,6 @@ model = dict(
     generator=dict(**_base_.mobile_spade, base_channels=64, spectral=True),
     distiller=dict(**_base_.game),
 )
+
+# the shipped teacher is such a separable one
+demo = {'model.generator.base_channels': 7}

@@ -5,3 +5,6 @@ _base_ = '../_base_/gaugan.py'
 model = dict(
     generator=dict(**_base_.spade, base_channels=64, spectral=True), distiller=dict(**_base_.game)
 )
+
+# the shipped teacher is such a separable one
+demo = {'model.generator.base_channels': 7}
