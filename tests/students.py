@@ -40,12 +40,15 @@ GENERATORS = {
     ),
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
     'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
+}
+# of label maps, not images
+OTHERS = {
     'labels': dict(
         type='mmgan_compress.SPADEGenerator',
         labels=dict(classes=16),
         base_channels=2,
         separable=True,
-    ),
+    )
 }
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(
@@ -58,13 +61,13 @@ TOOLS = dict(
     get_flops='flops',
     demo_page='page',
 )
-MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1, labels=32)
+MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1)
 
 
 def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
     """Build a model with weights, and batch norms that have seen images."""
     torch.manual_seed(seed)
-    config = dict(GENERATORS[kind], **overrides)
+    config = dict({**GENERATORS, **OTHERS}[kind], **overrides)
     with DefaultScope.overwrite_default_scope('mmagic'):
         model = MODELS.build(
             dict(
