@@ -20,8 +20,8 @@ RECIPES = {
     if not {'_base_', 'demo', 'deploy', 'pipelines'} & set(path.relative_to(CONFIGS).parts)
     and not path.stem.endswith('-pipeline')
 }
-# images to images of their size; the others enlarge them
-TRANSLATIONS = [name for name in RECIPES if 'srgan' not in name]
+# images to images of their size; the others enlarge them, or take label maps
+TRANSLATIONS = [name for name in RECIPES if 'srgan' not in name and 'gaugan' not in name]
 MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 UNET_TAPS = [
     'model.model.1.model.1.model.0.activate',

@@ -41,6 +41,15 @@ GENERATORS = {
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
     'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
 }
+# of label maps, not images
+OTHERS = {
+    'labels': dict(
+        type='mmgan_compress.SPADEGenerator',
+        labels=dict(classes=16),
+        base_channels=2,
+        separable=True,
+    )
+}
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(
     compress='prune',
@@ -58,7 +67,7 @@ MULTIPLE = dict(resnet=4, unet=64, separable=4, cartoon=4, super=1)
 def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
     """Build a model with weights, and batch norms that have seen images."""
     torch.manual_seed(seed)
-    config = dict(GENERATORS[kind], **overrides)
+    config = dict({**GENERATORS, **OTHERS}[kind], **overrides)
     with DefaultScope.overwrite_default_scope('mmagic'):
         model = MODELS.build(
             dict(
@@ -76,7 +85,8 @@ def make_model(kind='resnet', seed=0, reachable=('zebra',), **overrides):
         elif getattr(module, 'running_var', None) is not None:
             module.running_mean.normal_(0, 0.5)
             module.running_var.uniform_(0.5, 2)
-            module.weight.data.uniform_(0.5, 1.5)
+            if module.weight is not None:
+                module.weight.data.uniform_(0.5, 1.5)
     return model
 
 

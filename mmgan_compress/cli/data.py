@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add = parser.add_argument
     add(
         'name',
-        help='horse2zebra, summer2winter, edges2shoes, facades, maps, cityscapes, elpv, or one '
+        help='horse2zebra, summer2winter, edges2shoes, facades, maps, cityscapes, '
+        'cityscapes_labels, labels2emoji, elpv, or one '
         'that a module of --import adds',
     )
     add('--out', metavar='FOLDER', help='folder to write into (default: data/NAME)')

@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .base_layers import BatchNormBase, ConvBase, ConvTransposeBase, NormBase
+from .inputs import input_of
 from .layers import find_layer, shape_pass
 
 ChannelMap = dict[str, list[int]]
@@ -60,8 +61,27 @@ def channel_map(module: nn.Module) -> ChannelMap:
 
 
 def image_channels(module: nn.Module) -> int:
-    """Return the channels of a network's image, 3 where none can be read."""
-    return next(iter(channel_map(module).values()), [3])[0]
+    """Return the channels of a network's input as a picture, 3 where none
+    can be read.
+    """
+    takes = input_of(module)
+    return takes.channels if takes else next(iter(channel_map(module).values()), [3])[0]
+
+
+def input_shape(module: nn.Module, side: int, batch: int = 1) -> tuple[int, ...]:
+    """Return the shape of what a network takes.
+
+    Args:
+        module (nn.Module): On any device.
+        side (int): Side of its images in pixels.
+        batch (int): How many at once.
+
+    Returns:
+        tuple[int, ...]: (N, C, side, side), if it is a picture.
+    """
+    takes = input_of(module)
+    own = takes.shape(side) if takes else (image_channels(module), side, side)
+    return (batch, *own)
 
 
 def output_channels(module: nn.Module, side: int) -> int:

@@ -6,7 +6,7 @@ file fits a network or it is refused, before anything is trained or scored.
 
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,28 @@ def weights_in(content: Mapping[str, Any], prefix: str = '') -> dict[str, Tensor
     return {key.removeprefix(start): value for key, value in plain.items() if key.startswith(start)}
 
 
+def fold_spectral(state: Mapping[str, Tensor], names: Container[str]) -> dict[str, Tensor]:
+    """Make spectral norms a part of the weights: W / (u^T W v).
+
+    Args:
+        state (dict[str, Tensor]): ``weight_orig``, ``weight_u`` and
+            ``weight_v`` of layers, as torch names them.
+        names (Container[str]): Of the network that is to take the tensors.
+            Norms that it has itself stay.
+
+    Returns:
+        dict[str, Tensor]: Also all other tensors.
+    """
+    folded = dict(state)
+    for key in state:
+        name = key.removesuffix('_orig')
+        parts = [f'{name}{end}' for end in ('_orig', '_u', '_v')]
+        if key.endswith('.weight_orig') and name in names and all(p in state for p in parts):
+            weight, u, v = map(folded.pop, parts)
+            folded[name] = weight / (u @ (weight.flatten(1) @ v))
+    return folded
+
+
 def mismatch(
     expected: Mapping[str, Tensor], found: Mapping[str, Tensor], more: bool = False
 ) -> str:
@@ -91,6 +113,7 @@ def mismatch(
         found (dict[str, Tensor]): By name, of a file.
         more (bool): Whether the file may hold more than that.
     """
+    found = fold_spectral(found, expected)
     missing = [key for key in expected if key not in found and not key.endswith(_UNIMPORTANT)]
     shapes = [
         f'{key} is {tuple(found[key].shape)}, expected {tuple(value.shape)}'

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from ..core.image_modes import IMAGE_MODES
+from ..core.inputs import DONT_CARE, LabelMap
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 _CHECKED: set[tuple] = set()  # a process reads each file once
@@ -84,13 +85,134 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(IMAGE_MODES[channels])
 
 
+def read_label_map(
+    image: StrPath | Image.Image,
+    takes: LabelMap,
+    instances: StrPath | None = None,
+    size: tuple[int, int] | None = None,
+) -> Image.Image:
+    """Read the classes of pixels, and where objects end.
+
+    Args:
+        image (str | PathLike | Image): Its numbers are the classes: a grey
+            image, or one with a palette, whose colours do not count. Of two
+            channels, the second says where objects end.
+        takes (LabelMap): What labels there are.
+        instances (str | PathLike | None): Image of one channel, with another
+            number for each object. None: objects end where classes do.
+        size (tuple[int, int] | None): Width and height to which both are
+            brought, by nearest neighbours; edges are of this size.
+
+    Returns:
+        Image: Mode L or, with edges, LA; see :class:`.LabelMap`.
+
+    Raises:
+        UnusableImage: If it has colours, or a label that is none.
+        OSError: If it cannot be decoded.
+    """
+    numbers = _numbers(image, size)
+    labels, *given = np.split(numbers, numbers.shape[2], 2)
+    unknown = sorted(set(np.unique(labels)) - set(takes.labels))
+    if unknown:
+        hint = '' if unknown[-1] != DONT_CARE else ', or set dont_care=True for 255, no class'
+        raise UnusableImage(
+            f'{_name(image)} has the label {unknown[0]}, expected 0 to {takes.classes - 1}{hint}'
+        )
+    planes = [labels]
+    if takes.edges:
+        objects = labels if instances is None else _numbers(instances, size)
+        if objects.shape != labels.shape:
+            raise UnusableImage(f'{_name(instances)} is no image of one channel of that size')
+        ends = given[0] > 127 if given and instances is None else borders(objects)
+        planes.append(255 * ends)
+    return of_array(np.concatenate(planes, 2).astype(np.uint8))
+
+
+def read_as(image: StrPath | Image.Image, kind: int | LabelMap) -> Image.Image:
+    """Read what a network takes: an image of so many channels, or a label
+    map.
+    """
+    return read_image(image, kind) if isinstance(kind, int) else read_label_map(image, kind)
+
+
+def resized(image: Image.Image, size: tuple[int, int], kind: int | LabelMap) -> Image.Image:
+    """Bring what :func:`read_as` returned to a width and a height."""
+    nearest = not isinstance(kind, int)
+    return image.resize(size, Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC)
+
+
+def borders(numbers: np.ndarray) -> np.ndarray:
+    """Tell which pixels have a neighbour, at one of their four sides, with
+    another number.
+
+    Args:
+        numbers (ndarray): (H, W, ...).
+    """
+    found = np.zeros(numbers.shape, bool)
+    for axis in (0, 1):
+        differ = np.diff(numbers, axis=axis) != 0
+        before = np.insert(differ, 0, False, axis)
+        found |= before | np.insert(differ, differ.shape[axis], False, axis)
+    return found
+
+
+def _numbers(image: StrPath | Image.Image, size: tuple[int, int] | None) -> np.ndarray:
+    """Return the pixels of an image as whole numbers, (H, W, channels)."""
+    if not isinstance(image, Image.Image):
+        with Image.open(image) as file:
+            return _numbers(file, size)
+    if image.mode not in ('1', 'L', 'P', 'LA', 'I') and not image.mode.startswith('I;16'):
+        raise UnusableImage(
+            f'{_name(image)} has colours ({image.mode}): a label map has the number of a class '
+            'for each pixel, as a grey image or as one with a palette'
+        )
+    pixels = np.atleast_3d(np.array(image)).astype(np.int32)
+    if size and size != image.size:
+        planes = [
+            Image.fromarray(plane).resize(size, Image.Resampling.NEAREST)
+            for plane in pixels.transpose(2, 0, 1)
+        ]
+        pixels = np.stack([np.array(plane) for plane in planes], 2)
+    return pixels
+
+
+def _name(image: StrPath | Image.Image | None) -> str:
+    if isinstance(image, Image.Image):
+        return getattr(image, 'filename', '') or 'the image'
+    return str(image)
+
+
+def coloured(image: StrPath | Image.Image) -> Image.Image:
+    """Show a label map: with its palette, or a colour for each number.
+
+    Args:
+        image (str | PathLike | Image): Of one or two channels.
+
+    Returns:
+        Image: RGB.
+    """
+    if not isinstance(image, Image.Image):
+        with Image.open(image) as file:
+            return coloured(file)
+    if image.mode == 'P':
+        return image.convert('RGB')
+    # hues that lie far apart for neighbouring numbers; 0 is white
+    hue = (np.arange(256) * 0.618034 % 1 * 255).astype(np.uint8)
+    hsv = np.stack([hue, np.full(256, 150), np.full(256, 230)], 1).astype(np.uint8)
+    hsv[0] = 0, 0, 255
+    labels = _numbers(image, None)[..., 0].astype(np.uint8)
+    return Image.fromarray(hsv[labels], 'HSV').convert('RGB')
+
+
 def to_array(image: Image.Image) -> np.ndarray:
     """Return the pixels of an image, (H, W, channels), uint8."""
     return np.atleast_3d(np.array(image))
 
 
 def of_array(pixels: np.ndarray) -> Image.Image:
-    """Make an image of pixels, (H, W, channels), uint8."""
+    """Make an image of pixels, (H, W, channels), uint8: also of two
+    channels, for label maps.
+    """
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
@@ -504,7 +626,7 @@ def check_halves(files: Sequence[str]):
 
 
 def match_sides(
-    folder_a: str, folder_b: str, files: Sequence[str], channels: int = 3
+    folder_a: str, folder_b: str, files: Sequence[str], channels: int | None = 3
 ) -> dict[str, str]:
     """Find and check B of every A of a paired set in two folders.
 
@@ -513,7 +635,8 @@ def match_sides(
         folder_b (str): Those of B: the same names and sub-folders but for
             the extension.
         files (Sequence[str]): Those of A that are in use, checked.
-        channels (int): Of B, as of :func:`check_images`.
+        channels (int | None): Of B, as of :func:`check_images`; None where B
+            is of numbers.
 
     Returns:
         dict[str, str]: File of B by file of A.
@@ -536,7 +659,8 @@ def match_sides(
         )
     wanted = set(files)
     pairs = {a[name]: b[name] for name in a if a[name] in wanted}
-    check_images(list(pairs.values()), channels=channels)
+    if channels:
+        check_images(list(pairs.values()), channels=channels)
     unequal = [pair for pair in pairs.items() if _size(pair[0]) != _size(pair[1])]
     if unequal:
         first = ' and '.join('{} ({}x{})'.format(file, *_size(file)) for file in unequal[0])

@@ -26,7 +26,9 @@ class DataError(ValueError):
 
 @dataclass
 class Sample:
-    """One entry of a data set: an image in domain A, in B, or in both."""
+    """One entry of a data set: an image in domain A, in B, or in both; ``I``
+    is of the instances in A.
+    """
 
     split: str
     stem: str
@@ -62,15 +64,17 @@ def write_samples(samples: Iterable[Sample], root: Path, paired: bool, suffix: s
         samples: What to write.
         root: The data set's folder.
         paired: Side-by-side pairs, else a folder per domain.
-        suffix: Format of the files, such as '.png'.
+        suffix: Format of the files, such as '.png'; numbers of classes are
+            PNG always.
     """
     for sample in samples:
         images = {'': side_by_side(*map(sample.images.get, 'AB'))} if paired else sample.images
         for domain, image in images.items():
             folder = root / f'{sample.split}{domain}'
             folder.mkdir(exist_ok=True)
+            ending = suffix if image.mode == 'RGB' else '.png'
             # of JPEG, as prepare_cityscapes_dataset.py has it
-            image.save(folder / f'{sample.stem}{suffix}', quality=100, subsampling=0)
+            image.save(folder / f'{sample.stem}{ending}', quality=100, subsampling=0)
 
 
 def count_images(root: Path) -> dict[str, int]:

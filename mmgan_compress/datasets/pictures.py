@@ -12,8 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.files import refuse_taken
-from ..core.image_modes import IMAGE_MODES
+from ..core.image_modes import IMAGE_MODES, LABELS_WITH_EDGES
 from .images import MIN_SIDE, check_images, of_array, some_images, to_array
+
+_CHANNELS = {LABELS_WITH_EDGES, *IMAGE_MODES}
 
 
 class Job(NamedTuple):
@@ -65,7 +67,7 @@ def collect(images: Any) -> list[Job]:
 def _job(image: Any, index: int) -> Job:
     if isinstance(image, np.ndarray):
         pixels = image[..., None] if image.ndim == 2 else image
-        if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in IMAGE_MODES:
+        if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS:
             raise TypeError(
                 f'got an array of {image.dtype}, {image.shape}: expected uint8 and (H, W), or '
                 '(H, W, 1), (H, W, 3) or (H, W, 4)'
@@ -169,7 +171,8 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
         x (Tensor): (N, C, H, W) in [-1, 1].
         meta (dict): ``size_multiple`` and ``image_size`` of the student;
             ``fixed_size``, height and width, where it takes one size only;
-            ``scale``, 1 if it is not there, of super-resolution.
+            ``scale``, 1 if it is not there, of super-resolution; ``takes``,
+            None if it is not there, where the input is no image.
 
     Returns:
         Tensor: (N, C, scale H, scale W) in [-1, 1]; C may be another one.
@@ -183,7 +186,10 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
     if not fixed and _large(height, width, multiple) and 8 * multiple <= trained:
         padded = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode='reflect')
         return net(padded)[..., : size[0], : size[1]]
-    return _resized(net(_resized(x, fixed or (trained, trained))), size)
+    inner = fixed or (trained, trained)
+    if meta.get('takes'):  # numbers have no mean
+        return _resized(net(F.interpolate(x, inner, mode='nearest')), size)
+    return _resized(net(_resized(x, inner)), size)
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:

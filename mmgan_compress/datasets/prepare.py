@@ -26,7 +26,7 @@ from .layout import (
     read_manifest,
     write_samples,
 )
-from .sources import elpv, published
+from .sources import elpv, labels, published
 
 DEFAULT_SIZE = 256
 # What reading a broken archive, or a broken image in one, raises.
@@ -85,6 +85,19 @@ RECIPES: dict[str, Recipe] = {
         published.no_cityscapes,
         published.cityscapes,
         '.jpg',
+    ),
+    'cityscapes_labels': Recipe(
+        'Cityscapes licence: non-commercial, may not be passed on',
+        False,
+        published.no_cityscapes,
+        published.cityscapes_labels,
+        '.jpg',
+    ),
+    'labels2emoji': Recipe(
+        'MIT (Fluent emoji, (c) Microsoft Corporation)',
+        False,
+        labels.shipped_emoji,
+        labels.labels2emoji,
     ),
     'elpv': Recipe(
         'CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped', False, elpv.fetch_elpv, elpv.elpv

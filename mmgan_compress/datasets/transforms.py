@@ -1,13 +1,14 @@
 """Transforms that read images, for mmagic's pipelines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
+from ..core.inputs import LabelMap
 from ..registry import TRANSFORMS
-from .images import half_of, open_image, read_image, with_channels
+from .images import half_of, open_image, read_image, read_label_map, to_array, with_channels
 
 
 @TRANSFORMS.register_module()
@@ -50,6 +51,30 @@ class ReadPair(BaseTransform):
         for side, (domain, channels) in zip('AB', self.channels.items()):
             image = with_channels(half_of(pair, side), channels)
             results[f'img_{domain}'] = np.array(image)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ReadLabels(BaseTransform):
+    """Read ``<key>_path`` as ``datasets.images.read_label_map`` does.
+
+    Adds ``<key>``, uint8, (H, W, channels). Objects are those of the image
+    ``<key>_instances_path``, where there is one.
+
+    Args:
+        key (str): Name of the label map.
+        labels (dict): Arguments of :class:`~mmgan_compress.core.inputs.LabelMap`.
+        size (tuple[int, int]): Width and height.
+    """
+
+    def __init__(self, key: str, labels: Mapping, size: Sequence[int]):
+        self.key, self.takes, self.size = key, LabelMap(**labels), tuple(size)
+
+    def transform(self, results: dict) -> dict:
+        """Add the label map."""
+        instances = results.get(f'{self.key}_instances_path')
+        image = read_label_map(results[f'{self.key}_path'], self.takes, instances, self.size)
+        results[self.key] = to_array(image)
         return results
 
 

@@ -6,6 +6,7 @@ starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -76,6 +77,7 @@ class TranslationImages(Dataset):
 
     METAINFO: dict = {}
     halved = False  # whether a file holds A and B
+    aspect_ratio = 1.0  # width of the images to their height
 
     def __init__(
         self,
@@ -178,6 +180,20 @@ class TranslationImages(Dataset):
         """Return the loading transforms: of a file for each domain."""
         return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
 
+    @property
+    def sized(self) -> list[str]:
+        """What :meth:`loading` has brought to :meth:`loaded_size`."""
+        return []
+
+    def width_of(self, height: int) -> int:
+        """Return the width of an image of a height."""
+        return round(self.aspect_ratio * height)
+
+    def loaded_size(self) -> tuple[int, int]:
+        """Return width and height before a crop."""
+        height = self.load_size if self.split == 'train' else self.size
+        return self.width_of(height), height
+
     def standard_pipeline(self) -> list[dict]:
         """Return mmagic's transforms for the split."""
         groups = {d: [f'img_{d}'] for d in self.domains}
@@ -187,15 +203,17 @@ class TranslationImages(Dataset):
         steps = self.loading() + [
             load_step(f'img_teacher_{d}', self.channels[d]) for d in self.teacher_files
         ]
-        load = self.load_size if self.split == 'train' else self.size
         # Pillow's smooths where it shrinks, as in the papers; OpenCV's does
         # not
         resize = dict(interpolation='bicubic', backend='pillow')
-        steps.append(dict(type='Resize', keys=keys, scale=(load, load), **resize))
+        smooth = [key for key in keys if key not in self.sized]
+        scale = self.loaded_size()
+        steps.append(dict(type='Resize', keys=smooth, scale=scale, **resize))
         moved = [keys] if self.aligned else groups.values()
         for group in moved if self.split == 'train' else []:
-            if load > self.size:  # one place for all keys, unlike `Crop`
-                steps.append(dict(type='FixedCrop', keys=group, crop_size=(self.size, self.size)))
+            if scale[1] > self.size:  # one place for all keys, unlike `Crop`
+                crop = self.size, self.width_of(self.size)
+                steps.append(dict(type='FixedCrop', keys=group, crop_size=crop))
             if self.flip:
                 steps.append(dict(type='Flip', keys=group, direction='horizontal'))
         return _packed(steps, keys)
@@ -323,6 +341,83 @@ class PairedImages(TranslationImages):
         if not self.halved:
             return super().loading()
         return [dict(type='mmgan_compress.ReadPair', channels=self.channels)]
+
+
+@DATASETS.register_module()
+class LabelledImages(PairedImages):
+    """Label maps and pictures: ``trainA/ trainB/``, and so on.
+
+    Or ``train/A/ train/B/``. Files of one name but for the extension are a
+    pair. A third folder, ``trainI/``, may have instance maps: another number
+    for each object. :func:`.images.read_label_map` says how they are read.
+
+    Args:
+        data_root (str): Folder of the data set.
+        domains (Sequence[str]): Names of label maps and pictures.
+        args: Of :class:`TranslationImages`.
+        labels (dict): Arguments of :class:`~mmgan_compress.core.inputs.LabelMap`.
+        aspect_ratio (float): Width of the images, ``size`` being their height.
+        label_side (str): Letter of the folders of label maps.
+        channels (dict[str, int] | None): As of :class:`TranslationImages`.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        ValueError: As of :class:`PairedImages`.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        domains: Sequence[str],
+        *args,
+        labels: dict,
+        aspect_ratio: float = 1.0,
+        label_side: str = 'A',
+        channels: dict[str, int] | None = None,
+        **kwargs,
+    ):
+        self.labels, self.aspect_ratio, self.label_side = dict(labels), aspect_ratio, label_side
+        own = {name: count for name, count in (channels or {}).items() if name != domains[0]}
+        super().__init__(data_root, domains, *args, channels=own, **kwargs)
+
+    def load_files(self):
+        folders = [
+            images.split_folder(self.data_root, self.split, side, self.val_folder)
+            for side in (self.label_side, 'B', 'I')
+        ]
+        self.files = images.split_images(
+            self.data_root,
+            self.split,
+            self.label_side,
+            self.hold_out,
+            self.val_folder,
+            self.max_images,
+        )
+        pictures = self.channels[self.domains[1]]
+        self.partners = images.match_sides(*folders[:2], self.files, pictures)
+        self.instances = {}
+        if os.path.isdir(folders[2]):
+            self.instances = images.match_sides(folders[0], folders[2], self.files, None)
+
+    def paths(self, index):
+        paths = super().paths(index)
+        if self.instances:
+            key = f'img_{self.domains[0]}_instances_path'
+            paths[key] = self.instances[self.files[index]]
+        return paths
+
+    @property
+    def sized(self):
+        return [f'img_{self.domains[0]}']
+
+    def loading(self):
+        (key,) = self.sized
+        read = dict(type='mmgan_compress.ReadLabels', key=key, labels=self.labels)
+        picture = self.domains[1]
+        return [
+            dict(read, size=self.loaded_size()),
+            load_step(f'img_{picture}', self.channels[picture]),
+        ]
 
 
 @DATASETS.register_module()

@@ -14,10 +14,11 @@ import torch.nn as nn
 
 from ..compat import require
 from ..core.files import naming
+from ..core.inputs import LabelMap
 from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
-from ..models.student_config import channels_of
+from ..models.student_config import channels_of, kind_of_input
 from .formats import FORMATS, ONNX, STEM, Format, Job, check_target, open_model
 from .metadata import student_facts
 from .onnx import silenced
@@ -98,9 +99,14 @@ def export_student(
             f'the size multiple of this network, {multiple}, got {size}: '
             'name a larger size, or a static config'
         )
-    channels = channels_of(net.meta)[0]
-    target, inputs = _calibrated(target, net, size, calibration, channels)
-    samples = sample_inputs(size, multiple, target.dynamic, images, channels)
+    kind = kind_of_input(net.meta)
+    if target.backend == 'web' and not isinstance(kind, int):
+        raise ValueError(
+            'the page for the browser shows images, and this student takes label maps: '
+            'export it for another runtime, such as onnxruntime'
+        )
+    target, inputs = _calibrated(target, net, size, calibration, kind)
+    samples = sample_inputs(size, multiple, target.dynamic, images, kind)
     facts = student_facts(student, net.meta, None if target.dynamic else size, target)
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
@@ -134,7 +140,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
 
 
 def _calibrated(
-    target: Target, net: nn.Module, size: int, images: Any, channels: int
+    target: Target, net: nn.Module, size: int, images: Any, kind: int | LabelMap
 ) -> tuple[Target, list]:
     """Return a target with the student's scales, or calibration inputs."""
     if target.precision != 'int8':
@@ -163,7 +169,7 @@ def _calibrated(
         return target, []
     for module in ONNX:
         require(module, 'Calibration')
-    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, channels)]
+    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, kind)]
     return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import keyword
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -54,7 +55,7 @@ def prepare(
 
 
 def _fold_batch_norms(net: nn.Module, side: int) -> None:
-    """Fold each batch norm into the convolution whose output it takes."""
+    """Fold each batch norm into the convolution whose output it alone takes."""
     outputs, pairs = {}, []
 
     def after_conv(conv, args, output):
@@ -75,15 +76,34 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
         for module in net.modules()
         if isinstance(module, BatchNormBase)
     ]
-    with torch.inference_mode():
-        net(torch.zeros(1, image_channels(net), side, side))
+    with torch.enable_grad():
+        # what needs a gradient has a graph, which tells who reads what
+        image = torch.zeros(1, image_channels(net), side, side, requires_grad=True)
+        readers = _readers(net(image))
     for handle in handles:
         handle.remove()
+    alone = {conv for conv, output in outputs.values() if readers[output.grad_fn] == 1}
     folded = {}
     for conv, norm in pairs:
+        if conv not in alone:  # a skip connection reads it as it is
+            continue
         folded[conv] = fuse_conv_bn_eval(conv, norm, conv.transposed)
         folded[norm] = nn.Identity()
     replace_layers(net, folded)
+
+
+def _readers(output: Tensor) -> Counter:
+    """Count in a graph of torch how many operations read each one's result."""
+    counts: Counter = Counter()
+    todo, seen = [output.grad_fn], {output.grad_fn}
+    while todo:
+        for operation, _ in todo.pop().next_functions:
+            if operation is not None:
+                counts[operation] += 1
+                if operation not in seen:
+                    seen.add(operation)
+                    todo.append(operation)
+    return counts
 
 
 def _rename_keywords(net: nn.Module) -> None:

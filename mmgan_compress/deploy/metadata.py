@@ -9,7 +9,8 @@ All values are text, since ONNX and OpenVINO hold nothing else::
      'input_shape': '[1, 3, 256, 256]', 'precision': 'int8',
      'processor': 'any'}
 
-``scale`` is how many times as large the output is.
+``scale`` is how many times as large the output is. A model of label maps has
+``takes``, see ``core/inputs.py``, and the ``colours`` ``labels``.
 ``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
 RGBA) are those of the input, ``channels`` of input and output. A model of
 8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
@@ -54,7 +55,8 @@ def student_facts(
         domains=json.dumps([source, meta['domain']]),
         value_range='[0, 255]' if uint8 else '[-1, 1]',
         layout='NHWC' if uint8 else 'NCHW',
-        colours=IMAGE_MODES[channels[0]],
+        colours=meta['takes']['kind'] if meta.get('takes') else IMAGE_MODES[channels[0]],
+        **(dict(takes=json.dumps(meta['takes'])) if meta.get('takes') else {}),
         channels=json.dumps(channels),
         size_multiple=str(meta['size_multiple']),
         image_size=str(meta['image_size']),

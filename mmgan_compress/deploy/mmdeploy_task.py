@@ -165,11 +165,10 @@ class ImageTranslation(BaseTask):
             tuple: What ``test_step`` takes, and the input in it.
         """
         images = imgs if isinstance(imgs, (list, tuple)) else [imgs]
-        channels = next(
-            step['channels']
-            for step in self.model_cfg.test_dataloader.dataset.pipeline
-            if 'channels' in step
-        )
+        steps = self.model_cfg.test_dataloader.dataset.pipeline
+        channels = next((step['channels'] for step in steps if 'channels' in step), None)
+        if channels is None:
+            raise ValueError('mmdeploy reads images only: use mmgan-compress export')
         tensors = []
         for image in images:
             if isinstance(image, np.ndarray):

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 import torch.nn as nn
 
+from ..core.inputs import LabelMap
 from ..core.messages import check_range
 from ..datasets import pictures
-from ..datasets.images import read_image
+from ..datasets.images import read_as, resized
 
 DEMO = Path(__file__).resolve().parents[1] / 'datasets/demo/flat2emoji/testA'
 MAX_IMAGES = 8
@@ -86,7 +87,7 @@ class ParityError(ValueError):
 
 
 def sample_inputs(
-    size: int, multiple: int, dynamic: bool, images: Any = None, channels: int = 3
+    size: int, multiple: int, dynamic: bool, images: Any = None, kind: int | LabelMap = 3
 ) -> list[tuple[str, np.ndarray]]:
     """Gather random, flat and real inputs to compare on.
 
@@ -96,27 +97,38 @@ def sample_inputs(
         dynamic (bool): Add a batch of two of another size, not square.
         images (Any): What ``mmgan_compress.translate`` takes; the demo's
             unpaired test images by default. At most 8 are used.
-        channels (int): Of the images.
+        kind (int | LabelMap): What it takes, an image of so many channels or
+            a label map.
 
     Returns:
         list[tuple[str, ndarray]]: Name and (N, C, H, W) in [-1, 1], float32.
     """
+    labels = not isinstance(kind, int)
+    channels = kind.channels if labels else kind
     shapes = [(1, channels, size, size)]
     if dynamic:
         shapes.append((2, channels, size + multiple, size + 2 * multiple))
-    draw = np.random.default_rng(0)
-    samples = [('random', draw.uniform(-1, 1, shape).astype(np.float32)) for shape in shapes]
+    rng = np.random.default_rng(0)
+    samples = [
+        (
+            'random',
+            kind.draw(shape, rng) if labels else rng.uniform(-1, 1, shape).astype(np.float32),
+        )
+        for shape in shapes
+    ]
     # one colour around a small thing: the hardest for sums in float32
     flat = np.ones(shapes[0], np.float32)
+    if labels:
+        flat = kind.draw((1, channels, 1, 1), rng).repeat(size, 2).repeat(size, 3)
     flat[..., size // 4 : size // 2, size // 4 : size // 2] = -1
     samples.append(('flat', flat))
-    if images is None:
+    if images is None and not labels:
         images = DEMO if DEMO.is_dir() else None
-    return samples + real_inputs(size, images, MAX_IMAGES, channels)
+    return samples + real_inputs(size, images, MAX_IMAGES, kind)
 
 
 def real_inputs(
-    size: int, images: Any, most: int, channels: int = 3
+    size: int, images: Any, most: int, kind: int | LabelMap = 3
 ) -> list[tuple[str, np.ndarray]]:
     """Read images as inputs of a network.
 
@@ -124,7 +136,7 @@ def real_inputs(
         size (int): Side that they are resized to.
         images (Any): What ``mmgan_compress.translate`` takes.
         most (int): How many at most, evenly chosen.
-        channels (int): As of ``read_image``.
+        kind (int | LabelMap): As of ``images.read_as``.
 
     Returns:
         list[tuple[str, ndarray]]: Name and (1, C, size, size) in [-1, 1].
@@ -133,7 +145,7 @@ def real_inputs(
     chosen = np.unique(np.linspace(0, len(jobs) - 1, most).astype(int))
     inputs = []
     for job in [jobs[i] for i in chosen] if jobs else []:
-        image = read_image(job.image, channels).resize((size, size))
+        image = resized(read_as(job.image, kind), (size, size), kind)
         inputs.append((job.name, pictures.to_tensor(image).numpy()))
     return inputs
 

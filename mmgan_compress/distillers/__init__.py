@@ -3,7 +3,7 @@
 from .. import registry  # noqa: F401  applies the shims before mmcv
 from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSRGAN
 from .base import BaseDistiller
-from .gan_compression import GANCompressionCycleGAN, GANCompressionPix2Pix
+from .gan_compression import GANCompressionCycleGAN, GANCompressionGauGAN, GANCompressionPix2Pix
 from .gan_slimming import GANSlimmingCycleGAN, GANSlimmingPix2Pix
 from .gcc import GCCSRGAN, GCCCycleGAN, GCCPix2Pix
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
@@ -14,6 +14,7 @@ __all__ = [
     'AdversarialSRGAN',
     'BaseDistiller',
     'GANCompressionCycleGAN',
+    'GANCompressionGauGAN',
     'GANCompressionPix2Pix',
     'GANSlimmingCycleGAN',
     'GANSlimmingPix2Pix',

@@ -22,6 +22,7 @@ class StudentFromTeacher(BaseDistiller):
     """
 
     adversarial = True
+    needs_teacher = True
 
     def __init__(self, start_from_teacher: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -37,7 +38,8 @@ class StudentFromTeacher(BaseDistiller):
                 f'{self.method} learns from a teacher that does not train: set offline=True'
             )
         super().attach(model)
-        if not self.latest_networks():
+        wants = self.needs_teacher or self.start_from_teacher
+        if wants and not self.latest_networks():
             raise ValueError(f'{self.method} needs a teacher, and the distiller has none')
 
     @property

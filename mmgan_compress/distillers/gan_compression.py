@@ -7,11 +7,15 @@ train. The student plays against a discriminator, is drawn to the truth
 teacher that does not train.
 """
 
+from collections.abc import Iterator, Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.search_space import Configuration
-from ..core.training import backward, step
+from ..core.training import backward, frozen, step
+from ..losses.gan import gan_loss
 from ..models.supernet import SuperNet, transfer_weights
 from ..registry import DISTILLERS
 from .base import detached
@@ -29,6 +33,8 @@ class CompressedStudent(StudentFromTeacher):
 
     # sub-networks of the next step; none: the whole student
     configurations: list[Configuration] = []
+    # whether the discriminator learns from images of the student's update
+    generator_first = False
 
     @staticmethod
     def inherit(student, teacher):
@@ -38,43 +44,88 @@ class CompressedStudent(StudentFromTeacher):
         """Return the image that the student's is compared with."""
         raise NotImplementedError
 
+    def truth_losses(self, image: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of an image to the one wanted."""
+        return dict(pixel=self.pixel_loss_weight * F.l1_loss(image, wanted))
+
+    def game_losses(
+        self, source: Tensor, image: Tensor, real: Tensor, wrapper
+    ) -> dict[str, Tensor]:
+        """Return the weighted losses of an image that the discriminator
+        judges, which gets no gradient.
+
+        Args:
+            source (Tensor): What the student takes, (N, C, H, W).
+            image (Tensor): The student's, with its graph.
+            real (Tensor): A real one.
+            wrapper (OptimWrapper): The student's, for its AMP context.
+        """
+        loss = self.adversarial_loss(self.domain, source, image, wrapper)
+        return dict(gan=self.gan_loss_weight * loss)
+
+    def discriminator_losses_of(
+        self, source: Tensor, images: Sequence[Tensor], real: Tensor, wrapper
+    ) -> dict[str, Tensor]:
+        """Return the losses of the student's discriminator.
+
+        Args:
+            source (Tensor): What the student takes, (N, C, H, W).
+            images (Sequence[Tensor]): The student's, without a graph.
+            real (Tensor): Real ones.
+            wrapper (OptimWrapper): Of the discriminator.
+        """
+        return self.student_discriminator_losses(
+            self.domain,
+            self.discriminator_input(source, real),
+            [self.discriminator_input(source, image) for image in images],
+            wrapper,
+        )
+
+    def passes(self, source: Tensor, wrapper) -> Iterator[tuple[Tensor, dict]]:
+        """Yield image and features of the student, in each configuration."""
+        for configuration in self.configurations or [None]:
+            if isinstance(self.student, SuperNet):
+                self.student.set_channels(configuration)
+            yield self.run_student(self.domain, source, wrapper)
+        if isinstance(self.student, SuperNet):  # whole for everybody else
+            self.student.set_channels(None)
+
     def train_step(self, inputs, optim_wrapper):
-        """Update discriminator and student; both have their losses against
-        the other's old weights (distillers/base_resnet_distiller.py:
-        optimize_parameters).
+        """Update discriminator and student.
+
+        Both have their losses against the other's old weights
+        (distillers/base_resnet_distiller.py: optimize_parameters), or, with
+        ``generator_first``, the discriminator's are of new images.
         """
         self.iteration += 1
         domain, source = self.domain, self.source(inputs)
         targets = self.teach(domain, inputs, optim_wrapper)
-        wanted = self.wanted(inputs, targets).float()
+        real, wanted = inputs[f'img_{domain}'], self.wanted(inputs, targets).float()
         wrapper, other = optim_wrapper['student'], optim_wrapper['student_discriminators']
         images, rounds = [], []
-        for configuration in self.configurations or [None]:
-            if isinstance(self.student, SuperNet):
-                self.student.set_channels(configuration)
-            image, features = self.run_student(domain, source, wrapper)
+        for image, features in self.passes(source, wrapper):
             images.append(image.detach())
+            own = {
+                **self.game_losses(source, image, real, wrapper),
+                **self.truth_losses(image.float(), wanted),
+            }
             rounds.append(
-                dict(
-                    loss_gan=self.gan_loss_weight
-                    * self.adversarial_loss(domain, source, image, wrapper),
-                    loss_pixel=self.pixel_loss_weight * F.l1_loss(image.float(), wanted),
-                    **self.distillation_losses(domain, source, image, features, targets),
-                )
+                {f'loss_{kind}': loss for kind, loss in own.items()}
+                | self.distillation_losses(domain, source, image, features, targets)
             )
-        if isinstance(self.student, SuperNet):  # whole for everybody else
-            self.student.set_channels(None)
         losses = {key: sum(each[key] for each in rounds) / len(rounds) for key in rounds[0]}
-        losses_d = self.student_discriminator_losses(
-            domain,
-            self.discriminator_input(source, inputs[f'img_{domain}']),
-            [self.discriminator_input(source, image) for image in images],
-            other,
-        )
+        if self.generator_first:
+            backward(wrapper, sum(losses.values()))
+            step(wrapper)
+            with torch.no_grad():
+                images = [image for image, _ in self.passes(source, wrapper)]
+        losses_d = self.discriminator_losses_of(source, images, real, other)
         backward(other, sum(losses_d.values()))
-        backward(wrapper, sum(losses.values()))
+        if not self.generator_first:
+            backward(wrapper, sum(losses.values()))
         step(other)
-        step(wrapper)
+        if not self.generator_first:
+            step(wrapper)
         return detached({**losses, **losses_d})
 
 
@@ -90,6 +141,100 @@ class GANCompressionPix2Pix(CompressedStudent, PairedOnlineDistiller):
 
     def wanted(self, inputs, targets):
         return inputs[f'img_{self.domain}']
+
+
+@DISTILLERS.register_module()
+class GANCompressionGauGAN(GANCompressionPix2Pix):
+    """GAN Compression for GauGAN, and, without a teacher, GauGAN itself.
+
+    The student plays against a ``MultiScaleDiscriminator``, whose features it
+    matches, and is drawn to the truth by perceptual features. It steps first;
+    the discriminator learns from its next images
+    (distillers/spade_distiller.py, spade_model.py: optimize_parameters).
+
+    Args:
+        feature_loss_weight (float): Weight of the L1 of the discriminator's
+            features to those of the truth (lambda_feat).
+        perceptual_loss_weights (Sequence[float]): Weight of the L1 of each
+            feature of the perceptual network to that of the truth; published
+            are these times ``lambda_vgg``, 10.
+        teachers (dict[str, dict] | None): As of
+            :class:`PairedOnlineDistiller`; none to train alone.
+        pixel_loss_weight (float): Weight of L1 to the truth.
+        kwargs: Of :class:`GANCompressionPix2Pix`.
+
+    Raises:
+        ValueError: If the perceptual network gives another number of
+            features.
+    """
+
+    generator_first = True
+    needs_teacher = False
+    discriminator_loss_weight = 1.0
+    uses_perceptual = True
+
+    def __init__(
+        self,
+        feature_loss_weight: float = 10.0,
+        perceptual_loss_weights: Sequence[float] = (0.3125, 0.625, 1.25, 2.5, 10.0),
+        teachers: dict[str, dict] | None = None,
+        pixel_loss_weight: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(teachers=teachers or {}, pixel_loss_weight=pixel_loss_weight, **kwargs)
+        self.feature_loss_weight = feature_loss_weight
+        self.perceptual_loss_weights = tuple(perceptual_loss_weights)
+
+    def truth_losses(self, image, wanted):
+        with torch.no_grad():
+            targets = self.perceptual(wanted)
+        weights, features = self.perceptual_loss_weights, self.perceptual(image)
+        losses = dict(
+            perceptual=sum(
+                weight * F.l1_loss(feature, target)
+                for weight, feature, target in zip(weights, features, targets, strict=True)
+            )
+        )
+        if self.pixel_loss_weight:
+            losses |= super().truth_losses(image, wanted)
+        return losses
+
+    def _judge(self, source: Tensor, image: Tensor, real: Tensor) -> list[list[list[Tensor]]]:
+        """Return the discriminator's outputs for both, by scale and layer.
+
+        It sees them in one batch, so that its spectral norms take one step.
+        """
+        shown = [self.discriminator_input(source, each) for each in (image, real)]
+        scales = self.logits(self.domain, torch.cat(shown))
+        return [[list(output.float().chunk(2)) for output in layers] for layers in scales]
+
+    def _mean_loss(self, scales: list, place: int, role: str) -> Tensor:
+        """Return the mean over the scales of the adversarial loss of the
+        image (0) or the real one (1).
+        """
+        logits = [layers[-1][place] for layers in scales]
+        return sum(gan_loss(self.gan_type, each, role) for each in logits) / len(scales)
+
+    def game_losses(self, source, image, real, wrapper):
+        network = self.student_discriminators[self.domain]
+        with frozen(network), wrapper.optim_context(self.model):
+            scales = self._judge(source, image, real)
+        features = sum(
+            F.l1_loss(own, target.detach()) for layers in scales for own, target in layers[:-1]
+        )
+        return dict(
+            gan=self.gan_loss_weight * self._mean_loss(scales, 0, 'g'),
+            feature=self.feature_loss_weight * features / len(scales),
+        )
+
+    def discriminator_losses_of(self, source, images, real, wrapper):
+        with wrapper.optim_context(self.model):
+            rounds = [self._judge(source, image, real) for image in images]
+        weight = self.discriminator_loss_weight / len(rounds)
+        return {
+            f'loss_disc_{role}': weight * sum(self._mean_loss(each, place, role) for each in rounds)
+            for place, role in enumerate(('fake', 'real'))
+        }
 
 
 @DISTILLERS.register_module()

@@ -12,11 +12,14 @@ import torch.nn as nn
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.complexity import count_params
-from ..datasets.images import open_image, origin_of
+from ..core.inputs import input_of
+from ..datasets.images import coloured, open_image, origin_of, to_array
 from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
 from ..evaluation.metrics import PairedQuality, TeacherSimilarity
 from ..evaluation.report import build_report, check_names, evaluate, protocols_of
@@ -290,7 +293,8 @@ def comparison(
             samples = [model.val_step(batch)[0] for batch in batches]
         title = '\n'.join(filter(None, [name, f'{source} to {domain}', captions.get(name)]))
         columns[title] = [sample.get(f'fake_{domain}') for sample in samples]
-    columns = {f'input\n{source}': [sample.get(f'img_{source}') for sample in samples], **columns}
+    shown = [_input_picture(model.generators[domain], sample, source) for sample in samples]
+    columns = {f'input\n{source}': shown, **columns}
     if dataset.aligned or paired:
         columns[f'target\n{domain}'] = [sample.get(f'img_{domain}') for sample in samples]
     return (
@@ -298,6 +302,17 @@ def comparison(
         list(columns),
         _shapes(samples, f'img_{source}_path', getattr(dataset, 'halved', False)),
     )
+
+
+def _input_picture(network: nn.Module, sample: BaseDataElement, source: str) -> Tensor:
+    """Return what a network took, (C, H, W): a label map in colours."""
+    picture = sample.get(f'img_{source}')
+    if input_of(network) is None:
+        return picture
+    image = coloured(sample.get(f'img_{source}_path'))
+    size = picture.shape[2], picture.shape[1]
+    pixels = to_array(image.resize(size, Image.Resampling.NEAREST))
+    return torch.from_numpy(pixels).permute(2, 0, 1).float()
 
 
 def _shapes(samples: list, key: str, halved: bool) -> list[tuple[int, int]] | None:

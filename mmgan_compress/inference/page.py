@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 
 from ..compat import require
+from ..core.inputs import LabelMap
 from ..datasets import pictures
-from ..datasets.images import UnusableImage, of_array, read_image, to_array
+from ..datasets.images import UnusableImage, coloured, of_array, read_as, to_array
 from ..demo import DATA
 from ..deploy import web
 from ..deploy.export import read_record
@@ -73,13 +74,15 @@ class TryPage:
     ):
         self.wrappers = require('werkzeug.wrappers', 'The page')
         self.models = dict(models)
-        kinds = {model.channels[0] for model in self.models.values()}
+        kinds = {model.kind for model in self.models.values()}
         if len(kinds) > 1:
             raise ValueError(
-                f'the models take {sorted(kinds)} channels: expected models of one kind of image'
+                f'the models take {sorted(map(str, kinds))} channels: expected models of one kind '
+                'of image'
             )
-        self.channels = kinds.pop()
-        self.examples = [_small(read_image(path, self.channels)) for path in examples]
+        self.kind = kinds.pop()
+        self.channels = next(iter(self.models.values())).channels[0]
+        self.examples = [_small(read_as(path, self.kind)) for path in examples]
         self.hosts = list(hosts) if hosts else None
         self.turn = threading.Lock()  # times mean nothing in parallel
         self.warm: set[tuple[int, int]] = set()  # sizes that have been run
@@ -123,7 +126,7 @@ class TryPage:
         file = request.files.get('image')
         if file is None or not file.filename:
             raise ValueError('No picture was chosen.')
-        return _decoded(file.stream, self.channels)
+        return _decoded(file.stream, self.kind)
 
     def _translate(self, image: Image.Image) -> str:
         figures = [_figure('input', image, f'{image.width}x{image.height}')]
@@ -280,7 +283,7 @@ def bounded_handler(
     return Handler
 
 
-def _decoded(stream, channels: int) -> Image.Image:
+def _decoded(stream, kind: int | LabelMap) -> Image.Image:
     """Decode a picture that somebody sent; refuse what is none."""
     try:
         with Image.open(stream, formats=FORMATS) as file:
@@ -289,7 +292,7 @@ def _decoded(stream, channels: int) -> Image.Image:
                     f'The picture is {file.width}x{file.height}: expected at most {MAX_PIXELS} '
                     f'pixels, and {MAX_EDGE} at an edge.'
                 )
-            return _small(read_image(file, channels))
+            return _small(read_as(file, kind))
     except UnusableImage as error:
         raise ValueError(f'This picture cannot be used: {error}.') from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -299,12 +302,15 @@ def _decoded(stream, channels: int) -> Image.Image:
 
 
 def _small(image: Image.Image, side: int = MAX_SIDE) -> Image.Image:
-    image.thumbnail((side, side))
+    # the numbers of a label map have no mean
+    method = Image.Resampling.NEAREST if image.mode == 'LA' else Image.Resampling.BICUBIC
+    image.thumbnail((side, side), method)
     return image
 
 
 def _picture_tag(image: Image.Image, title: str) -> str:
     data = io.BytesIO()
+    image = coloured(image) if image.mode == 'LA' else image
     image.save(data, 'PNG')
     text = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{html.escape(title)}" src="data:image/png;base64,{text}">'

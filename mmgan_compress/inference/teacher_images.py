@@ -10,11 +10,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.files import atomic_folder, refuse_filled
+from ..core.inputs import LabelMap
 from ..datasets import pictures
-from ..datasets.images import check_images, half_of, read_image
+from ..datasets.images import check_images, half_of, read_as, resized
 from ..models.image_teachers import CallableTeacher, OnnxTeacher
 from ..models.student import load_student
-from ..models.student_config import channels_of
+from ..models.student_config import kind_of_input
 
 StrPath = str | Path
 SIZE = 256  # of the recipes, where a teacher has no size of its own
@@ -57,11 +58,11 @@ def make_teacher_images(
     refuse_filled(out)  # images of other teachers would mix with it
     targets = pictures.destinations(jobs, out)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    run, own_size, channels = open_teacher(teacher, domain, device)
-    check_images([job.image for job in jobs], paired_side is not None, channels=channels)
+    run, own_size, kind = open_teacher(teacher, domain, device)
+    check_images([job.image for job in jobs], paired_side is not None, channels=kind)
     with atomic_folder(out) as part:
         for job, target in zip(tqdm(jobs), targets):
-            source = _source(job.image, size or own_size, paired_side, channels)
+            source = _source(job.image, size or own_size, paired_side, kind)
             with torch.no_grad():
                 image = run(pictures.to_tensor(source).to(device))
             file = part / target.relative_to(Path(out).resolve())
@@ -79,8 +80,9 @@ def open_teacher(teacher: str, domain: str | None = None, device: str = 'cpu') -
         device (str): Where a student runs.
 
     Returns:
-        tuple[Callable, int, int]: Maps (1, C, H, W) in [-1, 1] to an image;
-        side and channels of the images that suit it.
+        tuple[Callable, int, int | LabelMap]: Maps (1, C, H, W) in [-1, 1] to
+        an image; side of the images that suit it, and their channels or the
+        label maps that it takes.
 
     Raises:
         ValueError: If it is unusable, or has no domain to choose.
@@ -88,7 +90,7 @@ def open_teacher(teacher: str, domain: str | None = None, device: str = 'cpu') -
     is_onnx = teacher.endswith('.onnx')
     if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
         net = load_student(teacher, domain).to(device)
-        return partial(_run, net), net.meta['image_size'], channels_of(net.meta)[0]
+        return partial(_run, net), net.meta['image_size'], kind_of_input(net.meta)
     if domain:
         raise ValueError(f'only a student file has domains: leave out {domain!r} for {teacher}')
     if not is_onnx:
@@ -101,9 +103,9 @@ def _run(net, x: Tensor) -> Tensor:
     return pictures.run(net, x, net.meta)
 
 
-def _source(path: str, size: int, paired_side: str | None, channels: int) -> Image.Image:
+def _source(path: str, size: int, paired_side: str | None, kind: int | LabelMap) -> Image.Image:
     """Open an image as a training step would see it."""
-    image = read_image(path, channels)
+    image = read_as(path, kind)
     if paired_side:
         image = half_of(image, paired_side)
-    return image.resize((size, size), Image.Resampling.BICUBIC)
+    return resized(image, (size, size), kind)

@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
+from ..core.inputs import read_input
 from ..core.messages import check_range
 from ..datasets import pictures
-from ..datasets.images import MIN_SIDE, of_array, read_image, to_array
+from ..datasets.images import MIN_SIDE, of_array, read_as, to_array
 from ..deploy.formats import on_arrays, open_model
 from ..models.student import load_student
-from ..models.student_config import LARGEST_SCALE, LARGEST_SIDE, channels_of
+from ..models.student_config import LARGEST_SCALE, LARGEST_SIDE, channels_of, kind_of_input
 from . import video
 from .tiles import Tiles
 
@@ -38,7 +39,8 @@ class Translator:
     images below 16 pixels) the image is resized to the size of the training
     images and back; for a file that takes one size only, to that size. How
     files become grey, RGB or RGBA, as the model takes them, says
-    :func:`~mmgan_compress.datasets.images.read_image`.
+    :func:`~mmgan_compress.datasets.images.read_image`; how they become label
+    maps, :func:`~mmgan_compress.datasets.images.read_label_map`.
 
     Args:
         model (str | Path | nn.Module): Student file (``.pth``), exported
@@ -60,7 +62,9 @@ class Translator:
         runtime (str): Name of the runtime.
         domain (str): What it generates.
         channels (tuple[int, int]): Of what it takes, and of what it gives:
-            1 (grey), 3 (RGB) or 4 (RGBA).
+            1 (grey), 3 (RGB) or 4 (RGBA); of a label map 1, or 2 with edges.
+        kind (int | LabelMap): What it takes: an image of so many channels, or
+            a label map.
         scale (int): How many times as large as its input a picture is.
 
     Raises:
@@ -98,11 +102,14 @@ class Translator:
                 'an export of that domain'
             )
         self.channels, self.scale = channels_of(self._meta), self._meta.get('scale', 1)
+        self.kind = kind_of_input(self._meta)
         self._takes_pixels = layout == 'NHWC'
         self._largest = LARGEST_SIDE if tile is None else tile
         if tile is not None:
             least = max(MIN_SIDE, self._meta['size_multiple'])
             check_range('tile', tile, least)
+            if not isinstance(self.kind, int):
+                raise ValueError(f'{model} takes label maps, which have no tiles: leave tile out')
             if self._meta.get('fixed_size'):
                 raise ValueError(
                     f'{model} takes pictures of one size, to which all are resized: leave tile '
@@ -153,7 +160,7 @@ class Translator:
             return [self._video(Path(images), target, batch_size)]
         jobs = pictures.collect(images)
         targets = pictures.destinations(jobs, out, overwrite) if out else None
-        frames = (to_array(read_image(job.image, self.channels[0])) for job in jobs)
+        frames = (to_array(read_as(job.image, self.kind)) for job in jobs)
         shown = tqdm(self.stream(frames, batch_size), total=len(jobs), disable=len(jobs) == 1)
         translated = map(of_array, shown)
         if targets is None:
@@ -275,8 +282,13 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
             channels=dict(zip(domains, json.loads(facts.get('channels', '[3, 3]')))),
             domain=domains[-1],
             scale=int(facts.get('scale', 1)),
+            takes=json.loads(facts.get('takes', 'null')),
         )
-        check_image_channels(*meta['channels'].values())
+        taken, given = channels_of(meta)
+        takes = read_input(meta['takes'])
+        if (takes.channels if takes else taken) != taken:
+            raise ValueError(f'{taken} channels of {takes}')
+        check_image_channels(given, *[taken] * (takes is None))
         sides = (meta['size_multiple'], meta['image_size'], *(meta['fixed_size'] or (1, 1)))
         if len(sides) != 4 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
             raise ValueError(f'sides of {sides} pixels')

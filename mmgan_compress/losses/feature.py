@@ -1,5 +1,6 @@
 """Whole feature maps against a teacher's, through learnt adaptors."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch.nn as nn
@@ -27,6 +28,8 @@ class FeatureMapLoss(AdaptedLoss):
             is behind a skip's concatenation.
         target_layers (Sequence[str] | None): Those of the teacher in the same
             order, of the same spatial sizes; the same names if None.
+        xavier (bool): Whether adaptors begin as Xavier's normal distribution
+            with gain 0.02, as GauGAN's do, and not as N(0, 0.02).
 
     Raises:
         ValueError: If the numbers of layers differ.
@@ -34,10 +37,16 @@ class FeatureMapLoss(AdaptedLoss):
 
     name = 'feature_map'
 
-    @staticmethod
-    def adaptor(narrow: int, wide: int) -> nn.Conv2d:
+    def __init__(self, weight: float, layers: Sequence[str], *args, xavier: bool = False, **kwargs):
+        super().__init__(weight, layers, *args, **kwargs)
+        self.xavier = xavier
+
+    def adaptor(self, narrow: int, wide: int) -> nn.Conv2d:
         conv = nn.Conv2d(narrow, wide, 1)
-        nn.init.normal_(conv.weight, 0, 0.02)
+        if self.xavier:
+            nn.init.xavier_normal_(conv.weight, 0.02)
+        else:
+            nn.init.normal_(conv.weight, 0, 0.02)
         nn.init.zeros_(cast(Tensor, conv.bias))
         return conv
 

@@ -16,6 +16,7 @@ from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher, TruthTe
 from .original import load_original
 from .perceptual import VGG16Features, VGG19Features
 from .slim import slim_network
+from .spade import MultiScaleDiscriminator, SPADEGenerator
 from .srgan import SRGANDiscriminator, SRResNet
 from .student import Student, load_student, read_test_config, save_student, student_info
 from .supernet import SuperNet
@@ -31,8 +32,10 @@ __all__ = [
     'FrozenTeacher',
     'GatedPatchDiscriminator',
     'MultiHeadPatchDiscriminator',
+    'MultiScaleDiscriminator',
     'OnnxTeacher',
     'ResizeResnetGenerator',
+    'SPADEGenerator',
     'SRGANDiscriminator',
     'SRResNet',
     'SeparableResnetGenerator',

@@ -61,7 +61,7 @@ def needs_bias(norm_cfg: dict) -> bool:
 
 
 class SeparableConv(nn.Module):
-    """Depthwise 3x3 without padding, instance norm, pointwise 1x1.
+    """Depthwise 3x3, instance norm, pointwise 1x1.
 
     The norm is a non-affine instance norm and both convolutions are biased,
     whatever norm the network around it has (GAN Compression).
@@ -69,19 +69,20 @@ class SeparableConv(nn.Module):
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
+        padding (int): Of the depthwise convolution.
     """
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, padding: int = 0):
         super().__init__()
         self.out_channels = out_channels
         self.conv = nn.Sequential(
-            nn.Conv2d(in_channels, in_channels, 3, groups=in_channels),
+            nn.Conv2d(in_channels, in_channels, 3, padding=padding, groups=in_channels),
             nn.InstanceNorm2d(in_channels),
             nn.Conv2d(in_channels, out_channels, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H - 2, W - 2)."""
+        """Map (N, in, H, W) to (N, out, H - 2 + 2 padding, W - 2 + 2 padding)."""
         return self.conv(x)
 
 

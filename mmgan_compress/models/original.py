@@ -16,7 +16,7 @@ import torch.nn as nn
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..core.checkpoints import mismatch, read_checkpoint, weights_in
+from ..core.checkpoints import fold_spectral, mismatch, read_checkpoint, weights_in
 from ..core.configs import find_config, read_config
 from ..core.files import refuse_taken, write_tensors
 from ..registry import MODELS
@@ -32,7 +32,8 @@ def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str
     Knows mmagic's ``ResnetGenerator``, ``UnetGenerator`` and
     ``PatchDiscriminator`` and the networks of this package. A prefix
     ``module.`` and running statistics of non-affine instance norms (written
-    by torch before 0.4) are dropped.
+    by torch before 0.4) are dropped. Layers of GauGAN have the published names;
+    their spectral norms become a part of the weights if the network has none.
 
     Args:
         module (nn.Module): Network of the same architecture and width.
@@ -50,6 +51,10 @@ def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str
     if not isinstance(source, dict):
         source = read_checkpoint(source)
     state = _part(source, part)
+    named = _by_name(module, state)
+    if not mismatch(module.state_dict(), named):
+        module.load_state_dict(named, strict=False)
+        return
     if isinstance(module, MultiHeadPatchDiscriminator):
         state = _drop_dead_copies(state, module.shared)
     ours = _layers(module.state_dict())
@@ -75,6 +80,20 @@ def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str
         ) from error
     # Batch norm of old files has no num_batches_tracked: ours stays.
     module.load_state_dict({**module.state_dict(), **loaded})
+
+
+def _by_name(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors as a network may have them that has their names.
+
+    In GAN Compression's files of GauGAN's sub-networks, norms have the
+    statistics of the whole super-net: theirs are the leading ones.
+    """
+    own = module.state_dict()
+    named = fold_spectral(state, own)
+    for key in own.keys() & named.keys():
+        if key.endswith(('running_mean', 'running_var')):
+            named[key] = named[key][: len(own[key])]
+    return named
 
 
 def to_rgb(source: str | os.PathLike | dict) -> dict[str, Tensor]:

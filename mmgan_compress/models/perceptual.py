@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -52,7 +53,6 @@ class VGG16Features(nn.Module):
 
     widths = _widths(2, 2, 3, 3)
     tapped = (2, 7, 14, 21)  # convolutions in front of relu1_2 ... relu4_3
-    normalized = False
 
     def __init__(self, weights: str = 'imagenet', bfloat16: bool = False):
         super().__init__()
@@ -102,7 +102,7 @@ class VGG16Features(nn.Module):
         relu4_3, of (N, C, H, W) in [-1, 1].
         """
         x, features = image[:, :3].expand(-1, 3, -1, -1), []
-        x = imagenet_normalized(x) if self.normalized else (x + 1) / 2
+        x = self.prepared(x)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
             for index in self.widths:
                 if index and index - 2 not in self.widths:
@@ -111,25 +111,48 @@ class VGG16Features(nn.Module):
                 x = F.relu(F.conv2d(x, weight, bias, padding=1), inplace=True)
                 if index in self.tapped:
                     features.append(x.float())
+                if len(features) == len(self.tapped):
+                    break
         return features
+
+    def prepared(self, image: Tensor) -> Tensor:
+        """Return RGB images in [-1, 1] as the first layer sees them."""
+        return (image + 1) / 2
 
 
 @MODELS.register_module()
 class VGG19Features(VGG16Features):
-    """VGG-19 at relu5_4, of images with ImageNet's mean and deviation: SRGAN.
+    """VGG-19, by default at relu5_4 of images with ImageNet's mean and
+    deviation: SRGAN.
 
     Args:
         weights (str): A path to a state dict with torchvision's names, such
             as its ``vgg19-dcbb9e9d.pth``, or ``'random'``.
         bfloat16 (bool): As of :class:`VGG16Features`.
+        tapped (Sequence[int]): The convolutions in front of the features, by
+            torchvision's ``features.N``. GauGAN has ``[0, 5, 10, 19, 28]``,
+            relu1_1 to relu5_1.
+        normalized (bool): False for images as they are, in [-1, 1], as
+            GauGAN shows them.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If there is no such convolution.
     """
 
     widths = _widths(2, 2, 4, 4, 4)
-    tapped = (34,)
-    normalized = True
 
-    def __init__(self, weights: str, bfloat16: bool = False):
+    def __init__(
+        self,
+        weights: str,
+        bfloat16: bool = False,
+        tapped: Sequence[int] = (34,),
+        normalized: bool = True,
+    ):
         super().__init__(weights, bfloat16)
+        if unknown := set(tapped) - self.widths.keys():
+            raise ValueError(f'VGG-19 has no convolution features.{unknown.pop()}')
+        self.tapped, self.normalized = tuple(tapped), normalized
+
+    def prepared(self, image):
+        return imagenet_normalized(image) if self.normalized else image

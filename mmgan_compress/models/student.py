@@ -51,6 +51,7 @@ from ..core.configs import find_config, read_config
 from ..core.domains import per_domain
 from ..core.extensions import import_modules
 from ..core.files import write_tensors
+from ..core.inputs import input_of
 from ..core.layers import init_weights
 from ..core.tensor_files import load_tensors, state_digest
 from .frozen_teacher import brings_weights
@@ -402,8 +403,9 @@ def load_student(
         ``net.meta['channels']`` by domain) to the same range; H and W are
         multiples of ``net.meta['size_multiple']``, and those of the output
         are ``net.meta['scale']`` times as large.
-        ``net.meta`` is :func:`student_info` with ``'domain'`` and
-        ``'scale'`` added.
+        ``net.meta`` is :func:`student_info` with ``'domain'``,
+        ``'scale'`` and ``'takes'`` added: None, or what it takes that is no
+        image (``core/inputs.py``).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -424,7 +426,13 @@ def _rebuild(info: dict, state: dict[str, Tensor], domain: str) -> nn.Module:
     """Return the network of one domain, with its facts as ``net.meta``."""
     net = build_generator(domain_config(info, domain))
     net.load_state_dict(_weights(state, domain))
-    net.meta = dict(info, domain=domain, scale=info.get('scales', {}).get(domain, 1))
+    takes = input_of(net)
+    net.meta = dict(
+        info,
+        domain=domain,
+        scale=info.get('scales', {}).get(domain, 1),
+        takes=takes and takes.plain(),
+    )
     return net.eval()
 
 

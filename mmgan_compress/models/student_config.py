@@ -5,6 +5,7 @@ anything is built from it.
 """
 
 import contextlib
+import dataclasses
 import inspect
 import math
 import re
@@ -20,7 +21,8 @@ from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor
 
 from ..core.channels import image_channels, output_channels
-from ..core.image_modes import check_image_channels
+from ..core.image_modes import LABELS_WITH_EDGES, check_image_channels
+from ..core.inputs import LabelMap, input_of, read_input
 from ..core.layers import shape_pass
 from ..core.logging import silence_meaningless
 from ..core.messages import message_of
@@ -154,7 +156,8 @@ def check_info(info: dict, state: Mapping[str, Tensor]) -> None:
     for key, (fits, expected, default) in _FIELDS.items():
         if not fits(value := info.get(key, default)):
             raise ValueError(f'{key} is {_short(value)}, expected {expected}')
-    check_image_channels(*info.get('channels', {}).values())
+    counts = info.get('channels', {}).values()
+    check_image_channels(*(count for count in counts if count != LABELS_WITH_EDGES))
     for domain, scale in info.get('scales', {}).items():
         if type(scale) is not int or not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(
@@ -414,7 +417,7 @@ def channels_by_domain(
         side (int): Side of an image that they take, in pixels.
 
     Returns:
-        dict[str, int]: 1, 3 or 4 by domain.
+        dict[str, int]: 1, 3 or 4 by domain; of a label map 1 or 2.
 
     Raises:
         ValueError: If it is another number, or two generators disagree.
@@ -422,11 +425,12 @@ def channels_by_domain(
     found: dict[str, int] = {}
     for target, twin in twins.items():
         source = next(d for d in domains if d != target)
-        for domain, count in (
-            (source, image_channels(twin)),
-            (target, output_channels(twin, side)),
+        for domain, count, takes in (
+            (source, image_channels(twin), input_of(twin)),
+            (target, output_channels(twin, side), None),
         ):
-            check_image_channels(count)
+            if takes is None:
+                check_image_channels(count)
             if found.setdefault(domain, count) != count:
                 raise ValueError(
                     f'one generator is for {domain} images of '
@@ -448,6 +452,19 @@ def channels_of(meta: dict) -> tuple[int, int]:
     return known.get(source, 3), known.get(target, 3)
 
 
+def kind_of_input(meta: dict) -> int | LabelMap:
+    """Return what a student takes: an image of so many channels, or a label
+    map.
+
+    Args:
+        meta (dict): As of :func:`channels_of`.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    return read_input(meta.get('takes')) or channels_of(meta)[0]
+
+
 def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     """Make the config that tests a student with mmengine's Runner.
 
@@ -466,11 +483,16 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
     key, size = f'img_{source}', info['image_size']
-    pipeline = [
+    takes = input_of(build_generator(domain_config(info, target), 'meta'))
+    image = [
         dict(type='mmgan_compress.ReadImage', key=key, channels=info['channels'][source]),
         dict(
             type='Resize', keys=[key], scale=(size, size), interpolation='bicubic', backend='pillow'
         ),
+    ]
+    labels = dict(type='mmgan_compress.ReadLabels', key=key, size=(size, size))
+    pipeline = [
+        *([dict(labels, labels=dataclasses.asdict(takes))] if takes else image),
         # PackInputs would take a single image out of its dict
         dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
         dict(type='PackInputs', keys=[key, 'img'], data_keys=[], meta_keys=[f'{key}_path']),

@@ -9,8 +9,9 @@ import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..core.channels import Kept, channel_map, cut, run_narrow
+from ..core.channels import Kept, channel_map, cut, image_channels, run_narrow
 from ..core.complexity import count_macs
+from ..core.inputs import input_of
 from ..core.search_space import Configuration, ConfigurationSpace, read_configuration
 from ..registry import MODELS
 from .slim import slim_network
@@ -29,8 +30,8 @@ class SuperNet(BaseModule):
 
     Args:
         arch (dict): Config of mmagic's ``ResnetGenerator`` or
-            ``UnetGenerator``, or of ``SeparableResnetGenerator``, at full
-            width.
+            ``UnetGenerator``, of ``SeparableResnetGenerator`` or
+            ``SPADEGenerator``, at full width.
         space (str | Sequence[Sequence[int]]): Name of a space, or the
             candidates of each part (``core/search_space.py``,
             ``models/topology.py``).
@@ -56,6 +57,11 @@ class SuperNet(BaseModule):
         self.configuration: Configuration | None = None
         self._kept: Kept | None = None
         filters_for(self.network, self.space.largest)  # refuses what is odd
+
+    @property
+    def takes(self):
+        """What the generator takes (``core/inputs.py``)."""
+        return input_of(self.network)
 
     def init_weights(self):
         """Initialise as the ordinary generator does."""
@@ -90,7 +96,7 @@ class SuperNet(BaseModule):
         """Translate images as the sub-network that is set.
 
         Args:
-            x (Tensor): (N, in_channels, H, W) in [-1, 1].
+            x (Tensor): (N, C, H, W) in [-1, 1].
 
         Returns:
             Tensor: (N, out_channels, H, W) in [-1, 1].
@@ -159,9 +165,8 @@ class SubnetCosts:
         self.predictor: Any = None  # of time, see ``search/predictor.py``
         net, self._names = supernet.network, []
         channels = channel_map(net)
-        image = next(iter(channels.values()))[0]
         try:
-            rows = count_macs(net, (1, image, size, size)).layers
+            rows = count_macs(net, (1, image_channels(net), size, size)).layers
         except RuntimeError as error:
             raise ValueError(
                 f'{type(net).__name__} does not run at {size} pixels: name another size'

@@ -9,13 +9,16 @@ Layers pass channels on: what the one gives is what the next ones read, where
 a trunk adds and where a U-Net concatenates. A *writer* is a convolution that
 makes channels of its own. How many it keeps follows from a configuration
 (``core/search_space.py``), which of them from a rule: the leading ones, or
-those of the largest L1 norm. Parts of a configuration, by its length:
+those of the largest L1 norm. A generator of another kind says all of this
+itself, by its methods ``writers`` and ``keep`` and ``base_width`` (``models/
+spade.py``). Parts of a configuration, by its length:
 
 - ResNets, 5 + g numbers: stem, two down-samplings (the second one is the
   trunk), the inside of the residual blocks in g groups of consecutive ones,
   two up-samplings. GAN Compression has g = 3 (its older files: 1).
 - U-Nets of n levels, n numbers: one for each resolution, down and up; or
   2n - 1: levels down, then up without the image.
+- GauGAN, 8 numbers: the first convolution and the blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -131,12 +134,17 @@ def writers_of(net: nn.Module) -> dict[str, int]:
 
     Args:
         net (nn.Module): mmagic's ``ResnetGenerator`` or ``UnetGenerator``,
-            or ``SeparableResnetGenerator``, of any widths.
+            ``SeparableResnetGenerator`` or ``SPADEGenerator``, of any widths.
 
     Raises:
         TypeError: If it is none of these.
     """
-    names = [conv for conv, _ in unet_convs(net)[:-1]] if is_unet(net) else list(resnet_chain(net))
+    if _tells(net):
+        names = list(net.writers())
+    elif is_unet(net):
+        names = [conv for conv, _ in unet_convs(net)[:-1]]
+    else:
+        names = list(resnet_chain(net))
     channels = channel_map(net)
     return {name: channels[name][1] for name in names}
 
@@ -153,22 +161,19 @@ def filters_for(net: nn.Module, configuration: Sequence[int]) -> list[int]:
         ValueError: If the numbers are too many, too few or too large.
     """
     wide = list(writers_of(net).values())
-    base = wide[0]
+    base = net.base_width if _tells(net) else wide[0]
     if any(width % base for width in wide):
         raise ValueError(
             f'{type(net).__name__} has layers of {wide} filters: '
-            'a super-net needs multiples of the first one'
+            f'a super-net needs multiples of {base}'
         )
     if max(configuration) > base:
         raise ValueError(
             f'the configuration {list(configuration)} is wider '
             f'than the network, which has {base} base channels'
         )
-    parts = (
-        _unet_parts(net, len(configuration))
-        if is_unet(net)
-        else _resnet_parts(net, len(configuration))
-    )
+    parts_of = _own_parts if _tells(net) else _unet_parts if is_unet(net) else _resnet_parts
+    parts = parts_of(net, len(configuration))
     return [width // base * configuration[part] for width, part in zip(wide, parts, strict=True)]
 
 
@@ -183,6 +188,8 @@ def kept_channels(net: nn.Module, filters: Sequence[int], choose: Choose = leadi
     Returns:
         dict[str, list[list[int]]]: Of all convolutions and norms.
     """
+    if _tells(net):
+        return net.keep(dict(zip(net.writers(), filters, strict=True)), choose)
     walk = _kept_unet if is_unet(net) else _kept_resnet
     return walk(net, list(filters), choose)
 
@@ -208,7 +215,8 @@ def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
         raise ValueError(
             f'{len(filters)} widths for {len(names)} layers of {type(net).__name__}: {names}'
         )
-    firsts = range(len(names)) if is_unet(net) else resnet_chain(net).values()
+    alone = is_unet(net) or _tells(net)
+    firsts = range(len(names)) if alone else resnet_chain(net).values()
     for name, first, width in zip(names, firsts, filters):
         if width < 1 or width != filters[first]:
             raise ValueError(
@@ -217,6 +225,21 @@ def widths_for(net: nn.Module, filters: Sequence[int]) -> ChannelMap:
                 f'{names[first]!r}, which has {filters[first]}'
             )
     return kept_widths(kept_channels(net, filters))
+
+
+def _tells(net: nn.Module) -> bool:
+    """Tell whether a network says itself which channels its layers keep."""
+    return hasattr(net, 'writers')
+
+
+def _own_parts(net: nn.Module, length: int) -> list[int]:
+    parts = list(net.writers().values())
+    if length != max(parts) + 1:
+        raise ValueError(
+            f'a configuration of {length} numbers for {type(net).__name__}: expected '
+            f'{max(parts) + 1}'
+        )
+    return parts
 
 
 def _resnet_parts(net: nn.Module, length: int) -> list[int]:
@@ -381,7 +404,8 @@ def feature_layers(net: nn.Module) -> list[str]:
     These are where OMGD compares networks. Of a ResNet generator: the last
     layer before the residual blocks, and the block behind a third, two thirds
     and all of them. Of a U-Net: the activations behind levels 2 and 4 on the
-    way down, and before levels 4 and 2 on the way up.
+    way down, and before levels 4 and 2 on the way up. Other generators may
+    have an attribute ``feature_layers``.
 
     Args:
         net (nn.Module): A generator.
@@ -392,6 +416,8 @@ def feature_layers(net: nn.Module) -> list[str]:
     Raises:
         ValueError: If it is neither.
     """
+    if hasattr(net, 'feature_layers'):
+        return list(net.feature_layers)
     if is_unet(net):
         convs = [name for name, _ in unet_convs(net)]
         return [convs[index].removesuffix('.conv') + '.activate' for index in (2, 4, -4, -2)]

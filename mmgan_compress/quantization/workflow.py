@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ..compat import require
 from ..core.files import write_text
+from ..core.inputs import LabelMap
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.formats import check_target, open_model
 from ..deploy.targets import Target
 from ..deploy.verify import difference, from_levels, real_inputs, similarity, to_levels
 from ..models.student import load_student
-from ..models.student_config import channels_of
+from ..models.student_config import kind_of_input
 from ..registry import QUANTIZERS
 
 LOWERED = Target(precision='int8')
@@ -68,7 +69,7 @@ def quantize_student(
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or net.meta['image_size']
-    inputs = _inputs(method, size, calibration, channels_of(net.meta)[0])
+    inputs = _inputs(method, size, calibration, kind_of_input(net.meta))
     plan = method.plan(net, inputs, target.processor)
     target = dataclasses.replace(
         target, settings=dict(target.settings, quantization_config=plan.settings)
@@ -90,9 +91,10 @@ def quantize_student(
     return record
 
 
-def _inputs(method: Any, size: int, calibration: Any, channels: int) -> list[np.ndarray]:
+def _inputs(method: Any, size: int, calibration: Any, kind: int | LabelMap) -> list[np.ndarray]:
     """Return what a quantizer looks at."""
     if not method.calibrates:  # the shape alone counts
+        channels = kind if isinstance(kind, int) else kind.channels
         return [np.zeros((1, channels, size, size), np.float32)]
     if not calibration:
         raise ValueError(
@@ -100,7 +102,7 @@ def _inputs(method: Any, size: int, calibration: Any, channels: int) -> list[np.
             "folder of training images of the student's source domain "
             '(--calibration FOLDER), or a recipe'
         )
-    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES, channels)]
+    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES, kind)]
 
 
 def write_record(out_dir: str | Path, record: dict):

@@ -71,14 +71,18 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
     """
     import torch
 
+    from mmgan_compress.core.channels import image_channels
+
     loader = cfg.train_dataloader
     channels = {domain: 3 for domain in cfg.model.related_domains}
     channels.update(loader.dataset.get('channels') or {})
+    target = cfg.model.default_domain
+    channels[model.source_of(target)] = image_channels(model.generators[target])
     names = list(channels) + [
         f'teacher_{domain}' for domain in loader.dataset.get('teacher_images') or {}
     ]
 
-    target, scale = cfg.model.default_domain, loader.dataset.get('scale', 1)
+    scale = loader.dataset.get('scale', 1)
     sides = {name: scale * size if name == target else size for name in names}
 
     def images() -> dict:

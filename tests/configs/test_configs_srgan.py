@@ -15,9 +15,9 @@ from mmgan_compress.engine.check_config import domain_faults, network_faults, va
 from mmgan_compress.engine.hooks.schedule import ScheduledLRHook
 from mmgan_compress.engine.runner_builder import set_everywhere
 from mmgan_compress.registry import DATASETS, HOOKS
-from recipes import CONFIGS, RECIPES, TRANSLATIONS, load, parsed
+from recipes import CONFIGS, RECIPES, load, parsed
 
-NAMES = sorted(set(RECIPES) - set(TRANSLATIONS))
+NAMES = sorted(name for name in RECIPES if 'srgan' in name)
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -33,6 +33,10 @@ COMMANDS = ['omgd_cyclegan'] + [
         'gan_slimming_cyclegan-resnet64-gs8_1xb8-200e_horse2zebra',
         'gcc_cyclegan',
         'gcc_pix2pix',
+        'gan_compression_gaugan',
+        'gan_compression_gaugan-mobile48-distill_8xb2-200e_cityscapes',
+        'gan_compression_gaugan-mobile64-teacher_8xb2-200e_cityscapes',
+        'omgd_gaugan-mobile24_8xb2-200e_cityscapes',
         'gcc_srgan',
         'gcc_srgan-resnet64-generator_1xb16-130e_coco',
         'gcc_cyclegan-mobile24-pretrain_1xb1-20e_horse2zebra',
@@ -48,7 +52,7 @@ COMMANDS = ['omgd_cyclegan'] + [
 
 def test_shipped_teachers_load_and_are_small():
     files = sorted(DATA.glob('*.pth'))
-    assert len(files) == 5
+    assert len(files) == 6
     for file in files:
         assert file.stat().st_size <= 2_000_000
         assert torch.load(file, weights_only=True)['state_dict']

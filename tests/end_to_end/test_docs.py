@@ -14,6 +14,7 @@ import yaml
 from mmengine import DefaultScope
 
 from mmgan_compress import cli
+from mmgan_compress.core.channels import input_shape
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.domains import per_domain
 from mmgan_compress.registry import MODELS
@@ -75,6 +76,7 @@ FAMILIES = {
     'Cartoon': 'cartoon',
     'Unet': 'unet',
     'SRResNet': 'srresnet',
+    'SPADE': 'spade',
     'DeepUnet': 'unet',
     '': 'mobile',
 }
@@ -87,6 +89,8 @@ def short(generator):
         suffix = 'slim' if kind == 'SlimNetwork' else 'super'
         return f'{short(generator.arch)}-{suffix}'
     name = next(name for part, name in FAMILIES.items() if kind.startswith(part))
+    if name == 'spade' and generator.get('separable'):
+        name = 'mobile-spade'
     return name + ('-deep' if 'Deep' in kind else '') + str(generator.get('base_channels', 64))
 
 
@@ -118,7 +122,7 @@ def measured(config, size):
     """Return the figures of a generator by its config, as JSON."""
     with DefaultScope.overwrite_default_scope('mmagic'), torch.device('meta'):
         network = MODELS.build(json.loads(config))
-    macs = count_macs(network, (1, 3, size, size))
+    macs = count_macs(network, input_shape(network, size))
     return (count_params(network), round(macs.macs / 1e9, 4), round(macs.macs_paper / 1e9, 4))
 
 

@@ -93,6 +93,33 @@ def no_cityscapes() -> list[Path]:
     )
 
 
+def cityscapes_labels(archives: Sequence[Path], size: int) -> Iterator[Sample]:
+    """Pair the classes and instances of street scenes with photographs, as
+    GauGAN is trained.
+
+    Args:
+        archives: As of :func:`cityscapes`.
+        size: Height of the images, which are twice as wide.
+
+    Yields:
+        Sample: A is the class of each pixel (0 to 33), I the number of its
+        object, B the photograph.
+    """
+    kinds = dict(A='_gtFine_labelIds.png', I='_gtFine_instanceIds.png', B='_leftImg8bit.png')
+    waiting: dict[tuple, dict] = {}
+    for side, ending in kinds.items():
+        for key, image in _cityscapes_files(archives, ending, (2 * size, size), side == 'B'):
+            images = waiting.setdefault(key, {})
+            images[side] = image
+            if images.keys() == kinds.keys():
+                yield Sample(*key, waiting.pop(key))
+    if waiting:
+        raise DataError(
+            f'{min(waiting)[1]} lacks its photograph, classes or instances: are both archives '
+            'complete?'
+        )
+
+
 def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
     """Pair street photographs with their coloured label maps.
 
@@ -106,11 +133,11 @@ def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         Sample: A is the photograph, B its label map.
     """
     labels = {}
-    for key, data in _cityscapes_files(archives, '_gtFine_color.png', size):
+    for key, data in _cityscapes_files(archives, '_gtFine_color.png', (size, size)):
         # small label maps are kept while the photographs pass by
         labels[key] = data
     photos = 0
-    for key, photo in _cityscapes_files(archives, '_leftImg8bit.png', size):
+    for key, photo in _cityscapes_files(archives, '_leftImg8bit.png', (size, size)):
         if key not in labels:
             raise DataError(
                 f'{key[1]} has a photograph but no label map: are both archives complete?'
@@ -125,13 +152,16 @@ def cityscapes(archives: Sequence[Path], size: int) -> Iterator[Sample]:
         )
 
 
-def _cityscapes_files(archives: Sequence[Path], ending: str, size: int) -> Iterator:
+def _cityscapes_files(
+    archives: Sequence[Path], ending: str, size: tuple[int, int], coloured: bool = True
+) -> Iterator:
     """Go through the images of one kind: (split, stem), image.
 
-    Both are resized by PIL's default filter, labels too: the papers' labels
-    have mixed colours at their edges (prepare_cityscapes_dataset.py of
-    pytorch-CycleGAN-and-pix2pix).
+    Colours are resized by PIL's default filter, those of labels too: Pix2Pix's
+    labels have mixed colours at their edges (prepare_cityscapes_dataset.py of
+    pytorch-CycleGAN-and-pix2pix). Numbers are by nearest neighbours.
     """
+    method = Image.Resampling.BICUBIC if coloured else Image.Resampling.NEAREST
     for archive in archives:
         for name, stream in tqdm(
             members(archive), desc=Path(archive).name, unit='file', disable=None
@@ -139,5 +169,6 @@ def _cityscapes_files(archives: Sequence[Path], ending: str, size: int) -> Itera
             # <kind>/<split>/<city>/<city>_<sequence>_<frame><ending>
             parts = name.split('/')
             if name.endswith(ending) and parts[-3] in ('train', 'val'):
-                image = Image.open(io.BytesIO(stream.read())).convert('RGB')
-                yield (parts[-3], parts[-1][: -len(ending)]), image.resize((size, size))
+                image = Image.open(io.BytesIO(stream.read()))
+                image = image.convert('RGB') if coloured else image
+                yield (parts[-3], parts[-1][: -len(ending)]), image.resize(size, method)
