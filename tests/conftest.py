@@ -1,7 +1,11 @@
 """Small networks gain nothing from threads; barriers cost them much."""
 
 import functools
+import gc
+import hashlib
+import io
 import os
+import pickle
 from unittest import mock
 
 import pytest
@@ -13,13 +17,52 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 
 
+class ByContent(pickle.Pickler):
+    """Pickle equal networks to equal bytes; torch writes addresses for tensors."""
+
+    def reducer_override(self, value):
+        if isinstance(value, torch.Tensor):
+            return bytes, (value.detach().contiguous().numpy().tobytes(), value.shape, value.dtype)
+        return NotImplemented
+
+
+def exported_once(export):
+    """Return an export to ONNX that does the same work only once.
+
+    Students of one kind have the same weights in all tests.
+    """
+    made = {}
+
+    def call(net, images, *file, **options):
+        import onnx
+        import onnx_ir as ir
+
+        content = io.BytesIO()
+        try:
+            ByContent(content).dump((net, images))
+        # a class inside a test, tensors that numpy does not know
+        except (AttributeError, RuntimeError, TypeError, pickle.PicklingError):
+            content = None
+        if file or not content:
+            return export(net, images, *file, **options)
+        key = hashlib.sha256(content.getvalue()).digest(), str(options)
+        if key not in made:
+            program = export(net, images, **options)
+            made[key] = ir.to_proto(program.model).SerializeToString()
+        model = ir.from_proto(onnx.load_from_string(made[key]))
+        return torch.onnx.ONNXProgram(model, None)
+
+    return call
+
+
 @pytest.fixture(autouse=True, scope='session')
 def quick_start():
     """Leave out what each run does anew and no result depends on.
 
     The layout of a config's text takes half a second, a compiler is asked for
     its version, and an export to ONNX parses all operators that torch knows,
-    which is a third of its time. Processes that tests start do all three.
+    which is a third of its time. Processes that tests start do all three. What
+    is imported by now is no garbage: a search for some takes a third of a second.
     """
     from mmengine.runner import runner
 
@@ -31,7 +74,10 @@ def quick_start():
         mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True)),
         mock.patch.object(runner, 'collect_env', functools.cache(runner.collect_env)),
         mock.patch.object(ONNXRegistry, 'from_torchlib', operators),
+        mock.patch.object(torch.onnx, 'export', exported_once(torch.onnx.export)),
     ):
+        gc.collect()
+        gc.freeze()
         yield
 
 

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add(
         '--all',
         action='store_true',
-        help='export by every static deploy config whose runtime is installed, in one table',
+        help='export by every deploy config whose runtime is installed, in one table: by the '
+        'static ones, or with --dynamic by those of free sides',
     )
     add('--dynamic', action='store_true', help='leave batch, height and width free')
     add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
@@ -119,20 +120,23 @@ def run(args: argparse.Namespace):
     from ..deploy.verify import ParityError
 
     if args.all:
-        if args.deploy_cfg or args.dynamic or args.processor:
-            raise ValueError('--all is for each static deploy config: no further choice of one')
+        if args.deploy_cfg or args.processor:
+            raise ValueError('--all is for each deploy config: no further choice of one')
         images, calibration = images_of(args)
         rows = export_all(
             args.student,
             args.out,
             args.size,
             args.uint8,
+            args.dynamic,
             tolerance=args.tolerance,
             images=images,
             calibration=calibration,
             domain=args.domain,
         )
         print(to_table(rows))
+        if wrong := [row['name'] for row in rows if row.get('differs')]:
+            raise ValueError(f'{", ".join(wrong)}: not the same model as in torch, see above')
         return
     try:
         target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)

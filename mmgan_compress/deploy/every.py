@@ -17,7 +17,7 @@ from .formats import FORMATS, open_model
 from .targets import read_target
 from .verify import ParityError
 
-PREFIX, SUFFIX = 'image-translation_', '_static-256x256'
+PREFIX, STATIC, DYNAMIC = 'image-translation_', '_static-256x256', '_dynamic'
 SECONDS = 5  # for the times of all
 # the runtime has no setting for it
 OWN_THREADS = {'executorch': 'all'}
@@ -28,9 +28,10 @@ def export_all(
     out_dir: str | Path,
     size: int | None = None,
     uint8: bool = False,
+    dynamic: bool = False,
     **options: Any,
 ) -> list[dict]:
-    """Export a student by each deploy config of fixed sides.
+    """Export a student by each deploy config of one form.
 
     Args:
         student (str | Path): Student file.
@@ -38,34 +39,38 @@ def export_all(
             of its deploy config.
         size (int | None): As of ``export_student``.
         uint8 (bool): Take and give 8-bit pictures, where a runtime can.
+        dynamic (bool): Take the configs of free sides, not the fixed ones.
         **options (Any): Others of ``export_student``.
 
     Returns:
         list[dict]: For each config its ``name``, and ``kb`` (file size),
         ``ms`` (median of one image in one thread, None where the runtime is
         not for this system), ``max_abs``, ``psnr`` (dB, None if equal) and
-        ``threads``, or a ``reason`` why there is no export.
+        ``threads``, or a ``reason`` why there is no export, and whether that
+        is because it ``differs`` from torch.
 
     Raises:
         ValueError: If the file is no student, or the size does not suit it.
         FileExistsError: As of ``export_student``.
     """
     checked_size(size, load_student(student, options.get('domain')).meta)
-    bar = tqdm(sorted(CONFIGS.joinpath('deploy').glob(f'{PREFIX}*{SUFFIX}.py')), desc='exporting')
+    suffix = DYNAMIC if dynamic else STATIC
+    bar = tqdm(sorted(CONFIGS.joinpath('deploy').glob(f'{PREFIX}*{suffix}.py')), desc='exporting')
     rows, runs = [], {}
     for path in bar:
         target = read_target(path)
         pixels = target.uint8 or uint8 and FORMATS[target.backend].uint8
         target = dataclasses.replace(target, uint8=pixels)
-        name = path.stem.removeprefix(PREFIX).removesuffix(SUFFIX)
+        name = path.stem.removeprefix(PREFIX).removesuffix(suffix)
         bar.set_postfix_str(name)
         folder = Path(out_dir, name)
         try:
             report = export_student(student, folder, target, size, **options)
         # what is not installed, a converter that fails, images that int8 needs
         except (ImportError, ValueError, RuntimeError) as error:
-            reason, _, _ = str(error).partition(':\n' if isinstance(error, ParityError) else '\n')
-            rows.append(dict(name=name, reason=reason))
+            differs = isinstance(error, ParityError)
+            reason, _, _ = str(error).partition(':\n' if differs else '\n')
+            rows.append(dict(name=name, reason=reason, differs=differs))
             continue
         files = [folder / file for file in report['files'] if Path(file).name != 'end2end.json']
         rows.append(

@@ -12,29 +12,15 @@ import numpy as np
 import torch.nn as nn
 
 from ..compat import require
+from ..core.configs import CONFIGS, read_config
 from ..core.logging import quiet
 from ..core.processors import ANY, TOPS, VNNI
 from ..models.quantization import NORMS, SENSITIVE, not_skipped
 from .onnx import write_onnx
 from .scales import LAYERS, layer_names
 
-# What instance norms and 8-bit pictures consist of. In half precision the
-# square of a value above 256 is infinite, and means lose their digits.
-SINGLE = [
-    'InstanceNormalization',
-    'ReduceMean',
-    'Unsqueeze',
-    'Reshape',
-    'Sub',
-    'Mul',
-    'Add',
-    'Sqrt',
-    'Reciprocal',
-    'Div',
-    'Clip',
-    'Round',
-    'Cast',
-]
+# Its op_block_list stays in single precision. mmdeploy reads it there, too.
+SINGLE = CONFIGS / 'deploy/_base_/backends/onnxruntime-fp16.py'
 
 
 def to_half(path: Path) -> None:
@@ -47,9 +33,8 @@ def to_half(path: Path) -> None:
     """
     onnx = require('onnx', 'Half precision')
     float16 = require('onnxruntime.transformers.float16', 'Half precision')
-    model = float16.convert_float_to_float16(
-        onnx.load(str(path)), keep_io_types=True, op_block_list=SINGLE
-    )
+    options = read_config(str(SINGLE)).backend_config.common_config
+    model = float16.convert_float_to_float16(onnx.load(str(path)), **options)
     # what several of these nodes read is cast once for each, by one name
     made = {node.output[0]: node for node in reversed(model.graph.node)}
     nodes = [node for node in model.graph.node if node is made[node.output[0]]]

@@ -253,6 +253,7 @@ def test_a_full_disk(line, place, files):
     assert [path.name for path in place.iterdir()] == ['m']
 
 
+@pytest.mark.slow
 def test_a_closed_pipe(place, files):
     """As of ``mmgan-compress flops ... | head``."""
     read, write = os.pipe()

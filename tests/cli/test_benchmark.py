@@ -171,10 +171,9 @@ def test_layers_to_skip_reach_int8_alone(students, monkeypatch, tmp_path):
 
 
 def test_each_is_measured_in_its_own_process(students, tmp_path, monkeypatch):
-    """By forks of a process that has imported all; test_tool starts each anew."""
-    server = multiprocessing.get_context('forkserver')
-    server.set_forkserver_preload([workers.__name__])
-    monkeypatch.setattr(multiprocessing, 'get_context', lambda method: server)
+    """By forks of this process, which has imported all; test_tool starts each anew."""
+    fork = multiprocessing.get_context('fork')
+    monkeypatch.setattr(multiprocessing, 'get_context', lambda method: fork)
     (tmp_path / 'broken.pth').write_bytes(b'no student')
     files = dict(small=students['small'], broken=str(tmp_path / 'broken.pth'))
     candidates = [

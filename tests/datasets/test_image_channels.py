@@ -40,7 +40,7 @@ def write_pairs(root, channels):
     [
         ('omgd', 'pix2pix', 4, 4),
         pytest.param('gcc', 'pix2pix', 1, 3, marks=pytest.mark.slow),
-        ('omgd', 'cyclegan', 1, 1),
+        pytest.param('omgd', 'cyclegan', 1, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_recipe_follows_its_generator(tmp_path, vgg_file, method, model, taken, given):

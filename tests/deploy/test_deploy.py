@@ -292,7 +292,7 @@ def test_tensorrt_up_to_the_onnx(student, tmp_path):
     folder, _ = student
     done = run_tool(
         'export',
-        folder / 'unet.pth',
+        folder / 'separable.pth',
         '--out',
         tmp_path,
         '--deploy-cfg',

@@ -141,7 +141,9 @@ def test_norms_stay_in_single_precision(norms, tmp_path, monkeypatch):
 
     compare(net, in_half, samples, limits('fp16'), 'onnx')
     (tmp_path / 'a.onnx').write_bytes(single)
-    monkeypatch.setattr(half, 'SINGLE', [])
+    options = dict(keep_io_types=True, op_block_list=[])
+    (tmp_path / 'all.py').write_text(f'backend_config = dict(common_config={options})')
+    monkeypatch.setattr(half, 'SINGLE', tmp_path / 'all.py')
     to_half(tmp_path / 'a.onnx')
     with pytest.raises(ParityError), np.errstate(all='ignore'):
         compare(net, in_half, samples, limits('fp16'), 'onnx')

@@ -109,20 +109,11 @@ def test_files_of_earlier_versions_go(out):
 
 def test_instance_norms_keep_their_precision(tmp_path):
     make_student(tmp_path / 's.pth', 'separable')
-    net = load_student(tmp_path / 's.pth')
     small = export_student(tmp_path / 's.pth', tmp_path / 'small', images=())
     assert small['instance_norm'] == 'fused'
     assert 'InstanceNormalization' in operators(tmp_path / 'small' / 'end2end.onnx')
-    # the defect of ONNX Runtime: once it is mended, staging can go
-    write_onnx(net, tmp_path / 'fused.onnx', 256, {})
-    with pytest.raises(ParityError, match='flat 1x3x256x256'):
-        compare(
-            net,
-            open_model(tmp_path / 'fused.onnx').run,
-            sample_inputs(256, 4, False, ()),
-            Limits(1e-4),
-            'onnxruntime',
-        )
+    # the fused form was tried and differs, by a defect of ONNX Runtime: once it
+    # is mended, staging can go
     large = export_student(tmp_path / 's.pth', tmp_path / 'large', size=256, images=())
     assert large['instance_norm'] == 'staged'
     assert 'InstanceNormalization' not in operators(tmp_path / 'large' / 'end2end.onnx')

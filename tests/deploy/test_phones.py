@@ -264,7 +264,7 @@ def test_export_all(students, tmp_path, monkeypatch, capsys):
     configs = shutil.copytree(every.CONFIGS / 'deploy', tmp_path / 'configs' / 'deploy')
     exports = ['coreml', 'litert', 'onnxruntime', 'openvino']
     chosen = {
-        f'{every.PREFIX}{name}{every.SUFFIX}.py' for name in [*exports, 'ncnn', 'openvino-int8']
+        f'{every.PREFIX}{name}{every.STATIC}.py' for name in [*exports, 'ncnn', 'openvino-int8']
     }
     for path in configs.glob('*.py'):
         if path.name not in chosen:

@@ -145,7 +145,9 @@ def test_the_same_file_but_for_the_shuffle(files, images):
     assert 'DepthToSpace' not in [n.op_type for n in plain.graph.node]
 
 
-@pytest.mark.parametrize('multiple, uint8', [(None, True), (4, False), (4, True)])
+@pytest.mark.parametrize(
+    'multiple, uint8', [(None, True), pytest.param(4, False, marks=pytest.mark.slow), (4, True)]
+)
 def test_forms_of_files(multiple, uint8, net, tmp_path):
     write_onnx(net, tmp_path / 'a.onnx', SIZE, {}, multiple, uint8, rewrites=['phases'])
     kinds = [n.op_type for n in onnx.load(tmp_path / 'a.onnx').graph.node]
@@ -163,8 +165,15 @@ def test_forms_of_files(multiple, uint8, net, tmp_path):
         np.testing.assert_allclose(run(tmp_path / 'a.onnx', x), call(net, x), atol=1e-4)
 
 
-@pytest.mark.parametrize('backend', ['torchscript', 'torch-export'])
-@pytest.mark.parametrize('rewrites', [(), ('phases',)])
+@pytest.mark.parametrize(
+    'backend, rewrites',
+    [
+        ('torchscript', ()),
+        ('torchscript', ('phases',)),
+        pytest.param('torch-export', (), marks=pytest.mark.slow),
+        ('torch-export', ('phases',)),
+    ],
+)
 def test_backends_choose(backend, rewrites, net, tmp_path, monkeypatch):
     row = formats.FORMATS[backend]._replace(rewrites=rewrites)
     monkeypatch.setitem(formats.FORMATS, backend, row)
@@ -219,7 +228,9 @@ def test_the_rgb_layer_in_8_bits(files, images, tmp_path):
     assert RGB in [row.layer for row in rows]
 
 
-@pytest.mark.parametrize('outputs', [{}, dict(output=[0.02, 120])])
+@pytest.mark.parametrize(
+    'outputs', [pytest.param({}, marks=pytest.mark.slow), dict(output=[0.02, 120])]
+)
 def test_scales_that_were_learnt(outputs, net, files, images, tmp_path):
     """Each of the four channels of a filter has the scale of the filter."""
     tops = net.get_submodule(RGB).weight.detach().flatten(1).abs().amax(1)

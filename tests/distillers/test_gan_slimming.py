@@ -267,7 +267,9 @@ def same(a, b):
     return a == b
 
 
-@pytest.mark.parametrize('quantize', [None, GS8], ids=['GS32', 'GS8'])
+@pytest.mark.parametrize(
+    'quantize', [pytest.param(None, marks=pytest.mark.slow), GS8], ids=['GS32', 'GS8']
+)
 def test_a_run_slims_and_resumes(config, tmp_path, quantize):
     cfg = config(quantize=quantize)
     cfg.default_hooks.slimming.rho = 6.0  # 0.6 in the first step

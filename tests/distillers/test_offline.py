@@ -320,7 +320,7 @@ def test_gates_need_a_discriminator(recipe, tmp_path):
         build_model(cfg)
 
 
-@pytest.mark.parametrize('host', ['cyclegan', 'pix2pix'])
+@pytest.mark.parametrize('host', ['cyclegan', pytest.param('pix2pix', marks=pytest.mark.slow)])
 def test_run_with_stored_images(recipe, tmp_path, vgg_file, host):
     """By the data set, with a report of the student alone, and resumed."""
     cfg = image_recipe(

@@ -201,13 +201,7 @@ def test_studies_have_the_options_that_are_shown():
         for option in re.findall(r'(?<=[ \[])--[\w-]+', match[2]):
             assert f"'{option}'" in source, (page, match[1], option)
         shown.add(Path(match[1]).stem)
-    assert {
-        'compare_distilled',
-        'benchmark_relations',
-        'compare_steps',
-        'compare_pruners',
-        'compare_runtimes',
-    } <= shown
+    assert {'compare_distilled', 'benchmark_relations', 'compare_steps', 'compare_pruners'} <= shown
 
 
 def lines_of_shell(page):

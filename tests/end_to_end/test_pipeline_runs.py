@@ -239,21 +239,23 @@ def training(folder, vgg_file):
     return dict(name='t', run='train', config='toy.py', generator='small.pth')
 
 
-@pytest.mark.parametrize('exported', [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_training_by_the_command(exported, training):
+@pytest.mark.slow
+def test_a_training_by_the_command(training):
     """The student is that of the file, and the command leaves a recipe."""
     cfg_options = {'optim_wrapper.student.optimizer.lr': 0.0}
-    stages = [dict(training, inherit=True, cfg_options=cfg_options)]
-    if exported:
-        stages.append(dict(name='e', run='export', source='{t}/student.pth', size=32))
-    write_config(stages)
+    write_config(
+        [
+            dict(training, inherit=True, cfg_options=cfg_options),
+            dict(name='e', run='export', source='{t}/student.pth', size=32),
+        ]
+    )
     done = run_tool('pipeline', 'p.py')
     assert done.returncode == 0, done.stderr
     student = torch.load('work_dirs/p/1_t/run/student.pth', weights_only=True)
     source = torch.load('small.pth', weights_only=True)
     for key, value in source['state_dict'].items():
         assert torch.equal(value, student['state_dict'][key]), key
-    assert Path('work_dirs/p/2_e/run/parity.json').is_file() == exported
+    assert Path('work_dirs/p/2_e/run/parity.json').is_file()
     recipe = Config.fromfile('work_dirs/p/1_t/recipe.py')
     assert recipe.optim_wrapper.student.optimizer.lr == 0
     run(work_dir='work_dirs/p')  # done

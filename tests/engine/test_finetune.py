@@ -53,7 +53,12 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'method, model', [('omgd', 'cyclegan'), ('omgd', 'pix2pix'), ('plain', 'pix2pix')]
+    'method, model',
+    [
+        ('omgd', 'cyclegan'),
+        ('omgd', 'pix2pix'),
+        pytest.param('plain', 'pix2pix', marks=pytest.mark.slow),
+    ],
 )
 def test_it_trains_the_student_and_not_the_teacher(method, model, folder, recipe, monkeypatch):
     """Of other domains and another size than the recipe's."""

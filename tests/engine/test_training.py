@@ -28,7 +28,14 @@ CASES = [(method, model) for method in STARTS for model in ('cyclegan', 'pix2pix
 CASES.append(('gcc', 'srgan'))
 
 
-@pytest.fixture(scope='module', params=CASES, ids='-'.join)
+# CRD takes the steps of OMGD, with other losses
+@pytest.fixture(
+    scope='module',
+    params=[
+        pytest.param(case, marks=pytest.mark.slow if case[0] == 'crd' else ()) for case in CASES
+    ],
+    ids='-'.join,
+)
 def finished(request, tmp_path_factory, vgg_file):
     """A run with a checkpoint at every iteration."""
     method, model = request.param

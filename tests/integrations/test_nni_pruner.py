@@ -85,7 +85,11 @@ def loop(monkeypatch):
 
 class TestEquality:
     @pytest.mark.parametrize(
-        'algorithm, ratio', [*((name, 0.5) for name in ONE_SHOT), ('l1', 0.3), ('l1', 0.8)]
+        'algorithm, ratio',
+        [
+            *((name, 0.5) for name in ONE_SHOT),
+            *(pytest.param('l1', ratio, marks=pytest.mark.slow) for ratio in (0.3, 0.8)),
+        ],
     )
     @pytest.mark.parametrize('name', CONFIGS)
     def test_one_shot(self, graph, name, algorithm, ratio):
@@ -187,7 +191,13 @@ class TestBudget:
         assert summary['cost'] == pytest.approx(0.25 * summary['dense'], rel=0.02)
         assert count_macs(small, (1, 3, SIZE, SIZE)).macs == summary['cost']
 
-    @pytest.mark.parametrize('algorithm', TRAINED)
+    @pytest.mark.parametrize(
+        'algorithm',
+        [
+            name if name == 'slim' else pytest.param(name, marks=pytest.mark.slow)
+            for name in TRAINED
+        ],
+    )
     def test_met_by_training(self, graph, loop, algorithm):
         small, _, summary = pruner(
             algorithm=algorithm, budget=budget(0.4, 'params'), steps=20, training='any'

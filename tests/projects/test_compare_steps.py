@@ -32,7 +32,15 @@ def tiny(name):
     return cfg
 
 
-@pytest.mark.parametrize('name', ['omgd_cyclegan', 'crd_cyclegan', 'omgd_pix2pix', 'gcc_pix2pix'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'omgd_cyclegan',
+        pytest.param('crd_cyclegan', marks=pytest.mark.slow),
+        pytest.param('omgd_pix2pix', marks=pytest.mark.slow),
+        'gcc_pix2pix',
+    ],
+)
 def test_losses_are_those_of_the_published_order(name):
     """In a first step, and nearly so behind the updates of both."""
     torch.manual_seed(0)
@@ -101,6 +109,7 @@ def test_refuses_what_cannot_be_measured(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_command_writes_what_it_measures(tmp_path, monkeypatch, capsys):
     out = tmp_path / 'steps.json'
     options = '--demo --size 32 --rounds 1 --threads 1 --only student --profile --out'.split()

@@ -72,7 +72,10 @@ def difference(a, b):
         return (a(x) - b(x)).abs().max().item()
 
 
-@pytest.mark.parametrize('ratio', [0.3, 0.5, 0.8])
+@pytest.mark.parametrize(
+    'ratio',
+    [pytest.param(0.3, marks=pytest.mark.slow), 0.5, pytest.param(0.8, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize('kind', NETWORKS)
 def test_function_is_kept(kind, ratio):
     net, config = slimmed(kind, ratio)

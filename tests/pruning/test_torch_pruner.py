@@ -50,7 +50,10 @@ def pruner(**settings):
 class TestEquality:
     """Masked behind norm and activation == cut out."""
 
-    @pytest.mark.parametrize('ratio', [pytest.param(0.3, marks=pytest.mark.slow), 0.5, 0.8])
+    @pytest.mark.parametrize(
+        'ratio',
+        [pytest.param(0.3, marks=pytest.mark.slow), 0.5, pytest.param(0.8, marks=pytest.mark.slow)],
+    )
     @pytest.mark.parametrize('importance', IMPORTANCES)
     @pytest.mark.parametrize('name', CONFIGS)
     def test_matrix(self, name, importance, ratio, monkeypatch):

@@ -43,7 +43,7 @@ def test_two_products_fit_in_16_bits():
     assert 2 * 255 * TOPS[ANY] < 2**15 <= 2 * 255 * (TOPS[ANY] + 1)
 
 
-@pytest.mark.parametrize('kind', ['ORTStatic', 'NNIPTQ'])
+@pytest.mark.parametrize('kind', ['ORTStatic', pytest.param('NNIPTQ', marks=pytest.mark.slow)])
 def test_weights_of_every_quantizer(kind, student, images, tmp_path):
     _, net, _ = student
     out, lost = tmp_path / 'int8.onnx', {}

@@ -1,5 +1,6 @@
-# norms stay in single precision: op_block_list is for mmdeploy, which has
-# no list of its own for them
+# op_block_list, for mmdeploy too: what instance norms and 8-bit pictures consist
+# of stays in single precision. In half precision the square of a value above 256
+# is infinite, and means lose their digits.
 backend_config = dict(
     type='onnxruntime',
     precision='fp16',
