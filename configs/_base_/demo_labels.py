@@ -24,6 +24,7 @@ demo = {
     'test_evaluator.metrics?': [
         dict(**demo_emoji, reference=dict(**demo_real_emoji, split='test')),
         dict(type='mmgan_compress.PairedQuality', domain='emoji'),
+        dict(type='mmgan_compress.LabelAgreement', domain='emoji'),
     ],
     'model.related_domains': demo_domains,
     'model.generator.labels?': demo_labels,
