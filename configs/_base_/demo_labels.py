@@ -36,7 +36,7 @@ demo = {
     'model.distiller.perceptual_loss_weights?': [1.25, 2.5, 2.5, 2.5],
     'model.distiller.teachers.wide?': demo_spade_teacher,
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_labels2emoji.pth'],
-    'model.distiller.schedule': dict(epochs=700, constant=350, block=350, iters_per_epoch=1),
+    'model.distiller.schedule': dict(epochs=400, constant=200, block=200, iters_per_epoch=1),
     'optim_wrapper.student.optimizer.lr?': 4e-4,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }
