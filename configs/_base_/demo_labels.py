@@ -24,6 +24,7 @@ demo = {
     'test_evaluator.metrics?': [
         dict(**demo_emoji, reference=dict(**demo_real_emoji, split='test')),
         dict(type='mmgan_compress.PairedQuality', domain='emoji'),
+        dict(type='mmgan_compress.LabelAgreement', domain='emoji'),
     ],
     'model.related_domains': demo_domains,
     'model.generator.labels?': demo_labels,
@@ -35,7 +36,7 @@ demo = {
     'model.distiller.perceptual_loss_weights?': [1.25, 2.5, 2.5, 2.5],
     'model.distiller.teachers.wide?': demo_spade_teacher,
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_labels2emoji.pth'],
-    'model.distiller.schedule': dict(epochs=700, constant=350, block=350, iters_per_epoch=1),
+    'model.distiller.schedule': dict(epochs=400, constant=200, block=200, iters_per_epoch=1),
     'optim_wrapper.student.optimizer.lr?': 4e-4,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }

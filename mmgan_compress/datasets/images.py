@@ -137,8 +137,12 @@ def read_as(image: StrPath | Image.Image, kind: int | LabelMap) -> Image.Image:
 
 def resized(image: Image.Image, size: tuple[int, int], kind: int | LabelMap) -> Image.Image:
     """Bring what :func:`read_as` returned to a width and a height."""
-    nearest = not isinstance(kind, int)
-    return image.resize(size, Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC)
+    return image.resize(size, method_of(kind))
+
+
+def method_of(kind: int | LabelMap) -> Image.Resampling:
+    """Return how such an input is made smaller: numbers have no mean."""
+    return Image.Resampling.BICUBIC if isinstance(kind, int) else Image.Resampling.NEAREST
 
 
 def borders(numbers: np.ndarray) -> np.ndarray:

@@ -94,10 +94,7 @@ RECIPES: dict[str, Recipe] = {
         '.jpg',
     ),
     'labels2emoji': Recipe(
-        'MIT (Fluent emoji, (c) Microsoft Corporation)',
-        False,
-        labels.shipped_emoji,
-        labels.labels2emoji,
+        'MIT (Fluent emoji, (c) Microsoft Corporation)', False, labels.emoji_in, labels.labels2emoji
     ),
     'elpv': Recipe(
         'CC BY-NC-SA 4.0 (ELPV): non-commercial, not shipped', False, elpv.fetch_elpv, elpv.elpv

@@ -301,14 +301,14 @@ class PairedImages(TranslationImages):
 
     def __init__(self, *args, side_by_side: bool = False, **kwargs):
         self.side_by_side = side_by_side
+        if kwargs.get('extra_images'):
+            raise ValueError(
+                f'{type(self).__name__} has no extra_images, which have no labels: leave them '
+                'out, or distil a CycleGAN with UnpairedImages'
+            )
         super().__init__(*args, **kwargs)
 
     def load_files(self):
-        if self.extra_images:
-            raise ValueError(
-                'PairedImages has no extra_images, which have no labels: leave them out, or '
-                'distil a CycleGAN with UnpairedImages'
-            )
         root = self.data_root
         self.halved = images.has_halves(root, self.split)
         self.files = self.files_of('' if self.halved else 'A')

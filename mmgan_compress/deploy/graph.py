@@ -79,7 +79,7 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
     with torch.enable_grad():
         # what needs a gradient has a graph, which tells who reads what
         image = torch.zeros(1, image_channels(net), side, side, requires_grad=True)
-        readers = _readers(net(image))
+        readers = _readers(net(image.clone()))  # a first layer may be in-place
     for handle in handles:
         handle.remove()
     alone = {conv for conv, output in outputs.values() if readers[output.grad_fn] == 1}

@@ -3,9 +3,15 @@
 from mmengine.evaluator import Evaluator
 
 from ..registry import EVALUATORS
-from .metrics import FrechetDistance, PairedQuality, SuperResolutionQuality
+from .metrics import FrechetDistance, LabelAgreement, PairedQuality, SuperResolutionQuality
 
 # mmagic's evaluator of this name feeds metrics in another way
 EVALUATORS.register_module(name='Evaluator', module=Evaluator)
 
-__all__ = ['Evaluator', 'FrechetDistance', 'PairedQuality', 'SuperResolutionQuality']
+__all__ = [
+    'Evaluator',
+    'FrechetDistance',
+    'LabelAgreement',
+    'PairedQuality',
+    'SuperResolutionQuality',
+]

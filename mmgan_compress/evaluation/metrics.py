@@ -378,6 +378,63 @@ class SuperResolutionQuality(TranslationMetric):
         return dict(zip(protocols, measured.double().mean(0).tolist())), protocols
 
 
+@METRICS.register_module()
+class LabelAgreement(TranslationMetric):
+    """Whether pictures show the classes of their label maps, by colours alone.
+
+    Each pixel of a picture is taken for the class whose mean colour, over the
+    real pictures of the split, is the nearest. The IoU with the label map is
+    averaged over the classes that there are. It stands in for the mIoU of a
+    segmentation network where colours tell classes apart.
+
+    Args:
+        domain (str): Domain of the generated images; samples hold the real
+            ones as ``img_<domain>``, and the label maps.
+        pixels (int): At most so many of each image count, evenly spaced.
+
+    Example:
+        >>> metric = dict(type='mmgan_compress.LabelAgreement', domain='emoji')
+    """
+
+    def __init__(self, domain: str, pixels: int = 4096):
+        super().__init__(domain)
+        self.pixels = pixels
+
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        return self.names_of(self.domain)
+
+    @staticmethod
+    def names_of(domain: str = '', **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
+        return [f'{domain}/mIoU-colours']
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return (7, pixels): generated and real colours, and classes."""
+        real = self._image(sample, f'img_{self.domain}')
+        labels = sample[self._source_key(sample)][:1].to(fake)
+        every = -(-fake.shape[1:].numel() // self.pixels)
+        return torch.cat([fake, real, labels]).flatten(1)[:, ::every]
+
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return the mean IoU, of the real pictures too, times 100."""
+        fake, real, labels = measured.transpose(0, 1).flatten(1).split([3, 3, 1])
+        classes, labels = labels[0].unique(return_inverse=True)
+        hot = F.one_hot(labels, len(classes)).float()
+        colours = real @ hot / hot.sum(0)
+        figures = {}
+        for name, image in (('mIoU-colours', fake), ('mIoU-colours of real', real)):
+            found = F.one_hot(torch.cdist(image.T, colours.T).argmin(1), len(classes)).float()
+            both = (hot * found).sum(0)
+            figures[name] = 100 * (both / (hot.sum(0) + found.sum(0) - both)).mean().item()
+        about = (
+            f'IoU with the label map, times 100, mean over {len(classes)} classes; classes by the '
+            f'nearest mean colour; {self._about(len(measured), "pictures")}'
+        )
+        return figures, dict.fromkeys(figures, about)
+
+
 class TeacherSimilarity(TranslationMetric):
     """How near the student's pictures are to its teacher's.
 

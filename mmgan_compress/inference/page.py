@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..compat import require
-from ..core.inputs import LabelMap
 from ..datasets import pictures
-from ..datasets.images import UnusableImage, coloured, of_array, read_as, to_array
+from ..datasets.images import UnusableImage, coloured, method_of, of_array, read_as, to_array
+from ..datasets.sources.labels import CLASSES
 from ..demo import DATA
 from ..deploy import web
 from ..deploy.export import read_record
@@ -82,7 +83,7 @@ class TryPage:
             )
         self.kind = kinds.pop()
         self.channels = next(iter(self.models.values())).channels[0]
-        self.examples = [_small(read_as(path, self.kind)) for path in examples]
+        self.examples = [self._read(path) for path in examples]
         self.hosts = list(hosts) if hosts else None
         self.turn = threading.Lock()  # times mean nothing in parallel
         self.warm: set[tuple[int, int]] = set()  # sizes that have been run
@@ -126,10 +127,17 @@ class TryPage:
         file = request.files.get('image')
         if file is None or not file.filename:
             raise ValueError('No picture was chosen.')
-        return _decoded(file.stream, self.kind)
+        return _decoded(file.stream, self._read)
+
+    def _read(self, image: Any) -> Image.Image:
+        """Read what the models take, made smaller if need be."""
+        return _small(read_as(image, self.kind), method=method_of(self.kind))
+
+    def _shown(self, image: Image.Image) -> Image.Image:
+        return image if isinstance(self.kind, int) else coloured(image)
 
     def _translate(self, image: Image.Image) -> str:
-        figures = [_figure('input', image, f'{image.width}x{image.height}')]
+        figures = [_figure('input', self._shown(image), f'{image.width}x{image.height}')]
         first = None
         with self.turn:
             self._warm_up((image.height, image.width))
@@ -155,7 +163,8 @@ class TryPage:
     def _page(self, body: str) -> str:
         buttons = [
             f'<button name="example" value="{index}">'
-            f'{_picture_tag(_small(image.copy(), THUMBNAIL), f"example {index + 1}")}</button>'
+            f'{_picture_tag(_small(self._shown(image).copy(), THUMBNAIL), f"example {index + 1}")}'
+            '</button>'
             for index, image in enumerate(self.examples)
         ]
         return PAGE.substitute(
@@ -240,7 +249,11 @@ def show_models(
         **opening: Further arguments of :class:`Translator`.
     """
     models = {title: Translator(file, **opening) for title, file in files.items() if file}
-    jobs = pictures.collect(examples or DATA / 'flat2emoji/testA')[:EXAMPLES]
+    kind = next(iter(models.values())).kind
+    shipped = DATA / 'flat2emoji' / ('testA' if isinstance(kind, int) else 'testL')
+    jobs = pictures.collect(examples or shipped)[:EXAMPLES]
+    if not examples and not isinstance(kind, int) and kind.classes < CLASSES:
+        jobs = []  # the shipped label maps have more
     hosts = LOCAL if host in LOCAL else None
     serve(TryPage(models, [job.image for job in jobs], hosts), host, port)
 
@@ -283,7 +296,7 @@ def bounded_handler(
     return Handler
 
 
-def _decoded(stream, kind: int | LabelMap) -> Image.Image:
+def _decoded(stream, read: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Decode a picture that somebody sent; refuse what is none."""
     try:
         with Image.open(stream, formats=FORMATS) as file:
@@ -292,7 +305,7 @@ def _decoded(stream, kind: int | LabelMap) -> Image.Image:
                     f'The picture is {file.width}x{file.height}: expected at most {MAX_PIXELS} '
                     f'pixels, and {MAX_EDGE} at an edge.'
                 )
-            return _small(read_as(file, kind))
+            return read(file)
     except UnusableImage as error:
         raise ValueError(f'This picture cannot be used: {error}.') from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -301,16 +314,15 @@ def _decoded(stream, kind: int | LabelMap) -> Image.Image:
         ) from error
 
 
-def _small(image: Image.Image, side: int = MAX_SIDE) -> Image.Image:
-    # the numbers of a label map have no mean
-    method = Image.Resampling.NEAREST if image.mode == 'LA' else Image.Resampling.BICUBIC
+def _small(
+    image: Image.Image, side: int = MAX_SIDE, method: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
     image.thumbnail((side, side), method)
     return image
 
 
 def _picture_tag(image: Image.Image, title: str) -> str:
     data = io.BytesIO()
-    image = coloured(image) if image.mode == 'LA' else image
     image.save(data, 'PNG')
     text = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{html.escape(title)}" src="data:image/png;base64,{text}">'

@@ -23,7 +23,7 @@ from ..models.supernet import SuperNet
 from ..registry import DATASETS, EVALUATORS, MODELS
 
 # figures of which more is better; all others are distances
-_HIGHER = ('PSNR', 'SSIM')
+_HIGHER = ('PSNR', 'SSIM', 'mIoU-colours')
 # images that batch norms are calibrated on (GAN Compression's search)
 CALIBRATION_IMAGES = 512
 

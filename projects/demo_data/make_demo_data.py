@@ -49,7 +49,9 @@ npm packages `@lobehub/fluent-emoji-flat` 1.1.0 (flat, SVG) and
 What was changed, by `projects/demo_data/make_demo_data.py`: a small choice of
 motifs;
 drawn onto white and resized to 64 x 64; in `edges2emoji/`, an edge drawing
-computed from the 3-D image stands at its left. Train, val and test are those
+computed from the 3-D image stands at its left; in the folders of
+`flat2emoji/` that end with L, the colours of the flat image as numbers of 15
+classes and the background. Train, val and test are those
 of the full sets (`mmgan-compress data flat2emoji --import
 projects.demo_data.emoji --size 64`), so
 nothing in the test folders is in the full sets' train folders.
@@ -159,6 +161,7 @@ def main() -> None:
     args = parser.parse_args()
     import projects.demo_data.emoji  # noqa: F401  registers the sets
     from mmgan_compress.datasets.prepare import prepare_data
+    from mmgan_compress.datasets.sources import labels
 
     out = Path(args.out)
     refuse_taken([out / name for name in (*SETS, 'LICENSE.md')], overwrite=args.overwrite)
@@ -174,6 +177,10 @@ def main() -> None:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(data)
                     total += len(data)
+        # the label maps of what was chosen
+        prepare_data('labels2emoji', root / 'labels', SIZE, labels.emoji_in(out / SETS[0]))
+        for split in SPLITS:
+            shutil.copytree(root / f'labels/{split}A', out / SETS[0] / f'{split}L')
     write_text(out / 'LICENSE.md', LICENCE)
     print(f'{out}: {total:,} bytes')
     if total > MAX_BYTES:

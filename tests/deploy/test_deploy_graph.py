@@ -107,6 +107,31 @@ def test_prepare_folds_and_keeps_the_network():
         prepare(net.train(), 64)
 
 
+class Skipping(torch.nn.Module):
+    """A norm of a map that is also added behind it, as in a block of GauGAN."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.inner = torch.nn.Conv2d(3, 3, 3, padding=1), torch.nn.Conv2d(3, 3, 1)
+        self.norms = torch.nn.ModuleList(torch.nn.BatchNorm2d(3) for _ in range(2))
+        for norm in self.norms:
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return torch.tanh(x + self.norms[1](self.inner(torch.relu(self.norms[0](x)))))
+
+
+def test_norm_of_a_map_that_is_read_elsewhere_stays():
+    net = Skipping().eval()
+    ready = prepare(net, 16)
+    assert isinstance(ready.norms[0], torch.nn.BatchNorm2d)
+    assert isinstance(ready.norms[1], torch.nn.Identity)
+    x = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(ready(x), net(x), rtol=1e-4, atol=1e-5)
+
+
 class Loud(torch.nn.Module):
     """An instance norm whose squares leave half precision."""
 

@@ -1,5 +1,7 @@
 """GauGAN's steps, alone and distilled, against the numbers of the published code."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -139,6 +141,29 @@ def test_supernet_step(vgg19):
     teacher(cfg)
     model = loaded(cfg, 'super/G', 'super/A', 'gaugan_super')
     check_step(model, cfg, 'supernet_step', GOLDEN['supernet_step']['config'])
+
+
+def test_resume_is_bit_equal(vgg19):
+    """Spectral norms go on where they were, in both networks."""
+    cfg = recipe('gan_compression_gaugan-mobile64-teacher_8xb2-200e_cityscapes', vgg19)
+    cfg.model.generator.base_channels = 1
+    inputs = dict(img_labels=label_map()[:1], img_photo=gaugan.photo()[:1])
+
+    def begin():
+        model = loaded(cfg, 'train/G')
+        return model, optimizers(model, cfg, lr=None)
+
+    whole, optim = begin()
+    whole.distiller.train_step(inputs, optim)
+    saved = copy.deepcopy(whole.state_dict()), copy.deepcopy(optim.state_dict())
+    whole.distiller.train_step(inputs, optim)
+    resumed, optim = begin()
+    resumed.load_state_dict(saved[0])
+    optim.load_state_dict(saved[1])
+    resumed.distiller.train_step(inputs, optim)
+    want = whole.state_dict()
+    assert any(key.endswith('weight_u') for key in want)
+    assert all(torch.equal(value, want[key]) for key, value in resumed.state_dict().items())
 
 
 def test_rate():

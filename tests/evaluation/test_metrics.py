@@ -230,3 +230,29 @@ def test_bicubic_is_what_super_resolution_is_compared_with():
     metric.results.clear()
     metric.process(None, [dict(sample, fake_high=high)])
     assert metric.compute_metrics(metric.results)['PSNR-Y over bicubic'] > 10
+
+
+def test_label_agreement():
+    """Pictures in the classes' colours agree; those of another class do not."""
+    colours = torch.tensor([[0.0, 0, 0], [255, 0, 0], [0, 255, 0]])
+    rng = np.random.default_rng(0)
+    metric = metrics.LabelAgreement('photo', pixels=32)
+    for shift, want in ((0, 100.0), (1, 0.0)):
+        samples = []
+        for index in range(4):
+            labels = torch.from_numpy(rng.integers(0, 3, (8, 8)))
+            samples.append(
+                dict(
+                    img_labels=torch.stack([labels, labels]).float(),
+                    img_labels_path=str(index),
+                    img_photo=colours[labels].permute(2, 0, 1),
+                    fake_photo=colours[(labels + shift) % 3].permute(2, 0, 1),
+                )
+            )
+        metric.results.clear()
+        metric.process(None, samples)
+        figures = metric.compute_metrics(metric.results)
+        assert figures['mIoU-colours'] == pytest.approx(want)
+        assert figures['mIoU-colours of real'] == pytest.approx(100)
+        assert set(figures) == {name.partition('/')[2] for name in metric.protocol}
+    assert metric.names == ['photo/mIoU-colours']

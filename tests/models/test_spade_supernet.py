@@ -9,7 +9,6 @@ from gaugan_golden import GENERATOR, GOLDEN, LABELS, label_map
 from golden import assert_close_rel, build, load_npz
 from mmgan_compress.core.channels import recalibrate
 from mmgan_compress.core.complexity import count_macs, count_params
-from mmgan_compress.core.search_space import SPACES, ConfigurationSpace
 from mmgan_compress.models.supernet import SubnetCosts, transfer_weights
 from mmgan_compress.pruning.subnetwork import subnet
 
@@ -93,16 +92,3 @@ def test_transfer_of_weights():
     full = build(**dict(MOBILE, separable=False), base_channels=4)
     with pytest.raises(ValueError, match='other names'):
         transfer_weights(full, narrow)
-
-
-def test_spaces():
-    sizes = {name: len(ConfigurationSpace(SPACES[f'spade-{name}'])) for name in SIZES}
-    assert sizes == SIZES
-
-
-SIZES = {
-    'channels-48': 15552,
-    'channels-64': 128000,
-    'channels-64-coco': 390625,
-    'channels-64_2': 5764801,
-}

@@ -88,9 +88,10 @@ def with_labels(samples: Iterable[Sample]) -> Iterator[Sample]:
         yield Sample(sample.split, sample.stem, images)
 
 
-def shipped_emoji() -> list[Path]:
-    """Return the files of flat and 3-D emoji that this package has."""
-    root = Path(__file__).parents[1] / 'demo/flat2emoji'
+def emoji_in(root: Path = Path(__file__).parents[1] / 'demo/flat2emoji') -> list[Path]:
+    """Return the files of flat and 3-D emoji, by default those that this
+    package has.
+    """
     return [
         Path(file)
         for split in ('train', 'val', 'test')
@@ -103,7 +104,7 @@ def labels2emoji(files: Sequence[Path], size: int) -> Iterator[Sample]:
     """Pair label maps of flat emoji with 3-D emoji.
 
     Args:
-        files: Of :func:`shipped_emoji`, 64 pixels wide.
+        files: Of :func:`emoji_in`, 64 pixels wide.
         size: Side length of the images.
 
     Yields:
