@@ -416,6 +416,7 @@ def feature_layers(net: nn.Module) -> list[str]:
     Raises:
         ValueError: If it is neither.
     """
+    net = getattr(net, 'network', net)  # of a super-net
     if hasattr(net, 'feature_layers'):
         return list(net.feature_layers)
     if is_unet(net):

@@ -10,6 +10,7 @@ from golden import assert_close_rel, build, load_npz
 from mmgan_compress.core.channels import recalibrate
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.models.supernet import SubnetCosts, transfer_weights
+from mmgan_compress.models.topology import feature_layers
 from mmgan_compress.pruning.subnetwork import subnet
 
 pytestmark = pytest.mark.numerical
@@ -51,6 +52,10 @@ def test_costs_without_cutting():
 
 def case_widths(case):
     return [int(width) for width in case['config'].split('_')]
+
+
+def test_layers_to_compare():
+    assert feature_layers(supernet()) == ['head_0', 'G_middle_1', 'up_1']
 
 
 @torch.no_grad()
