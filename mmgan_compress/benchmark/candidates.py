@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
 from ..datasets import pictures
 from ..deploy.export import checked_size, export_student
@@ -87,9 +87,7 @@ def network_facts(student: str, size: int) -> dict[str, int]:
         checked_size(size, net.meta)
     except ValueError as error:
         raise ValueError(f'{student}: {error}') from None
-    return dict(
-        params=count_params(net), macs=count_macs(net, (1, image_channels(net), size, size)).macs
-    )
+    return dict(params=count_params(net), macs=count_macs(net, input_shape(net, size)).macs)
 
 
 def convert(

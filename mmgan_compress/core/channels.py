@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .base_layers import BatchNormBase, ConvBase, ConvTransposeBase, NormBase
-from .inputs import input_of
+from .inputs import LabelMap, input_of
 from .layers import find_layer, shape_pass
 
 ChannelMap = dict[str, list[int]]
@@ -65,7 +65,9 @@ def image_channels(module: nn.Module) -> int:
     can be read.
     """
     takes = input_of(module)
-    return takes.channels if takes else next(iter(channel_map(module).values()), [3])[0]
+    if isinstance(takes, LabelMap):
+        return takes.channels
+    return next(iter(channel_map(module).values()), [3])[0]
 
 
 def input_shape(module: nn.Module, side: int, batch: int = 1) -> tuple[int, ...]:
@@ -77,7 +79,7 @@ def input_shape(module: nn.Module, side: int, batch: int = 1) -> tuple[int, ...]
         batch (int): How many at once.
 
     Returns:
-        tuple[int, ...]: (N, C, side, side), if it is a picture.
+        tuple[int, ...]: (N, C, side, side) of a picture, (N, size) of noise.
     """
     takes = input_of(module)
     own = takes.shape(side) if takes else (image_channels(module), side, side)
@@ -94,11 +96,10 @@ def output_channels(module: nn.Module, side: int) -> int:
     Returns:
         int: Those of its input where it does not run so.
     """
-    channels = image_channels(module)
     try:
-        return shape_pass(module, 1, channels, side, side).shape[1]
+        return shape_pass(module, *input_shape(module, side)).shape[1]
     except (RuntimeError, ValueError):
-        return channels
+        return image_channels(module)
 
 
 def filters_of(layer: nn.Module) -> Tensor:

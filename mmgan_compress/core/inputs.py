@@ -1,12 +1,12 @@
-"""What a generator takes, where it is no image: a label map, and what may come.
+"""What a generator takes, where it is no image: a label map, or noise.
 
 A generator says it by its attribute ``takes``, an object with
 
-- ``kind``, the word for it: ``'labels'``;
+- ``kind``, the word for it: ``'labels'`` or ``'noise'``;
 - ``shape(side)``, of one, without the batch. Of a picture these are its channels in a
   file, in a batch of the data set and in an exported model, and twice the side; its
   values are in [-1, 1], as those of images are;
-- ``resize``, how such a picture is brought to another size;
+- ``resize``, how such a picture is brought to another size; noise has none;
 - ``plain()``, all of it in plain values, for an exported model.
 
 Without ``takes`` it is an image: what it has of channels is what its first layer reads.
@@ -22,7 +22,10 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from .seeding import seeded
+
 DONT_CARE = 255  # the label of what has none
+MOST_NOISE = 1 << 16  # numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,15 +117,52 @@ class LabelMap:
         return planes.to(picture.dtype)
 
 
-KINDS = {LabelMap.kind: LabelMap}
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Numbers from a standard normal distribution.
+
+    Args:
+        size (int): How many an image is made from.
+
+    Raises:
+        ValueError: If it is below 1, or no whole number.
+    """
+
+    size: int
+    kind: ClassVar[str] = 'noise'
+
+    def __post_init__(self):
+        if type(self.size) is not int or not 1 <= self.size <= MOST_NOISE:
+            raise ValueError(f'noise of {self.size!r} numbers: expected 1 to {MOST_NOISE}')
+
+    def shape(self, side: int) -> tuple[int, ...]:
+        """Return the shape of one, (size,), whatever the side of the image."""
+        return (self.size,)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it in plain values; ``kind`` among them."""
+        return dict(dataclasses.asdict(self), kind=self.kind)
+
+    def draw(self, seed: int, position: int) -> Tensor:
+        """Return noise (size,) that depends on seed and position alone."""
+        with seeded(seed, position):
+            return torch.randn(self.size)
 
 
-def input_of(network: nn.Module) -> LabelMap | None:
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (LabelMap, Noise)}
+
+
+def input_of(network: nn.Module) -> LabelMap | Noise | None:
     """Return what a network takes; None for an image."""
     return getattr(network, 'takes', None)
 
 
-def read_input(plain: dict | None) -> LabelMap | None:
+def is_noise(network: nn.Module) -> bool:
+    """Tell whether a network makes images from noise."""
+    return isinstance(input_of(network), Noise)
+
+
+def read_input(plain: dict | None) -> LabelMap | Noise | None:
     """Take back ``plain()``; None for an image.
 
     Raises:

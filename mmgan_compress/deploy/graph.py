@@ -11,15 +11,17 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.base_layers import BatchNormBase, ConvBase, DropoutBase
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.layers import replace_layers
+from ..models.spectral_norm import without_spectral_norm
 from .rewrites import rewrite
 
 
 def prepare(
     net: nn.Module, side: int, rewrites: Sequence[str] = (), step: int | None = None
 ) -> nn.Module:
-    """Copy a network for export: batch norms folded, no dropout, plain names.
+    """Copy a network for export: norms of weights and batch norms folded, no
+    dropout, plain names.
 
     Args:
         net (nn.Module): Generator in eval mode, on the CPU; it stays as it
@@ -44,7 +46,7 @@ def prepare(
             'the network is in train mode, or a part of it: '
             'expected eval mode, call net.eval() first'
         )
-    net = copy.deepcopy(net)
+    net = without_spectral_norm(copy.deepcopy(net))
     _fold_batch_norms(net, side)
     replace_layers(
         net, {module: nn.Identity() for module in net.modules() if isinstance(module, DropoutBase)}
@@ -78,7 +80,7 @@ def _fold_batch_norms(net: nn.Module, side: int) -> None:
     ]
     with torch.enable_grad():
         # what needs a gradient has a graph, which tells who reads what
-        image = torch.zeros(1, image_channels(net), side, side, requires_grad=True)
+        image = torch.zeros(input_shape(net, side), requires_grad=True)
         readers = _readers(net(image.clone()))  # a first layer may be in-place
     for handle in handles:
         handle.remove()

@@ -31,7 +31,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.layers import meta_copy, replace_layers, shape_pass
 
 Replacements = dict[nn.Module, nn.Module]
@@ -116,7 +116,7 @@ def phased(net: nn.Module, side: int, step: int = SIDE) -> dict[nn.Module, nn.Mo
         twin.get_submodule(name).register_forward_hook(
             lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
         )
-    shape_pass(twin, 1, image_channels(net), side, side)
+    shape_pass(twin, *input_shape(net, side))
     return {
         module: PhasedConv(module)
         for name, module in found.items()

@@ -27,7 +27,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.checkpoints import file_faults, mismatch, read_checkpoint, weights_in
 from ..core.feature_extraction import disable_inplace, forward_with_features
 from ..core.remembering import RememberedOutputs
@@ -93,6 +93,8 @@ class BaseDistiller(nn.Module):
     adversarial = False
     gan_type = 'lsgan'  # their adversarial loss
     discriminator_loss_weight = 0.5  # of their losses of real and of fake images
+    # what discriminators are shown first: their spectral norms go on with each
+    discriminator_order = ('fake', 'real')
     uses_perceptual = False  # whether the step itself asks the perceptual network
     reported_teachers: Sequence[str] = ()
     # further passes over the training data that a step asks for
@@ -280,7 +282,7 @@ class BaseDistiller(nn.Module):
             check_loss(loss, name, known[name], self.discriminator_of(name, domain))
         teachers = {name: known[name] for name in loss.teachers}
         check_loss_layers(loss, cfg, setting, student, teachers)
-        loss.connect(student, teachers, (1, image_channels(student), _PROBE_SIDE, _PROBE_SIDE))
+        loss.connect(student, teachers, input_shape(student, _PROBE_SIDE))
         return loss
 
     def init_weights(self):
@@ -549,13 +551,15 @@ class BaseDistiller(nn.Module):
                 without graph.
             wrapper (OptimWrapper): Of the discriminator, for its AMP context.
         """
+        shown, weight, losses = dict(fake=fakes, real=[real]), self.discriminator_loss_weight, {}
         with frozen(*self.gates(domain)), wrapper.optim_context(self.model):
-            fake = sum(
-                gan_loss(self.gan_type, self.logits(domain, image), 'fake') for image in fakes
-            ) / len(fakes)
-            real = gan_loss(self.gan_type, self.logits(domain, real), 'real')
-        weight = self.discriminator_loss_weight
-        return dict(loss_disc_fake=weight * fake, loss_disc_real=weight * real)
+            for role in self.discriminator_order:
+                each = [
+                    gan_loss(self.gan_type, self.logits(domain, image), role)
+                    for image in shown[role]
+                ]
+                losses[f'loss_disc_{role}'] = weight * sum(each) / len(each)
+        return losses
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:

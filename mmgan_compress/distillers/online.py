@@ -166,8 +166,9 @@ class PairedOnlineDistiller(BaseDistiller):
         """
         losses = {}
         for name, image in images.items():
-            for role, shown in (('fake', image.detach()), ('real', real)):
-                pred, _ = self._discriminate(source, shown, name)
+            shown = dict(fake=image.detach(), real=real)
+            for role in self.discriminator_order:
+                pred, _ = self._discriminate(source, shown[role], name)
                 losses[f'loss_disc_{role}_{name}'] = self.discriminator_loss_weight * gan_loss(
                     self.gan_type, pred, role
                 )

@@ -25,9 +25,10 @@ from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
 from .. import registry
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.configs import did_you_mean, walk_paths
 from ..core.domains import are_names
+from ..core.inputs import is_noise
 from ..core.layers import shape_pass
 from ..core.messages import message_of
 from ..core.schedule import TrainSchedule
@@ -460,11 +461,12 @@ def network_faults(cfg: Mapping) -> list[str]:
 
 def _translates(network: nn.Module, size: int) -> bool:
     """Tell whether images come out as large as they went in, or a whole
-    number of times as large.
+    number of times as large; those from noise as large as real ones.
     """
     try:
-        height, width = shape_pass(network, 2, image_channels(network), size, size).shape[-2:]
-        return height == width and height % size == 0
+        height, width = shape_pass(network, *input_shape(network, size, 2)).shape[-2:]
+        fits = height == size if is_noise(network) else height % size == 0
+        return height == width and fits
     except Exception:  # of any layer
         return False
 

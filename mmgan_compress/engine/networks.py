@@ -6,6 +6,7 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.registry import init_default_scope
 
+from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
 from ..core.configs import find_config, read_config
 from ..core.domains import per_domain
@@ -91,8 +92,7 @@ def costs_of(network: nn.Module, size: int, layers: bool = False) -> dict:
     Returns:
         dict: ``params``, ``macs``, ``macs_paper`` and maybe ``layers``.
     """
-    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
-    macs = count_macs(network, (1, first.in_channels, size, size))
+    macs = count_macs(network, input_shape(network, size))
     costs = dict(params=count_params(network), macs=macs.macs, macs_paper=macs.macs_paper)
     if layers:
         costs['layers'] = [dataclasses.asdict(row) for row in macs.layers]

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..core.files import refuse_taken
+from ..core.inputs import is_noise
 from ..models.student import Student, read_student
 from ..pruning import workflow
 from . import finetune
@@ -66,9 +67,12 @@ def _choose_recipe(
     """Return the recipe for finetune.py and what is left out of it, before
     the work. If no recipe was asked for, none need fit: then it is None.
     """
+    network = source.generators[source.default_domain]
+    if is_noise(network) and not args.finetune:
+        print('there will be no finetune.py: it makes images from noise, name a recipe: --finetune')
+        return None, []
     recipe = finetune.read_recipe(
-        args.finetune
-        or finetune.default_recipe([source.source], source.generators[source.default_domain]),
+        args.finetune or finetune.default_recipe([source.source], network),
         source.domains,
         list(teachers),
         args.size or source.image_size,

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.complexity import count_macs
 from ..core.configs import walk_paths
 from ..models.student_config import build_generator
@@ -195,7 +195,7 @@ def step_cost(cfg: Config) -> float:
             network = build_generator(config, 'meta').eval()
         if not getattr(network, 'image_only', False):
             passes = _STUDENT if path.startswith('model.generator') else teaches
-            macs = count_macs(network, (1, image_channels(network), size, size)).macs
+            macs = count_macs(network, input_shape(network, size)).macs
             cost += passes * macs
     if 'vgg16' in needed_weights(Config(dict(model=cfg.model))):
         cost += _PERCEPTUAL * _VGG * size**2

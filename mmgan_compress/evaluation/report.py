@@ -13,7 +13,7 @@ import torch.nn as nn
 from mmengine.evaluator import Evaluator
 
 from ..core import units
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params, measure_latency
 from ..core.files import write_text
 from ..core.tables import markdown, plain
@@ -241,7 +241,7 @@ def build_report(
 
 
 def _measure(name: str, network: nn.Module, size: int, metrics: Mapping[str, float]) -> Row:
-    shape = (1, image_channels(network), size, size)
+    shape = input_shape(network, size)
     macs, latency = count_macs(network, shape), measure_latency(network, shape)
     params = count_params(network)
     return Row(name, params, macs.macs, macs.macs_paper, latency, dict(metrics))

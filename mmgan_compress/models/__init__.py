@@ -15,6 +15,7 @@ from .generators import (
 from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher, TruthTeacher
 from .original import load_original
 from .perceptual import VGG16Features, VGG19Features
+from .sagan import SelfAttentionDiscriminator, SelfAttentionGenerator
 from .slim import slim_network
 from .spade import MultiScaleDiscriminator, SPADEGenerator
 from .srgan import SRGANDiscriminator, SRResNet
@@ -38,6 +39,8 @@ __all__ = [
     'SPADEGenerator',
     'SRGANDiscriminator',
     'SRResNet',
+    'SelfAttentionDiscriminator',
+    'SelfAttentionGenerator',
     'SeparableResnetGenerator',
     'StoredTeacher',
     'Student',

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.checkpoints import pretrained_faults, refuse
 from ..core.domains import per_domain
+from ..core.inputs import is_noise
 from ..core.training import step_rest
 from ..registry import DISTILLERS, MODELS
 
@@ -87,9 +88,10 @@ class DistillationModel(BaseTranslationModel):
         Args:
             domain (str): What is generated.
             inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W) in
-                [-1, 1].
+                [-1, 1]; ``noise`` (N, size).
         """
-        return inputs[f'img_{self.source_of(domain)}']
+        noise = is_noise(self.generators[domain])
+        return inputs['noise' if noise else f'img_{self.source_of(domain)}']
 
     def weight_faults(self) -> list[str]:
         """Say which files of weights do not fit their networks."""
@@ -169,7 +171,7 @@ class DistillationModel(BaseTranslationModel):
         """
         batch = self.data_preprocessor(data)
         inputs, samples = batch['inputs'], batch['data_samples']
-        images = dict(inputs)
+        images = {key: x for key, x in inputs.items() if key != 'noise'}
         for domain in self._scored_domains:
             for prefix, name in self._scored.items():
                 network = self.network(name, domain)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core.base_layers import NormBase
 from ..core.channels import channel_map, slice_channels
 from ..registry import MODELS
+from .sagan import SelfAttention
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -98,12 +99,12 @@ def _check(body: nn.Module):
         not isinstance(layers, nn.Sequential)
         or len(layers) < 2
         or not isinstance(layers[-1], nn.Conv2d)
-        or not all(map(_is_gateable, layers[:-1]))
+        or not all(isinstance(b, SelfAttention) or _is_gateable(b) for b in layers[:-1])
     ):
         raise TypeError(
             f'{type(body).__name__} cannot be gated: expected a `model` that '
             'is an nn.Sequential of ConvModules (convolution, batch or '
-            'instance norm or none, ReLU or LeakyReLU) and a last Conv2d; '
+            'instance norm or none, ReLU or LeakyReLU), SelfAttention and a last Conv2d; '
             "use mmagic's type='PatchDiscriminator'"
         )
 
@@ -114,8 +115,9 @@ class GatedPatchDiscriminator(BaseModule):
 
     The gate stands behind the activation in a layer without norm (the
     first), between norm and activation in the others (GCC/models/Pix2Pix.py,
-    CycleGAN.py; in SRGAN.py all stand before the activation). Weights are in
-    ``body``, gates beside them in ``gates``: optimizers select either by name.
+    CycleGAN.py; in SRGAN.py and SAGAN.py all stand before the activation).
+    Weights are in ``body``, gates beside them in ``gates``: optimizers select
+    either by name.
 
     Example:
         >>> net = MODELS.build(dict(
@@ -125,8 +127,8 @@ class GatedPatchDiscriminator(BaseModule):
         [(64, 64), (128, 128), (256, 256), (512, 512)]
 
     Args:
-        discriminator (dict): Config of mmagic's ``PatchDiscriminator`` or of
-            ``SRGANDiscriminator``.
+        discriminator (dict): Config of mmagic's ``PatchDiscriminator``, of
+            ``SRGANDiscriminator`` or of ``SelfAttentionDiscriminator``.
         threshold (float): Of all gates, see :class:`ChannelGate`.
         norm_bias_std (float): Standard deviation with which biases of the
             norms are drawn; GCC's code draws them from N(0, 1), which looks
@@ -151,7 +153,9 @@ class GatedPatchDiscriminator(BaseModule):
         self.body = MODELS.build(discriminator)
         _check(self.body)
         self.gates = nn.ModuleList(
-            ChannelGate(block.conv.out_channels, threshold) for block in self.body.model[:-1]
+            ChannelGate(block.conv.out_channels, threshold)
+            for block in self.body.model
+            if isinstance(block, ConvModule)
         )
         self.norm_bias_std, self.before_activation = norm_bias_std, before_activation
         if norm_bias_std and not self._norm_biases():
@@ -178,13 +182,15 @@ class GatedPatchDiscriminator(BaseModule):
         Returns:
             Tensor: Logits, as of the body.
         """
-        *blocks, last = self.body.model
-        for block, gate in zip(blocks, self.gates):
-            if block.with_norm or self.before_activation:
-                x = block.activate(gate(block(x, activate=False)))
+        gates = iter(self.gates)
+        for block in self.body.model:
+            if not isinstance(block, ConvModule):
+                x = block(x)
+            elif block.with_norm or self.before_activation:
+                x = block.activate(next(gates)(block(x, activate=False)))
             else:
-                x = gate(block(x))
-        return last(x)
+                x = next(gates)(block(x))
+        return x
 
     def clip_gates(self):
         """Bring all gates back to [0, 1]."""
@@ -204,7 +210,15 @@ class GatedPatchDiscriminator(BaseModule):
         (Leaky)ReLU(x) / 2. Of a layer that is closed altogether one channel
         stays, read with weight 0. Norms work by channel, so outputs are the
         same in train mode too.
+
+        Raises:
+            TypeError: If it has attention, whose outputs have all channels.
         """
+        if any(isinstance(block, SelfAttention) for block in self.body.model):
+            raise TypeError(
+                f'{type(self.body).__name__} has attention, which fills closed channels again: '
+                'it cannot be made smaller'
+            )
         kept, factors = self._kept()
         channels = channel_map(self.body)
         small = slice_channels(
@@ -236,7 +250,7 @@ class GatedPatchDiscriminator(BaseModule):
         return [indices.tolist() for indices in kept], factors
 
     def _norm_biases(self) -> list[nn.Parameter]:
-        norms = [block.norm for block in self.body.model[:-1] if block.with_norm]
+        norms = [block.norm for block in self.body.model[:-1] if getattr(block, 'with_norm', False)]
         return [norm.bias for norm in norms if norm.bias is not None]
 
 

@@ -45,7 +45,7 @@ from mmengine import Config
 from torch import Tensor
 
 from .. import __version__
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
 from ..core.configs import find_config, read_config
 from ..core.domains import per_domain
@@ -231,7 +231,7 @@ class Student:
         ``resources``, counted at ``image_size``.
         """
         net, side = self.generators[self.default_domain], self.image_size
-        macs = count_macs(net, (1, image_channels(net), side, side))
+        macs = count_macs(net, input_shape(net, side))
         self.resources = dict(params=count_params(net), macs=macs.macs, macs_paper=macs.macs_paper)
 
     def save(self, path: StrPath) -> str:

@@ -20,9 +20,9 @@ from mmengine import Config
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor
 
-from ..core.channels import image_channels, output_channels
+from ..core.channels import image_channels, input_shape, output_channels
 from ..core.image_modes import LABELS_WITH_EDGES, check_image_channels
-from ..core.inputs import LabelMap, input_of, read_input
+from ..core.inputs import LabelMap, Noise, input_of, is_noise, read_input
 from ..core.layers import shape_pass
 from ..core.logging import silence_meaningless
 from ..core.messages import message_of
@@ -373,7 +373,7 @@ def scale_of(twin: nn.Module, side: int) -> int:
         no multiples.
     """
     with contextlib.suppress(RuntimeError, ValueError):
-        height, width = shape_pass(twin, 1, image_channels(twin), side, side).shape[-2:]
+        height, width = shape_pass(twin, *input_shape(twin, side)).shape[-2:]
         if height == width and height % side == 0:
             return height // side
     return 1
@@ -392,14 +392,14 @@ def size_multiple(twin: nn.Module, image_size: int) -> int:
         int: The smallest power of two for which the output has the size of
         the input, times the network's scale.
     """
-    channels, scale = image_channels(twin), scale_of(twin, image_size)
+    scale = scale_of(twin, image_size)
     for level in range(LARGEST_MULTIPLE.bit_length()):
         # divisible by 2 ** level but by no larger power of two, and large
         # enough for every reflection padding
         side = 2 * LARGEST_MULTIPLE + 2**level
         # the skip connections of a U-Net may not meet
         with contextlib.suppress(RuntimeError, ValueError):
-            height, width = shape_pass(twin, 1, channels, side, side).shape[-2:]
+            height, width = shape_pass(twin, *input_shape(twin, side)).shape[-2:]
             if height == width == scale * side:
                 return 2**level
     return image_size
@@ -417,7 +417,8 @@ def channels_by_domain(
         side (int): Side of an image that they take, in pixels.
 
     Returns:
-        dict[str, int]: 1, 3 or 4 by domain; of a label map 1 or 2.
+        dict[str, int]: 1, 3 or 4 by domain; of a label map 1 or 2, of noise
+        none.
 
     Raises:
         ValueError: If it is another number, or two generators disagree.
@@ -425,10 +426,9 @@ def channels_by_domain(
     found: dict[str, int] = {}
     for target, twin in twins.items():
         source = next(d for d in domains if d != target)
-        for domain, count, takes in (
-            (source, image_channels(twin), input_of(twin)),
-            (target, output_channels(twin, side), None),
-        ):
+        own = {} if is_noise(twin) else {source: (image_channels(twin), input_of(twin))}
+        own[target] = (output_channels(twin, side), None)
+        for domain, (count, takes) in own.items():
             if takes is None:
                 check_image_channels(count)
             if found.setdefault(domain, count) != count:
@@ -452,9 +452,9 @@ def channels_of(meta: dict) -> tuple[int, int]:
     return known.get(source, 3), known.get(target, 3)
 
 
-def kind_of_input(meta: dict) -> int | LabelMap:
-    """Return what a student takes: an image of so many channels, or a label
-    map.
+def kind_of_input(meta: dict) -> int | LabelMap | Noise:
+    """Return what a student takes: an image of so many channels, a label map
+    or noise.
 
     Args:
         meta (dict): As of :func:`channels_of`.
@@ -478,12 +478,24 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
 
     Returns:
         Config: It translates the images in ``data_root`` to the default
-        domain and writes source and result side by side into the work dir.
+        domain and writes source and result side by side into the work dir;
+        from noise it makes 8 images.
     """
     target = info['default_domain']
     source = next(d for d in info['domains'] if d != target)
     key, size = f'img_{source}', info['image_size']
     takes = input_of(build_generator(domain_config(info, target), 'meta'))
+    if isinstance(takes, Noise):
+        dataset: dict = dict(
+            type='mmgan_compress.NoiseImages',
+            data_root='.',
+            domains=info['domains'],
+            split='test',
+            size=size,
+            noise_size=takes.size,
+            samples=8,
+        )
+        return _test_config(info, dataset, [], imports)
     image = [
         dict(type='mmgan_compress.ReadImage', key=key, channels=info['channels'][source]),
         dict(
@@ -497,6 +509,18 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
         dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
         dict(type='PackInputs', keys=[key, 'img'], data_keys=[], meta_keys=[f'{key}_path']),
     ]
+    dataset = dict(
+        type='BasicImageDataset', data_root='data/images', data_prefix={key: ''}, pipeline=pipeline
+    )
+    return _test_config(info, dataset, [key], imports)
+
+
+def _test_config(info: dict, dataset: dict, shown: list[str], imports: Sequence[str]) -> Config:
+    """Make the config that generates from a data set; ``shown`` are inputs
+    beside the results.
+    """
+    target = info['default_domain']
+    source = next(d for d in info['domains'] if d != target)
     return Config(
         dict(
             default_scope='mmagic',
@@ -510,21 +534,14 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
             ),
             work_dir='work_dirs/student',
             test_dataloader=dict(
-                num_workers=0,
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                dataset=dict(
-                    type='BasicImageDataset',
-                    data_root='data/images',
-                    data_prefix={key: ''},
-                    pipeline=pipeline,
-                ),
+                num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset
             ),
             test_cfg=dict(),
             test_evaluator=[],
             visualizer=dict(
                 type='ConcatImageVisualizer',
-                fn_key=f'{key}_path',
-                img_keys=[key, f'fake_{target}'],
+                fn_key=f'img_{source}_path',
+                img_keys=[*shown, f'fake_{target}'],
                 vis_backends=[dict(type='LocalVisBackend')],
             ),
             custom_hooks=[dict(type='BasicVisualizationHook', interval=1)],

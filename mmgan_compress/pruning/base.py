@@ -6,6 +6,7 @@ import torch.nn as nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..models.fake_quant import is_quantized
+from ..models.spectral_norm import SpectralNorm
 
 # what torch's older ways of computing a weight are undone by
 _REMOVERS = dict(
@@ -63,6 +64,8 @@ def _computed(layer: nn.Module) -> str | None:
     """Return what makes computed weights plain; None if they are."""
     if is_parametrized(layer):
         return 'torch.nn.utils.parametrize.remove_parametrizations'
+    if isinstance(layer, SpectralNorm):
+        return 'mmgan_compress.models.spectral_norm.without_spectral_norm'
     for hook in layer._forward_pre_hooks.values():
         if type(hook).__module__.startswith('torch.nn.utils.'):
             return _REMOVERS.get(type(hook).__name__, 'torch.nn.utils.prune.remove')

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch.nn as nn
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
 from ..core.messages import check_range
 
@@ -79,7 +79,7 @@ class Budget:
         if self.kind == 'params':
             return count_params(network)
         try:
-            macs = count_macs(network, (1, image_channels(network), self.size, self.size))
+            macs = count_macs(network, input_shape(network, self.size))
         except RuntimeError as error:
             raise ValueError(
                 f'{type(network).__name__} does not run at {self.size} '

@@ -7,6 +7,7 @@ trains the narrow generator from scratch): what is taken over is the number of
 channels of each layer.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ import torch.nn as nn
 from torch import Tensor
 from tqdm import tqdm
 
+from ..core.base_layers import NormBase
 from ..core.channels import changed, channel_map, filters_of, resize
 from ..core.layers import find_layer, init_weights
 from ..core.messages import check_choice, check_range
+from ..models.sagan import SelfAttentionGenerator
 from ..models.slim import architecture, slim_config
+from ..models.spectral_norm import without_spectral_norm
 from ..models.student_config import build_generator
 from ..models.topology import (
     FreeChannels,
@@ -236,6 +240,35 @@ def narrow_insides(config: dict, free: Sequence[FreeChannels], widths: Sequence[
     return resize(net, changed(channels, channel_map(net))), arch
 
 
+def plan_widths(generator: SelfAttentionGenerator, config: dict) -> Plan:
+    """Return what thresholds make of a generator whose config has widths.
+
+    Of layers with attention a multiple of its ``width_steps`` is kept, rounded
+    down: published, the attention of fewer than 8 channels has no queries.
+
+    Args:
+        generator (SelfAttentionGenerator): Trained network.
+        config (dict): Config that builds it.
+    """
+    arch = architecture(config)
+    scores = [m.weight.detach() for m in generator.modules() if isinstance(m, NormBase)]
+
+    def widths(threshold: float) -> list[int]:
+        counts = zip(count_above(scores, threshold), generator.width_steps)
+        return [max(step, count // step * step) for count, step in counts]
+
+    def narrow(widths: Sequence[int]) -> Narrow:
+        own = dict(arch, widths=list(widths))
+        return build_generator(own, 'meta'), own
+
+    return Plan(scores, peaks_interval(scores), widths, narrow)
+
+
+def peaks_interval(scores: Sequence[Tensor]) -> tuple[float, float]:
+    """Return between which thresholds no layer loses all its channels."""
+    return min(float(s.min()) for s in scores), min(float(s.max()) for s in scores)
+
+
 def narrow_unet(config: dict, filters: Sequence[int]) -> Narrow:
     """Build a narrow U-Net on the meta device.
 
@@ -302,7 +335,8 @@ class WidthPruner:
             TypeError: If it is another kind of generator, or quantized.
             ValueError: If no network meets the budget; names the nearest.
         """
-        check_layers(generator)
+        # drawn anew, weights may be computed from others of this network
+        check_layers(without_spectral_norm(copy.deepcopy(generator)))
         plan = self.plan(generator, config)
         dense = self.budget.measure(generator)
         target, tried = self.budget.target(dense), {}
@@ -383,7 +417,8 @@ class ScaleWidths(WidthPruner):
     has no norm. A level that loses all channels on either side is left out:
     the result is a U-Net of fewer levels, at least five. Other networks lose
     channels that nothing is added to, ``SRResNet`` those inside its residual
-    blocks; one of each layer is kept.
+    blocks; one of each layer is kept. ``SelfAttentionGenerator`` loses channels
+    of its four layers, of two of them in steps of 8.
 
     The generator has norms with weights.
 
@@ -393,12 +428,14 @@ class ScaleWidths(WidthPruner):
 
     def plan(self, generator: nn.Module, config: dict) -> Plan:
         """Plan by the norm weights."""
+        if isinstance(generator, SelfAttentionGenerator):
+            return plan_widths(generator, config)
         if not is_unet(generator):
             free = free_channels(generator)
             scores = [find_layer(generator, place.norm).weight.detach() for place in free]
             return Plan(
                 scores,
-                (min(float(s.min()) for s in scores), min(float(s.max()) for s in scores)),
+                peaks_interval(scores),
                 lambda threshold: count_above(scores, threshold, 1),
                 lambda widths: narrow_insides(config, free, widths),
             )

@@ -15,7 +15,7 @@ import numpy as np
 import torch.nn as nn
 from tqdm import tqdm
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.timing import Timing, side_by_side
 from ..deploy.formats import convert_for_timing
 from .base import Compressed
@@ -122,7 +122,7 @@ def meet_latency(
     Raises:
         ValueError: If no trial meets it; names the nearest.
     """
-    image = np.zeros((1, image_channels(network), budget.size, budget.size), np.float32)
+    image = np.zeros(input_shape(network, budget.size), np.float32)
 
     def convert(net):
         return convert_for_timing(net, budget.size, budget.runtime, budget.threads)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn as nn
 
-from ..core.channels import channel_map, image_channels
+from ..core.channels import channel_map, input_shape
 from ..core.complexity import count_macs, count_params
 from ..core.tables import markdown
 from ..core.timing import Timing, side_by_side, torch_threads
@@ -61,7 +61,7 @@ def measure(before: nn.Module, after: nn.Module, size: int, threads: int | None 
         for name, layer in net.named_modules():
             if any(True for _ in layer.parameters(recurse=False)):
                 _time(layer, record.setdefault(name, []))
-    image = torch.zeros(1, image_channels(before), size, size)
+    image = torch.zeros(input_shape(before, size))
     runs = {str(at): lambda net=net: net(image) for at, net in enumerate(networks)}
     with torch_threads(threads):
         totals = side_by_side(runs, WARMUP, ROUNDS)
@@ -112,7 +112,7 @@ def _rows(
 ) -> dict[str, list[str]]:
     """Return the cells of a network's layers by name."""
     channels = channel_map(network)
-    macs = count_macs(network, (1, image_channels(network), size, size))
+    macs = count_macs(network, input_shape(network, size))
 
     def cells(name: str, params: int, figures: Any, ms: float | None) -> list[str]:
         counts = ', '.join(map(str, channels.get(name, [])))

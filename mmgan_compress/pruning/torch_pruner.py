@@ -18,6 +18,7 @@ code passes over affine instance norms, depthwise convolutions and, in
 Taylor's score, batch norms; here all weights of a channel count.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -30,14 +31,15 @@ from ..core.channels import (
     Kept,
     changed,
     channel_map,
-    image_channels,
+    input_shape,
     kept_widths,
     resize,
     slice_channels,
 )
 from ..core.layers import find_layer, meta_copy
 from ..core.messages import check_choice, check_range
-from ..models.slim import slim_config
+from ..models.slim import architecture, slim_config
+from ..models.spectral_norm import SpectralNorm, without_spectral_norm
 from ..registry import PRUNERS, TASK_UTILS
 from .base import Compressed
 from .budget import Budget, nearest
@@ -271,11 +273,20 @@ class Pruned(NamedTuple):
     summary: dict
 
 
+def _plain(generator: nn.Module, config: dict) -> tuple[nn.Module, dict]:
+    """Return a generator without spectral norms, and the config of it."""
+    if not any(isinstance(layer, SpectralNorm) for layer in generator.modules()):
+        return generator, config
+    generator = without_spectral_norm(copy.deepcopy(generator))
+    return generator, slim_config(generator, dict(architecture(config), spectral_norm=None))
+
+
 class ChannelPruner:
     """Base of pruners that rank channels; one overrides :meth:`_run`.
 
     The outputs of layers that make the network's output stay, and at least
-    one channel of every layer, whatever ratio or budget is asked for.
+    one channel of every layer, whatever ratio or budget is asked for. Spectral
+    norms of ``SelfAttentionGenerator`` become a part of the weights.
 
     Args:
         budget (dict | None): Such as ``dict(macs=0.25, size=256)``, see
@@ -324,7 +335,8 @@ class ChannelPruner:
             ImportError: If a library is not installed.
         """
         size = self.budget.size if self.budget else SIZE
-        image = torch.empty(1, image_channels(generator), size, size, device='meta')
+        generator, config = _plain(generator, config)
+        image = torch.empty(input_shape(generator, size), device='meta')
         network, _, summary = self._run(generator, image, config)
         return Compressed(network.cpu(), slim_config(network, config), summary)
 

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook, LoggerHook
 from tqdm import tqdm
 
 from ...core import units
-from ...core.channels import image_channels
+from ...core.channels import input_shape
 from ...core.complexity import count_macs, count_params
 from ...datasets.translation import TranslationImages
 from ...registry import HOOKS
@@ -184,7 +184,7 @@ def _networks(runner) -> str:
 
     def measured(name: str) -> tuple[str, int]:
         network = model.network(name, domain)
-        macs = count_macs(network, (1, image_channels(network), size, size)).macs
+        macs = count_macs(network, input_shape(network, size)).macs
         params = units.count(count_params(network), 3)
         return f'{name} {params} parameters, {units.count(macs, 3)} MACs', macs
 

@@ -8,7 +8,7 @@ import torch.nn as nn
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from ...core.channels import channel_map, cut, image_channels
+from ...core.channels import channel_map, cut, input_shape
 from ...core.layers import find_layer
 from ...registry import HOOKS, PRUNERS
 from ..resume import unwrap
@@ -151,7 +151,7 @@ class GradualPruningHook(Hook):
 
 
 def _image(network: nn.Module, size: int) -> Tensor:
-    return torch.empty(1, image_channels(network), size, size, device='meta')
+    return torch.empty(input_shape(network, size), device='meta')
 
 
 def _both(one: dict, other: dict) -> dict[str, list[list[int]]]:
