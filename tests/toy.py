@@ -15,8 +15,9 @@ from mmengine.runner.priority import get_priority
 from PIL import Image
 
 from mmgan_compress.engine.runner_builder import set_everywhere, walk
+from mmgan_compress.evaluation.metrics import TranslationMetric
 from mmgan_compress.models.perceptual import VGG16Features
-from mmgan_compress.registry import MODELS
+from mmgan_compress.registry import METRICS, MODELS
 from recipes import parsed
 
 REPO = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def toy_config(
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
-        model (str): ``'cyclegan'``, ``'pix2pix'`` or ``'srgan'``.
+        model (str): ``'cyclegan'``, ``'pix2pix'``, ``'srgan'`` or ``'sagan'``.
         root (Path): Where data are written if it does not exist.
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
@@ -99,14 +100,17 @@ def toy_config(
         )
     data = cfg._cfg_dict
     set_everywhere(data, 'data_root', str(root))
-    set_everywhere(data, 'size', SIZE // 4 if model == 'srgan' else SIZE)
+    set_everywhere(data, 'size', dict(srgan=SIZE // 4, sagan=64).get(model, SIZE))
     set_everywhere(data, 'load_size', SIZE + 4)
     _shrink(cfg, method, model)
     cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights=vgg)
     cfg.work_dir = str(work_dir)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
-    _score_by_ssim(cfg)
+    set_everywhere(data, 'crop', SIZE)
+    set_everywhere(data, 'samples', 3)
+    set_everywhere(data, 'noise_size', 6)
+    _score(cfg)
     cfg.default_hooks.student.pop('since', None)  # of the recipe's epochs
     cfg.default_hooks.checkpoint.interval = 1
     cfg.default_hooks.checkpoint.max_keep_ckpts = -1
@@ -136,7 +140,9 @@ def _shrink(cfg: Config, method: str, model: str):
             node.num_down = 5
         elif str(node.get('type')).endswith(('ResnetGenerator', 'SRResNet')):
             node.num_blocks = 3
-        if 'layers' in node and not paired:
+        elif str(node.get('type')).endswith('SelfAttentionGenerator'):
+            node.base_channels = 8  # attention needs that many
+        if 'layers' in node and model in ('cyclegan', 'srgan'):
             node.layers = 'auto' if model == 'srgan' else ['model.9', 'model.12']
     if method == 'crd':  # 32 pixels are one patch of the recipe's
         loss_of(cfg, 'RelationLoss').patch_size = SIZE // 2
@@ -155,15 +161,32 @@ def leave_out(cfg: Config, name: str):
     cfg.model.distiller.losses.remove(loss_of(cfg, name))
 
 
-def _score_by_ssim(cfg: Config):
+@METRICS.register_module()
+class Brightness(TranslationMetric):
+    """Of images that have no truth."""
+
+    @property
+    def names(self):
+        return [f'{self.domain}/Brightness']
+
+    def measure(self, fake, sample):
+        return fake.mean()[None]
+
+    def summarise(self, measured):
+        return dict(Brightness=float(measured.mean())), dict(Brightness=self._how)
+
+
+def _score(cfg: Config):
     """Score without a feature network."""
-    domain = cfg.model.default_domain
+    domain, figure = cfg.model.default_domain, 'SSIM'
     metric = dict(type='mmgan_compress.PairedQuality', domain=domain, lpips=False)
+    if cfg.model.related_domains[0] == 'noise':
+        metric, figure = dict(type='mmgan_compress.Brightness', domain=domain), 'Brightness'
     for name in ('val_evaluator', 'test_evaluator'):
         cfg[name].metrics = [metric]
-    cfg.default_hooks.student.update(metric=f'{domain}/SSIM', lower_is_better=False)
+    cfg.default_hooks.student.update(metric=f'{domain}/{figure}', lower_is_better=False)
     for hook in cfg.get('custom_hooks') or []:
-        hook.update(metrics={domain: [f'{domain}/SSIM']}, lower_is_better=False)
+        hook.update(metrics={domain: [f'{domain}/{figure}']}, lower_is_better=False)
 
 
 def train(cfg: Config, work_dir, resume_from=None) -> Runner:

@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
+from mmagic.structures import DataSample
 from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from ..core.image_modes import check_image_channels
+from ..core.inputs import Noise
 from ..core.messages import check_choice
 from ..core.seeding import seeded
 from ..registry import DATA_SAMPLERS, DATASETS
@@ -476,6 +479,92 @@ class SuperResolutionImages(TranslationImages):
             dict(type='mmgan_compress.ShrinkImage', key=large, small=small, scale=self.scale)
         )
         return _packed(steps, [small, large])
+
+
+@DATASETS.register_module()
+class NoiseImages(TranslationImages):
+    """``train/`` of images, each beside noise; val and test are noise alone.
+
+    ``domains`` are the noise and the images. Noise is drawn by seed and
+    position, as all that is random; val and test always have the same. Their
+    images are for metrics to read.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        noise_size (int): Numbers that an image is made from.
+        samples (int): Images that are made in val and test.
+        seed (int): Of the noise in val and test.
+        crop (int | None): Side in pixels of the square in the middle of an
+            image that is used; all of it if None.
+        side (str): ``'A'`` or ``'B'`` takes ``trainA/`` and so on.
+        kwargs: Of :class:`TranslationImages`.
+
+    Raises:
+        ValueError: If there are ``teacher_images`` or ``extra_images``, or
+            images of training are smaller than ``crop``.
+    """
+
+    aligned = False
+
+    def __init__(
+        self,
+        *args,
+        noise_size: int = 128,
+        samples: int = 1000,
+        seed: int = 0,
+        crop: int | None = None,
+        side: str = '',
+        **kwargs,
+    ):
+        if kwargs.get('teacher_images') or kwargs.get('extra_images'):
+            raise ValueError(
+                'NoiseImages has neither teacher_images nor extra_images: leave them out'
+            )
+        self.noise, self.samples, self.noise_seed = Noise(noise_size), samples, seed
+        self.crop, self.side = crop, side
+        super().__init__(*args, **kwargs)
+
+    def load_files(self):
+        self.files: list[str] = []
+        if self.split == 'train':
+            self.files = self.files_of(self.side)
+            images.check_sides(self.files, self.crop or 1)
+
+    def files_by_side(self):
+        files = self.files or [f'noise {index}' for index in range(self.samples)]
+        return files, files
+
+    def __len__(self) -> int:
+        return len(self.files_by_side()[0])
+
+    def paths(self, index):
+        return {f'img_{self.domains[1]}_path': self.files[index]}
+
+    def standard_pipeline(self):
+        key = f'img_{self.domains[1]}'
+        steps, side = [load_step(key, self.channels[self.domains[1]])], self.crop
+        if side:
+            steps.append(dict(type='Crop', keys=[key], crop_size=(side, side), random_crop=False))
+        scaled = dict(scale=(self.size, self.size), interpolation='bicubic', backend='pillow')
+        steps.append(dict(type='Resize', keys=[key], **scaled))
+        if self.flip:
+            steps.append(dict(type='Flip', keys=[key], direction='horizontal'))
+        return _packed(steps, [key])
+
+    def __getitem__(self, position):
+        if self.split == 'train':
+            return super().__getitem__(position)
+        path = {f'img_{self.domains[0]}_path': self.files_by_side()[0][position]}
+        return dict(
+            inputs=dict(noise=self.noise.draw(self.noise_seed, position)),
+            data_samples=DataSample(metainfo=path),
+        )
+
+    def _load(self, index):
+        sample = super()._load(index)
+        # of a single image mmagic makes no dict
+        image = {f'img_{self.domains[1]}': sample['inputs']}
+        return dict(sample, inputs=dict(image, noise=torch.randn(self.noise.size)))
 
 
 @DATA_SAMPLERS.register_module()

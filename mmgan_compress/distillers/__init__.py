@@ -1,16 +1,17 @@
 """Distillers: one file a training procedure."""
 
 from .. import registry  # noqa: F401  applies the shims before mmcv
-from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSRGAN
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSAGAN, AdversarialSRGAN
 from .base import BaseDistiller
 from .gan_compression import GANCompressionCycleGAN, GANCompressionGauGAN, GANCompressionPix2Pix
 from .gan_slimming import GANSlimmingCycleGAN, GANSlimmingPix2Pix
-from .gcc import GCCSRGAN, GCCCycleGAN, GCCPix2Pix
+from .gcc import GCCSAGAN, GCCSRGAN, GCCCycleGAN, GCCPix2Pix
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 __all__ = [
     'AdversarialCycleGAN',
     'AdversarialPix2Pix',
+    'AdversarialSAGAN',
     'AdversarialSRGAN',
     'BaseDistiller',
     'GANCompressionCycleGAN',
@@ -20,6 +21,7 @@ __all__ = [
     'GANSlimmingPix2Pix',
     'GCCCycleGAN',
     'GCCPix2Pix',
+    'GCCSAGAN',
     'GCCSRGAN',
     'PairedOnlineDistiller',
     'UnpairedOnlineDistiller',

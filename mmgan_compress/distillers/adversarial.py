@@ -121,6 +121,29 @@ class AdversarialSRGAN(AdversarialPix2Pix):
 
 
 @DISTILLERS.register_module()
+class AdversarialSAGAN(AdversarialPix2Pix):
+    """SAGAN whose generator is the student, as GCC trains it.
+
+    Images are made from noise, the same for teacher and student and for
+    generators and discriminators; there is no truth that one is compared
+    with. Discriminators are shown real images first (GCC/models/SAGAN.py).
+
+    Args:
+        kwargs: Of :class:`AdversarialPix2Pix`; ``pixel_loss_weight`` has no use.
+    """
+
+    discriminator_loss_weight = 1.0
+    discriminator_order = ('real', 'fake')
+
+    @staticmethod
+    def discriminator_input(source, image):
+        return image
+
+    def truth_losses(self, image, real):
+        return {}
+
+
+@DISTILLERS.register_module()
 class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
     """CycleGAN whose two generators are the student.
 

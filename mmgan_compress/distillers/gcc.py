@@ -17,7 +17,7 @@ from ..core.training import frozen, global_mean, update
 from ..losses.gan import gan_loss
 from ..models.gates import GatedPatchDiscriminator
 from ..registry import DISTILLERS
-from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSRGAN
+from .adversarial import AdversarialCycleGAN, AdversarialPix2Pix, AdversarialSAGAN, AdversarialSRGAN
 
 
 class GateTraining:
@@ -60,7 +60,7 @@ class GateTraining:
         if not discriminators or None in discriminators:
             raise ValueError(
                 'GCC needs a teacher with a discriminator: give '
-                'one, or take AdversarialPix2Pix, -CycleGAN or -SRGAN'
+                'one, or take AdversarialPix2Pix, -CycleGAN, -SRGAN or -SAGAN'
             )
 
     def _trained_networks(self):
@@ -169,4 +169,14 @@ class GCCSRGAN(GateTraining, AdversarialSRGAN):
     Args:
         average_gap (bool): As of :class:`GateTraining`.
         kwargs: Of :class:`AdversarialSRGAN`.
+    """
+
+
+@DISTILLERS.register_module()
+class GCCSAGAN(GateTraining, AdversarialSAGAN):
+    """GCC for images from noise.
+
+    Args:
+        average_gap (bool): As of :class:`GateTraining`.
+        kwargs: Of :class:`AdversarialSAGAN`.
     """

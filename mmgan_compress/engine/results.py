@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.complexity import count_params
-from ..core.inputs import input_of
+from ..core.inputs import input_of, is_noise
 from ..datasets.images import coloured, open_image, origin_of, to_array
 from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
 from ..evaluation.metrics import PairedQuality, TeacherSimilarity
@@ -265,7 +265,7 @@ def comparison(
 ) -> tuple[list, list, list | None]:
     """Return the arguments of ``save_comparison`` behind its path.
 
-    Columns are the input, every teacher, the student and, where the data set
+    Columns are the input (unless it is noise), every teacher, the student and, where the data set
     has pairs, the target; rows are spread evenly over the data set.
 
     Args:
@@ -293,6 +293,8 @@ def comparison(
             samples = [model.val_step(batch)[0] for batch in batches]
         title = '\n'.join(filter(None, [name, f'{source} to {domain}', captions.get(name)]))
         columns[title] = [sample.get(f'fake_{domain}') for sample in samples]
+    if is_noise(model.network('student', domain)):
+        return list(map(list, zip(*columns.values()))), list(columns), None
     shown = [_input_picture(model.generators[domain], sample, source) for sample in samples]
     columns = {f'input\n{source}': shown, **columns}
     if dataset.aligned or paired:

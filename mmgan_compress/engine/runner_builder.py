@@ -101,7 +101,9 @@ def _set_data_root(cfg: Config, root: str):
     if not os.path.isdir(root):
         raise FileNotFoundError(f'--data-root {root}: there is no such folder')
     set_everywhere(cfg._cfg_dict, 'data_root', root)
-    if not any(os.path.isdir(os.path.join(root, name)) for name in ('test', 'testA')):
+    tested = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    folders = (os.path.join(root, name) for name in ('test', 'testA'))
+    if 'samples' not in tested and not any(map(os.path.isdir, folders)):
         print(
             'no test images in --data-root: there will be no report; '
             'see comparison_val.png and the log',

@@ -40,7 +40,8 @@ class Reference:
 
     Args:
         data_root (str): Folder of the data set.
-        side (str): ``'A'`` or ``'B'``: which domain of the data set.
+        side (str): ``'A'`` or ``'B'``: which domain of the data set; ``''``
+            where it has images of one (``train/``).
         split (str): ``'train'``, ``'val'`` or ``'test'``, or several joined
             by ``+``. The papers on unpaired translation take
             ``'train+test'``, mmagic ``'test'``.
@@ -49,6 +50,8 @@ class Reference:
         size (int): Side in pixels to which images are resized, as the
             generator's are (PIL bicubic).
         channels (int): 1, 3 or 4, as the generator's images have.
+        crop (int | None): Side in pixels of the square in the middle of an
+            image that is used; all of it if None.
 
     Raises:
         ValueError: If side, split or layout is none of these, or there are
@@ -62,9 +65,10 @@ class Reference:
     layout: str = 'unpaired'
     size: int = 256
     channels: int = 3
+    crop: int | None = None
 
     def __post_init__(self):
-        check_choice('reference.side', self.side, ('A', 'B'))
+        check_choice('reference.side', self.side, ('A', 'B', ''))
         check_choice('reference.layout', self.layout, ('unpaired', 'paired'))
         for split in self.split.split('+'):
             check_choice('reference.split', split, ('train', 'val', 'test'))
@@ -104,16 +108,20 @@ class Reference:
         image = read_image(path, self.channels)
         if self._halved():
             image = half_of(image, self.side)
+        if self.crop:
+            left, top = ((length - self.crop) // 2 for length in image.size)
+            image = image.crop((left, top, left + self.crop, top + self.crop))
         image = image.resize((self.size, self.size), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(to_array(image)).permute(2, 0, 1)
         return to_rgb(pixels.float())
 
     def describe(self, count: int) -> str:
         """Say in words what the reference is."""
+        side = self.side and f', side {self.side}'
+        crop = f'the middle {self.crop}x{self.crop}, ' if self.crop else ''
         return (
-            f'{count} real images ({self.split}, side {self.side} of '
-            f'{Path(self.data_root).name}, PIL bicubic to '
-            f'{self.size}x{self.size})'
+            f'{count} real images ({self.split}{side} of {Path(self.data_root).name}, '
+            f'{crop}PIL bicubic to {self.size}x{self.size})'
         )
 
     def _cache_file(self, files: list[str], network: nn.Module) -> Path:
@@ -126,6 +134,7 @@ class Reference:
                 self.size,
                 self.channels,
                 'PIL',
+                *([self.crop] if self.crop else []),
                 fingerprint(network),
                 [
                     (os.path.abspath(path), stat.st_size, stat.st_mtime_ns)

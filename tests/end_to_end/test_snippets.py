@@ -307,7 +307,7 @@ def test_gcc_refuses_a_teacher_without_discriminator():
     distiller = cfg.model.distiller
     distiller.offline, distiller.teacher = True, STORED
     distiller.losses = [dict(type='mmgan_compress.SSIMLoss')]
-    with pytest.raises(ValueError, match='AdversarialPix2Pix, -CycleGAN or -SRGAN'):
+    with pytest.raises(ValueError, match='AdversarialPix2Pix, -CycleGAN, -SRGAN or -SAGAN'):
         build_model(cfg)
     distiller.type = 'mmgan_compress.AdversarialCycleGAN'
     assert build_model(cfg).distiller.distilling('zebra')

@@ -1,0 +1,29 @@
+# --demo of images from noise: 3-D emoji of 64 pixels. What the keys mean:
+# demo.py.
+_base_ = 'demo.py'
+
+demo_emoji = dict(
+    **_base_.demo_distance,
+    domain='emoji',
+    reference=dict(data_root='{data}/flat2emoji', side='B', split='train+val+test', size=64),
+)
+demo = {
+    '*.dataset.data_root?': '{data}/flat2emoji',
+    '*.dataset.domains?': ['noise', 'emoji'],
+    '*.dataset.side?': 'B',
+    '*.dataset.crop?': None,
+    '*.dataset.samples?': 200,
+    'train_dataloader.batch_size': 16,
+    'val_evaluator.metrics': [demo_emoji],
+    'test_evaluator.metrics': [demo_emoji],
+    'model.related_domains': ['noise', 'emoji'],
+    'model.generator.base_channels?': 12,
+    'model.distiller.losses.*.layers?': ['model.1', 'model.5'],
+    'model.distiller.teachers.wide.base_channels?': 16,
+    'model.distiller.discriminator.base_channels?': 16,
+    'model.distiller.student_discriminator.base_channels?': 16,
+    'model.distiller.student_discriminator.discriminator.base_channels?': 16,
+    'model.distiller.schedule': dict(epochs=800, constant=800, block=200, iters_per_epoch=1),
+    'optim_wrapper.*.optimizer.lr?': 4e-4,
+    'optim_wrapper.student.optimizer.lr?': 4e-4,
+}
