@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers
     from .deploy.export import export_student as export
+    from .inference.sampler import Sampler
     from .inference.translator import Translator, translate
     from .models.student import Student, load_student, read_test_config, save_student, student_info
     from .pruning.torch_pruner import prune
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers
 
 __version__ = '0.1.0'
 __all__ = [
+    'Sampler',
     'Student',
     'Translator',
     'export',
@@ -30,6 +32,7 @@ __all__ = [
     'translate',
 ]
 _PLACES = {
+    'Sampler': 'inference.sampler:Sampler',
     'Student': 'models.student:Student',
     'Translator': 'inference.translator:Translator',
     'export': 'deploy.export:export_student',

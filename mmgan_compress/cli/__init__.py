@@ -30,6 +30,7 @@ COMMANDS = (
     'quantize',
     'export',
     'translate',
+    'sample',
     'benchmark',
     'report',
     'pipeline',

@@ -14,7 +14,7 @@ import torch.nn as nn
 
 from ..compat import require
 from ..core.files import naming
-from ..core.inputs import LabelMap
+from ..core.inputs import LabelMap, Noise
 from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
@@ -26,7 +26,16 @@ from .quantize_onnx import check_settings
 from .rewrites import has_instance_norms
 from .scales import student_scales
 from .targets import Target
-from .verify import ParityError, compare, limits, real_inputs, sample_inputs, to_levels
+from .verify import (
+    MAX_IMAGES,
+    ParityError,
+    compare,
+    limits,
+    noise_inputs,
+    real_inputs,
+    sample_inputs,
+    to_levels,
+)
 
 StrPath = str | Path
 RECORD = 'parity.json'
@@ -100,13 +109,17 @@ def export_student(
             'name a larger size, or a static config'
         )
     kind = kind_of_input(net.meta)
-    if target.backend == 'web' and not isinstance(kind, int):
-        raise ValueError(
-            'the page for the browser shows images, and this student takes label maps: '
-            'export it for another runtime, such as onnxruntime'
-        )
-    target, inputs = _calibrated(target, net, size, calibration, kind)
-    samples = sample_inputs(size, multiple, target.dynamic, images, kind)
+    if isinstance(kind, Noise):
+        target, inputs = _calibrated_on_noise(target, kind)
+        samples = noise_inputs(kind, MAX_IMAGES, target.dynamic)
+    else:
+        if target.backend == 'web' and not isinstance(kind, int):
+            raise ValueError(
+                'the page for the browser shows images, and this student takes label maps: '
+                'export it for another runtime, such as onnxruntime'
+            )
+        target, inputs = _calibrated(target, net, size, calibration, kind)
+        samples = sample_inputs(size, multiple, target.dynamic, images, kind)
     facts = student_facts(student, net.meta, None if target.dynamic else size, target)
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
@@ -171,6 +184,17 @@ def _calibrated(
         require(module, 'Calibration')
     inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, kind)]
     return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
+
+
+def _calibrated_on_noise(target: Target, noise: Noise) -> tuple[Target, list]:
+    """Return a target for noise, and calibration inputs for int8."""
+    if target.uint8:
+        raise ValueError(
+            'a network that makes images from noise takes no 8-bit pictures: leave uint8 out'
+        )
+    if target.precision != 'int8':
+        return target, []
+    return target, [x for _, x in noise_inputs(noise, CALIBRATION_IMAGES)]
 
 
 def _write_verified(job: Job, form: Format, samples: list, tolerance: float | None) -> dict:

@@ -10,7 +10,9 @@ All values are text, since ONNX and OpenVINO hold nothing else::
      'processor': 'any'}
 
 ``scale`` is how many times as large the output is. A model of label maps has
-``takes``, see ``core/inputs.py``, and the ``colours`` ``labels``.
+``takes``, see ``core/inputs.py``, and the ``colours`` ``labels``; one that makes
+images from noise has ``takes``, too, ``colours`` and layout ``noise`` and ``NC``,
+and the input shape ``[1, 128]``.
 ``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
 RGBA) are those of the input, ``channels`` of input and output. A model of
 8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
@@ -22,8 +24,9 @@ import json
 from pathlib import Path
 
 from ..core.image_modes import IMAGE_MODES
+from ..core.inputs import Noise
 from ..datasets.fetch import sha256_of
-from ..models.student_config import channels_of
+from ..models.student_config import channels_of, kind_of_input
 from .targets import Target
 
 FACTS = 'mmgan_compress'  # section of OpenVINO's files
@@ -49,12 +52,16 @@ def student_facts(
     channels = channels_of(meta)
     uint8 = target.uint8
     shape = [batch, size, size, channels[0]] if uint8 else [batch, channels[0], size, size]
+    layout = 'NHWC' if uint8 else 'NCHW'
+    noise = kind_of_input(meta)
+    if isinstance(noise, Noise):
+        shape, layout = [batch, noise.size], 'NC'
     return dict(
         student_sha256=sha256_of(student),
         made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
         domains=json.dumps([source, meta['domain']]),
         value_range='[0, 255]' if uint8 else '[-1, 1]',
-        layout='NHWC' if uint8 else 'NCHW',
+        layout=layout,
         colours=meta['takes']['kind'] if meta.get('takes') else IMAGE_MODES[channels[0]],
         **(dict(takes=json.dumps(meta['takes'])) if meta.get('takes') else {}),
         channels=json.dumps(channels),

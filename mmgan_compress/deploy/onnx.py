@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
+from ..core.inputs import is_noise
 from ..core.logging import quiet
 from ..datasets.images import MIN_SIDE
 from .graph import Pictures, prepare
@@ -50,7 +51,7 @@ def write_onnx(
         size (int): Side of the images.
         facts (dict[str, str]): Metadata for the file.
         multiple (int | None): Size multiple of the network, to leave batch,
-            height and width free.
+            height and width free; of noise, the batch.
         uint8 (bool): Take and give (N, H, W, C), uint8.
         opset (int): ONNX opset.
         names (Sequence[str]): Of the input and the output.
@@ -110,7 +111,6 @@ def traceable(
         tuple: The network to export, an example of its input, and its
         ``dynamic_shapes`` (None for fixed ones).
     """
-    channels = image_channels(net)
     net = prepare(net, size, rewrites, multiple)
     to_integers(net, scales or {}, **integers)
     if multiple is None:
@@ -119,10 +119,12 @@ def traceable(
         # a dimension that is 1 somewhere would be taken for a constant
         batch, side = 2, max(size, 2 * multiple)
         free = (_free_dims(multiple, first=1 if uint8 else 2),)
+        if is_noise(net):
+            free = ({0: torch.export.Dim('batch', min=1)},)
+    image = torch.zeros(input_shape(net, side, batch))
     if uint8:
-        image = torch.zeros(batch, side, side, channels, dtype=torch.uint8)
-        return Pictures(net).eval(), image, free
-    return net, torch.zeros(batch, channels, side, side), free
+        return Pictures(net).eval(), image.permute(0, 2, 3, 1).contiguous().byte(), free
+    return net, image, free
 
 
 def _free_dims(multiple: int, first: int) -> dict:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
-from ..core.inputs import LabelMap
+from ..core.inputs import LabelMap, Noise
 from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import read_as, resized
@@ -125,6 +125,22 @@ def sample_inputs(
     if images is None and not labels:
         images = DEMO if DEMO.is_dir() else None
     return samples + real_inputs(size, images, MAX_IMAGES, kind)
+
+
+def noise_inputs(noise: Noise, count: int, dynamic: bool = False) -> list[tuple[str, np.ndarray]]:
+    """Draw inputs of a network that makes images from noise.
+
+    Args:
+        noise (Noise): What it takes.
+        count (int): How many single ones.
+        dynamic (bool): Add a batch of two.
+
+    Returns:
+        list[tuple[str, ndarray]]: Name and (N, size), float32.
+    """
+    drawn = [noise.draw(0, position)[None].numpy() for position in range(count)]
+    both = [('noise', np.concatenate(drawn[:2]))] if dynamic else []
+    return [(f'noise {position}', x) for position, x in enumerate(drawn)] + both
 
 
 def real_inputs(

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
-from ..core.inputs import read_input
+from ..core.inputs import Noise, read_input
 from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import MIN_SIDE, of_array, read_as, to_array
@@ -85,7 +85,7 @@ class Translator:
         tile: int | None = None,
     ):
         check_range('threads', 1 if threads is None else threads, 1)
-        net = _network_of(model, domain, runtime)
+        net = network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
             device = next(net.parameters()).device
@@ -95,6 +95,8 @@ class Translator:
             self.runtime, self._run = opened.runtime, opened.run
             self._meta = _meta(opened.facts, model)
             layout = opened.facts['layout']
+        if isinstance(kind_of_input(self._meta), Noise):
+            raise ValueError(f'{model} makes images from noise: mmgan-compress sample')
         self.domain = self._meta['domain']
         if domain not in (None, self.domain):
             raise ValueError(
@@ -248,7 +250,7 @@ def translate(
     return Translator(student, trust=trust)(images, out, overwrite=overwrite)
 
 
-def _network_of(
+def network_of(
     model: StrPath | nn.Module, domain: str | None, runtime: str | None
 ) -> nn.Module | None:
     """Return the network of a student; None for an exported model."""
@@ -271,6 +273,8 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
             f'{model} does not say what it takes: expected a file that '
             'mmgan-compress export made, with the ones beside it'
         )
+    if facts.get('layout') == 'NC':
+        return dict(takes=json.loads(facts['takes']))
     try:
         shape = json.loads(facts['input_shape'])
         side = shape[1:3] if facts['layout'] == 'NHWC' else shape[2:]
