@@ -71,19 +71,28 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
     """
     import torch
 
-    from mmgan_compress.core.channels import image_channels
+    from mmgan_compress.core.channels import image_channels, input_shape
+    from mmgan_compress.core.inputs import is_noise
 
     loader = cfg.train_dataloader
     channels = {domain: 3 for domain in cfg.model.related_domains}
     channels.update(loader.dataset.get('channels') or {})
     target = cfg.model.default_domain
-    channels[model.source_of(target)] = image_channels(model.generators[target])
+    generator = model.generators[target]
+    if is_noise(generator):
+        del channels[model.source_of(target)]
+    else:
+        channels[model.source_of(target)] = image_channels(generator)
     names = list(channels) + [
         f'teacher_{domain}' for domain in loader.dataset.get('teacher_images') or {}
     ]
 
     scale = loader.dataset.get('scale', 1)
     sides = {name: scale * size if name == target else size for name in names}
+
+    def noise() -> dict:
+        shape = input_shape(generator, size, loader.batch_size)
+        return dict(noise=torch.randn(shape, device=device)) if is_noise(generator) else {}
 
     def images() -> dict:
         return {
@@ -97,7 +106,7 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
             )
             - 1
             for name, side in sides.items()
-        }
+        } | noise()
 
     return {**images(), **{s: images() for s in model.distiller.streams}}
 

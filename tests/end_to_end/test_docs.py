@@ -77,6 +77,7 @@ FAMILIES = {
     'Unet': 'unet',
     'SRResNet': 'srresnet',
     'SPADE': 'spade',
+    'SelfAttention': 'attention',
     'DeepUnet': 'unet',
     '': 'mobile',
 }
