@@ -23,7 +23,8 @@ demo = {
     'model.distiller.discriminator.base_channels?': 16,
     'model.distiller.student_discriminator.base_channels?': 16,
     'model.distiller.student_discriminator.discriminator.base_channels?': 16,
-    'model.distiller.schedule': dict(epochs=800, constant=800, block=200, iters_per_epoch=1),
+    'model.distiller.schedule': dict(epochs=500, constant=500, block=250, iters_per_epoch=1),
     'optim_wrapper.*.optimizer.lr?': 4e-4,
     'optim_wrapper.student.optimizer.lr?': 4e-4,
+    'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }
