@@ -19,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     add(
         '--all',
         action='store_true',
-        help='export by every deploy config whose runtime is installed, in one table: by the '
-        'static ones, or with --dynamic by those of free sides',
+        help='export by every static deploy config whose runtime is installed, in one table',
     )
     add('--dynamic', action='store_true', help='leave batch, height and width free')
     add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
@@ -112,32 +111,53 @@ def print_summary(report: dict, target, out: str) -> None:
         )
 
 
+def export_all(args: argparse.Namespace, images: Any, calibration: Any):
+    """Export by each static deploy config and print what came out."""
+    from ..benchmark.candidates import choose, convert
+    from ..benchmark.report import LOSSES, loss_cells
+    from ..benchmark.workers import LEAST, measure
+    from ..deploy.export import checked_size
+    from ..models.student import load_student
+
+    size = checked_size(args.size, load_student(args.student, args.domain).meta)
+    found = choose([''])
+    convert(
+        found,
+        {'': args.student},
+        size,
+        args.out,
+        calibration=calibration,
+        uint8=args.uint8,
+        images=images,
+        tolerance=args.tolerance,
+        domain=args.domain,
+    )
+    results, _ = measure(found, [1], size, LEAST, args.imports)
+    rows = [['export', *LOSSES, 'ms']]
+    for each, result in zip(found, results):
+        if 'pictures' in result:
+            ms = f'{1e3 * result["pictures"][1].median:.1f}'
+        else:
+            ms = 'not run here'
+        if each.kb is not None:
+            rows.append([each.form, *loss_cells(vars(each)), ms])
+    print(plain(rows))
+    print('ms: from an 8-bit picture to another in one thread; ExecuTorch takes all')
+    for each, result in zip(found, results):
+        if result['reason']:
+            print(f'no {each.form}: {result["reason"]}')
+
+
 def run(args: argparse.Namespace):
     """Export and report."""
-    from ..deploy.every import export_all, to_table
     from ..deploy.export import export_student
     from ..deploy.targets import choose_target
     from ..deploy.verify import ParityError
 
     if args.all:
-        if args.deploy_cfg or args.processor:
-            raise ValueError('--all is for each deploy config: no further choice of one')
-        images, calibration = images_of(args)
-        rows = export_all(
-            args.student,
-            args.out,
-            args.size,
-            args.uint8,
-            args.dynamic,
-            tolerance=args.tolerance,
-            images=images,
-            calibration=calibration,
-            domain=args.domain,
-        )
-        print(to_table(rows))
-        if wrong := [row['name'] for row in rows if row.get('differs')]:
-            raise ValueError(f'{", ".join(wrong)}: not the same model as in torch, see above')
-        return
+        if args.deploy_cfg or args.dynamic or args.processor:
+            raise ValueError('--all is for each static deploy config: no further choice of one')
+        return export_all(args, *images_of(args))
     try:
         target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)
         report = export_student(

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine import Config
 
-from ..core.configs import find_config, read_config
+from ..core.configs import CONFIGS, find_config, read_config
 from ..core.processors import ANY
 from .onnx import OPSET
 
@@ -96,6 +96,15 @@ def read_target(config: str | Path | dict | Config) -> Target:
         settings=backend,
         processor=backend.get('processor', ANY),
     )
+
+
+def static_targets() -> dict[tuple[str, str], Target]:
+    """Return the targets of all deploy configs of fixed sides in this
+    package, by backend and precision.
+    """
+    paths = sorted(CONFIGS.joinpath('deploy').glob('*_static-256x256.py'))
+    targets = [read_target(path) for path in paths]
+    return {(target.backend, target.precision): target for target in targets}
 
 
 def choose_target(

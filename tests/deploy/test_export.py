@@ -19,7 +19,7 @@ from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target
-from mmgan_compress.deploy.verify import Limits, ParityError, compare, sample_inputs
+from mmgan_compress.deploy.verify import Exact, Limits, ParityError, compare, sample_inputs
 from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
@@ -157,7 +157,7 @@ def test_batch_statistics_are_caught(exported, tmp_path):
     write_onnx(net, tmp_path / 'batch.onnx', 64, {})
     with pytest.raises(ParityError, match='differs from torch'):
         compare(
-            load_student(student),
+            Exact(load_student(student)),
             open_model(tmp_path / 'batch.onnx').run,
             sample_inputs(64, 64, False),
             Limits(1e-4),
@@ -202,7 +202,7 @@ def test_another_student(exported, out, tmp_path):
     make_student(other, 'unet', seed=1)
     with pytest.raises(ParityError):
         compare(
-            load_student(other),
+            Exact(load_student(other)),
             open_model(out / 'end2end.onnx').run,
             sample_inputs(64, 64, False),
             Limits(1e-4),

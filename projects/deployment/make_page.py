@@ -1,0 +1,214 @@
+r"""What does it cost in each runtime? The figures of docs/deployment.md.
+
+    python projects/deployment/make_page.py work_dirs/offline_cyclegan-demo/student.pth
+
+Measures the demo's student and teacher, then OMGD's student and the dense
+ResNet-9 with random weights, by `mmgan-compress benchmark`, and writes the
+tables of docs/deployment.md and README.md anew. What is measured already is
+not measured again: remove its folder in --out.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO))
+
+from mmgan_compress.benchmark.report import loss_cells  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.core.commands import command_line  # noqa: E402
+from mmgan_compress.core.files import write_text  # noqa: E402
+from mmgan_compress.core.tables import markdown  # noqa: E402
+from mmgan_compress.core.units import count  # noqa: E402
+
+DEMO = 'offline_cyclegan.py'
+# by title: the networks, of which the second is the measure
+PAIRS = {
+    'demo': ('The demo', ['{student}', '{out}/teacher.pth']),
+    'omgd': ("OMGD's student", ['omgd_cyclegan.py:student', 'gan_slimming_cyclegan.py:teacher']),
+}
+BEGIN, END = '<!-- measured: {} -->', '<!-- end -->'
+RUNTIMES = dict(
+    eager='torch, eager',
+    onnxruntime='ONNX Runtime',
+    openvino='OpenVINO',
+    ncnn='ncnn',
+    inductor='inductor',
+    torchscript='TorchScript',
+    litert='LiteRT',
+    executorch='ExecuTorch',
+    mnn='MNN',
+    coreml='Core ML',
+) | {'torch-export': 'torch.export'}
+SETTINGS = '--precisions fp32 fp16 int8 --threads 1 2 --size 256 --overwrite --runtimes'.split()
+# rows of the front page: of which network, runtime and precision
+FRONT = [
+    (-1, 'eager', 'fp32'),
+    (-1, 'onnxruntime', 'fp32'),
+    (0, 'eager', 'fp32'),
+    (0, 'onnxruntime', 'fp32'),
+    (0, 'openvino', 'fp32'),
+    (0, 'openvino', 'int8'),
+    (0, 'mnn', 'fp32'),
+    (0, 'litert', 'fp32'),
+]
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line; imports nothing heavy, so -h is quick."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('student', help='student.pth of make demo')
+    parser.add_argument('--out', default='work_dirs/deployment', type=Path)
+    parser.add_argument('--quick', action='store_true', help='rough figures')
+    return parser.parse_args()
+
+
+def main():
+    """Measure what is missing, and write the pages."""
+    args = parse_args()
+    reports = {}
+    for name, (_, sources) in PAIRS.items():
+        folder = args.out / name
+        if not (folder / 'benchmark.json').is_file():
+            if name == 'demo':
+                write_teacher(args.out / 'teacher.pth')
+            words = [source.format(student=args.student, out=args.out) for source in sources]
+            quick = ['--quick'] if args.quick else []
+            command = ['benchmark', *words, *SETTINGS, *RUNTIMES, *quick, '--out', str(folder)]
+            subprocess.run(command_line(*command), check=True, stdout=subprocess.DEVNULL)
+        reports[name] = json.loads((folder / 'benchmark.json').read_text())
+    tables = '\n\n'.join(
+        f'## {title}\n\n{network_tables(reports[name])}' for name, (title, _) in PAIRS.items()
+    )
+    fill(REPO / 'docs/deployment.md', 'all', f'{protocol(reports["omgd"])}\n\n{tables}')
+    fill(REPO / 'README.md', 'front', front_table(reports['omgd']))
+
+
+def write_teacher(path: Path) -> None:
+    """Write the teacher of the demo as a student file."""
+    from mmgan_compress import Student
+    from mmgan_compress.core.checkpoints import read_checkpoint, weights_in
+    from mmgan_compress.engine.runner_builder import load_config
+    from mmgan_compress.models.student_config import build_generator, generator_config
+
+    model = load_config(Namespace(config=DEMO, demo=True, data_root=None)).model.to_dict()
+    domain, distiller = model['default_domain'], model['distiller']
+    config = generator_config(distiller['teacher']['generator'])
+    network = build_generator(config)
+    (checkpoint,) = distiller['teacher_checkpoints']
+    weights = weights_in(read_checkpoint(checkpoint), f'teacher.generators.{domain}')
+    network.load_state_dict(weights)
+    domains = model['related_domains']
+    Student({domain: network}, {domain: config}, domains, domain, 64, 'demo').save(path)
+
+
+def ms(row: dict, threads: str) -> float:
+    """Return the median of a row, in milliseconds."""
+    return row['pictures'][threads]['median_ms']
+
+
+def protocol(report: dict) -> str:
+    """Say what was measured on what."""
+    machine, versions = report['machine'], report['machine']['versions']
+    packages = ', '.join(f'{k} {v}' for k, v in versions.items() if k != 'mmgan_compress')
+    return (
+        f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}, Python '
+        f'{machine["python"]}; {packages}. Load before the run: {machine["load"]}.'
+    )
+
+
+def network_tables(report: dict) -> str:
+    """Return a table for each network, and what is bad in it."""
+    threads = [str(number) for number in report['machine']['threads']]
+    parts = []
+    for name, facts in report['networks'].items():
+        rows = [row for row in report['rows'] if row['network'] == name and row['kb']]
+        macs = f'{count(facts["params"])} parameters, {count(facts["macs"])} MACs'
+        table = markdown(
+            ['runtime', 'precision', 'kB', *(f'ms, {n} thread(s)' for n in threads)]
+            + ['max-abs', 'PSNR, dB', 'images, dB', 'faster'],
+            [cells(row, threads) for row in rows],
+            2,
+        )
+        bad = remarks(rows, threads)
+        parts.append(f'### {name}\n\n{macs}.\n\n{table}\n\n{bad}'.rstrip())
+    return '\n\n'.join(parts)
+
+
+def cells(row: dict, threads: list[str]) -> list[str]:
+    """Return a line of a table."""
+    size, *losses = loss_cells(row)
+    times = ['not run', 'not run', *losses, '']
+    if 'pictures' in row:
+        shown = [f'{ms(row, number):.3g}' for number in threads]
+        times = [*shown, *losses, f'{row["faster"]:.1f}x']
+    return [RUNTIMES[row['runtime']], row['precision'], size, *times]
+
+
+def remarks(rows: list[dict], threads: list[str]) -> str:
+    """Say what is slower than one would expect, too lossy, or uncertain."""
+    first, last, lines = threads[0], threads[-1], []
+    timed = {(row['runtime'], row['precision']): row for row in rows if 'pictures' in row}
+
+    def say(words: str, found: list[tuple]) -> None:
+        if found:
+            names = ', '.join(f'{RUNTIMES[name]} {kind}' for name, kind in found)
+            lines.append(f'- {words}: {names}.')
+
+    usual = timed.get(('onnxruntime', 'fp32'))
+    if usual:
+        slower = [k for k, row in timed.items() if ms(row, first) > 1.1 * ms(usual, first)]
+        say(f'Slower than ONNX Runtime fp32 in {first} thread', slower)
+    say(
+        f'8 bits gain no time in {last} threads',
+        [k for k, row in timed.items() if k[1] == 'int8' and not gains(timed, k, last)],
+    )
+    say(
+        'Further from torch than `mmgan-compress export` allows',
+        [(row['runtime'], row['precision']) for row in rows if not row['exact']],
+    )
+    say(
+        f'Times of {last} threads spread by more than a tenth',
+        [k for k, row in timed.items() if row['wide']],
+    )
+    return '\n'.join(lines)
+
+
+def gains(timed: dict, key: tuple[str, str], threads: str) -> bool:
+    """Tell whether a precision is faster than single precision."""
+    single = timed.get((key[0], 'fp32'))
+    return single is None or ms(timed[key], threads) < ms(single, threads)
+
+
+def front_table(report: dict) -> str:
+    """Return the lines of the front page."""
+    names, threads = list(report['networks']), str(report['machine']['threads'][-1])
+    known = {(r['network'], r['runtime'], r['precision']): r for r in report['rows']}
+    lines = []
+    for index, runtime, precision in FRONT:
+        row = known.get((names[index], runtime, precision), {})
+        if 'pictures' in row:
+            macs = f'{count(report["networks"][names[index]]["macs"])} MACs'
+            what = f'{"student" if index == 0 else "ResNet-9"}, {macs}'
+            figures = [f'{row["kb"]:,.0f}', f'{ms(row, threads):.3g}', f'{row["faster"]:.1f}x']
+            lines.append([what, RUNTIMES[runtime], precision, *figures])
+    return markdown(['network', 'runtime', 'precision', 'kB', 'ms', 'faster'], lines, 3)
+
+
+def fill(page: Path, name: str, text: str) -> None:
+    """Replace what a page has between two marks."""
+    before, begin, rest = page.read_text().partition(BEGIN.format(name))
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f'{page} has no {BEGIN.format(name)} and {END} behind it')
+    write_text(page, f'{before}{begin}\n\n{text}\n\n{end}{after}')
+
+
+if __name__ == '__main__':
+    sys.exit(guard(main))
