@@ -32,18 +32,9 @@ PAIRS = {
     'omgd': ("OMGD's student", ['omgd_cyclegan.py:student', 'gan_slimming_cyclegan.py:teacher']),
 }
 BEGIN, END = '<!-- measured: {} -->', '<!-- end -->'
-RUNTIMES = dict(
-    eager='torch, eager',
-    onnxruntime='ONNX Runtime',
-    openvino='OpenVINO',
-    ncnn='ncnn',
-    inductor='inductor',
-    torchscript='TorchScript',
-    litert='LiteRT',
-    executorch='ExecuTorch',
-    mnn='MNN',
-    coreml='Core ML',
-) | {'torch-export': 'torch.export'}
+RUNTIMES = (
+    'eager onnxruntime openvino ncnn inductor torchscript torch-export litert executorch mnn coreml'
+).split()
 SETTINGS = '--precisions fp32 fp16 int8 --threads 1 2 --size 256 --overwrite --runtimes'.split()
 # rows of the front page: of which network, runtime and precision
 FRONT = [
@@ -114,76 +105,74 @@ def ms(row: dict, threads: str) -> float:
 
 
 def protocol(report: dict) -> str:
-    """Say what was measured on what."""
-    machine, versions = report['machine'], report['machine']['versions']
-    packages = ', '.join(f'{k} {v}' for k, v in versions.items() if k != 'mmgan_compress')
+    """Say on what it was measured."""
+    machine = report['machine']
+    versions = ', '.join(f'{k} {v}' for k, v in machine['versions'].items() if '_' not in k)
     return (
         f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}, Python '
-        f'{machine["python"]}; {packages}. Load before the run: {machine["load"]}.'
+        f'{machine["python"]}; {versions}. Load before the run: {machine["load"]}.'
     )
 
 
 def network_tables(report: dict) -> str:
     """Return a table for each network, and what is bad in it."""
     threads = [str(number) for number in report['machine']['threads']]
+    times = [f'ms, {number} thread{"s" * (number != "1")}' for number in threads]
+    columns = ['runtime', 'precision', 'kB', *times, 'max-abs', 'PSNR, dB', 'images, dB', 'faster']
     parts = []
     for name, facts in report['networks'].items():
         rows = [row for row in report['rows'] if row['network'] == name and row['kb']]
-        macs = f'{count(facts["params"])} parameters, {count(facts["macs"])} MACs'
-        table = markdown(
-            ['runtime', 'precision', 'kB', *(f'ms, {n} thread(s)' for n in threads)]
-            + ['max-abs', 'PSNR, dB', 'images, dB', 'faster'],
-            [cells(row, threads) for row in rows],
-            2,
-        )
-        bad = remarks(rows, threads)
-        parts.append(f'### {name}\n\n{macs}.\n\n{table}\n\n{bad}'.rstrip())
+        table = markdown(columns, [cells(row, threads) for row in rows], 2)
+        costs = f'{count(facts["params"])} parameters, {count(facts["macs"])} MACs.'
+        parts.append(f'### {name}\n\n{costs}\n\n{table}\n\n{remarks(rows, *threads)}'.rstrip())
     return '\n\n'.join(parts)
 
 
 def cells(row: dict, threads: list[str]) -> list[str]:
     """Return a line of a table."""
     size, *losses = loss_cells(row)
-    times = ['not run', 'not run', *losses, '']
+    times, faster = ['not run'] * len(threads), ''
     if 'pictures' in row:
-        shown = [f'{ms(row, number):.3g}' for number in threads]
-        times = [*shown, *losses, f'{row["faster"]:.1f}x']
-    return [RUNTIMES[row['runtime']], row['precision'], size, *times]
+        times, faster = [f'{ms(row, n):.3g}' for n in threads], f'{row["faster"]:.1f}x'
+    return [row['runtime'], row['precision'], size, *times, *losses, faster]
 
 
-def remarks(rows: list[dict], threads: list[str]) -> str:
-    """Say what is slower than one would expect, too lossy, or uncertain."""
-    first, last, lines = threads[0], threads[-1], []
+def name_of(row: dict) -> str:
+    """Say runtime and precision in one."""
+    return f'{row["runtime"]} {row["precision"]}'
+
+
+def remarks(rows: list[dict], first: str, last: str) -> str:
+    """Say what is slower than one would expect, too lossy, or uncertain.
+
+    Args:
+        rows (list[dict]): Of one network.
+        first (str): Number of threads.
+        last (str): The larger one.
+    """
     timed = {(row['runtime'], row['precision']): row for row in rows if 'pictures' in row}
+    usual = timed.get(('onnxruntime', 'fp32'), {})
 
-    def say(words: str, found: list[tuple]) -> None:
-        if found:
-            names = ', '.join(f'{RUNTIMES[name]} {kind}' for name, kind in found)
-            lines.append(f'- {words}: {names}.')
+    def slower(row: dict, other: dict, threads: str) -> bool:
+        return bool(other) and ms(row, threads) > ms(other, threads)
 
-    usual = timed.get(('onnxruntime', 'fp32'))
-    if usual:
-        slower = [k for k, row in timed.items() if ms(row, first) > 1.1 * ms(usual, first)]
-        say(f'Slower than ONNX Runtime fp32 in {first} thread', slower)
-    say(
-        f'8 bits gain no time in {last} threads',
-        [k for k, row in timed.items() if k[1] == 'int8' and not gains(timed, k, last)],
+    found = {
+        f'Slower than onnxruntime fp32 in {first} thread': [
+            row for row in timed.values() if slower(row, usual, first)
+        ],
+        f'No gain by 8 bits in {last} threads': [
+            row
+            for (runtime, precision), row in timed.items()
+            if precision == 'int8' and slower(row, timed.get((runtime, 'fp32'), {}), last)
+        ],
+        'Further from torch than export allows': [row for row in rows if not row['exact']],
+        f'Spread of more than a tenth in {last} threads': [
+            row for row in timed.values() if row['wide']
+        ],
+    }
+    return '\n'.join(
+        f'- {words}: {", ".join(map(name_of, bad))}.' for words, bad in found.items() if bad
     )
-    say(
-        'Further from torch than `mmgan-compress export` allows',
-        [(row['runtime'], row['precision']) for row in rows if not row['exact']],
-    )
-    say(
-        f'Times of {last} threads spread by more than a tenth',
-        [k for k, row in timed.items() if row['wide']],
-    )
-    return '\n'.join(lines)
-
-
-def gains(timed: dict, key: tuple[str, str], threads: str) -> bool:
-    """Tell whether a precision is faster than single precision."""
-    single = timed.get((key[0], 'fp32'))
-    return single is None or ms(timed[key], threads) < ms(single, threads)
 
 
 def front_table(report: dict) -> str:
@@ -197,7 +186,7 @@ def front_table(report: dict) -> str:
             macs = f'{count(report["networks"][names[index]]["macs"])} MACs'
             what = f'{"student" if index == 0 else "ResNet-9"}, {macs}'
             figures = [f'{row["kb"]:,.0f}', f'{ms(row, threads):.3g}', f'{row["faster"]:.1f}x']
-            lines.append([what, RUNTIMES[runtime], precision, *figures])
+            lines.append([what, runtime, precision, *figures])
     return markdown(['network', 'runtime', 'precision', 'kB', 'ms', 'faster'], lines, 3)
 
 
