@@ -187,7 +187,8 @@ def front_table(report: dict) -> str:
             what = f'{"student" if index == 0 else "ResNet-9"}, {macs}'
             figures = [f'{row["kb"]:,.0f}', f'{ms(row, threads):.3g}', f'{row["faster"]:.1f}x']
             lines.append([what, runtime, precision, *figures])
-    return markdown(['network', 'runtime', 'precision', 'kB', 'ms', 'faster'], lines, 3)
+    table = markdown(['network', 'runtime', 'precision', 'kB', 'ms', 'faster'], lines, 3)
+    return f'{table}\n\n{report["machine"]["cpu"]}, {threads} threads.'
 
 
 def fill(page: Path, name: str, text: str) -> None:
@@ -196,7 +197,7 @@ def fill(page: Path, name: str, text: str) -> None:
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(f'{page} has no {BEGIN.format(name)} and {END} behind it')
-    write_text(page, f'{before}{begin}\n\n{text}\n\n{end}{after}')
+    write_text(page, f'{before}{begin}\n{text}\n{end}{after}')
 
 
 if __name__ == '__main__':
