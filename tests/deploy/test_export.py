@@ -184,6 +184,15 @@ def test_tampered_file_fails_and_the_good_one_stays(exported, out, monkeypatch):
     assert content(out) == before
 
 
+def test_a_loss_is_stated_if_asked_for(exported, tmp_path):
+    """As the benchmark does."""
+    student, out = exported[0], tmp_path / 'out'
+    report = export_student(student, out, tolerance=1e-12, images=[], strict=False)
+    assert 1e-12 < report['max_abs'] < 1e-4
+    assert not all(check['passed'] for check in report['checks'])
+    assert (out / 'end2end.onnx').is_file()
+
+
 def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
     def fail(net, path, *args):
         path.write_bytes(b'half')
