@@ -13,7 +13,7 @@ from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
 from ..deploy.export import checked_size, export_student
 from ..deploy.formats import FORMATS
-from ..deploy.targets import static_targets
+from ..deploy.targets import shipped_targets
 from ..deploy.verify import Exact, ParityError
 from ..models.student import Student, load_student, student_info
 from ..models.student_config import build_generator, generator_config
@@ -133,6 +133,7 @@ def choose(
     networks: Sequence[str],
     runtimes: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
+    dynamic: bool = False,
 ) -> list[Candidate]:
     """Return networks by runtimes and precisions, as far as there are.
 
@@ -141,11 +142,12 @@ def choose(
         runtimes (Sequence[str] | None): Of ``deploy.formats.FORMATS``; those
             of all deploy configs if None.
         precisions (Sequence[str] | None): Of each; all if None.
+        dynamic (bool): As of ``shipped_targets``.
 
     Raises:
         ValueError: If a runtime is unknown, or none has such a precision.
     """
-    known = sorted(static_targets(), key=lambda form: (form[0], PRECISIONS.index(form[1])))
+    known = sorted(shipped_targets(dynamic), key=lambda form: (form[0], PRECISIONS.index(form[1])))
     names = runtimes or list(dict(known))
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
@@ -171,6 +173,7 @@ def convert(
     otherwise: Any = None,
     uint8: bool = False,
     both: bool = False,
+    dynamic: bool = False,
     **options: Any,
 ) -> None:
     """Export networks, each for its runtimes in their precisions.
@@ -193,12 +196,13 @@ def convert(
         uint8 (bool): Export for 8-bit pictures, where a runtime takes them.
         both (bool): Export for values and, where a runtime takes them, once
             more for 8-bit pictures.
+        dynamic (bool): As of ``shipped_targets``.
         **options (Any): Others of ``export_student``.
 
     Raises:
         FileExistsError: As of ``export_student``.
     """
-    targets, references = static_targets(), {}
+    targets, references = shipped_targets(dynamic), {}
     bar = tqdm(candidates, desc='converting')
     for each in bar:
         bar.set_postfix_str(each.name)
@@ -228,7 +232,8 @@ def convert(
         except FileExistsError:
             raise
         except (ImportError, ValueError) as error:  # they say what is missing or wrong
-            each.reason = str(error).partition(':\n' if isinstance(error, ParityError) else '\n')[0]
+            each.exact = not isinstance(error, ParityError)
+            each.reason = str(error).partition('\n' if each.exact else ':\n')[0]
         # whatever else a converter raises
         except Exception as error:
             each.reason = f'{type(error).__name__}: {error}'.partition('\n')[0]

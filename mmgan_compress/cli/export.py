@@ -5,6 +5,7 @@ mmgan-compress export student.pth --out all/ --all
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ..core.tables import plain
@@ -19,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add(
         '--all',
         action='store_true',
-        help='export by every static deploy config whose runtime is installed, in one table',
+        help='export by every deploy config whose runtime is installed, in one table: by the '
+        'static ones, or with --dynamic by those of free sides',
     )
     add('--dynamic', action='store_true', help='leave batch, height and width free')
     add('--uint8', action='store_true', help='take and give 8-bit pictures, (N, H, W, 3)')
@@ -112,7 +114,7 @@ def print_summary(report: dict, target, out: str) -> None:
 
 
 def export_all(args: argparse.Namespace, images: Any, calibration: Any):
-    """Export by each static deploy config and print what came out."""
+    """Export by each deploy config of one form and print what came out."""
     from ..benchmark.candidates import choose, convert
     from ..benchmark.report import LOSSES, loss_cells
     from ..benchmark.workers import LEAST, measure
@@ -120,14 +122,15 @@ def export_all(args: argparse.Namespace, images: Any, calibration: Any):
     from ..models.student import load_student
 
     size = checked_size(args.size, load_student(args.student, args.domain).meta)
-    found = choose([''])
+    found = choose([''], dynamic=args.dynamic)
     convert(
         found,
         {'': args.student},
         size,
-        args.out,
+        Path(args.out),
         calibration=calibration,
         uint8=args.uint8,
+        dynamic=args.dynamic,
         images=images,
         tolerance=args.tolerance,
         domain=args.domain,
@@ -146,6 +149,8 @@ def export_all(args: argparse.Namespace, images: Any, calibration: Any):
     for each, result in zip(found, results):
         if result['reason']:
             print(f'no {each.form}: {result["reason"]}')
+    if wrong := [each.form for each in found if not each.exact]:
+        raise ValueError(f'{", ".join(wrong)}: not the same model as in torch, see above')
 
 
 def run(args: argparse.Namespace):
@@ -155,8 +160,8 @@ def run(args: argparse.Namespace):
     from ..deploy.verify import ParityError
 
     if args.all:
-        if args.deploy_cfg or args.dynamic or args.processor:
-            raise ValueError('--all is for each static deploy config: no further choice of one')
+        if args.deploy_cfg or args.processor:
+            raise ValueError('--all is for each deploy config: no further choice of one')
         return export_all(args, *images_of(args))
     try:
         target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)

@@ -98,11 +98,12 @@ def read_target(config: str | Path | dict | Config) -> Target:
     )
 
 
-def static_targets() -> dict[tuple[str, str], Target]:
-    """Return the targets of all deploy configs of fixed sides in this
-    package, by backend and precision.
+def shipped_targets(dynamic: bool = False) -> dict[tuple[str, str], Target]:
+    """Return the targets of the package's deploy configs of fixed, or of free
+    sides, by backend and precision.
     """
-    paths = sorted(CONFIGS.joinpath('deploy').glob('*_static-256x256.py'))
+    form = 'dynamic' if dynamic else 'static-256x256'
+    paths = sorted(CONFIGS.joinpath('deploy').glob(f'*_{form}.py'))
     targets = [read_target(path) for path in paths]
     return {(target.backend, target.precision): target for target in targets}
 

@@ -265,7 +265,7 @@ def test_export_all(students, tmp_path, monkeypatch, capsys):
     exports = ['coreml', 'litert', 'onnxruntime', 'openvino']
     chosen = [*exports, 'ncnn', 'openvino-int8']
     found = [each for each in candidates.choose(['']) if each.form in chosen]
-    monkeypatch.setattr(candidates, 'choose', lambda names: found)
+    monkeypatch.setattr(candidates, 'choose', lambda names, dynamic: found)
     monkeypatch.setitem(sys.modules, 'pnnx', None)
     out, student = tmp_path / 'out', students[0] / 'separable.pth'
     assert not main(['export', str(student), '--out', str(out), '--all'])
