@@ -187,8 +187,8 @@ def front_table(report: dict) -> str:
             what = f'{"student" if index == 0 else "ResNet-9"}, {macs}'
             figures = [f'{row["kb"]:,.0f}', f'{ms(row, threads):.3g}', f'{row["faster"]:.1f}x']
             lines.append([what, runtime, precision, *figures])
-    table = markdown(['network', 'runtime', 'precision', 'kB', 'ms', 'faster'], lines, 3)
-    return f'{table}\n\n{report["machine"]["cpu"]}, {threads} threads.'
+    times = f'ms, {threads} threads of {report["machine"]["cpu"]}'
+    return markdown(['network', 'runtime', 'precision', 'kB', times, 'faster'], lines, 3)
 
 
 def fill(page: Path, name: str, text: str) -> None:
