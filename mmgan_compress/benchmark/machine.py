@@ -13,11 +13,11 @@ PACKAGES = ('torch', 'onnxruntime', 'openvino', 'ncnn', 'ai-edge-litert', 'execu
 SAME = ('cpu', 'cores', 'os', 'threads', 'size')
 
 
-def machine_facts(threads: int, size: int) -> dict:
+def machine_facts(threads: list[int], size: int) -> dict:
     """Describe the machine and the versions of what runs on it.
 
     Args:
-        threads (int): That each model may use.
+        threads (list[int]): Numbers that each model is timed with.
         size (int): Side of the images.
 
     Returns:

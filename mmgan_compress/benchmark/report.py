@@ -8,24 +8,16 @@ from ..core import units
 from ..core.files import atomic_write, write_text
 from ..core.tables import markdown
 from ..core.timing import WIDE, Timing
-from .candidates import EAGER, Candidate
+from .candidates import EAGER, NOT_TIMED, Candidate
 from .workers import GEMM_SIDE, gemm_rate
 
 STEM = 'benchmark'
 FILES = tuple(f'{STEM}{suffix}' for suffix in ('.json', '.md', '.png'))
 NAMES = ('network', 'runtime', 'precision')
-COLUMNS = (
-    *NAMES,
-    'image, ms',
-    'IQR',
-    'p95',
-    'network, ms',
-    'images/s',
-    'memory, MB',
-    'PSNR, dB',
-    'faster',
-    'over floor',
-)
+LOSS = ('kb', 'max_abs', 'psnr', 'psnr_images', 'exact')
+# what the table says of each, beside the times of pictures
+TIMES = ('IQR', 'p95', 'network, ms', 'images/s', 'memory, MB', 'faster', 'over floor')
+LOSSES = ('file, kB', 'max-abs', 'PSNR, dB', 'images, dB')
 BEFORE = ('before, ms', 'now / before')
 # of networks, in the order that they are named: Okabe and Ito's palette
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00')
@@ -60,10 +52,10 @@ def build(
         _row(candidate, result, networks[candidate.network], rate)
         for candidate, result in zip(candidates, results)
     ]
-    measured = {_key(row): row for row in rows if not row['reason']}
+    measured = {_key(row): row for row in rows if 'pictures' in row}
     reference = measured.get((baseline, EAGER, 'fp32'))
     for row in measured.values() if reference else ():
-        row['faster'] = reference['picture']['median_ms'] / row['picture']['median_ms']
+        row['faster'] = _last(reference)['median_ms'] / _last(row)['median_ms']
     return dict(
         machine=machine,
         gemm_gflops=rate / 1e9,
@@ -76,21 +68,27 @@ def build(
 
 
 def _row(candidate: Candidate, result: dict, network: dict, rate: float) -> dict[str, Any]:
-    row = {name: getattr(candidate, name) for name in NAMES} | {'reason': result.get('reason', '')}
-    if row['reason']:
+    row = {name: getattr(candidate, name) for name in (*NAMES, *LOSS)}
+    row['reason'] = result['reason'] or NOT_TIMED.get(candidate.runtime, '')
+    if 'pictures' not in result:
         return row
-    picture, floor = result['picture'], 2 * network['macs'] / rate
+    *_, last = result['pictures'].values()
+    floor = 2 * network['macs'] / rate
     return dict(
         row,
-        picture=picture.ms(),
+        pictures={str(number): timing.ms() for number, timing in result['pictures'].items()},
         network_alone=result['network'].ms(),
-        wide=picture.wide,
-        images_per_s=1 / picture.median,
+        wide=last.wide,
+        images_per_s=1 / last.median,
         memory_mb=result['memory'] and result['memory'] / 2**20,
-        psnr=candidate.psnr,
         floor_ms=1e3 * floor,
-        over_floor=picture.median / floor,
+        over_floor=last.median / floor,
     )
+
+
+def _last(row: dict) -> dict:
+    """Return the times of a row with the last number of threads."""
+    return list(row['pictures'].values())[-1]
 
 
 def compare(report: dict, earlier: dict) -> None:
@@ -100,10 +98,10 @@ def compare(report: dict, earlier: dict) -> None:
         report (dict): Of :func:`build`; rows get ``earlier_ms``.
         earlier (dict): The same, of such a machine.
     """
-    known = {_key(row): row for row in earlier['rows'] if not row['reason']}
+    known = {_key(row): row for row in earlier['rows'] if 'pictures' in row}
     for row in report['rows']:
-        if not row['reason'] and _key(row) in known:
-            row['earlier_ms'] = known[_key(row)]['picture']['median_ms']
+        if 'pictures' in row and _key(row) in known:
+            row['earlier_ms'] = _last(known[_key(row)])['median_ms']
 
 
 def _key(row: dict) -> tuple:
@@ -127,34 +125,54 @@ def read(path: Path) -> dict:
 
 def to_markdown(report: dict) -> str:
     """Return the table and what a reader must know about it."""
+    numbers = report['machine']['threads']
     before = any('earlier_ms' in row for row in report['rows'])
-    columns = [*COLUMNS, *(BEFORE if before else ())]
+    times = [f'{number} thread{"s" * (number > 1)}, ms' for number in numbers]
+    columns = [*NAMES, *LOSSES, *times, *TIMES, *(BEFORE if before else ())]
     rows = []
     for row in report['rows']:
-        cells = [*_key(row), *_figures(row)]
-        rows.append(cells + [''] * (len(columns) - len(cells)))
+        if row['kb'] is not None:
+            cells = [*_key(row), *loss_cells(row), *_time_cells(row)]
+            rows.append(cells + [''] * (len(columns) - len(cells)))
     table = markdown(columns, rows, len(NAMES))
-    return table + '\n\n' + ''.join(f'- {x}\n' for x in _lines(report))
+    return table + '\n\n' + ''.join(f'- {x}\n' for x in [*_lines(report), *_missing(report)])
 
 
-def _figures(row: dict) -> list[str]:
-    if row['reason']:
-        reason = ' '.join(row['reason'].split()).replace('|', '/')
-        return [f'not measured: {reason[:200]}']
-    picture, old = row['picture'], row.get('earlier_ms')
-    now = picture['median_ms']
+def loss_cells(row: dict) -> list[str]:
+    """Return what the table says of the file of a row: ``LOSSES``."""
+    if row['max_abs'] is None:  # of torch itself
+        return [_number(row['kb']), '', '', '']
+    max_abs = f'{row["max_abs"]:.1e}{"" if row["exact"] else " !"}'
+    decibels = ['equal' if row[k] is None else f'{row[k]:.1f}' for k in ('psnr', 'psnr_images')]
+    return [_number(row['kb']), max_abs, *decibels]
+
+
+def _time_cells(row: dict) -> list[str]:
+    if 'pictures' not in row:
+        return []
+    last, old = _last(row), row.get('earlier_ms')
+    now = last['median_ms']
     return [
-        _number(now),
-        f'{picture["iqr_ms"] / now:.0%}' + (' (wide)' if row['wide'] else ''),
-        _number(picture['p95_ms']),
+        *(_number(times['median_ms']) for times in row['pictures'].values()),
+        f'{last["iqr_ms"] / now:.0%}' + (' (wide)' if row['wide'] else ''),
+        _number(last['p95_ms']),
         _number(row['network_alone']['median_ms']),
         _number(row['images_per_s']),
         _number(row['memory_mb']),
-        _number(row['psnr']),
         f'{row["faster"]:.1f}x' if 'faster' in row else '',
         f'{row["over_floor"]:.2f}x',
         *([] if old is None else [_number(old), f'{now / old:.2f}']),
     ]
+
+
+def _missing(report: dict) -> list[str]:
+    """Say what was not measured, and why: those with one reason together."""
+    names: dict[str, list[str]] = {}
+    for row in report['rows']:
+        if row['reason']:
+            what = 'not timed' if row['kb'] else 'not measured'
+            names.setdefault(f'{what}: {row["reason"]}', []).append(' '.join(_key(row)))
+    return [f'{", ".join(rows)}: {reason}' for reason, rows in names.items()]
 
 
 def _number(value: float | None) -> str:
@@ -173,18 +191,19 @@ def _lines(report: dict) -> list[str]:
     )
     return [
         f'{machine["cpu"]}, {machine["cores"]} cores, {machine["os"]}; '
-        f'{machine["threads"]} threads; Python {machine["python"]}, '
+        f'{" and ".join(map(str, machine["threads"]))} threads; Python {machine["python"]}, '
         f'{versions}; load before the run: {machine["load"]}',
-        f'image: from an 8-bit {size}x{size} picture to an 8-bit picture, '
-        'median; network: from values to values. One process for each row, '
-        'timed in turns',
+        f'threads: from an 8-bit {size}x{size} picture to an 8-bit picture, '
+        'median; network: from values to values, as all columns behind the times with '
+        'the last number of threads. One process for each row, timed in turns',
         'IQR: the middle half of the times lies within so much of the '
         f'median; wide: above {WIDE:.0%}, measure again on a machine that '
         'does nothing else',
         'memory: growth of the process at its peak since before the model '
         'was opened; the libraries of the runtime count',
-        'PSNR: against torch in double precision, range 2, the worst of two '
-        'images, noise and a flat picture; empty where not compared',
+        'max-abs, PSNR: against torch in double precision, values in [-1, 1], the worst of '
+        'images, noise and a flat picture; images: the worst of the images alone; '
+        '!: more than mmgan-compress export allows',
         f'faster: than {report["baseline"]}, image to image',
         f'floor: 2 x MACs at the {report["gemm_gflops"]:.0f} GFLOP/s that '
         f'torch reaches for two {report["gemm_side"]}x{report["gemm_side"]} '
@@ -208,12 +227,12 @@ def _draw(report: dict, path: Path) -> None:
     """Draw a bar for each row, in milliseconds on a logarithmic axis."""
     from matplotlib.figure import Figure  # slow to import; draws off screen
 
-    rows = [row for row in report['rows'] if not row['reason']]
+    rows = [row for row in report['rows'] if 'pictures' in row]
     names, machine = list(report['networks']), report['machine']
     figure = Figure(figsize=(8, 1.2 + 0.34 * len(rows)), layout='tight')
     axes = figure.subplots()
     for at, row in enumerate(rows):
-        taken = row['picture']['median_ms']
+        taken = _last(row)['median_ms']
         axes.barh(at, taken, color=COLOURS[names.index(row['network']) % len(COLOURS)])
         faster = f'  {row["faster"]:.1f}x' if 'faster' in row else ''
         axes.text(max(taken, row['floor_ms']), at, f'  {_number(taken)} ms{faster}', va='center')
@@ -226,7 +245,7 @@ def _draw(report: dict, path: Path) -> None:
     axes.set_xlim(right=6 * axes.get_xlim()[1])  # room for the figures
     axes.set_xlabel(
         f'ms for a {machine["size"]}x{machine["size"]} picture, '
-        f'{machine["threads"]} threads\nblack: arithmetic floor'
+        f'{machine["threads"][-1]} threads\nblack: arithmetic floor'
     )
     with atomic_write(path) as part:
         figure.savefig(part, dpi=120)

@@ -2,15 +2,24 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from ..compat import require
 from ..core.files import refuse_taken
+from ..datasets import pictures
+from ..deploy.verify import DEMO
 from ..engine.networks import generator_configs
 from ..models.student import student_info
 from . import candidates, report, workers
+from .candidates import EAGER, installed
 from .machine import check_same, machine_facts
+
+TRAINING = DEMO.with_name('trainA')
+# images to calibrate on and to compare on: an export takes more
+IMAGES, QUICK_IMAGES, COMPARED = 16, 4, 4
 
 
 def benchmark(args: Namespace, folder: Path) -> dict:
@@ -28,7 +37,7 @@ def benchmark(args: Namespace, folder: Path) -> dict:
         ValueError: If a network cannot be read, or if the earlier results are
             of another machine.
     """
-    threads = args.threads or torch.get_num_threads()
+    threads = args.threads or [torch.get_num_threads()]
     first = args.sources[0]
     recipe, _ = _recipe_of(first)
     size = args.size or (
@@ -47,20 +56,40 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     students, notes = find_networks(args.sources, folder, size)
     networks = {name: candidates.network_facts(student, size) for name, student in students.items()}
     baseline = list(students)[min(1, len(students) - 1)]
-    if 'int8' in args.precisions and not args.images:
-        notes.append(
-            "int8: calibrated on the demo's images, but for students that were trained in 8 bits"
-        )
+    count = QUICK_IMAGES if args.quick else IMAGES
+    training = some_of(args.images or TRAINING, count)
+    if 'int8' in args.precisions:
+        of = 'images' if args.images else "of the demo's images, but for students of 8 bits"
+        notes.append(f'int8: calibrated on {len(training)} {of}')
     if args.skip:
         notes.append(f'int8: {", ".join(args.skip)} in float')
-    found = candidates.convert(
-        students, baseline, args.runtimes, args.precisions, size, folder, args.images, args.skip
+    found = candidates.choose(list(students), args.runtimes or installed(), args.precisions)
+    if not any(each.network == baseline and each.runtime == EAGER for each in found):
+        found += candidates.choose([baseline], [EAGER], ['fp32'])
+    candidates.convert(
+        found,
+        students,
+        size,
+        folder,
+        args.skip,
+        calibration=training if args.images else None,
+        otherwise=training,
+        both=True,
+        images=some_of(args.images or DEMO, COMPARED),
+        strict=False,
     )
-    results, gemm = workers.measure(found, threads, size, args.rounds, args.imports)
+    rounds = workers.LEAST if args.quick else args.rounds
+    results, gemm = workers.measure(found, threads, size, rounds, args.imports)
     figures = report.build(found, results, gemm, networks, baseline, machine, notes)
     if earlier:
         report.compare(figures, earlier)
     return figures
+
+
+def some_of(images: Any, count: int) -> list:
+    """Return so many of some images, evenly chosen, as ``translate`` takes them."""
+    found = [job.image for job in pictures.collect(images)]
+    return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, count).astype(int))]
 
 
 def _recipe_of(source: str) -> tuple[str, str]:

@@ -6,6 +6,8 @@ of the machine hits all of them.
 """
 
 import contextlib
+import functools
+import itertools
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +20,8 @@ import torch
 from tqdm import tqdm
 
 from ..core.extensions import import_modules
-from ..core.timing import Timing
+from ..core.timing import WIDE, Timing
+from ..datasets import pictures
 from ..deploy.formats import open_model
 from ..inference.translator import Translator
 from .candidates import EAGER, Candidate
@@ -28,66 +31,102 @@ GEMM_SIDE = 1024
 LIBRARIES = ('BLAS', 'oneDNN')
 # threads of a runtime spin for a while after a run, and would slow the next
 SETTLE = 0.02
-WARMUP = 3
+WARMUP = 1
 TURN = 0.1  # seconds: short runs are timed several times in a turn
+# a model whose times lie this close together after so many turns needs no more
+STEADY, LEAST = WIDE / 2, 5
 
-Runs = dict[str, Callable[[], Any]]
+Runs = dict[Any, Callable[[], Any]]
 
 
 def measure(
-    candidates: list[Candidate], threads: int, size: int, rounds: int, imports: Sequence[str] = ()
+    candidates: Sequence[Candidate],
+    threads: Sequence[int],
+    size: int,
+    rounds: int,
+    imports: Sequence[str] = (),
 ) -> tuple[list[dict], Timing]:
     """Time candidates and this machine's matrix product, in one run.
 
     Args:
-        candidates (list[Candidate]): Those with a ``reason`` are left out.
-        threads (int): That each may use.
+        candidates (Sequence[Candidate]): Only those that are ``timed``.
+        threads (Sequence[int]): Numbers of threads: each picture is timed
+            with each of them, what else is measured with the last.
         size (int): Side of the images.
-        rounds (int): Turns of each that are timed, of one call at least and
-            of ``TURN`` seconds.
+        rounds (int): Turns of each that are timed at most, of one call at
+            least and of ``TURN`` seconds; less once the times of a model
+            are ``STEADY``.
         imports (Sequence[str]): Modules that register the networks.
 
     Returns:
-        tuple: A dict for each candidate: ``picture`` and ``network``
-        (:class:`Timing`, 8-bit picture to 8-bit picture and network alone),
-        ``memory`` (bytes, or None: how much the process grew at most since
-        before the model was opened; the runtime's libraries count) or
-        ``reason``; and the time of a product of two matrices of
-        ``GEMM_SIDE``, in single precision, by the faster of two libraries.
+        tuple: A dict for each candidate: ``pictures`` (a :class:`Timing` by
+        number of threads, 8-bit picture to 8-bit picture), ``network`` (of
+        the network alone), ``memory`` (bytes, or None: how much the process
+        grew at most since before the model was opened; the runtime's
+        libraries count); or ``reason``, which is empty if it was not to be
+        timed; and the time of a product of two matrices of ``GEMM_SIDE``, in
+        single precision, by the faster of two libraries.
     """
     with contextlib.ExitStack() as stack:
+        context = _context()
 
         def start(prepare: Callable, *args: Any) -> _Worker:
-            pool = ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
-            return _Worker(stack.enter_context(pool), prepare, *args)
+            return _Worker(
+                stack.enter_context(ProcessPoolExecutor(1, context)), rounds, prepare, *args
+            )
 
-        gemm = start(_gemm, threads)
+        gemm = start(_gemm, threads[-1])
         workers = [
-            None if candidate.reason else start(_model, candidate, threads, size, imports)
+            start(_model, candidate, threads, size, imports) if candidate.timed else None
             for candidate in candidates
         ]
         timed = [gemm, *filter(None, workers)]
-        for worker in timed:  # all are ready, and quiet, before any runs
+        # all are ready, and quiet, before any runs
+        for worker in tqdm(timed, desc='opening'):
             worker.memory = worker.answer(worker.opened)
-        for turn in tqdm(range(WARMUP + rounds), desc='rounds'):
-            for worker in timed:
-                worker.turn(keep=turn >= WARMUP)
+        with tqdm(total=len(timed), desc='timing') as bar:
+            for turn in itertools.count():
+                bar.n = sum(worker.done for worker in timed)
+                bar.set_postfix_str(f'turn {turn} of at most {WARMUP + rounds}')
+                if bar.n == len(timed):
+                    break
+                for worker in timed:
+                    worker.turn(keep=turn >= WARMUP)
         results = [
-            dict(reason=candidate.reason) if worker is None else worker.result()
+            dict(reason=candidate.reason) if worker is None else worker.result(threads)
             for candidate, worker in zip(candidates, workers)
         ]
-        rates = [gemm.result()[library] for library in LIBRARIES]
+        rates = [Timing.of(gemm.seconds[library]) for library in LIBRARIES]
         return results, min(rates, key=lambda timing: timing.median)
+
+
+def _context() -> Any:
+    """Return how processes start: copies of one that has imported all, or
+    anew where the system has no such copies.
+    """
+    if 'forkserver' not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 class _Worker:
     """A process that holds a model; after a failure it is not asked again."""
 
-    def __init__(self, pool: ProcessPoolExecutor, prepare: Callable, *args: Any):
-        self.pool, self.reason = pool, ''
+    def __init__(self, pool: ProcessPoolExecutor, rounds: int, prepare: Callable, *args: Any):
+        self.pool, self.rounds, self.turns, self.reason = pool, rounds, 0, ''
         self.opened = pool.submit(_open, prepare, args)
         self.memory: int | None = None
-        self.seconds: dict[str, list[float]] = {}
+        self.seconds: dict[Any, list[float]] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether it was timed often enough, or failed."""
+        if self.reason or self.turns >= self.rounds:
+            return True
+        timings = map(Timing.of, self.seconds.values())
+        return self.turns >= LEAST and all(t.iqr < STEADY * t.median for t in timings)
 
     def answer(self, future: Future) -> Any:
         try:
@@ -98,19 +137,20 @@ class _Worker:
             return None
 
     def turn(self, keep: bool) -> None:
-        if self.reason:
+        if self.done:
             return
         taken = self.answer(self.pool.submit(_turn)) or {}
+        self.turns += keep
         for name, seconds in taken.items():
             if keep:
                 self.seconds.setdefault(name, []).extend(seconds)
 
-    def result(self) -> dict:
+    def result(self, threads: Sequence[int]) -> dict:
         if self.reason:
             return dict(reason=self.reason)
-        return dict(
-            memory=self.memory, **{name: Timing.of(taken) for name, taken in self.seconds.items()}
-        )
+        timings = {name: Timing.of(taken) for name, taken in self.seconds.items()}
+        pictures = {number: timings[number] for number in threads}
+        return dict(reason='', pictures=pictures, network=timings['network'], memory=self.memory)
 
 
 # --- in the processes -------------------------------------------------------
@@ -124,7 +164,7 @@ def _open(prepare: Callable, args: tuple) -> int | None:
     return memory
 
 
-def _turn() -> dict[str, list[float]]:
+def _turn() -> dict[Any, list[float]]:
     return {name: _seconds(run) for name, run in _runs.items()}
 
 
@@ -140,20 +180,38 @@ def _seconds(run: Callable[[], Any]) -> list[float]:
 
 
 def _model(
-    candidate: Candidate, threads: int, size: int, imports: Sequence[str]
+    candidate: Candidate, threads: Sequence[int], size: int, imports: Sequence[str]
 ) -> tuple[Runs, int | None]:
     import_modules(imports)
-    torch.set_num_threads(threads)
-    before = _forget_peak()
     runtime = candidate.runtime if candidate.runtime == EAGER else None
-    translator = Translator(candidate.pictures, runtime=runtime, threads=threads, trust=True)
-    translate, channels = translator.run, translator.channels[0]
-    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, channels), np.uint8)
-    translate(pixels), translate(pixels)
-    grown = None if before is None else max(0, _memory('VmHWM') - before)
-    network = open_model(candidate.model, runtime, threads, trust=True).run
-    values = np.random.default_rng(0).uniform(-1, 1, (1, channels, size, size)).astype(np.float32)
-    return dict(picture=lambda: translate(pixels), network=lambda: network(values)), grown
+    before, runs = _forget_peak(), {}
+    for number in reversed(threads):  # the memory is that of the last one
+        torch.set_num_threads(number)
+        translator = Translator(candidate.pictures, runtime=runtime, threads=number, trust=True)
+        pixels = _noise(size, translator.channels[0])
+        translator.run(pixels), translator.run(pixels)
+        if number == threads[-1]:
+            grown = None if before is None else max(0, _memory('VmHWM') - before)
+        runs[number] = _with_threads(number, functools.partial(translator.run, pixels))
+    model = open_model(candidate.model, runtime, threads[-1], trust=True)
+    takes_pixels = model.facts.get('layout') == 'NHWC'
+    values = pixels if takes_pixels else pictures.to_values(pixels).numpy()
+    runs['network'] = _with_threads(threads[-1], functools.partial(model.run, values))
+    return runs, grown
+
+
+def _noise(size: int, channels: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (1, size, size, channels), np.uint8)
+
+
+def _with_threads(threads: int, run: Callable[[], Any]) -> Callable[[], Any]:
+    """Give torch, which prepares pictures, as many threads as the runtime."""
+
+    def call() -> Any:
+        torch.set_num_threads(threads)
+        return run()
+
+    return call
 
 
 def _gemm(threads: int) -> tuple[Runs, None]:

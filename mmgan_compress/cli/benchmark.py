@@ -25,15 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser):
         '--runtimes',
         nargs='+',
         metavar='NAME',
-        default=['eager', 'onnxruntime', 'openvino', 'ncnn'],
-        help='eager, or a backend of mmgan-compress export (default: %(default)s)',
+        help='eager, or a backend of mmgan-compress export (default: all that are installed)',
     )
     add('--precisions', nargs='+', default=['fp32'], choices=['fp32', 'fp16', 'int8'])
-    add('--rounds', type=options.positive, default=20, help='timed turns (default: %(default)s)')
+    add('--threads', nargs='+', type=options.positive, metavar='N', help='numbers of threads')
+    add(
+        '--rounds',
+        type=options.positive,
+        default=20,
+        help='timed turns at most; less where times are steady (default: %(default)s)',
+    )
+    add('--quick', action='store_true', help='rough figures: fewer turns and images for int8')
     add('--images', help="training images to calibrate int8 on (default: the demo's)")
     add('--compare', metavar='JSON', type=Path, help='benchmark.json of an earlier run')
     add('--keep', action='store_true', help='keep the converted models in the out folder')
-    options.add(parser, 'out', 'skip', 'size', 'threads', 'import', 'overwrite')
+    options.add(parser, 'out', 'skip', 'size', 'import', 'overwrite')
 
 
 def run(args: argparse.Namespace):

@@ -5,6 +5,7 @@ mmgan-compress export student.pth --out all/ --all
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ..core.tables import plain
@@ -112,9 +113,48 @@ def print_summary(report: dict, target, out: str) -> None:
         )
 
 
+def export_all(args: argparse.Namespace, images: Any, calibration: Any):
+    """Export by each deploy config of one form and print what came out."""
+    from ..benchmark.candidates import choose, convert
+    from ..benchmark.report import LOSSES, loss_cells
+    from ..benchmark.workers import LEAST, measure
+    from ..deploy.export import checked_size
+    from ..models.student import load_student
+
+    size = checked_size(args.size, load_student(args.student, args.domain).meta)
+    found = choose([''], dynamic=args.dynamic)
+    convert(
+        found,
+        {'': args.student},
+        size,
+        Path(args.out),
+        calibration=calibration,
+        uint8=args.uint8,
+        dynamic=args.dynamic,
+        images=images,
+        tolerance=args.tolerance,
+        domain=args.domain,
+    )
+    results, _ = measure(found, [1], size, LEAST, args.imports)
+    rows = [['export', *LOSSES, 'ms']]
+    for each, result in zip(found, results):
+        if 'pictures' in result:
+            ms = f'{1e3 * result["pictures"][1].median:.1f}'
+        else:
+            ms = 'not run here'
+        if each.kb is not None:
+            rows.append([each.form, *loss_cells(vars(each)), ms])
+    print(plain(rows))
+    print('ms: from an 8-bit picture to another in one thread; ExecuTorch takes all')
+    for each, result in zip(found, results):
+        if result['reason']:
+            print(f'no {each.form}: {result["reason"]}')
+    if wrong := [each.form for each in found if not each.exact]:
+        raise ValueError(f'{", ".join(wrong)}: not the same model as in torch, see above')
+
+
 def run(args: argparse.Namespace):
     """Export and report."""
-    from ..deploy.every import export_all, to_table
     from ..deploy.export import export_student
     from ..deploy.targets import choose_target
     from ..deploy.verify import ParityError
@@ -122,22 +162,7 @@ def run(args: argparse.Namespace):
     if args.all:
         if args.deploy_cfg or args.processor:
             raise ValueError('--all is for each deploy config: no further choice of one')
-        images, calibration = images_of(args)
-        rows = export_all(
-            args.student,
-            args.out,
-            args.size,
-            args.uint8,
-            args.dynamic,
-            tolerance=args.tolerance,
-            images=images,
-            calibration=calibration,
-            domain=args.domain,
-        )
-        print(to_table(rows))
-        if wrong := [row['name'] for row in rows if row.get('differs')]:
-            raise ValueError(f'{", ".join(wrong)}: not the same model as in torch, see above')
-        return
+        return export_all(args, *images_of(args))
     try:
         target = choose_target(args.deploy_cfg, args.dynamic, args.uint8, args.processor)
         report = export_student(

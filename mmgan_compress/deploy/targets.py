@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine import Config
 
-from ..core.configs import find_config, read_config
+from ..core.configs import CONFIGS, find_config, read_config
 from ..core.processors import ANY
 from .onnx import OPSET
 
@@ -96,6 +96,16 @@ def read_target(config: str | Path | dict | Config) -> Target:
         settings=backend,
         processor=backend.get('processor', ANY),
     )
+
+
+def shipped_targets(dynamic: bool = False) -> dict[tuple[str, str], Target]:
+    """Return the targets of the package's deploy configs of fixed, or of free
+    sides, by backend and precision.
+    """
+    form = 'dynamic' if dynamic else 'static-256x256'
+    paths = sorted(CONFIGS.joinpath('deploy').glob(f'*_{form}.py'))
+    targets = [read_target(path) for path in paths]
+    return {(target.backend, target.precision): target for target in targets}
 
 
 def choose_target(

@@ -15,7 +15,7 @@ from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target, read_target
-from mmgan_compress.deploy.verify import Limits, ParityError, compare, sample_inputs
+from mmgan_compress.deploy.verify import Exact, Limits, ParityError, compare, sample_inputs
 from students import REPO, expected, make_student, refused_by_tool, run_tool
 
 pytestmark = pytest.mark.numerical
@@ -214,10 +214,10 @@ def test_zero_padding_is_caught(student, tmp_path):
     layers = [line for line in model.read_text().splitlines() if line.startswith('Padding')]
     assert layers and all(line.endswith('4=2') for line in layers)
     samples = sample_inputs(64, 4, False, [])
-    compare(net, open_model(model).run, samples, Limits(1e-4), 'ncnn')
+    compare(Exact(net), open_model(model).run, samples, Limits(1e-4), 'ncnn')
     model.write_text(model.read_text().replace(' 4=2', ' 4=0'))
     with pytest.raises(ParityError, match='ncnn differs'):
-        compare(net, open_model(model).run, samples, Limits(1e-4), 'ncnn')
+        compare(Exact(net), open_model(model).run, samples, Limits(1e-4), 'ncnn')
 
 
 def test_openvino_keeps_single_precision(student, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target
-from mmgan_compress.deploy.verify import Limits, ParityError, compare, sample_inputs
+from mmgan_compress.deploy.verify import Exact, Limits, ParityError, compare, sample_inputs
 from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
@@ -157,7 +157,7 @@ def test_batch_statistics_are_caught(exported, tmp_path):
     write_onnx(net, tmp_path / 'batch.onnx', 64, {})
     with pytest.raises(ParityError, match='differs from torch'):
         compare(
-            load_student(student),
+            Exact(load_student(student)),
             open_model(tmp_path / 'batch.onnx').run,
             sample_inputs(64, 64, False),
             Limits(1e-4),
@@ -184,6 +184,15 @@ def test_tampered_file_fails_and_the_good_one_stays(exported, out, monkeypatch):
     assert content(out) == before
 
 
+def test_a_loss_is_stated_if_asked_for(exported, tmp_path):
+    """As the benchmark does."""
+    student, out = exported[0], tmp_path / 'out'
+    report = export_student(student, out, tolerance=1e-12, images=[], strict=False)
+    assert 1e-12 < report['max_abs'] < 1e-4
+    assert not all(check['passed'] for check in report['checks'])
+    assert (out / 'end2end.onnx').is_file()
+
+
 def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
     def fail(net, path, *args):
         path.write_bytes(b'half')
@@ -202,7 +211,7 @@ def test_another_student(exported, out, tmp_path):
     make_student(other, 'unet', seed=1)
     with pytest.raises(ParityError):
         compare(
-            load_student(other),
+            Exact(load_student(other)),
             open_model(out / 'end2end.onnx').run,
             sample_inputs(64, 64, False),
             Limits(1e-4),

@@ -107,14 +107,19 @@ def test_pictures_camera_and_video(browser, server, tmp_path):
     assert 'expected a picture' in browser.wait('message.textContent')
 
     browser.compute('camera.click()')
-    browser.wait('/[2-9]|\\d\\d/.test((/(\\d+) frames/.exec(after.textContent) || [0, 0])[1])')
+    # the page's frames, and the camera's own, which Chromium makes up: 20 or 30 a second
+    browser.wait('(/ms, (\\d+) of/.exec(after.textContent) || [0, 0])[1] > 1')
+    browser.wait('(/of (\\d+) frames/.exec(after.textContent) || [0, 0])[1] > 10')
     assert not browser.compute('message.textContent')
     browser.compute('stop()')
     assert browser.compute('video.srcObject === null')
 
-    make_video(tmp_path / 'film.webm', 64, 48, frames=20)
+    make_video(tmp_path / 'film.webm', 64, 48, frames=40)
     browser.send(f'{field}/value', text=str(tmp_path / 'film.webm'))
-    browser.wait("before.textContent.startsWith('64x48') && after.textContent.includes('frames')")
+    browser.wait(
+        "before.textContent.startsWith('64x48') && "
+        '(/of (\\d+) frames/.exec(after.textContent) || [0, 0])[1] >= 8'
+    )
     assert not browser.compute('message.textContent')
 
     hosts = 'performance.getEntriesByType("resource").map((one) => new URL(one.name).origin)'

@@ -105,13 +105,16 @@ async function showVideo(source) {
   Object.assign(video, source);
   await video.play();
   $('stop').hidden = false;
-  const times = []; // of the frames of the last second
+  const times = []; // of the last second, with how many frames the source had given
   while (mine === shown && !video.ended) {
     const milliseconds = await translate(video, video.videoWidth, video.videoHeight);
     const now = performance.now();
-    times.push(now);
-    while (now - times[0] > 1000) times.shift();
-    $('after').textContent = `${milliseconds.toFixed(1)} ms, ${times.length} frames a second`;
+    times.push([now, video.getVideoPlaybackQuality().totalVideoFrames]);
+    while (now - times[0][0] > 1000) times.shift();
+    const given = times.at(-1)[1] - times[0][1];
+    const seconds = Math.max(now - times[0][0], 1) / 1000;
+    $('after').textContent = `${milliseconds.toFixed(1)} ms, ${times.length} of ` +
+      `${Math.round(given / seconds)} frames a second`;
     await new Promise(requestAnimationFrame);
   }
   $('save').hidden = false;
