@@ -121,7 +121,8 @@ def export_all(args: argparse.Namespace, images: Any, calibration: Any):
     from ..deploy.export import checked_size
     from ..models.student import load_student
 
-    size = checked_size(args.size, load_student(args.student, args.domain).meta)
+    student: Any = load_student(args.student, args.domain)
+    size = checked_size(args.size, student.meta)
     found = choose([''], dynamic=args.dynamic)
     convert(
         found,

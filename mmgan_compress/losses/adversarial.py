@@ -86,8 +86,7 @@ class CooperativeLoss(AdaptedLoss):
         self.content_weight, self.gram_weight = content_weight, gram_weight
         self.root, self.detach_discriminator = root, detach_discriminator
 
-    @staticmethod
-    def adaptor(narrow: int, wide: int) -> nn.Conv2d:
+    def adaptor(self, narrow: int, wide: int) -> nn.Conv2d:
         return nn.Conv2d(narrow, wide, 1, bias=False)
 
     def _pairs(self, batch, teacher) -> list[tuple[Tensor, Tensor]]:

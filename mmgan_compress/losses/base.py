@@ -210,8 +210,7 @@ class AdaptedLoss(DistillLoss):
         self.compare_layers(layers, target_layers)
         self.adaptors = nn.ModuleDict()
 
-    @staticmethod
-    def adaptor(narrow: int, wide: int) -> nn.Module:
+    def adaptor(self, narrow: int, wide: int) -> nn.Module:
         """Return what maps the student's channels to the teacher's."""
         raise NotImplementedError
 
@@ -355,8 +354,7 @@ class ChannelLoss(AdaptedLoss):
             raise ValueError(f"reduction must be 'sum' or 'mean', got {reduction!r}")
         self.reduction = reduction
 
-    @staticmethod
-    def adaptor(narrow: int, wide: int) -> nn.Sequential:
+    def adaptor(self, narrow: int, wide: int) -> nn.Sequential:
         conv, norm = nn.Conv2d(narrow, wide, 1, bias=False), nn.BatchNorm2d(wide)
         # OMGD overwrites its He initialisation by these (spec section 6.4).
         nn.init.normal_(conv.weight, 0, 0.02)
