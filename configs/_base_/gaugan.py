@@ -6,6 +6,7 @@ _base_ = ['demo_labels.py', 'losses/gaugan_losses.py']
 data_root = 'data/cityscapes_labels'
 domain_a, domain_b = 'labels', 'photo'
 image_size = 256  # the height
+least_size = 128  # of --quick: the generator starts at a 64th
 labels = dict(classes=35)  # ids 0 to 34
 
 dataset = dict(

@@ -1,5 +1,6 @@
 """Which kinds of images there are: grey, RGB and RGBA."""
 
+DONT_CARE = 255  # the label of what has none
 LABELS_WITH_EDGES = 2  # channels of a label map, see core/inputs.py
 IMAGE_MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}  # Pillow's names, by channels
 

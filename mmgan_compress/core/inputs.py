@@ -22,9 +22,9 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from .image_modes import DONT_CARE
 from .seeding import seeded
 
-DONT_CARE = 255  # the label of what has none
 MOST_NOISE = 1 << 16  # numbers
 
 

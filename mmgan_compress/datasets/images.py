@@ -7,12 +7,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from ..core.image_modes import IMAGE_MODES
-from ..core.inputs import DONT_CARE, LabelMap
+from ..core.image_modes import DONT_CARE, IMAGE_MODES
+
+if TYPE_CHECKING:  # it would load torch
+    from ..core.inputs import LabelMap
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 _CHECKED: set[tuple] = set()  # a process reads each file once
@@ -87,7 +90,7 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
 
 def read_label_map(
     image: StrPath | Image.Image,
-    takes: LabelMap,
+    takes: 'LabelMap',
     instances: StrPath | None = None,
     size: tuple[int, int] | None = None,
 ) -> Image.Image:
@@ -128,19 +131,19 @@ def read_label_map(
     return of_array(np.concatenate(planes, 2).astype(np.uint8))
 
 
-def read_as(image: StrPath | Image.Image, kind: int | LabelMap) -> Image.Image:
+def read_as(image: StrPath | Image.Image, kind: 'int | LabelMap') -> Image.Image:
     """Read what a network takes: an image of so many channels, or a label
     map.
     """
     return read_image(image, kind) if isinstance(kind, int) else read_label_map(image, kind)
 
 
-def resized(image: Image.Image, size: tuple[int, int], kind: int | LabelMap) -> Image.Image:
+def resized(image: Image.Image, size: tuple[int, int], kind: 'int | LabelMap') -> Image.Image:
     """Bring what :func:`read_as` returned to a width and a height."""
     return image.resize(size, method_of(kind))
 
 
-def method_of(kind: int | LabelMap) -> Image.Resampling:
+def method_of(kind: 'int | LabelMap') -> Image.Resampling:
     """Return how such an input is made smaller: numbers have no mean."""
     return Image.Resampling.BICUBIC if isinstance(kind, int) else Image.Resampling.NEAREST
 

@@ -23,15 +23,17 @@ from mmengine.registry import DefaultScope
 
 from ..core.configs import map_texts
 from ..core.files import write_text
+from ..core.inputs import input_of
 from ..core.logging import quiet, silence_meaningless
 from ..core.messages import message_of
 from ..losses.base import AUTO_LAYERS
 from ..models.from_student import FROM_STUDENT, with_weights
 from ..models.frozen_teacher import FrozenTeacher
+from ..models.student_config import build_generator
 from ..models.topology import feature_layers, is_unet
 from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
-from .check_config import LOADERS, OF_RUNNER
+from .check_config import LOADERS, OF_RUNNER, generators_of
 from .quick import set_size
 from .runner_builder import load_config, set_everywhere, walk
 
@@ -184,7 +186,9 @@ def fit_networks(
     Raises:
         ValueError: If the recipe cannot train such networks.
     """
-    notes = _fit_losses(cfg, next(iter(teachers.values()))[0])
+    network = next(iter(teachers.values()))[0]
+    _check_input(cfg, network)
+    notes = _fit_losses(cfg, network)
     # the files need not be there yet
     configs = {
         domain: with_weights(config, teacher_file, domain)
@@ -196,6 +200,20 @@ def fit_networks(
     _put(cfg, ConfigDict(type=FROM_STUDENT, file=teacher_file))
     cfg.model.generator.file = student_file
     return notes
+
+
+def _check_input(cfg: Config, network: nn.Module):
+    """Refuse a recipe whose networks take something else."""
+    _, own = next(generators_of(cfg.model))
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        wanted = input_of(build_generator(own, 'meta'))
+    if type(wanted) is not type(input_of(network)):
+        what = dict(labels='it takes label maps', noise='it makes images from noise')
+        kind = what.get(getattr(wanted, 'kind', ''), 'it takes images')
+        raise ValueError(
+            f'{cfg.model.distiller.type} cannot train this student: {kind}, '
+            'and the student does not. Name another recipe with --finetune'
+        )
 
 
 def _put(cfg: Config, networks: ConfigDict):

@@ -119,12 +119,13 @@ def make_quick(cfg: Config, size: int | None = None) -> list[str]:
 
     Args:
         cfg (Config): Of a recipe that distils; changed in place.
-        size (int | None): Side of the images; 64 if None.
+        size (int | None): Side of the images; if None 64, or what the recipe
+            calls its ``least_size``.
 
     Returns:
         list[str]: What changed, ``path: old -> new``.
     """
-    changes = _Changes(set_size(cfg, size or QUICK_SIZE))
+    changes = _Changes(set_size(cfg, size or cfg.get('least_size', QUICK_SIZE)))
     for path, node in walk_paths(cfg.model, 'model'):
         # widths of a super-net or a slim network belong together
         alone = '.arch' not in path and isinstance(node.get('base_channels'), int)

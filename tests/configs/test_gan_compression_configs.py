@@ -16,6 +16,7 @@ from recipes import (
     CONFIGS,
     MOBILE,
     MOBILE_TAPS,
+    TRANSLATIONS,
     build_model,
     check_optimizers,
     load,
@@ -190,7 +191,9 @@ def base():
 
 
 def test_every_recipe_is_in_a_table():
-    assert sorted([*TABLE, OURS, *TEACHERS]) == sorted(recipes_of('gan_compression'))
+    assert sorted([*TABLE, OURS, *TEACHERS]) == sorted(
+        set(recipes_of('gan_compression')) & set(TRANSLATIONS)
+    )
     assert set(PUBLISHED) == {
         (data, name) for data, held in base().published.items() for name in held
     }

@@ -254,5 +254,5 @@ def test_what_is_refused():
     slim = dict(
         type='mmgan_compress.SlimNetwork', arch=SMALL['separable'], configuration='8_6_8_8_8_8_8_7'
     )
-    with pytest.raises(ValueError, match='multiples of the first'):
+    with pytest.raises(ValueError, match='needs multiples of 8'):
         filters_for(build(**slim), [4] * 8)

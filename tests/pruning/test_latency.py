@@ -23,7 +23,7 @@ class Fake:
         self.noise, self.least, self.outlier = noise, least, outlier
         self.asked, self.rng = [], np.random.default_rng(0)
         self.timed = 0
-        monkeypatch.setattr(latency, 'image_channels', lambda share: 3)
+        monkeypatch.setattr(latency, 'input_shape', lambda share, side: (1, 3, side, side))
         monkeypatch.setattr(latency, 'convert_for_timing', self.convert)
         monkeypatch.setattr(latency, 'side_by_side', self.time)
 
