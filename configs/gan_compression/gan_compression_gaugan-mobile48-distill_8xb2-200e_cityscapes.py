@@ -11,4 +11,7 @@ model = dict(
     ),
 )
 
-demo = {'model.generator': _base_.demo_spade_arch}
+demo = {
+    'model.generator': _base_.demo_spade_arch,
+    'model.distiller.discriminator': None,  # the demo's teacher had no opponent
+}
