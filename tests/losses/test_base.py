@@ -104,7 +104,7 @@ def channel_loss(reduction):
     loss = ChannelLoss(500.0, names, reduction=reduction)
     loss.adaptors['t'] = nn.ModuleList()
     for i in range(4):
-        adaptor = ChannelLoss.adaptor(4, 8)
+        adaptor = ChannelLoss(1.0, ['']).adaptor(4, 8)
         adaptor[0].weight.data = ARRAYS[f'cd_conv_w_{i}'].clone()
         adaptor[1].weight.data = ARRAYS[f'cd_bn_w_{i}'].clone()
         adaptor[1].bias.data = ARRAYS[f'cd_bn_b_{i}'].clone()
@@ -127,7 +127,7 @@ def test_channel_distillation():
 
 def test_adaptors_start_as_omgds():
     torch.manual_seed(0)
-    adaptor = ChannelLoss.adaptor(64, 256)
+    adaptor = ChannelLoss(1.0, ['']).adaptor(64, 256)
     assert adaptor[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert adaptor[1].weight.mean().item() == pytest.approx(1, abs=0.01)
     assert adaptor[1].weight.std().item() == pytest.approx(0.02, rel=0.2)
