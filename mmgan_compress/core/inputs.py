@@ -29,7 +29,18 @@ MOST_NOISE = 1 << 16  # numbers
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelMap:
+class _Plain:
+    """What all kinds share."""
+
+    kind: ClassVar[str]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it in plain values; ``kind`` among them."""
+        return dict(dataclasses.asdict(self), kind=self.kind)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelMap(_Plain):
     """A class for each pixel and, beside it, where objects end.
 
     As a picture its first channel is the number of the class. The second is
@@ -83,10 +94,6 @@ class LabelMap:
         """Return the shape of one, (channels, side, side)."""
         return self.channels, side, side
 
-    def plain(self) -> dict[str, Any]:
-        """Return it in plain values; ``kind`` among them."""
-        return dict(dataclasses.asdict(self), kind=self.kind)
-
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Draw label maps, to compare networks on.
 
@@ -118,7 +125,7 @@ class LabelMap:
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise:
+class Noise(_Plain):
     """Numbers from a standard normal distribution.
 
     Args:
@@ -138,10 +145,6 @@ class Noise:
     def shape(self, side: int) -> tuple[int, ...]:
         """Return the shape of one, (size,), whatever the side of the image."""
         return (self.size,)
-
-    def plain(self) -> dict[str, Any]:
-        """Return it in plain values; ``kind`` among them."""
-        return dict(dataclasses.asdict(self), kind=self.kind)
 
     def draw(self, seed: int, position: int) -> Tensor:
         """Return noise (size,) that depends on seed and position alone."""

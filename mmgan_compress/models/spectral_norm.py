@@ -43,7 +43,10 @@ class SpectralNorm:
                 with torch.no_grad():  # others: passes before keep the old ones
                     self.weight_v = F.normalize(matrix.t() @ self.weight_u, dim=0)
                     self.weight_u = F.normalize(matrix @ self.weight_v, dim=0)
-            return self.weight / (self.weight_u @ (matrix @ self.weight_v))
+            return self._divided(matrix)
+
+    def _divided(self, matrix: Tensor) -> Tensor:
+        return self.weight / (self.weight_u @ (matrix @ self.weight_v))
 
     def plain(self) -> nn.Module:
         """Return an ordinary convolution that computes what this one does in
@@ -60,9 +63,7 @@ class SpectralNorm:
             device='meta',  # no random numbers are drawn
         )
         with torch.no_grad():
-            conv.weight = nn.Parameter(
-                self.weight / (self.weight_u @ self._matrix() @ self.weight_v)
-            )
+            conv.weight = nn.Parameter(self._divided(self._matrix()))
         conv.bias = self.bias
         return conv.train(self.training)
 
