@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from golden import build, load_json, load_npz
+from mmgan_compress.models.original import load_original
 
 GENERATOR = 'mmgan_compress.MUNITGenerator'
 DISCRIMINATOR = 'mmgan_compress.MUNITDiscriminator'
@@ -19,16 +20,17 @@ def image(seed):
     return torch.tanh(normal(seed, (2, 3, 64, 64)))
 
 
-def published(prefix):
-    """Return the tensors of a network of the fixtures as ours has them."""
-    return {
-        name.replace('gamma', 'weight').replace('beta', 'bias'): tensor
-        for name, tensor in load_npz('munit', f'{prefix}/').items()
-    }
-
-
 def load(net, prefix):
-    net.load_state_dict(published(prefix))
+    """Give a network the tensors of a fixture, whose names are the published ones."""
+    load_original(net, load_npz('munit', f'{prefix}/'))
+    return net
+
+
+def assembled(net, content, rest):
+    """Give a generator the content encoder of one auto-encoder, all else of another."""
+    load(net, content)
+    first = {key: t.clone() for key, t in net.state_dict().items() if 'content' in key}
+    load(net, rest).load_state_dict(first, strict=False)
     return net
 
 

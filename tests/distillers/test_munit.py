@@ -11,7 +11,7 @@ from golden import assert_close_rel, load_npz
 from mmgan_compress.core.schedule import TrainSchedule
 from mmgan_compress.core.search_space import read_configuration
 from mmgan_compress.registry import MODELS
-from munit_golden import GENERATOR, GOLDEN, image, load, published
+from munit_golden import GENERATOR, GOLDEN, assembled, image, load
 from recipes import RECIPES
 from toy import build_model, optimizers
 
@@ -34,20 +34,13 @@ def recipe(name):
     return cfg
 
 
-def assembled(content, rest):
-    """Return the tensors of a generator that translates."""
-    first, second = published(content), published(rest)
-    return {name: (first if name.startswith('enc_content') else second)[name] for name in second}
-
-
 def two_domains():
     """Return the original trainer with the networks of the fixtures."""
     cfg = recipe(TEACHER)
     cfg.model.generator.update(base_channels=2, mlp_channels=16)
     model = build_model(cfg).train()
     for domain, source, own in (('edges', 'B', 'A'), ('shoes', 'A', 'B')):
-        net = model.generators[domain]
-        net.load_state_dict(assembled(f'orig/G_{source}', f'orig/G_{own}'))
+        assembled(model.generators[domain], f'orig/G_{source}', f'orig/G_{own}')
         load(model.distiller.student_discriminators[domain], f'orig/D_{own}')
     return model, optimizers(model, cfg, lr=None)
 
