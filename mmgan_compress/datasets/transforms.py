@@ -22,14 +22,20 @@ class ReadImage(BaseTransform):
     Args:
         key (str): Name of the image.
         channels (int): 1 (grey), 3 (RGB) or 4 (RGBA).
+        half (str | None): ``'A'`` or ``'B'``, which half of the file it is;
+            all of it if None.
     """
 
-    def __init__(self, key: str, channels: int = 3):
-        self.key, self.channels = key, channels
+    def __init__(self, key: str, channels: int = 3, half: str | None = None):
+        self.key, self.channels, self.half = key, channels, half
 
     def transform(self, results: dict) -> dict:
         """Add the image."""
-        image = read_image(results[f'{self.key}_path'], self.channels)
+        path = results[f'{self.key}_path']
+        if self.half is None:
+            image = read_image(path, self.channels)
+        else:
+            image = with_channels(half_of(open_image(path), self.half), self.channels)
         results[self.key] = np.array(image)
         return results
 

@@ -262,7 +262,8 @@ class TranslationImages(Dataset):
 class UnpairedImages(TranslationImages):
     """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
 
-    Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
+    Or ``train/A/ train/B/`` and so on, or ``train/ [val/] test/`` of pairs
+    side by side, whose halves are then drawn apart. An epoch has as many draws as the
     longer side has images, or those of ``epoch_domain``; in training B is
     drawn at random beside A.
     """
@@ -271,7 +272,11 @@ class UnpairedImages(TranslationImages):
     epoch_domain: str | None = None  # the train loop sets the method's
 
     def load_files(self):
-        self.files = [self.files_of('A'), self.files_of('B')]
+        pairs = os.path.isdir(os.path.join(self.data_root, 'train'))
+        self.halved = pairs and images.has_halves(self.data_root, self.split)
+        self.files = [self.files_of('' if self.halved else side) for side in 'AB']
+        if self.halved:
+            images.check_halves(self.files[0])
         for domain, folder in self.extra_images.items():
             side = 1 - self._source_side(domain)
             if self.split == 'train':
@@ -281,6 +286,12 @@ class UnpairedImages(TranslationImages):
 
     def files_by_side(self):
         return tuple(self.files)
+
+    def loading(self):
+        steps = super().loading()
+        if self.halved:
+            steps = [dict(step, half=side) for step, side in zip(steps, 'AB')]
+        return steps
 
     def __len__(self) -> int:
         if self.epoch_domain:
