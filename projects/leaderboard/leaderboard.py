@@ -307,7 +307,9 @@ def write_strips(run: Run, student: str) -> None:
     if run.method == TEACHER:
         rows['-input'] = images
         if cfg.test_dataloader.dataset.type.endswith('PairedImages'):
-            rows['-target'] = recipe_images(cfg, 'test_dataloader', target, PICTURES)
+            truth = recipe_images(cfg, 'test_dataloader', target, PICTURES)
+            if not np.array_equal(truth, rows['']):  # the teacher's own pictures
+                rows['-target'] = truth
     for suffix, pictures in rows.items():
         Image.fromarray(np.concatenate(pictures, 1)).save(
             run.json.with_name(f'{run.method}{suffix}.png'), optimize=True
