@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
 from ..core.inputs import Noise, read_input
+from ..core.zoo import find_student
 from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import MIN_SIDE, of_array, read_as, to_array
@@ -255,7 +256,7 @@ def network_of(
 ) -> nn.Module | None:
     """Return the network of a student; None for an exported model."""
     is_network = isinstance(model, nn.Module)
-    is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
+    is_student = is_network or Path(find_student(model)).suffix == STUDENT_SUFFIX
     if is_student and runtime not in (None, EAGER):
         raise ValueError(
             f'a student runs in torch only, not in {runtime}: export it first '
