@@ -16,8 +16,8 @@ from tqdm import tqdm
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
 from ..core.inputs import Noise, read_input
-from ..core.zoo import find_student
 from ..core.messages import check_range
+from ..core.zoo import find_student
 from ..datasets import pictures
 from ..datasets.images import MIN_SIDE, of_array, read_as, to_array
 from ..deploy.formats import on_arrays, open_model

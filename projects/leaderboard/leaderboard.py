@@ -35,6 +35,7 @@ from mmgan_compress.core.files import write_text  # noqa: E402
 RUNS, CONFIGS = HERE / 'runs', HERE / 'configs'
 TEACHER = results.TEACHER
 PICTURES = 6  # test images of a strip
+THREADS = '1'  # of the benchmark
 VERSIONS = ('torch', 'mmengine', 'mmagic', 'torchmetrics', 'onnxruntime', 'openvino')
 
 
@@ -228,7 +229,7 @@ def do(run: Run, minutes: float) -> None:
         train(words, log, minutes)
     table, out = CONFIGS / run.task / f'{TEACHER}.py', ['--overwrite', '--out']
     call(['report', table, f'{run.method}={student}', *out, run.work / 'report'], log)
-    words = ['benchmark', student, '--threads', '1', *out, run.work / 'benchmark']
+    words = ['benchmark', student, '--threads', THREADS, *out, run.work / 'benchmark']
     call([*words, '--runtimes', *results.RUNTIMES], log)
     run.json.parent.mkdir(parents=True, exist_ok=True)
     if run.seed == 0:
@@ -267,11 +268,13 @@ def gather(run: Run, minutes: float) -> dict:
         ['git', 'rev-parse', 'HEAD'], cwd=REPO, capture_output=True, text=True
     ).stdout.strip()
     latency = {
-        row['runtime']: {key: round(row['picture'][key], 3) for key in ('median_ms', 'iqr_ms')}
+        row['runtime']: {
+            key: round(row['pictures'][THREADS][key], 3) for key in ('median_ms', 'iqr_ms')
+        }
         for row in timed['rows']
         if row['runtime'] in results.RUNTIMES and not row['reason']
     }
-    machine = {key: timed['machine'][key] for key in ('cpu', 'cores', 'threads', 'load')}
+    machine = {key: timed['machine'][key] for key in ('cpu', 'cores', 'load')}
     return dict(
         task=run.task,
         method=run.method,
@@ -285,7 +288,7 @@ def gather(run: Run, minutes: float) -> dict:
         minutes=None if run.method == TEACHER else minutes,
         cpu_minutes=round(sum(budget['cpu_minutes'] for budget in budgets), 2),
         iterations=sum(budget['iterations'] for budget in budgets),
-        latency=dict(machine=machine, **latency),
+        latency=dict(machine=dict(machine, threads=int(THREADS)), **latency),
         versions={name: importlib.metadata.version(name) for name in VERSIONS},
         commit=commit,
     )
