@@ -21,10 +21,10 @@ RECIPES = {
     if not {'_base_', 'demo', 'deploy', 'pipelines'} & set(path.relative_to(CONFIGS).parts)
     and not path.stem.endswith('-pipeline')
 }
-# images to images of their size; the others enlarge them, take label maps, or noise
-TRANSLATIONS = [
-    name for name in RECIPES if not {'srgan', 'gaugan', 'sagan'} & set(re.split('[_-]', name))
-]
+# images to images of their size; the others enlarge them, or take label maps, noise or
+# styles
+OTHERS = {'srgan', 'gaugan', 'sagan', 'munit'}
+TRANSLATIONS = [name for name in RECIPES if not OTHERS & set(re.split('[_-]', name))]
 MOBILE_TAPS = ['model.9', 'model.12', 'model.15', 'model.18']
 UNET_TAPS = [
     'model.model.1.model.1.model.0.activate',

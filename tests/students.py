@@ -41,14 +41,17 @@ GENERATORS = {
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
     'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
 }
-# of label maps, not images
+# of label maps, and of images with a style
 OTHERS = {
+    'styled': dict(
+        type='mmgan_compress.MUNITGenerator', base_channels=4, mlp_channels=8, num_blocks=1
+    ),
     'labels': dict(
         type='mmgan_compress.SPADEGenerator',
         labels=dict(classes=16),
         base_channels=2,
         separable=True,
-    )
+    ),
 }
 # commands under their older names, as the wrappers in tools/ have them
 TOOLS = dict(

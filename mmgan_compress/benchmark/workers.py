@@ -196,7 +196,8 @@ def _model(
     model = open_model(candidate.model, runtime, threads[-1], trust=True)
     takes_pixels = model.facts.get('layout') == 'NHWC'
     values = pixels if takes_pixels else pictures.to_values(pixels).numpy()
-    runs['network'] = _with_threads(threads[-1], functools.partial(model.run, values))
+    styles = [translator.styles_of()] if translator.style_size else []
+    runs['network'] = _with_threads(threads[-1], functools.partial(model.run, values, *styles))
     return runs, grown
 
 

@@ -5,7 +5,8 @@ r"""Convert a checkpoint of an original repository, or of mmagic.
 
 The result is used with init_cfg=dict(type='Pretrained',
 checkpoint='generator.pth'). Known: pytorch-CycleGAN-and-pix2pix, GAN
-Compression, OMGD, CRD.
+Compression, OMGD, CRD. Of MUNIT's two auto-encoders the first has the content
+encoder of what translates, --rest names the other one.
 
     mmgan-compress convert iter_270000.pth teachers/cyclegan.pth --bgr
 
@@ -39,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser):
         help='which network of the source, where it holds several: a key (netG, params_ema), '
         'the beginning of its names (model.netG), or both (state_dict.model.netG)',
     )
+    add(
+        '--rest',
+        help='of MUNIT: the auto-encoder that draws; of the source only the content encoder is '
+        'taken then',
+    )
     options.add(parser, 'overwrite', 'import')
 
 
@@ -46,7 +52,7 @@ def run(args: argparse.Namespace):
     """Convert the checkpoint."""
     from ..models.original import convert_original, to_rgb
 
-    if args.bgr == bool(args.config):
+    if args.bgr == bool(args.config) or (args.bgr and args.rest):
         raise ValueError(
             'give either --config, for a checkpoint of an '
             'original repository, or --bgr, for one of mmagic'
@@ -58,6 +64,6 @@ def run(args: argparse.Namespace):
         print(f'{args.target}: {len(tensors)} tensors, for RGB images')
         return
     network = convert_original(
-        args.source, args.target, args.config, args.network, args.part, args.overwrite
+        args.source, args.target, args.config, args.network, args.part, args.overwrite, args.rest
     )
     print(f'{args.target}: {type(network).__name__}, {len(network.state_dict())} tensors')

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..core import units
 from ..core.tables import plain
 from . import options
 
@@ -88,6 +89,12 @@ def print_summary(report: dict, target, out: str) -> None:
         larger = '; the dynamic configs keep their size' if FORMATS[target.backend].free else ''
         print(f'translate resizes pictures to {size}x{size} for this model and back again{larger}')
     print_size(report)
+    if report['style_encoder']:
+        params, macs = (units.count(report['style_encoder'][key]) for key in ('params', 'macs'))
+        print(
+            'the inputs are image and style; what reads a style from a picture is not in the file: '
+            f'{params} parameters, {macs} MACs'
+        )
     if report['replaced']:
         print(f'replaced the export of another student (sha256 {report["replaced"][:12]}...)')
     shape = f'{free}{size}x{size}'

@@ -31,6 +31,7 @@ def table(networks: dict, size: int) -> str:
 
 def run(args: argparse.Namespace):
     """Count and print."""
+    from ..core.complexity import style_note
     from ..engine.networks import costs_of, load_networks
 
     with options.stdout_for_result():
@@ -42,3 +43,7 @@ def run(args: argparse.Namespace):
         print(json.dumps(dict(student=student, teachers=costs), indent=2))
     else:
         print(table(costs, size))
+        for name, network in networks.items():
+            params, macs = (costs[name][key] for key in ('params', 'macs'))
+            for line in style_note(name, network, params, macs, size):
+                print(line)

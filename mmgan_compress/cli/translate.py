@@ -31,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser):
         metavar='SIDE',
         help='px: larger pictures go through in tiles, which bounds the memory',
     )
+    add('--seed', type=int, metavar='N', help='of the style, where there is one (default: 0)')
+    add(
+        '--styles',
+        type=options.positive,
+        metavar='N',
+        help='so many styles of each image in one picture (default: 1)',
+    )
+    add('--style-from', metavar='PICTURE', help='the style of a picture, in place of a random one')
     options.add(parser, 'out', 'domain', 'threads', 'trust', 'overwrite', 'import')
 
 
@@ -42,7 +50,8 @@ def run(args: argparse.Namespace):
     translate = Translator(
         args.model, args.domain, args.runtime, args.threads, args.trust, args.tile
     )
-    files = translate(args.input, args.out, args.batch, args.overwrite)
+    style = args.seed, args.styles, args.style_from
+    files = translate(args.input, args.out, args.batch, args.overwrite, *style)
     if is_video(args.input):
         how = '' if shutil.which('ffmpeg') else ', without sound, which ffmpeg would copy'
         print(f'{files[0]}{how}')

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .base_layers import BatchNormBase, ConvBase, ConvTransposeBase, NormBase
-from .inputs import LabelMap, input_of
+from .inputs import LabelMap, StyledImage, input_of
 from .layers import find_layer, shape_pass
 
 ChannelMap = dict[str, list[int]]
@@ -65,7 +65,7 @@ def image_channels(module: nn.Module) -> int:
     can be read.
     """
     takes = input_of(module)
-    if isinstance(takes, LabelMap):
+    if isinstance(takes, (LabelMap, StyledImage)):
         return takes.channels
     return next(iter(channel_map(module).values()), [3])[0]
 

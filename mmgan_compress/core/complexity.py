@@ -10,7 +10,9 @@ import torch.nn as nn
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from . import units
 from .base_layers import ConvBase, ConvTransposeBase, NormBase
+from .inputs import StyledImage, input_of
 from .layers import meta_copy, shape_pass
 from .timing import side_by_side
 
@@ -108,6 +110,50 @@ def count_macs(module: nn.Module, input_shape: Sequence[int], **forward_kwargs) 
     if other:
         layers.append(LayerMacs('', 'functional', 0, other, other))
     return Macs(sum(row.macs for row in layers), sum(row.macs_paper for row in layers), layers)
+
+
+def style_encoder_cost(module: nn.Module, side: int) -> dict[str, int] | None:
+    """Return the cost of what reads a style from a picture.
+
+    A given style does not run it, so that it is not in :func:`count_macs`; the
+    papers count it.
+
+    Args:
+        module (nn.Module): Generator.
+        side (int): Side of the picture in pixels.
+
+    Returns:
+        dict | None: ``params`` and ``macs``; None if the generator takes no
+        style.
+    """
+    takes = input_of(module)
+    if not isinstance(takes, StyledImage):
+        return None
+    macs = count_macs(module.enc_style, (1, takes.channels, side, side)).macs
+    return dict(params=count_params(module.enc_style), macs=macs)
+
+
+def style_note(name: str, module: nn.Module, params: int, macs: int, side: int) -> list[str]:
+    """Say what a network costs without its style encoder, and with it.
+
+    Args:
+        name (str): Of the network.
+        module (nn.Module): The network.
+        params (int): All of its parameters.
+        macs (int): Of :func:`count_macs`.
+        side (int): Side of the image in pixels.
+
+    Returns:
+        list[str]: A line; none where the network takes no style.
+    """
+    cost = style_encoder_cost(module, side)
+    if cost is None:
+        return []
+    rest, all_macs = units.count(params - cost['params']), units.count(macs + cost['macs'])
+    return [
+        f'{name}: {rest} parameters and {units.count(macs)} MACs for a given style; with the style '
+        f'encoder {units.count(params)} parameters and {all_macs} MACs, as the papers count'
+    ]
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
-"""What a generator takes, where it is no image: a label map, or noise.
+"""What a generator takes, where it is no image: a label map, noise, or an image with a style.
 
 A generator says it by its attribute ``takes``, an object with
 
-- ``kind``, the word for it: ``'labels'`` or ``'noise'``;
+- ``kind``, the word for it: ``'labels'``, ``'noise'`` or ``'styled'``;
 - ``shape(side)``, of one, without the batch. Of a picture these are its channels in a
   file, in a batch of the data set and in an exported model, and twice the side; its
   values are in [-1, 1], as those of images are;
@@ -152,10 +152,79 @@ class Noise(_Plain):
             return torch.randn(self.size)
 
 
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (LabelMap, Noise)}
+@dataclasses.dataclass(frozen=True)
+class StyledImage(_Plain):
+    """An image and the numbers of a style, in one tensor.
+
+    Behind the channels of the image there is a plane of one value for each
+    number of the style.
+
+    Args:
+        channels (int): Of the image.
+        style (int): Numbers of a style. They are standard normal where they
+            are drawn.
+
+    Raises:
+        ValueError: If one of them is below 1, or no whole number.
+
+    Example:
+        >>> takes = StyledImage(1, style=2)
+        >>> packed = takes.pack(torch.zeros(1, 1, 2, 2), torch.tensor([[3., 4.]]))
+        >>> packed.shape, takes.split(packed)[1]
+        (torch.Size([1, 3, 2, 2]), tensor([[3., 4.]]))
+    """
+
+    channels: int = 3
+    style: int = 8
+    kind: ClassVar[str] = 'styled'
+    resize: ClassVar[str] = 'bicubic'
+
+    def __post_init__(self):
+        for count in (self.channels, self.style):
+            if type(count) is not int or not 1 <= count <= MOST_NOISE:
+                raise ValueError(f'{self}: expected 1 to {MOST_NOISE} channels and numbers')
+
+    def shape(self, side: int) -> tuple[int, ...]:
+        """Return the shape of one, (channels + style, side, side)."""
+        return self.channels + self.style, side, side
+
+    def pack(self, image: Tensor, style: Tensor) -> Tensor:
+        """Return both as one tensor.
+
+        Args:
+            image (Tensor): (N, channels, H, W).
+            style (Tensor): (N, style), or of that many numbers for each image.
+
+        Returns:
+            Tensor: (N, channels + style, H, W).
+        """
+        planes = style.flatten(1)[:, :, None, None].expand(-1, -1, *image.shape[2:])
+        return torch.cat([image, planes.to(image.dtype)], 1)
+
+    def split(self, packed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return image (N, channels, H, W) and style (N, style)."""
+        return packed[:, : self.channels], packed[:, self.channels :, 0, 0]
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Draw images and styles, to compare networks on.
+
+        Args:
+            shape (tuple[int]): (N, channels + style, H, W).
+            rng (Generator): Where the numbers are from.
+
+        Returns:
+            ndarray: float32; images in [-1, 1], styles standard normal.
+        """
+        count, _, *size = shape
+        image = torch.from_numpy(rng.uniform(-1, 1, (count, self.channels, *size)))
+        style = torch.from_numpy(rng.standard_normal((count, self.style)))
+        return self.pack(image.float(), style).numpy()
 
 
-def input_of(network: nn.Module) -> LabelMap | Noise | None:
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (LabelMap, Noise, StyledImage)}
+
+
+def input_of(network: nn.Module) -> LabelMap | Noise | StyledImage | None:
     """Return what a network takes; None for an image."""
     return getattr(network, 'takes', None)
 
@@ -165,7 +234,7 @@ def is_noise(network: nn.Module) -> bool:
     return isinstance(input_of(network), Noise)
 
 
-def read_input(plain: dict | None) -> LabelMap | Noise | None:
+def read_input(plain: dict | None) -> LabelMap | Noise | StyledImage | None:
     """Take back ``plain()``; None for an image.
 
     Raises:

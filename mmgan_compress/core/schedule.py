@@ -36,6 +36,8 @@ class TrainSchedule:
         student_epochs (int): Student epochs at the end of a block.
         iters_per_epoch (int): Iterations that one epoch has; 1 turns every
             other figure into a number of iterations.
+        halving (int): Epochs after which the rate is halved, each time; 0:
+            never.
 
     Raises:
         ValueError: If a figure is out of range.
@@ -46,9 +48,11 @@ class TrainSchedule:
     block: int
     student_epochs: int = 0
     iters_per_epoch: int = 1
+    halving: int = 0
 
     def __post_init__(self):
-        for name, least in dict(epochs=1, block=1, student_epochs=0, iters_per_epoch=1).items():
+        least_of = dict(epochs=1, block=1, student_epochs=0, iters_per_epoch=1, halving=0)
+        for name, least in least_of.items():
             check_range(name, getattr(self, name), least)
         check_range('constant', self.constant, 0, self.epochs)
 
@@ -86,11 +90,12 @@ class TrainSchedule:
         """Return the factor of the base rate at 0-based ``iteration``.
 
         ``1 - max(0, e - constant) / (decay + 1)`` with the 1-based teacher
-        epoch e (OMGD/models/networks.py: get_scheduler, 'linear').
+        epoch e (OMGD/models/networks.py: get_scheduler, 'linear'), halved
+        after each ``halving`` epochs.
         """
-        decay = self.epochs - self.constant
-        past = max(0, self.epoch(iteration) - self.constant)
-        return 1 - past / (decay + 1)
+        decay, epoch = self.epochs - self.constant, self.epoch(iteration)
+        halved = 0.5 ** ((epoch - 1) // self.halving) if self.halving else 1.0
+        return halved * (1 - max(0, epoch - self.constant) / (decay + 1))
 
     def remaining(self, iteration: int) -> dict[str, int]:
         """Return how many iterations of each phase follow 0-based

@@ -17,13 +17,14 @@ Configuration = tuple[int, ...]
 
 _48, _64 = (48, 40, 32), (64, 56, 48, 40, 32, 24, 16)
 _COCO = (64, 48, 40, 32, 24)
-# GAN-Compression/configs: resnet_configs.py and, with 'spade-' before them,
-# spade_configs.py, by their names
+# GAN-Compression/configs: resnet_configs.py and, with 'spade-' or 'munit-'
+# before them, spade_configs.py and munit_configs.py, by their names
 SPACES: dict[str, tuple[tuple[int, ...], ...]] = {
     'channels-32': ((32, 24, 16),) * 8,
     'channels-48': ((48, 32),) * 2 + (_48,) * 4 + ((48, 32, 24, 16),) * 2,
     'channels-64-cycleGAN': ((64, 48, 32, 24, 16),) * 8,
     'channels-64-pix2pix': (_64,) * 8,
+    'munit-channels-64': (_64,) * 10,
     'spade-channels-48': (_48,) * 5 + ((48, 40, 32, 24),) * 3,
     'spade-channels-64': ((64, 48, 40, 32),) * 5 + (_COCO,) * 3,
     'spade-channels-64-coco': (_COCO,) * 8,

@@ -1,5 +1,6 @@
 """From image files to the tensors of a generator and back."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,8 +14,11 @@ from torch import Tensor
 
 from ..core.files import refuse_taken
 from ..core.image_modes import IMAGE_MODES, LABELS_WITH_EDGES
+from ..core.inputs import LabelMap
 from .images import MIN_SIDE, check_images, of_array, some_images, to_array
 
+MOST_IN_GRID = 100
+_GAP = 2  # pixels between the pictures of a grid
 _CHANNELS = {LABELS_WITH_EDGES, *IMAGE_MODES}
 
 
@@ -145,6 +149,19 @@ def to_pixels(x: Tensor) -> np.ndarray:
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
+def grid(images: list[np.ndarray]) -> np.ndarray:
+    """Lay pictures of one size, (H, W, channels), uint8, on white in rows."""
+    height, width, channels = images[0].shape
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = -(-len(images) // columns)
+    down, right = height + _GAP, width + _GAP
+    sheet = np.full((rows * down - _GAP, columns * right - _GAP, channels), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * down, index % columns * right
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
 def fits(height: int, width: int, meta: dict) -> bool:
     """Tell whether a generator takes images of a size as they are.
 
@@ -187,7 +204,7 @@ def run(net: Callable[[Tensor], Tensor], x: Tensor, meta: dict) -> Tensor:
         padded = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode='reflect')
         return net(padded)[..., : size[0], : size[1]]
     inner = fixed or (trained, trained)
-    if meta.get('takes'):  # numbers have no mean
+    if (meta.get('takes') or {}).get('kind') == LabelMap.kind:  # numbers have no mean
         return _resized(net(F.interpolate(x, inner, mode='nearest')), size)
     return _resized(net(_resized(x, inner)), size)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
-from ..core.inputs import LabelMap
+from ..core.inputs import LabelMap, Noise
 from ..registry import TRANSFORMS
 from .images import half_of, open_image, read_image, read_label_map, to_array, with_channels
 
@@ -21,14 +22,20 @@ class ReadImage(BaseTransform):
     Args:
         key (str): Name of the image.
         channels (int): 1 (grey), 3 (RGB) or 4 (RGBA).
+        half (str | None): ``'A'`` or ``'B'``, which half of the file it is;
+            all of it if None.
     """
 
-    def __init__(self, key: str, channels: int = 3):
-        self.key, self.channels = key, channels
+    def __init__(self, key: str, channels: int = 3, half: str | None = None):
+        self.key, self.channels, self.half = key, channels, half
 
     def transform(self, results: dict) -> dict:
         """Add the image."""
-        image = read_image(results[f'{self.key}_path'], self.channels)
+        path = results[f'{self.key}_path']
+        if self.half is None:
+            image = read_image(path, self.channels)
+        else:
+            image = with_channels(half_of(open_image(path), self.half), self.channels)
         results[self.key] = np.array(image)
         return results
 
@@ -105,4 +112,27 @@ class ShrinkImage(BaseTransform):
             (width // scale, height // scale), Image.Resampling.BICUBIC
         )
         results[self.small] = np.array(small)
+        return results
+
+
+@TRANSFORMS.register_module()
+class AddNoise(BaseTransform):
+    """Add ``noise``, (size,), float32: numbers from a standard normal distribution.
+
+    Args:
+        size (int): How many.
+        seed (int | None): They depend on it and on ``sample_idx`` alone. None
+            draws them as torch does: a training data set seeds that by its
+            seed and the position.
+    """
+
+    def __init__(self, size: int, seed: int | None = None):
+        self.noise, self.seed = Noise(size), seed
+
+    def transform(self, results: dict) -> dict:
+        """Add the noise."""
+        if self.seed is None:
+            results['noise'] = torch.randn(self.noise.size)
+        else:
+            results['noise'] = self.noise.draw(self.seed, results['sample_idx'])
         return results

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from mmagic.structures import DataSample
 from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info
@@ -27,12 +26,6 @@ from . import images
 def load_step(key: str, channels: int = 3) -> dict:
     """Return the transform that loads one image."""
     return dict(type='mmgan_compress.ReadImage', key=key, channels=channels)
-
-
-def _packed(steps: list[dict], keys: list[str]) -> list[dict]:
-    """Return mmagic's transforms that end with the tensors of images."""
-    pack = dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=[f'{k}_path' for k in keys])
-    return [dict(step, _scope_='mmagic') for step in [*steps, pack]]
 
 
 class TranslationImages(Dataset):
@@ -68,6 +61,11 @@ class TranslationImages(Dataset):
         extra_images (dict[str, str] | None): Of :class:`UnpairedImages`:
             folder by domain of images that the train split has beside its
             own: unlabelled ones to distil on (UGC, ICCV 2023), say.
+        noise_size (int | None): Numbers of ``noise`` beside the images, such
+            as styles; none if None. In training they depend on the seed and
+            the position, in val and test on the image's place alone. Twice
+            as many as a style has, in val and test, are a second style (see
+            ``StyleDiversity``).
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or images of a
@@ -81,6 +79,7 @@ class TranslationImages(Dataset):
     METAINFO: dict = {}
     halved = False  # whether a file holds A and B
     aspect_ratio = 1.0  # width of the images to their height
+    noise_seed = 0  # of the noise in val and test
 
     def __init__(
         self,
@@ -97,6 +96,7 @@ class TranslationImages(Dataset):
         val_folder: bool = True,
         channels: dict[str, int] | None = None,
         extra_images: dict[str, str] | None = None,
+        noise_size: int | None = None,
     ):
         check_choice('split', split, ('train', 'val', 'test'))
         self.data_root, self.split, self.size = data_root, split, size
@@ -109,6 +109,7 @@ class TranslationImages(Dataset):
         self.flip, self.max_images = flip, max_images
         self.hold_out, self.val_folder = hold_out, val_folder
         self.extra_images = extra_images or {}
+        self.noise = None if noise_size is None else Noise(noise_size)
         if extra_images and teacher_images:
             raise ValueError(
                 'teacher_images are of the images in a train folder: copy extra_images into it'
@@ -183,6 +184,18 @@ class TranslationImages(Dataset):
         """Return the loading transforms: of a file for each domain."""
         return [load_step(f'img_{d}', self.channels[d]) for d in self.domains]
 
+    def packed(self, steps: list[dict], keys: list[str]) -> list[dict]:
+        """Return mmagic's transforms that end with the tensors of images, and
+        of noise if there is some.
+        """
+        paths = [f'{key}_path' for key in keys]
+        if self.noise:
+            seed = None if self.split == 'train' else self.noise_seed
+            own = dict(type='mmgan_compress.AddNoise', size=self.noise.size, seed=seed)
+            steps, keys = [*steps, own], [*keys, 'noise']
+        pack = dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=paths)
+        return [dict(step, _scope_='mmagic') for step in [*steps, pack]]
+
     @property
     def sized(self) -> list[str]:
         """What :meth:`loading` has brought to :meth:`loaded_size`."""
@@ -219,7 +232,7 @@ class TranslationImages(Dataset):
                 steps.append(dict(type='FixedCrop', keys=group, crop_size=crop))
             if self.flip:
                 steps.append(dict(type='Flip', keys=group, direction='horizontal'))
-        return _packed(steps, keys)
+        return self.packed(steps, keys)
 
     def _shuffled(self, position: int) -> int:
         epoch, offset = divmod(position, len(self))
@@ -249,7 +262,8 @@ class TranslationImages(Dataset):
 class UnpairedImages(TranslationImages):
     """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
 
-    Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
+    Or ``train/A/ train/B/`` and so on, or ``train/ [val/] test/`` of pairs
+    side by side, whose halves are then drawn apart. An epoch has as many draws as the
     longer side has images, or those of ``epoch_domain``; in training B is
     drawn at random beside A.
     """
@@ -258,7 +272,11 @@ class UnpairedImages(TranslationImages):
     epoch_domain: str | None = None  # the train loop sets the method's
 
     def load_files(self):
-        self.files = [self.files_of('A'), self.files_of('B')]
+        pairs = os.path.isdir(os.path.join(self.data_root, 'train'))
+        self.halved = pairs and images.has_halves(self.data_root, self.split)
+        self.files = [self.files_of('' if self.halved else side) for side in 'AB']
+        if self.halved:
+            images.check_halves(self.files[0])
         for domain, folder in self.extra_images.items():
             side = 1 - self._source_side(domain)
             if self.split == 'train':
@@ -268,6 +286,12 @@ class UnpairedImages(TranslationImages):
 
     def files_by_side(self):
         return tuple(self.files)
+
+    def loading(self):
+        steps = super().loading()
+        if self.halved:
+            steps = [dict(step, half=side) for step, side in zip(steps, 'AB')]
+        return steps
 
     def __len__(self) -> int:
         if self.epoch_domain:
@@ -478,7 +502,7 @@ class SuperResolutionImages(TranslationImages):
         steps.append(
             dict(type='mmgan_compress.ShrinkImage', key=large, small=small, scale=self.scale)
         )
-        return _packed(steps, [small, large])
+        return self.packed(steps, [small, large])
 
 
 @DATASETS.register_module()
@@ -520,9 +544,8 @@ class NoiseImages(TranslationImages):
             raise ValueError(
                 'NoiseImages has neither teacher_images nor extra_images: leave them out'
             )
-        self.noise, self.samples, self.noise_seed = Noise(noise_size), samples, seed
-        self.crop, self.side = crop, side
-        super().__init__(*args, **kwargs)
+        self.samples, self.noise_seed, self.crop, self.side = samples, seed, crop, side
+        super().__init__(*args, noise_size=noise_size, **kwargs)
 
     def load_files(self):
         self.files: list[str] = []
@@ -549,7 +572,7 @@ class NoiseImages(TranslationImages):
         steps.append(dict(type='Resize', keys=[key], **scaled))
         if self.flip:
             steps.append(dict(type='Flip', keys=[key], direction='horizontal'))
-        return _packed(steps, [key])
+        return self.packed(steps, [key])
 
     def __getitem__(self, position):
         if self.split == 'train':
@@ -559,12 +582,6 @@ class NoiseImages(TranslationImages):
             inputs=dict(noise=self.noise.draw(self.noise_seed, position)),
             data_samples=DataSample(metainfo=path),
         )
-
-    def _load(self, index):
-        sample = super()._load(index)
-        # of a single image mmagic makes no dict
-        image = {f'img_{self.domains[1]}': sample['inputs']}
-        return dict(sample, inputs=dict(image, noise=torch.randn(self.noise.size)))
 
 
 @DATA_SAMPLERS.register_module()

@@ -14,8 +14,9 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.complexity import style_encoder_cost
 from ..core.files import naming
-from ..core.inputs import LabelMap, Noise
+from ..core.inputs import LabelMap, Noise, StyledImage, input_of
 from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
@@ -32,11 +33,12 @@ from .verify import (
     Exact,
     ParityError,
     compare,
+    feeds,
     limits,
     noise_inputs,
     real_inputs,
     sample_inputs,
-    to_levels,
+    with_styles,
 )
 
 StrPath = str | Path
@@ -94,7 +96,8 @@ def export_student(
         ``'parent'`` is what was measured before the precision was lowered;
         ``'processor'`` for which ones int8 is, else None;
         ``'replaced'`` is None or the sha256 of the student that
-        was there.
+        was there; ``'style_encoder'`` is None or the ``params`` and ``macs``
+        of what is not in the file, which takes a style.
 
     Raises:
         ParityError: If the outputs differ by more than the limits.
@@ -127,7 +130,15 @@ def export_student(
                 'export it for another runtime, such as onnxruntime'
             )
         target, inputs = _calibrated(target, net, size, calibration, kind)
+        takes = input_of(net)
+        if isinstance(takes, StyledImage) and not form.styles:
+            able = [name for name, row in FORMATS.items() if row.styles and row.write]
+            raise ValueError(
+                f'{target.backend} is not written with a style as a second input, which this '
+                f'student takes: expected one of {able}'
+            )
         samples = sample_inputs(size, multiple, target.dynamic, images, kind)
+        samples = with_styles(samples, takes)
     facts = student_facts(student, net.meta, None if target.dynamic else size, target)
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
@@ -140,6 +151,7 @@ def export_student(
             image_size=net.meta['image_size'],
             config_size=target.size,
             student_sha256=facts['student_sha256'],
+            style_encoder=style_encoder_cost(net, size),
         )
         _publish(work, out, _files(form), report)
     return report
@@ -190,8 +202,8 @@ def _calibrated(
         return target, []
     for module in ONNX:
         require(module, 'Calibration')
-    inputs = [x for _, x in real_inputs(size, images, CALIBRATION_IMAGES, kind)]
-    return target, [to_levels(x) for x in inputs] if target.uint8 else inputs
+    takes, inputs = input_of(net), real_inputs(size, images, CALIBRATION_IMAGES, kind)
+    return target, [feeds(x, takes, target.uint8) for _, x in with_styles(inputs, takes)]
 
 
 def _calibrated_on_noise(target: Target, noise: Noise) -> tuple[Target, list]:
@@ -202,7 +214,7 @@ def _calibrated_on_noise(target: Target, noise: Noise) -> tuple[Target, list]:
         )
     if target.precision != 'int8':
         return target, []
-    return target, [x for _, x in noise_inputs(noise, CALIBRATION_IMAGES)]
+    return target, [(x,) for _, x in noise_inputs(noise, CALIBRATION_IMAGES)]
 
 
 def _write_verified(

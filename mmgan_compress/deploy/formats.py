@@ -39,6 +39,7 @@ import torch
 import torch.nn as nn
 
 from ..compat import require
+from ..core.inputs import StyledImage, input_of
 from ..core.messages import check_range
 from ..core.processors import VNNI, check_processor, for_processor
 from ..core.timing import torch_threads
@@ -50,9 +51,10 @@ from .metadata import FACTS, student_facts
 from .onnx import silenced, traceable, write_onnx
 from .quantize_onnx import calibrated_scales, check_settings, quantize, to_half
 from .targets import Target
+from .verify import feeds
 
 STEM = 'end2end'  # mmdeploy's name for models of one piece
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[..., np.ndarray]
 
 
 class OpenModel(NamedTuple):
@@ -65,7 +67,8 @@ class OpenModel(NamedTuple):
             ``deploy/metadata.py``); empty if it was not made by this package.
         run (Callable): Maps (N, C, H, W), float32 in [-1, 1] to the
             same. A file whose ``facts['layout']`` is ``'NHWC'`` takes and
-            gives (N, H, W, C), uint8.
+            gives (N, H, W, C), uint8. The style of a generator that takes
+            one, (N, style), float32, is the second argument.
         ran_on (str): ``'CPU'``, or ``'replay'`` where torch computes what is
             in the file.
     """
@@ -88,7 +91,7 @@ class Job:
         multiple (int): Size multiple of the network.
         facts (dict[str, str]): Metadata for the file.
         folder (Path): Folder to write into.
-        calibration (Sequence[ndarray]): Inputs of the model, for int8.
+        calibration (Sequence[tuple]): Inputs of the model, for int8.
         norms (str): Which of the format's ``norms`` to use.
     """
 
@@ -98,7 +101,7 @@ class Job:
     multiple: int
     facts: dict[str, str]
     folder: Path
-    calibration: Sequence[np.ndarray] = ()
+    calibration: Sequence[tuple[np.ndarray, ...]] = ()
     norms: str = 'fused'
 
     @property
@@ -191,12 +194,12 @@ def open_onnx(model: Path | bytes, threads: int | None) -> OpenModel:
         options.intra_op_num_threads = threads
     model = model if isinstance(model, bytes) else str(model)
     session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-    entry = session.get_inputs()[0].name
+    names = [entry.name for entry in session.get_inputs()]
     return OpenModel(
         'onnxruntime',
         onnxruntime.__version__,
         dict(session.get_modelmeta().custom_metadata_map),
-        lambda x: session.run(None, {entry: x})[0],
+        lambda *inputs: session.run(None, dict(zip(names, inputs)))[0],
     )
 
 
@@ -223,7 +226,7 @@ def _open_openvino(path: Path, threads: int | None) -> OpenModel:
     sections = [model.rt_info[key] for key in (FACTS, 'framework') if model.has_rt_info([key])]
     facts = {key: str(entry.value) for section in sections[:1] for key, entry in section.items()}
     version = openvino.get_version().split('-')[0]
-    return OpenModel('openvino', version, facts, lambda x: compiled(x)[0])
+    return OpenModel('openvino', version, facts, lambda *inputs: compiled(list(inputs))[0])
 
 
 # --- ncnn -------------------------------------------------------------------
@@ -231,7 +234,7 @@ def _write_ncnn(job: Job) -> None:
     """Write ncnn's two files, which run at any size, and the metadata."""
     pnnx = require('pnnx', 'Conversion to ncnn')
     script = job.folder / 'traced.pt'
-    net, image, _ = traceable(job.net, job.size, rewrites=job.form[3])
+    net, (image,), _ = traceable(job.net, job.size, rewrites=job.form[3])
     with silenced():
         torch.jit.trace(net, image).save(str(script))
     shape = ','.join(map(str, image.shape))
@@ -305,7 +308,7 @@ def _write_litert(job: Job) -> None:
     else:
         # its converter takes integers of its own making only
         integers = dict(signed=True, folded=True)
-        net, image, _ = traceable(job.net, *job.form, job.scales(find=True), **integers)
+        net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), **integers)
         litert.write_litert(net, image, path, job.target.precision == 'int8')
     job.write_facts()
 
@@ -316,7 +319,7 @@ def _open_litert(path: Path, threads: int | None) -> OpenModel:
 
 
 def _write_executorch(job: Job) -> None:
-    net, image, _ = traceable(job.net, *job.form, job.scales(find=True), signed=True)
+    net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), signed=True)
     executorch.write_executorch(net, image, job.file(executorch.SUFFIX))
     job.write_facts()
 
@@ -340,7 +343,7 @@ def _open_mnn(path: Path, threads: int | None) -> OpenModel:
 
 def _write_coreml(job: Job) -> None:
     size, _, _, rewrites = job.form
-    net, image, _ = traceable(job.net, size, rewrites=rewrites)
+    net, (image,), _ = traceable(job.net, size, rewrites=rewrites)
     package, target = job.file('.mlpackage'), job.target
     coreml.write_coreml(
         net, image, package, target.names, job.facts, target.precision == 'fp16', target.uint8
@@ -367,9 +370,9 @@ def _version(package: str) -> str:
 
 # --- torch ------------------------------------------------------------------
 def _write_torchscript(job: Job) -> None:
-    net, image, _ = traceable(job.net, *job.form)
+    net, example, _ = traceable(job.net, *job.form)
     with silenced(), torch.inference_mode():
-        script = torch.jit.freeze(torch.jit.trace(net, image).eval())
+        script = torch.jit.freeze(torch.jit.trace(net, example).eval())
         buffer = io.BytesIO()  # torch reports a full disk as RuntimeError
         torch.jit.save(script, buffer, _extra_files={'facts.json': json.dumps(job.facts)})
     job.file('.pt').write_bytes(buffer.getbuffer())
@@ -382,9 +385,9 @@ def _open_torchscript(path: Path, threads: int | None) -> OpenModel:
 
 
 def _write_torch_export(job: Job) -> None:
-    net, image, free = traceable(job.net, *job.form)
+    net, example, free = traceable(job.net, *job.form)
     with silenced():
-        program = torch.export.export(net, (image,), dynamic_shapes=free)
+        program = torch.export.export(net, example, dynamic_shapes=free)
         buffer = io.BytesIO()  # as above
         torch.export.save(program, buffer, extra_files={'facts.json': json.dumps(job.facts)})
     job.file('.pt2').write_bytes(buffer.getbuffer())
@@ -421,26 +424,36 @@ def _open_inductor(path: Path, threads: int | None) -> OpenModel:
 
     net = aoti_load_package(path)
     # it takes the memory for that of the example, whatever the strides
-    return _torch_model('inductor', facts, lambda x: net(x.contiguous()), threads)
+    return _torch_model(
+        'inductor', facts, lambda *inputs: net(*(x.contiguous() for x in inputs)), threads
+    )
 
 
 def _open_eager(path: Path, threads: int | None) -> OpenModel:
     net = load_student(path)
-    return _torch_model('eager', student_facts(path, net.meta), net, threads)
+    return _torch_model('eager', student_facts(path, net.meta), entry_of(net), threads)
+
+
+def entry_of(net: nn.Module) -> Callable[..., torch.Tensor]:
+    """Return a generator as a function of what its file would take: an image
+    and a style are two inputs.
+    """
+    takes = input_of(net)
+    return (lambda *parts: net(takes.pack(*parts))) if isinstance(takes, StyledImage) else net
 
 
 def on_arrays(net: Callable, threads: int | None) -> Run:
     """Make a network of torch a function of arrays.
 
     Args:
-        net (Callable): Maps a tensor to a tensor.
+        net (Callable): Maps tensors to a tensor.
         threads (int | None): How many torch may use meanwhile.
     """
 
     @torch.inference_mode()
-    def run(x: np.ndarray) -> np.ndarray:
+    def run(*inputs: np.ndarray) -> np.ndarray:
         with torch_threads(threads):
-            return net(torch.from_numpy(x)).numpy()
+            return net(*map(torch.from_numpy, inputs)).numpy()
 
     return run
 
@@ -471,6 +484,7 @@ class Format(NamedTuple):
         outputs (bool): Whether outputs of convolutions in 8 bits are, too.
         needs (tuple[str, ...]): Packages that writing and running need; to
             calibrate 8 bits, those of ``ONNX``, too.
+        styles (bool): Whether it can have a style as a second input.
         program (bool): Whether opening a file can run anything: the file of
             torch.export names any function of torch, that of TorchScript
             reads and writes files, that of inductor is native code.
@@ -489,6 +503,7 @@ class Format(NamedTuple):
     free: bool = True
     outputs: bool = False
     needs: tuple[str, ...] = ()
+    styles: bool = False
     program: bool = False
 
 
@@ -497,7 +512,13 @@ _ALL = ('fp32', 'fp16', 'int8')
 _XNNPACK = ('slices', 'crops')  # what LiteRT and ExecuTorch run on
 FORMATS = {
     'onnxruntime': Format(
-        open_onnx, ('.onnx',), _write_onnxruntime, precisions=_ALL, rewrites=('phases',), needs=ONNX
+        open_onnx,
+        ('.onnx',),
+        _write_onnxruntime,
+        precisions=_ALL,
+        rewrites=('phases',),
+        needs=ONNX,
+        styles=True,
     ),
     'openvino': Format(
         _open_openvino,
@@ -506,6 +527,7 @@ FORMATS = {
         precisions=('fp32', 'int8'),
         rewrites=('phases',),
         needs=(*ONNX, 'openvino'),
+        styles=True,
     ),
     'ncnn': Format(
         _open_ncnn, ('.param', '.bin', '.json'), _write_ncnn, uint8=False, needs=('pnnx', 'ncnn')
@@ -520,6 +542,7 @@ FORMATS = {
         norms=('fused',),
         least=2,
         rewrites=('phases',),
+        styles=True,
         program=True,
     ),
     'torchscript': Format(
@@ -528,6 +551,7 @@ FORMATS = {
         _write_torchscript,
         norms=('fused',),
         rewrites=('phases',),
+        styles=True,
         program=True,
     ),
     'torch-export': Format(
@@ -540,6 +564,7 @@ FORMATS = {
         norms=('fused',),
         least=2,
         rewrites=('phases',),
+        styles=True,
         program=True,
     ),
     'litert': Format(
@@ -593,7 +618,7 @@ FORMATS = {
         beside=web.FILES,
         needs=ONNX,
     ),
-    'eager': Format(_open_eager, ('.pth',), uint8=False),
+    'eager': Format(_open_eager, ('.pth',), uint8=False, styles=True),
 }
 # a runtime is called as the format is, but for that of torch-export
 RUNTIMES = {row.runtime or name: row for name, row in FORMATS.items() if row.runtime not in FORMATS}
@@ -729,9 +754,12 @@ def _model_file(path: Path) -> Path:
 
 def _one_by_one(run: Run) -> Run:
     """Run a model that takes a single image on several."""
-    return lambda x: (
-        run(x) if len(x) == 1 else np.concatenate([run(x[i : i + 1]) for i in range(len(x))])
-    )
+
+    def one_by_one(*inputs: np.ndarray) -> np.ndarray:
+        singles = zip(*(np.split(x, len(x)) for x in inputs))
+        return np.concatenate([run(*single) for single in singles])
+
+    return one_by_one
 
 
 def convert_for_timing(
@@ -746,7 +774,7 @@ def convert_for_timing(
         threads (int | None): How many it may use.
 
     Returns:
-        OpenModel: Runs (1, C, size, size), float32.
+        OpenModel: Runs what ``net`` takes, (1, C, size, size), float32.
 
     Raises:
         ValueError: If the runtime is another one.
@@ -761,4 +789,5 @@ def convert_for_timing(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'timed.onnx')
         write_onnx(net, path, size, {}, rewrites=FORMATS['onnxruntime'].rewrites)
-        return open_model(path, runtime, threads)
+        model = open_model(path, runtime, threads)
+    return model._replace(run=lambda x: model.run(*feeds(x, input_of(net))))

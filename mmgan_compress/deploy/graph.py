@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.base_layers import BatchNormBase, ConvBase, DropoutBase
 from ..core.channels import input_shape
+from ..core.inputs import StyledImage, input_of
 from ..core.layers import replace_layers
 from ..models.spectral_norm import without_spectral_norm
 from .rewrites import rewrite
@@ -21,7 +22,7 @@ def prepare(
     net: nn.Module, side: int, rewrites: Sequence[str] = (), step: int | None = None
 ) -> nn.Module:
     """Copy a network for export: norms of weights and batch norms folded, no
-    dropout, plain names.
+    dropout, no style encoder, plain names.
 
     Args:
         net (nn.Module): Generator in eval mode, on the CPU; it stays as it
@@ -47,6 +48,8 @@ def prepare(
             'expected eval mode, call net.eval() first'
         )
     net = without_spectral_norm(copy.deepcopy(net))
+    if isinstance(input_of(net), StyledImage):
+        del net.enc_style  # a given style does not run it
     _fold_batch_norms(net, side)
     replace_layers(
         net, {module: nn.Identity() for module in net.modules() if isinstance(module, DropoutBase)}
@@ -125,23 +128,33 @@ def _rename_keywords(net: nn.Module) -> None:
                     vars(parent)[key] = f'{name}_'
 
 
-class Pictures(nn.Module):
-    """A generator of 8-bit pictures, as they come from and go to files.
+class FileForm(nn.Module):
+    """A generator with the inputs and the output of its file.
 
     Args:
         net (nn.Module): Generator of images in [-1, 1].
+        uint8 (bool): Take and give 8-bit pictures, as files hold them.
     """
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, net: nn.Module, uint8: bool):
         super().__init__()
-        self.net = net
+        self.net, self.uint8 = net, uint8
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, H, W, C), uint8 to the same.
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Map an image, and the style that it gets, to an image.
 
         The formulas are those of ``pictures.to_tensor`` and
         ``pictures.to_picture``.
+
+        Args:
+            x (Tensor): (N, C, H, W) in [-1, 1]; (N, H, W, C), uint8, of 8-bit
+                pictures.
+            style (Tensor | None): (N, style), where the generator takes one.
         """
-        x = (x.permute(0, 3, 1, 2).float() - 127.5) / 127.5
-        y = ((self.net(x) + 1) * 127.5).clamp(0, 255).round()
+        if self.uint8:
+            x = (x.permute(0, 3, 1, 2).float() - 127.5) / 127.5
+        y = self.net(x) if style is None else self.net.paint(x, style)
+        if not self.uint8:
+            return y
+        y = ((y + 1) * 127.5).clamp(0, 255).round()
         return y.to(torch.uint8).permute(0, 2, 3, 1)

@@ -43,13 +43,13 @@ def check_compiler() -> None:
 
 
 def compile_network(
-    net: nn.Module, image: Tensor, free: Any, path: Path, facts: dict[str, str]
+    net: nn.Module, example: tuple[Tensor, ...], free: Any, path: Path, facts: dict[str, str]
 ) -> None:
     """Compile a network; that takes 15 to 90 seconds.
 
     Args:
         net (nn.Module): Network, of ``deploy.onnx.traceable``.
-        image (Tensor): Example of its input, likewise.
+        example (tuple[Tensor]): Examples of its inputs, likewise.
         free (Any): ``dynamic_shapes``, likewise.
         path (Path): File to write, ``*.aoti.pt2``.
         facts (dict[str, str]): Metadata for the file.
@@ -71,7 +71,7 @@ def compile_network(
         'aot_inductor.metadata': {_FACTS: json.dumps(facts)},
     }
     with silenced(), torch.no_grad(), tqdm(total=1, desc='inductor compiles') as bar:
-        program = torch.export.export(net, (image,), dynamic_shapes=free)
+        program = torch.export.export(net, example, dynamic_shapes=free)
         aoti_compile_and_package(program, package_path=str(path), inductor_configs=options)
         bar.update()
 

@@ -12,7 +12,8 @@ All values are text, since ONNX and OpenVINO hold nothing else::
 ``scale`` is how many times as large the output is. A model of label maps has
 ``takes``, see ``core/inputs.py``, and the ``colours`` ``labels``; one that makes
 images from noise has ``takes``, too, ``colours`` and layout ``noise`` and ``NC``,
-and the input shape ``[1, 128]``.
+and the input shape ``[1, 128]``. ``takes`` of the kind ``styled`` means a second
+input, ``style``, (N, style), float32; all else is said of the image.
 ``input_shape`` has null where a dimension is free; ``colours`` (L, RGB or
 RGBA) are those of the input, ``channels`` of input and output. A model of
 8-bit pictures has the layout ``NHWC`` and the range ``[0, 255]``.
@@ -24,7 +25,7 @@ import json
 from pathlib import Path
 
 from ..core.image_modes import IMAGE_MODES
-from ..core.inputs import Noise
+from ..core.inputs import LabelMap, Noise, StyledImage, read_input
 from ..datasets.fetch import sha256_of
 from ..models.student_config import channels_of, kind_of_input
 from .targets import Target
@@ -53,16 +54,16 @@ def student_facts(
     uint8 = target.uint8
     shape = [batch, size, size, channels[0]] if uint8 else [batch, channels[0], size, size]
     layout = 'NHWC' if uint8 else 'NCHW'
-    noise = kind_of_input(meta)
-    if isinstance(noise, Noise):
-        shape, layout = [batch, noise.size], 'NC'
+    kind = kind_of_input(meta)
+    if isinstance(kind, Noise):
+        shape, layout = [batch, kind.size], 'NC'
     return dict(
         student_sha256=sha256_of(student),
         made_by=f'mmgan_compress {meta["version"]}, {meta["source"]}',
         domains=json.dumps([source, meta['domain']]),
         value_range='[0, 255]' if uint8 else '[-1, 1]',
         layout=layout,
-        colours=meta['takes']['kind'] if meta.get('takes') else IMAGE_MODES[channels[0]],
+        colours=IMAGE_MODES[channels[0]] if isinstance(kind, int) else kind.kind,
         **(dict(takes=json.dumps(meta['takes'])) if meta.get('takes') else {}),
         channels=json.dumps(channels),
         size_multiple=str(meta['size_multiple']),
@@ -72,3 +73,19 @@ def student_facts(
         precision=target.precision,
         **(dict(processor=target.processor) if target.precision == 'int8' else {}),
     )
+
+
+def takes_of(facts: dict[str, str], model: str | Path) -> LabelMap | Noise | StyledImage | None:
+    """Return what an exported model takes; None for an image.
+
+    Args:
+        facts (dict[str, str]): As at the head of this module.
+        model (str | Path): Its file, for the message.
+
+    Raises:
+        ValueError: If they say something else.
+    """
+    try:
+        return read_input(json.loads(facts.get('takes', 'null')))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{model} is damaged or was changed: {error}') from error

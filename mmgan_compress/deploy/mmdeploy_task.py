@@ -25,6 +25,7 @@ from mmengine import Config
 from PIL import Image
 from torch import Tensor
 
+from ..core.inputs import input_of
 from ..datasets import pictures
 from ..datasets.images import read_image
 from ..models.student import load_student
@@ -130,6 +131,8 @@ class ImageTranslation(BaseTask):
         if model_checkpoint is None:
             raise ValueError('expected a student file as the checkpoint')
         net = load_student(model_checkpoint)
+        if input_of(net) is not None:
+            raise ValueError('mmdeploy reads images only: use mmgan-compress export')
         side = net.meta['image_size']
         # no proof follows that would choose the operator where it is fine
         norms = FORMATS[self.target.backend].norms[-1:]

@@ -12,12 +12,13 @@ import torch
 import torch.nn as nn
 
 from ..core.channels import input_shape
-from ..core.inputs import is_noise
+from ..core.inputs import StyledImage, input_of, is_noise
 from ..core.logging import quiet
 from ..datasets.images import MIN_SIDE
-from .graph import Pictures, prepare
+from .graph import FileForm, prepare
 from .scales import to_integers
 
+STYLED = ['image', 'style']  # names of the inputs
 OPSET = 18  # the lowest that torch's exporter writes without a conversion
 
 _LOUD = (
@@ -54,7 +55,8 @@ def write_onnx(
             height and width free; of noise, the batch.
         uint8 (bool): Take and give (N, H, W, C), uint8.
         opset (int): ONNX opset.
-        names (Sequence[str]): Of the input and the output.
+        names (Sequence[str]): Of the input and the output. An image and a
+            style are called ``image`` and ``style``.
         rewrites (Sequence[str]): Other forms of layers, of
             ``rewrites.REWRITES``.
         scales (Mapping[str, dict] | None): Of layers that compute in 8 bits
@@ -65,14 +67,14 @@ def write_onnx(
         ValueError: If a part of the network is in train mode, or the number
             of scales is not that of the filters.
     """
-    net, image, free = traceable(net, size, multiple, uint8, rewrites, scales)
+    net, example, free = traceable(net, size, multiple, uint8, rewrites, scales)
     with silenced():
         program = torch.onnx.export(
             net,
-            (image,),
+            example,
             dynamo=True,
             opset_version=opset,
-            input_names=[names[0]],
+            input_names=STYLED if len(example) > 1 else [names[0]],
             output_names=[names[1]],
             verbose=False,
             dynamic_shapes=free,
@@ -108,8 +110,8 @@ def traceable(
         **integers (bool): As for ``scales.to_integers``.
 
     Returns:
-        tuple: The network to export, an example of its input, and its
-        ``dynamic_shapes`` (None for fixed ones).
+        tuple: The network to export, a tuple of examples of its inputs, and
+        their ``dynamic_shapes`` (None for fixed ones).
     """
     net = prepare(net, size, rewrites, multiple)
     to_integers(net, scales or {}, **integers)
@@ -121,10 +123,14 @@ def traceable(
         free = (_free_dims(multiple, first=1 if uint8 else 2),)
         if is_noise(net):
             free = ({0: torch.export.Dim('batch', min=1)},)
-    image = torch.zeros(input_shape(net, side, batch))
+    takes, example = input_of(net), (torch.zeros(input_shape(net, side, batch)),)
+    styled = isinstance(takes, StyledImage)
+    if styled:
+        example = takes.split(*example)
+        free = free and (*free, {0: free[0][0]})
     if uint8:
-        return Pictures(net).eval(), image.permute(0, 2, 3, 1).contiguous().byte(), free
-    return net, image, free
+        example = example[0].permute(0, 2, 3, 1).contiguous().byte(), *example[1:]
+    return FileForm(net, uint8).eval() if uint8 or styled else net, example, free
 
 
 def _free_dims(multiple: int, first: int) -> dict:

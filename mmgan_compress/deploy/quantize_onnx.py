@@ -94,17 +94,15 @@ def check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def quantize(
-    onnx_path: Path,
-    out_path: Path,
-    calibration: Sequence[np.ndarray],
-    settings: dict[str, Any] | None = None,
+    onnx_path: Path, out_path: Path, calibration: Sequence, settings: dict[str, Any] | None = None
 ) -> list[str]:
     """Quantize convolutions to 8 bits; the rest stays in single precision.
 
     Args:
         onnx_path (Path): Model in single precision.
         out_path (Path): File to write; may be the same.
-        calibration (Sequence[ndarray]): Inputs to find the ranges on.
+        calibration (Sequence[ndarray | tuple]): Inputs to find the ranges on,
+            each an array, or one for each input of the model.
         settings (dict | None): Of :func:`check_settings`, no ``scales``.
 
     Returns:
@@ -125,13 +123,13 @@ def quantize(
 
 @contextlib.contextmanager
 def static(
-    model: Any, calibration: Sequence[np.ndarray], settings: dict[str, Any]
+    model: Any, calibration: Sequence, settings: dict[str, Any]
 ) -> Iterator[Callable[[Sequence[str]], Any]]:
     """Yield a function that quantizes nodes; ranges are found only once.
 
     Args:
         model (ModelProto): In single precision.
-        calibration (Sequence[ndarray]): Inputs to find the ranges on.
+        calibration (Sequence[ndarray | tuple]): As of :func:`quantize`.
         settings (dict): Of :func:`check_settings`.
 
     Yields:
@@ -148,7 +146,8 @@ def static(
         copy = onnx.ModelProto()
         copy.CopyFrom(model)  # it is changed
         out = Path(folder, 'int8.onnx')
-        feeds = iter([{copy.graph.input[0].name: array} for array in calibration])
+        names_in = [entry.name for entry in copy.graph.input]
+        feeds = iter([dict(zip(names_in, as_inputs(given))) for given in calibration])
         with quiet(logging.getLogger(), logging.ERROR):  # advice about preprocessing
             tools.quantize_static(
                 copy,
@@ -171,6 +170,11 @@ def static(
 
     with tempfile.TemporaryDirectory() as folder:
         yield make
+
+
+def as_inputs(given: np.ndarray | tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Return the inputs of a model, of which there is mostly one."""
+    return given if isinstance(given, tuple) else (given,)
 
 
 def _kinds(skip: Sequence[str]) -> tuple[str, ...]:
@@ -201,7 +205,7 @@ def calibrated_scales(
     net: nn.Module,
     size: int,
     uint8: bool,
-    calibration: Sequence[np.ndarray],
+    calibration: Sequence,
     settings: dict[str, Any] | None = None,
 ) -> dict[str, dict]:
     """Find the scales of convolutions on images.
@@ -210,7 +214,7 @@ def calibrated_scales(
         net (nn.Module): Generator in eval mode; it stays as it is.
         size (int): Side of the images.
         uint8 (bool): Whether the images are (N, H, W, 3), uint8.
-        calibration (Sequence[ndarray]): Inputs to find the ranges on.
+        calibration (Sequence[ndarray | tuple]): As of :func:`quantize`.
         settings (dict | None): As of :func:`quantize`.
 
     Returns:

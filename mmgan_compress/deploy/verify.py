@@ -1,6 +1,7 @@
 """Comparison of an exported model with torch."""
 
 import copy
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ..core.inputs import LabelMap, Noise
+from ..core.inputs import LabelMap, Noise, StyledImage, input_of
 from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import read_as, resized
@@ -167,6 +168,38 @@ def real_inputs(
     return inputs
 
 
+def with_styles(samples: list[tuple[str, np.ndarray]], takes: Any) -> list[tuple[str, np.ndarray]]:
+    """Give each image a style of its own, where a network takes one.
+
+    Args:
+        samples (list): Name and (N, C, H, W), float32.
+        takes (Any): Of ``input_of``.
+
+    Returns:
+        list[tuple[str, ndarray]]: Name and what the network takes.
+    """
+    if not isinstance(takes, StyledImage):
+        return samples
+    noise, places, styled = Noise(takes.style), itertools.count(), []
+    for name, x in samples:
+        styles = torch.stack([noise.draw(0, next(places)) for _ in x])
+        styled.append((name, takes.pack(torch.from_numpy(x), styles).numpy()))
+    return styled
+
+
+def feeds(x: np.ndarray, takes: Any = None, uint8: bool = False) -> tuple[np.ndarray, ...]:
+    """Return the inputs of a file for what a network takes.
+
+    Args:
+        x (ndarray): (N, ...), float32.
+        takes (Any): Of ``input_of``: a styled image becomes two inputs.
+        uint8 (bool): Whether the file takes 8-bit pictures.
+    """
+    image, *style = takes.split(x) if isinstance(takes, StyledImage) else (x,)
+    parts = (to_levels(image) if uint8 else image, *style)
+    return tuple(map(np.ascontiguousarray, parts))
+
+
 class Exact:
     """A student in torch in double precision, which keeps what it gave.
 
@@ -178,7 +211,7 @@ class Exact:
     """
 
     def __init__(self, net: nn.Module):
-        self._net = copy.deepcopy(net).double()
+        self._net, self.takes = copy.deepcopy(net).double(), input_of(net)
         self._known: dict[tuple, np.ndarray] = {}
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -218,13 +251,14 @@ def compare(
     """
     checks = []
     for name, x in samples:
-        x = from_levels(to_levels(x)) if uint8 else x
-        expected = exact(x)
-        if uint8:
-            expected = from_levels(to_levels(expected))
-            got = from_levels(other(to_levels(x)))
+        image, *style = feeds(x, exact.takes, uint8)
+        got = other(image, *style)
+        if uint8:  # behind the image there may be a style
+            values = from_levels(image)
+            x = np.concatenate([values, x[:, values.shape[1] :]], 1)
+            expected, got = from_levels(to_levels(exact(x))), from_levels(got)
         else:
-            got = other(x)
+            expected = exact(x)
         max_abs, psnr = difference(expected, got)
         same = psnr is None
         checks.append(

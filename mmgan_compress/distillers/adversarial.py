@@ -7,12 +7,14 @@ first stage of GCC. With one, the distillation losses come on top.
 import torch
 import torch.nn.functional as F
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
+from torch import Tensor
 
+from ..core.inputs import StyledImage, input_of
 from ..core.training import backward, frozen, step, update
 from ..models.blocks import imagenet_normalized
 from ..models.teachers import CycleGANStep
 from ..registry import DISTILLERS
-from .base import detached
+from .base import BaseDistiller, detached
 from .online import PairedOnlineDistiller, UnpairedOnlineDistiller
 
 
@@ -267,3 +269,105 @@ class AdversarialCycleGAN(CycleGANStep, UnpairedOnlineDistiller):
     def load_training_state(self, state):
         super().load_training_state(state)
         self.load_buffer_state(state['student_buffers'])
+
+
+@DISTILLERS.register_module()
+class AdversarialMUNIT(BaseDistiller):
+    """MUNIT, whose two generators are the student.
+
+    Each of them translates: it has the content encoder of its source and the
+    style encoder, the MLP and the decoder of its domain. The auto-encoder of
+    a domain is the first of the one and the rest of the other. Generators
+    step first; discriminators learn from new images in new styles
+    (GAN Compression: models/munit_model.py).
+
+    Args:
+        image_loss_weight (float): Weight of L1 of an image to its
+            reconstruction (lambda_rec_x).
+        style_loss_weight (float): Weight of L1 of a style to that of the
+            translation that was made with it (lambda_rec_s).
+        content_loss_weight (float): Weight of L1 of a content to that of its
+            translation (lambda_rec_c).
+        gan_loss_weight (float): Weight of the adversarial loss.
+        kwargs: Of :class:`BaseDistiller`.
+    """
+
+    adversarial = True
+    discriminator_loss_weight = 1.0
+
+    def __init__(
+        self,
+        image_loss_weight: float = 10.0,
+        style_loss_weight: float = 1.0,
+        content_loss_weight: float = 1.0,
+        gan_loss_weight: float = 1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_loss_weight = image_loss_weight
+        self.style_loss_weight = style_loss_weight
+        self.content_loss_weight = content_loss_weight
+        self.gan_loss_weight = gan_loss_weight
+
+    def attach(self, model):
+        styled = [isinstance(input_of(net), StyledImage) for net in model.generators.values()]
+        if len(model.domains) != 2 or not all(styled):
+            raise ValueError(
+                'MUNIT generates both of its domains, by generators that take a style, got '
+                f'reachable_domains={model.domains}'
+            )
+        super().attach(model)
+
+    def latest_networks(self):
+        return {}
+
+    def train_step(self, inputs, optim_wrapper):
+        """``inputs`` has four styles side by side as ``noise``: of both
+        domains, for generators and for discriminators.
+        """
+        self.iteration += 1
+        first, second, *new = inputs['noise'].chunk(4, 1)
+        domains, wrapper = self.model.domains, optim_wrapper['student']
+        losses = self.generator_losses(inputs, dict(zip(domains, (first, second))), wrapper)
+        update(wrapper, sum(losses.values()))
+        other, losses_d = optim_wrapper['student_discriminators'], {}
+        for domain, style in zip(domains, new):
+            net, source = self.model.generators[domain], self.model.source_of(domain)
+            with torch.no_grad(), other.optim_context(self.model):
+                fake = net.paint(inputs[f'img_{source}'], style)
+            own = self.student_discriminator_losses(domain, inputs[f'img_{domain}'], [fake], other)
+            losses_d.update({f'{name}_{domain}': loss for name, loss in own.items()})
+        update(other, sum(losses_d.values()))
+        return detached({**losses, **losses_d})
+
+    def generator_losses(
+        self, inputs: dict[str, Tensor], styles: dict[str, Tensor], wrapper
+    ) -> dict[str, Tensor]:
+        """Return the weighted losses of both generators.
+
+        Args:
+            inputs (dict[str, Tensor]): Of the step.
+            styles (dict[str, Tensor]): Of the translations, by their domain.
+            wrapper (OptimWrapper): Of the generators, for its AMP context.
+        """
+        nets, losses = self.model.generators, {}
+
+        def distance(own: Tensor, wanted: Tensor) -> Tensor:
+            return F.l1_loss(own.float(), wanted.float())
+
+        for domain, net in nets.items():
+            source = self.model.source_of(domain)
+            real, back = inputs[f'img_{source}'], nets[source]
+            with wrapper.optim_context(self.model):
+                content = net.content_of(real)
+                fake = net.decode(content, styles[domain])
+                again = back.decode(content, back.style_of(real))
+                style, found = net.style_of(fake), back.content_of(fake)
+            losses |= {
+                f'loss_image_{source}': self.image_loss_weight * distance(again, real),
+                f'loss_style_{domain}': self.style_loss_weight * distance(style, styles[domain]),
+                f'loss_content_{source}': self.content_loss_weight * distance(found, content),
+                f'loss_gan_{domain}': self.gan_loss_weight
+                * self.adversarial_loss(domain, real, fake, wrapper),
+            }
+        return losses

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.search_space import Configuration
 from ..core.training import backward, frozen, step
 from ..losses.gan import gan_loss
-from ..models.supernet import SuperNet, transfer_weights
+from ..models.supernet import SuperNet, part_of, transfer_weights
 from ..registry import DISTILLERS
 from .base import detached
 from .from_teacher import StudentFromTeacher
@@ -49,7 +49,7 @@ class CompressedStudent(StudentFromTeacher):
         return dict(pixel=self.pixel_loss_weight * F.l1_loss(image, wanted))
 
     def game_losses(
-        self, source: Tensor, image: Tensor, real: Tensor, wrapper
+        self, source: Tensor, image: Tensor, inputs: dict[str, Tensor], wrapper
     ) -> dict[str, Tensor]:
         """Return the weighted losses of an image that the discriminator
         judges, which gets no gradient.
@@ -57,7 +57,7 @@ class CompressedStudent(StudentFromTeacher):
         Args:
             source (Tensor): What the student takes, (N, C, H, W).
             image (Tensor): The student's, with its graph.
-            real (Tensor): A real one.
+            inputs (dict[str, Tensor]): Of the step.
             wrapper (OptimWrapper): The student's, for its AMP context.
         """
         loss = self.adversarial_loss(self.domain, source, image, wrapper)
@@ -81,12 +81,16 @@ class CompressedStudent(StudentFromTeacher):
             wrapper,
         )
 
-    def passes(self, source: Tensor, wrapper) -> Iterator[tuple[Tensor, dict]]:
-        """Yield image and features of the student, in each configuration."""
+    def passes(self, inputs: dict, wrapper) -> Iterator[tuple[Tensor, Tensor, dict]]:
+        """Yield what the student takes, its image and features, in each
+        configuration.
+        """
         for configuration in self.configurations or [None]:
             if isinstance(self.student, SuperNet):
                 self.student.set_channels(configuration)
-            yield self.run_student(self.domain, source, wrapper)
+            with wrapper.optim_context(self.model):
+                source = self.source(inputs)
+            yield source, *self.run_student(self.domain, source, wrapper)
         if isinstance(self.student, SuperNet):  # whole for everybody else
             self.student.set_channels(None)
 
@@ -98,15 +102,15 @@ class CompressedStudent(StudentFromTeacher):
         ``generator_first``, the discriminator's are of new images.
         """
         self.iteration += 1
-        domain, source = self.domain, self.source(inputs)
+        domain = self.domain
         targets = self.teach(domain, inputs, optim_wrapper)
         real, wanted = inputs[f'img_{domain}'], self.wanted(inputs, targets).float()
         wrapper, other = optim_wrapper['student'], optim_wrapper['student_discriminators']
         images, rounds = [], []
-        for image, features in self.passes(source, wrapper):
+        for source, image, features in self.passes(inputs, wrapper):
             images.append(image.detach())
             own = {
-                **self.game_losses(source, image, real, wrapper),
+                **self.game_losses(source, image, inputs, wrapper),
                 **self.truth_losses(image.float(), wanted),
             }
             rounds.append(
@@ -118,7 +122,7 @@ class CompressedStudent(StudentFromTeacher):
             backward(wrapper, sum(losses.values()))
             step(wrapper)
             with torch.no_grad():
-                images = [image for image, _ in self.passes(source, wrapper)]
+                images = [image for _, image, _ in self.passes(inputs, wrapper)]
         losses_d = self.discriminator_losses_of(source, images, real, other)
         backward(other, sum(losses_d.values()))
         if not self.generator_first:
@@ -215,7 +219,8 @@ class GANCompressionGauGAN(GANCompressionPix2Pix):
         logits = [layers[-1][place] for layers in scales]
         return sum(gan_loss(self.gan_type, each, role) for each in logits) / len(scales)
 
-    def game_losses(self, source, image, real, wrapper):
+    def game_losses(self, source, image, inputs, wrapper):
+        real = inputs[f'img_{self.domain}']
         network = self.student_discriminators[self.domain]
         with frozen(network), wrapper.optim_context(self.model):
             scales = self._judge(source, image, real)
@@ -235,6 +240,67 @@ class GANCompressionGauGAN(GANCompressionPix2Pix):
             f'loss_disc_{role}': weight * sum(self._mean_loss(each, place, role) for each in rounds)
             for place, role in enumerate(('fake', 'real'))
         }
+
+
+@DISTILLERS.register_module()
+class GANCompressionMUNIT(GANCompressionPix2Pix):
+    """GAN Compression for MUNIT: L1 to the teacher's image of the same style.
+
+    In every second iteration, the first one among them, teacher and student
+    both encode the style of the real image, each by its own encoder, and the
+    student's code is drawn to the teacher's. In the others they get the same
+    random style (distillers/base_munit_distiller.py).
+
+    Args:
+        style_loss_weight (float): Weight of L1 to the teacher's code
+            (lambda_style_recon).
+        teachers (dict[str, dict]): One ``MUNITGenerator``.
+        gan_type (str): As of :class:`GANCompressionPix2Pix`.
+        pixel_loss_weight (float): Weight of L1 to the teacher's image.
+        kwargs: Of :class:`GANCompressionPix2Pix`.
+    """
+
+    discriminator_loss_weight = 1.0
+
+    def __init__(
+        self,
+        style_loss_weight: float = 1.0,
+        gan_type: str = 'lsgan',
+        pixel_loss_weight: float = 10.0,
+        **kwargs,
+    ):
+        super().__init__(gan_type=gan_type, pixel_loss_weight=pixel_loss_weight, **kwargs)
+        self.style_loss_weight = style_loss_weight
+
+    @staticmethod
+    def discriminator_input(source, image):
+        return image
+
+    def train_step(self, inputs, optim_wrapper):
+        if self.iteration % 2 == 0:
+            real, (teacher,) = inputs[f'img_{self.domain}'], self.teachers.values()
+            with torch.no_grad(), optim_wrapper['student'].optim_context(self.model):
+                inputs = dict(inputs, noise=teacher.style_of(real), encoded=real)
+        return super().train_step(inputs, optim_wrapper)
+
+    def source(self, inputs):
+        if 'encoded' in inputs:
+            encode = part_of(self.student, 'enc_style')
+            inputs = dict(inputs, noise=encode(inputs['encoded']).flatten(1))
+        return super().source(inputs)
+
+    def wanted(self, inputs, targets):
+        ((image, _),) = targets.values()
+        return image
+
+    def game_losses(self, source, image, inputs, wrapper):
+        _, style = self.student.takes.split(source)
+        # the same tensor, and no loss, where it was drawn
+        distance = F.l1_loss(style.float(), inputs['noise'].float())
+        return dict(
+            super().game_losses(source, image, inputs, wrapper),
+            style=self.style_loss_weight * distance,
+        )
 
 
 @DISTILLERS.register_module()

@@ -208,7 +208,11 @@ def _check_input(cfg: Config, network: nn.Module):
     with DefaultScope.overwrite_default_scope('mmagic'):
         wanted = input_of(build_generator(own, 'meta'))
     if type(wanted) is not type(input_of(network)):
-        what = dict(labels='it takes label maps', noise='it makes images from noise')
+        what = dict(
+            labels='it takes label maps',
+            noise='it makes images from noise',
+            styled='it takes an image and a style',
+        )
         kind = what.get(getattr(wanted, 'kind', ''), 'it takes images')
         raise ValueError(
             f'{cfg.model.distiller.type} cannot train this student: {kind}, '

@@ -129,7 +129,7 @@ def needed_weights(cfg: Config) -> list[str]:
         kind = str(node.get('type', '')).rsplit('.', 1)[-1]
         if kind == 'FrechetDistance':
             needed.add(node.get('network', 'inception'))
-        elif kind == 'PairedQuality' and node.get('lpips', True):
+        elif kind in ('PairedQuality', 'StyleDiversity') and node.get('lpips', True):
             needed.add('vgg16')
     perceptual = distiller.get('perceptual') or {}
     if not isinstance(perceptual, dict) or perceptual.get('weights', 'imagenet') != 'imagenet':

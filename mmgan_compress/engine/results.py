@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.complexity import count_params
-from ..core.inputs import input_of, is_noise
+from ..core.inputs import LabelMap, input_of, is_noise
 from ..datasets.images import coloured, open_image, origin_of, to_array
 from ..evaluation.comparison import PICTURE, VAL_PICTURE, save_comparison
 from ..evaluation.metrics import PairedQuality, TeacherSimilarity
@@ -266,7 +266,8 @@ def comparison(
     """Return the arguments of ``save_comparison`` behind its path.
 
     Columns are the input (unless it is noise), every teacher, the student and, where the data set
-    has pairs, the target; rows are spread evenly over the data set.
+    has pairs, the target; rows are spread evenly over the data set. Where ``val_step`` gives a
+    second style, it stands beside the first.
 
     Args:
         model (DistillationModel): With the networks to compare.
@@ -293,6 +294,8 @@ def comparison(
             samples = [model.val_step(batch)[0] for batch in batches]
         title = '\n'.join(filter(None, [name, f'{source} to {domain}', captions.get(name)]))
         columns[title] = [sample.get(f'fake_{domain}') for sample in samples]
+        if f'restyled_{domain}' in samples[0]:
+            columns[f'{name}\nanother style'] = [s.get(f'restyled_{domain}') for s in samples]
     if is_noise(model.network('student', domain)):
         return list(map(list, zip(*columns.values()))), list(columns), None
     shown = [_input_picture(model.generators[domain], sample, source) for sample in samples]
@@ -309,7 +312,7 @@ def comparison(
 def _input_picture(network: nn.Module, sample: BaseDataElement, source: str) -> Tensor:
     """Return what a network took, (C, H, W): a label map in colours."""
     picture = sample.get(f'img_{source}')
-    if input_of(network) is None:
+    if not isinstance(input_of(network), LabelMap):
         return picture
     image = coloured(sample.get(f'img_{source}_path'))
     size = picture.shape[2], picture.shape[1]

@@ -3,7 +3,13 @@
 from mmengine.evaluator import Evaluator
 
 from ..registry import EVALUATORS
-from .metrics import FrechetDistance, LabelAgreement, PairedQuality, SuperResolutionQuality
+from .metrics import (
+    FrechetDistance,
+    LabelAgreement,
+    PairedQuality,
+    StyleDiversity,
+    SuperResolutionQuality,
+)
 
 # mmagic's evaluator of this name feeds metrics in another way
 EVALUATORS.register_module(name='Evaluator', module=Evaluator)
@@ -13,5 +19,6 @@ __all__ = [
     'FrechetDistance',
     'LabelAgreement',
     'PairedQuality',
+    'StyleDiversity',
     'SuperResolutionQuality',
 ]

@@ -29,6 +29,7 @@ from .reference import Reference
 # what protocols say of images of so many channels
 KINDS = {1: '; grey, repeated', 3: '', 4: '; RGBA, laid on white'}
 KID_SUBSET_SIZE = 50  # a test split may hold no more than 120 images
+STYLE_PIXELS, STYLE_LPIPS = 'style distance', 'style LPIPS'
 Figures = tuple[dict[str, float], dict[str, str]]
 
 
@@ -211,6 +212,12 @@ def _psnr(fake: Tensor, real: Tensor) -> Tensor:
     return peak_signal_noise_ratio(fake, real, data_range=255.0)
 
 
+def _perceptual_distance(lpips: nn.Module, one: Tensor, other: Tensor) -> Tensor:
+    """Return LPIPS of two images (3, H, W) in 0..255."""
+    pair = (image[None] / 127.5 - 1 for image in (one, other))
+    return lpips.to(one.device)(*pair).flatten()[0]
+
+
 @METRICS.register_module()
 class PairedQuality(TranslationMetric):
     """PSNR, SSIM and LPIPS against the real target, by torchmetrics.
@@ -251,8 +258,7 @@ class PairedQuality(TranslationMetric):
             structural_similarity_index_measure(fake, real, data_range=255.0),
         ]
         if self.lpips is not None:
-            net = self.lpips.to(fake.device)
-            values.append(net(fake / 127.5 - 1, real / 127.5 - 1).flatten()[0])
+            values.append(_perceptual_distance(self.lpips, fake[0], real[0]))
         return torch.stack(values)
 
     def summarise(self, measured: Tensor) -> Figures:
@@ -433,6 +439,61 @@ class LabelAgreement(TranslationMetric):
             f'nearest mean colour; {self._about(len(measured), "pictures")}'
         )
         return figures, dict.fromkeys(figures, about)
+
+
+@METRICS.register_module()
+class StyleDiversity(TranslationMetric):
+    """How far two pictures of one input and two styles are apart.
+
+    0 is mode collapse: the style changes nothing. It says nothing about
+    quality, as noise is diverse, too: read it beside FID. The data set hands
+    two styles where its ``noise_size`` is twice that of the generator.
+
+    Args:
+        domain (str): Domain of the generated images; samples hold those of
+            the second style as ``restyled_<domain>``.
+        lpips (bool): Whether to take LPIPS, which needs VGG-16.
+
+    Raises:
+        FileNotFoundError: At once, if the weights are not prepared; names
+            the command.
+
+    Example:
+        >>> metric = dict(type='mmgan_compress.StyleDiversity', domain='shoes')
+    """
+
+    def __init__(self, domain: str, lpips: bool = True):
+        super().__init__(domain)
+        self.lpips = shared_lpips() if lpips else None
+
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        return self.names_of(self.domain, self.lpips is not None)
+
+    @staticmethod
+    def names_of(domain: str = '', lpips: bool = True, **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
+        return [f'{domain}/{name}' for name in [STYLE_PIXELS] + [STYLE_LPIPS] * bool(lpips)]
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return the distances of one image."""
+        other = self._image(sample, f'restyled_{self.domain}')
+        values = [(fake - other).abs().mean()]
+        if self.lpips is not None:
+            values.append(_perceptual_distance(self.lpips, fake, other))
+        return torch.stack(values)
+
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return the means over images."""
+        count = self._about(len(measured), 'inputs')
+        about = f'two styles of each input, always the same; mean of {count}'
+        protocols = {
+            STYLE_PIXELS: f'grey levels of 255, mean difference of all values; {about}',
+            STYLE_LPIPS: f'VGG-16, version 0.1; {about}',
+        }
+        figures = dict(zip(protocols, measured.double().mean(dim=0).tolist()))
+        return figures, {name: protocols[name] for name in figures}
 
 
 class TeacherSimilarity(TranslationMetric):

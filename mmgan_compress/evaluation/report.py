@@ -14,7 +14,7 @@ from mmengine.evaluator import Evaluator
 
 from ..core import units
 from ..core.channels import input_shape
-from ..core.complexity import count_macs, count_params, measure_latency
+from ..core.complexity import count_macs, count_params, measure_latency, style_note
 from ..core.files import write_text
 from ..core.tables import markdown, plain
 from ..core.timing import WIDE
@@ -237,7 +237,13 @@ def build_report(
     rows += [replace(own, name=name, metrics=dict(metrics.get(name, {}))) for name in names]
     for row in rows[1:]:
         row.ratio = {key: rows[0].cost(key) / row.cost(key) for key in COLUMNS}
-    return Report(rows, size, dict(protocols), list(notes))
+    networks = zip([*rows[: len(teachers)], own], [*teachers.values(), student])
+    styled = [
+        line
+        for row, net in networks
+        for line in style_note(row.name, net, row.params, row.macs, size)
+    ]
+    return Report(rows, size, dict(protocols), [*styled, *notes])
 
 
 def _measure(name: str, network: nn.Module, size: int, metrics: Mapping[str, float]) -> Row:

@@ -1,7 +1,6 @@
 """Images from noise, whatever the student was exported to."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,15 @@ import torch.nn as nn
 from PIL import Image
 
 from ..core.files import atomic_write, refuse_taken
-from ..core.inputs import Noise, input_of, read_input
+from ..core.inputs import Noise, input_of
 from ..core.messages import check_range
 from ..datasets import pictures
 from ..datasets.images import of_array
 from ..deploy.formats import on_arrays, open_model
+from ..deploy.metadata import takes_of
 from .translator import EAGER, StrPath, network_of
 
 GRID = 'grid.png'
-MOST_IN_GRID = 100
-_GAP = 2  # pixels between the pictures of a grid
 
 
 class Sampler:
@@ -69,7 +67,7 @@ class Sampler:
             self._run = on_arrays(lambda x: net(x.to(device)).cpu(), threads)
         else:
             opened = open_model(model, runtime, threads, trust)
-            takes, self.runtime = _takes(opened.facts, model), opened.runtime
+            takes, self.runtime = takes_of(opened.facts, model), opened.runtime
             self.domain, self._run = json.loads(opened.facts['domains'])[-1], opened.run
         if not isinstance(takes, Noise):
             raise ValueError(
@@ -122,7 +120,7 @@ class Sampler:
         images = list(map(of_array, made))
         if not out:
             return images
-        images.append(of_array(grid(made[:MOST_IN_GRID])))
+        images.append(of_array(pictures.grid(made[: pictures.MOST_IN_GRID])))
         for image, target in zip(images, targets):
             with atomic_write(target) as part:
                 image.save(part)
@@ -143,24 +141,3 @@ class Sampler:
         if noise.ndim != 2 or noise.shape[1] != self.noise.size:
             raise ValueError(f'got noise of {noise.shape}: expected (N, {self.noise.size})')
         return pictures.to_pixels(torch.from_numpy(self._run(noise.astype(np.float32))))
-
-
-def grid(images: list[np.ndarray]) -> np.ndarray:
-    """Lay pictures of one size, (H, W, channels), uint8, on white in rows."""
-    height, width, channels = images[0].shape
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = -(-len(images) // columns)
-    down, right = height + _GAP, width + _GAP
-    sheet = np.full((rows * down - _GAP, columns * right - _GAP, channels), 255, np.uint8)
-    for index, image in enumerate(images):
-        top, left = index // columns * down, index % columns * right
-        sheet[top : top + height, left : left + width] = image
-    return sheet
-
-
-def _takes(facts: dict[str, str], model: StrPath):
-    """Return what an exported model takes; None for images."""
-    try:
-        return read_input(json.loads(facts.get('takes', 'null')))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{model} is damaged or was changed: {error}') from error

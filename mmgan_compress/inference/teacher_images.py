@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.files import atomic_folder, refuse_filled
-from ..core.inputs import LabelMap
+from ..core.inputs import LabelMap, StyledImage, input_of
 from ..datasets import pictures
 from ..datasets.images import check_images, half_of, read_as, resized
 from ..models.image_teachers import CallableTeacher, OnnxTeacher
@@ -90,6 +90,11 @@ def open_teacher(teacher: str, domain: str | None = None, device: str = 'cpu') -
     is_onnx = teacher.endswith('.onnx')
     if not is_onnx and (os.path.isfile(teacher) or ':' not in teacher):
         net = load_student(teacher, domain).to(device)
+        if isinstance(input_of(net), StyledImage):
+            raise ValueError(
+                f'{teacher} takes a style beside each image, which no folder of pictures keeps: '
+                'name it as a teacher in the recipe'
+            )
         return partial(_run, net), net.meta['image_size'], kind_of_input(net.meta)
     if domain:
         raise ValueError(f'only a student file has domains: leave out {domain!r} for {teacher}')

@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
-from ..core.inputs import Noise, read_input
+from ..core.inputs import LabelMap, Noise, StyledImage, read_input
 from ..core.messages import check_range
 from ..core.zoo import find_student
 from ..datasets import pictures
-from ..datasets.images import MIN_SIDE, of_array, read_as, to_array
-from ..deploy.formats import on_arrays, open_model
+from ..datasets.images import MIN_SIDE, of_array, read_as, read_image, resized, to_array
+from ..deploy.formats import entry_of, on_arrays, open_model
 from ..models.student import load_student
 from ..models.student_config import LARGEST_SCALE, LARGEST_SIDE, channels_of, kind_of_input
 from . import video
@@ -66,6 +66,8 @@ class Translator:
             1 (grey), 3 (RGB) or 4 (RGBA); of a label map 1, or 2 with edges.
         kind (int | LabelMap): What it takes: an image of so many channels, or
             a label map.
+        style_size (int): Numbers of the style that it takes beside the image;
+            0 if it takes none.
         scale (int): How many times as large as its input a picture is.
 
     Raises:
@@ -89,8 +91,8 @@ class Translator:
         net = network_of(model, domain, runtime)
         if net is not None:
             self.runtime, self._meta, layout = EAGER, net.meta, 'NCHW'
-            device = next(net.parameters()).device
-            self._run = on_arrays(lambda x: net(x.to(device)).cpu(), threads)
+            device, call = next(net.parameters()).device, entry_of(net)
+            self._run = on_arrays(lambda *xs: call(*(x.to(device) for x in xs)).cpu(), threads)
         else:
             opened = open_model(model, runtime, threads, trust)
             self.runtime, self._run = opened.runtime, opened.run
@@ -106,13 +108,20 @@ class Translator:
             )
         self.channels, self.scale = channels_of(self._meta), self._meta.get('scale', 1)
         self.kind = kind_of_input(self._meta)
-        self._takes_pixels = layout == 'NHWC'
+        takes = read_input(self._meta.get('takes'))
+        self.style_size = takes.style if isinstance(takes, StyledImage) else 0
+        self._net, self._takes_pixels = net, layout == 'NHWC'
         self._largest = LARGEST_SIDE if tile is None else tile
         if tile is not None:
             least = max(MIN_SIDE, self._meta['size_multiple'])
             check_range('tile', tile, least)
             if not isinstance(self.kind, int):
                 raise ValueError(f'{model} takes label maps, which have no tiles: leave tile out')
+            if self.style_size:
+                raise ValueError(
+                    f'{model} takes a style, and has norms that look at the whole picture: '
+                    'leave tile out'
+                )
             if self._meta.get('fixed_size'):
                 raise ValueError(
                     f'{model} takes pictures of one size, to which all are resized: leave tile '
@@ -121,7 +130,14 @@ class Translator:
             self._network = Tiles(self._network, tile, self._meta['size_multiple'], net)
 
     def __call__(
-        self, images: Any, out: StrPath | None = None, batch_size: int = 1, overwrite: bool = False
+        self,
+        images: Any,
+        out: StrPath | None = None,
+        batch_size: int = 1,
+        overwrite: bool = False,
+        seed: int | None = None,
+        styles: int | None = None,
+        style_from: StrPath | Image.Image | None = None,
     ) -> list[Image.Image] | list[str]:
         """Translate images or a video; a progress bar shows how far it is.
 
@@ -138,6 +154,11 @@ class Translator:
                 at once, where the file takes more than one.
             overwrite (bool): Whether files in ``out`` may be replaced, such
                 as those of an earlier call; inputs never are.
+            seed (int | None): As of :meth:`styles_of`, like those below.
+            styles (int | None): How many styles of each image stand in one
+                picture, in rows.
+            style_from (str | Path | Image | None): Picture whose style all
+                images get.
 
         Returns:
             list: Pictures (``PIL.Image``, of mode L, RGB or RGBA, in the
@@ -153,18 +174,23 @@ class Translator:
         """
         if batch_size < 1:
             raise ValueError(f'batch_size is {batch_size}: expected at least 1')
+        chosen = self.styles_of(seed, styles, style_from)
         if video.is_video(images):
             if self.channels != (3, 3):
                 raise ValueError(
                     f'{images} is a video, whose frames have 3 channels: this model maps '
                     f'{self.channels[0]} to {self.channels[1]}, give it images'
                 )
+            if len(chosen) > 1:
+                raise ValueError(f'{images} is a video, which has one style: leave styles out')
             target = video.destination(Path(images), out, overwrite)
-            return [self._video(Path(images), target, batch_size)]
+            return [self._video(Path(images), target, batch_size, chosen)]
         jobs = pictures.collect(images)
         targets = pictures.destinations(jobs, out, overwrite) if out else None
         frames = (to_array(read_as(job.image, self.kind)) for job in jobs)
-        shown = tqdm(self.stream(frames, batch_size), total=len(jobs), disable=len(jobs) == 1)
+        shown = tqdm(
+            self.stream(frames, batch_size, chosen), total=len(jobs), disable=len(jobs) == 1
+        )
         translated = map(of_array, shown)
         if targets is None:
             return list(translated)
@@ -173,12 +199,62 @@ class Translator:
                 picture.save(part)
         return list(map(str, targets))
 
-    def stream(self, frames: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
+    def styles_of(
+        self,
+        seed: int | None = None,
+        count: int | None = None,
+        picture: StrPath | Image.Image | None = None,
+    ) -> np.ndarray:
+        """Choose styles. Those of a seed are the same in every runtime.
+
+        Args:
+            seed (int | None): Of random styles, at least 0; 0 if None.
+            count (int | None): How many; one if None.
+            picture (str | Path | Image | None): One of the generated domain,
+                whose style is taken in place of a random one. Exports have no
+                style encoder: it needs the student file.
+
+        Returns:
+            ndarray: (count, style_size), float32; (1, 0) where the model takes
+            no style.
+
+        Raises:
+            ValueError: If the model takes no style, or cannot read one from a
+                picture, or a number is out of range.
+        """
+        if not self.style_size:
+            if any(value is not None for value in (seed, count, picture)):
+                raise ValueError('the model takes no style: leave seed, styles and style_from out')
+            return np.zeros((1, 0), np.float32)
+        if picture is None:
+            seed, count = seed or 0, 1 if count is None else count
+            check_range('seed', seed, 0)
+            check_range('styles', count, 1, pictures.MOST_IN_GRID)
+            noise = Noise(self.style_size)
+            return torch.stack([noise.draw(seed, at) for at in range(count)]).numpy()
+        if seed is not None or count is not None:
+            raise ValueError('style_from names the one style: leave seed and styles out')
+        if self._net is None:
+            raise ValueError(
+                'an export has no style encoder, so it cannot take the style of a picture: give '
+                'the student file, or leave style_from out'
+            )
+        side = self._meta['image_size']
+        image = resized(read_image(picture, self.channels[1]), (side, side), self.channels[1])
+        with torch.inference_mode():
+            net = getattr(self._net, 'network', self._net)  # of a super-net
+            device = next(net.parameters()).device
+            return net.style_of(pictures.to_tensor(image).to(device)).cpu().numpy()
+
+    def stream(
+        self, frames: Iterable[np.ndarray], batch_size: int = 1, styles: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Translate pictures one after the other, as they come.
 
         Args:
             frames (Iterable[ndarray]): (H, W, channels), uint8.
             batch_size (int): How many of one size are taken at once.
+            styles (ndarray | None): As of :meth:`run`.
 
         Yields:
             ndarray: (H, W, channels), uint8, in the order of the frames; H
@@ -186,16 +262,19 @@ class Translator:
         """
         for _, same in itertools.groupby(frames, key=np.shape):
             while batch := list(itertools.islice(same, batch_size)):
-                yield from self.run(np.stack(batch))
+                yield from self.run(np.stack(batch), styles)
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
+    def run(self, pixels: np.ndarray, styles: np.ndarray | None = None) -> np.ndarray:
         """Translate a batch.
 
         Args:
             pixels (ndarray): (N, H, W, channels), uint8, of any size.
+            styles (ndarray | None): Of :meth:`styles_of`; the first one of
+                seed 0 if None.
 
         Returns:
-            ndarray: (N, H, W, channels), uint8; H and W times ``scale``.
+            ndarray: (N, H, W, channels), uint8; H and W times ``scale``. Of
+            several styles, the pictures of an image are laid in rows.
 
         Raises:
             ValueError: If the model takes another number of channels.
@@ -205,23 +284,33 @@ class Translator:
                 f'got pixels of shape {pixels.shape}: this model '
                 f'takes {self.channels[0]} channels, at the end'
             )
+        if not self.style_size:
+            return self._styled(pixels)
+        styles = self.styles_of() if styles is None else styles
+        made = [self._styled(pixels, style[None].repeat(len(pixels), 0)) for style in styles]
+        return made[0] if len(made) == 1 else np.stack([pictures.grid(own) for own in zip(*made)])
+
+    def _styled(self, pixels: np.ndarray, *style: np.ndarray) -> np.ndarray:
+        """Translate a batch, in the style of each of its images if there is one."""
         small = max(pixels.shape[1:3]) <= self._largest
         if self._takes_pixels and small and pictures.fits(*pixels.shape[1:3], self._meta):
-            return self._run(pixels)
-        x = pictures.to_values(pixels)
-        return pictures.to_pixels(pictures.run(self._network, x, self._meta))
+            return self._run(pixels, *style)
+        made = pictures.run(
+            lambda x: self._network(x, *style), pictures.to_values(pixels), self._meta
+        )
+        return pictures.to_pixels(made)
 
-    def _network(self, x: Tensor) -> Tensor:
+    def _network(self, x: Tensor, *style: np.ndarray) -> Tensor:
         """Run the model on (N, C, H, W) in [-1, 1], whatever it takes."""
         if self._takes_pixels:
-            return pictures.to_values(self._run(pictures.to_pixels(x)))
-        return torch.from_numpy(self._run(x.numpy()))
+            return pictures.to_values(self._run(pictures.to_pixels(x), *style))
+        return torch.from_numpy(self._run(x.numpy(), *style))
 
-    def _video(self, source: Path, target: Path, batch_size: int) -> str:
+    def _video(self, source: Path, target: Path, batch_size: int, styles: np.ndarray) -> str:
         about = video.probe(source)
         width, height = self.scale * about.width, self.scale * about.height
         with video.writing(target, about._replace(width=width, height=height), source) as write:
-            frames = self.stream(video.frames(source), batch_size)
+            frames = self.stream(video.frames(source), batch_size, styles)
             for frame in tqdm(frames, total=about.frames, unit='frame'):
                 write(frame)
         return str(target)
@@ -233,6 +322,7 @@ def translate(
     out: StrPath | None = None,
     overwrite: bool = False,
     trust: bool = False,
+    **style: Any,
 ) -> list[Image.Image] | list[str]:
     """Translate images with a student or an exported model.
 
@@ -243,12 +333,14 @@ def translate(
         out (str | Path | None): Likewise.
         overwrite (bool): Likewise.
         trust (bool): As for :class:`Translator`.
+        **style: ``seed``, ``styles`` and ``style_from`` of
+            ``Translator.__call__``.
 
     Returns:
         list: Pictures (``PIL.Image``, in the sizes of the inputs times the
         model's scale) or, with ``out``, the paths of the files.
     """
-    return Translator(student, trust=trust)(images, out, overwrite=overwrite)
+    return Translator(student, trust=trust)(images, out, overwrite=overwrite, **style)
 
 
 def network_of(
@@ -293,7 +385,7 @@ def _meta(facts: dict[str, str], model: StrPath) -> dict:
         takes = read_input(meta['takes'])
         if (takes.channels if takes else taken) != taken:
             raise ValueError(f'{taken} channels of {takes}')
-        check_image_channels(given, *[taken] * (takes is None))
+        check_image_channels(given, *[taken] * (not isinstance(takes, LabelMap)))
         sides = (meta['size_multiple'], meta['image_size'], *(meta['fixed_size'] or (1, 1)))
         if len(sides) != 4 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
             raise ValueError(f'sides of {sides} pixels')

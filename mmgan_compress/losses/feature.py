@@ -8,13 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.channels import cut
+from ..core.messages import check_choice
 from ..registry import MODELS
 from .base import AdaptedLoss
+
+_DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss}
 
 
 @MODELS.register_module()
 class FeatureMapLoss(AdaptedLoss):
-    """Squared distance of feature maps, summed over the layers.
+    """Distance of feature maps, summed over the layers.
 
     A 1x1 convolution with bias maps each of the student's features to the
     width of the teacher's. It is made for the student's full width; of a
@@ -30,16 +33,27 @@ class FeatureMapLoss(AdaptedLoss):
             order, of the same spatial sizes; the same names if None.
         xavier (bool): Whether adaptors begin as Xavier's normal distribution
             with gain 0.02, as GauGAN's do, and not as N(0, 0.02).
+        distance (str): ``'mse'``, or ``'l1'`` as of MUNIT's content.
 
     Raises:
-        ValueError: If the numbers of layers differ.
+        ValueError: If the numbers of layers differ, or ``distance`` is another
+            word.
     """
 
     name = 'feature_map'
 
-    def __init__(self, weight: float, layers: Sequence[str], *args, xavier: bool = False, **kwargs):
+    def __init__(
+        self,
+        weight: float,
+        layers: Sequence[str],
+        *args,
+        xavier: bool = False,
+        distance: str = 'mse',
+        **kwargs,
+    ):
         super().__init__(weight, layers, *args, **kwargs)
-        self.xavier = xavier
+        check_choice('distance', distance, _DISTANCES)
+        self.xavier, self.distance = xavier, distance
 
     def adaptor(self, narrow: int, wide: int) -> nn.Conv2d:
         conv = nn.Conv2d(narrow, wide, 1)
@@ -54,5 +68,5 @@ class FeatureMapLoss(AdaptedLoss):
         total = 0
         for adaptor, s, t in self.feature_pairs(batch, teacher):
             sides = [range(s.shape[1]), range(adaptor.out_channels)]
-            total = total + F.mse_loss(F.conv2d(s, **cut(adaptor, sides)), t)
+            total = total + _DISTANCES[self.distance](F.conv2d(s, **cut(adaptor, sides)), t)
         return total

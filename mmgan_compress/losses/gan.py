@@ -1,21 +1,28 @@
 """Adversarial losses of the papers."""
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def gan_loss(kind: str, pred: Tensor, role: str) -> Tensor:
-    """Return the mean adversarial loss of a map of logits.
+def gan_loss(kind: str, pred: Tensor | Sequence[Tensor], role: str) -> Tensor:
+    """Return the mean adversarial loss of a map of logits; of several, the
+    sum of their means.
 
     Args:
         kind (str): ``'lsgan'``, ``'vanilla'``, ``'hinge'`` or ``'wgan'``.
-        pred (Tensor): Logits, (N, 1, H, W); computed in float32.
+        pred (Tensor | Sequence[Tensor]): Logits, (N, 1, H, W), or those of
+            several scales; computed in float32.
         role (str): ``'real'`` or ``'fake'`` for the discriminator's halves,
             ``'g'`` for the generator.
 
     Raises:
         ValueError: If ``kind`` or ``role`` is another word.
     """
+    if not isinstance(pred, Tensor):
+        return torch.stack([gan_loss(kind, scale, role) for scale in pred]).sum()
     pred = pred.float()
     if role not in ('real', 'fake', 'g'):
         raise ValueError(f"role must be 'real', 'fake' or 'g', got {role!r}")

@@ -13,6 +13,7 @@ from .generators import (
     SeparableResnetGenerator,
 )
 from .image_teachers import CallableTeacher, OnnxTeacher, StoredTeacher, TruthTeacher
+from .munit import MUNITDiscriminator, MUNITGenerator
 from .original import load_original
 from .perceptual import VGG16Features, VGG19Features
 from .sagan import SelfAttentionDiscriminator, SelfAttentionGenerator
@@ -32,6 +33,8 @@ __all__ = [
     'DistillationModel',
     'FrozenTeacher',
     'GatedPatchDiscriminator',
+    'MUNITDiscriminator',
+    'MUNITGenerator',
     'MultiHeadPatchDiscriminator',
     'MultiScaleDiscriminator',
     'OnnxTeacher',

@@ -61,7 +61,7 @@ def needs_bias(norm_cfg: dict) -> bool:
 
 
 class SeparableConv(nn.Module):
-    """Depthwise 3x3, instance norm, pointwise 1x1.
+    """Depthwise k x k, instance norm, pointwise 1x1.
 
     The norm is a non-affine instance norm and both convolutions are biased,
     whatever norm the network around it has (GAN Compression).
@@ -70,19 +70,20 @@ class SeparableConv(nn.Module):
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         padding (int): Of the depthwise convolution.
+        kernel_size (int): Of the depthwise convolution, k.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, padding: int = 0):
+    def __init__(self, in_channels: int, out_channels: int, padding: int = 0, kernel_size: int = 3):
         super().__init__()
         self.out_channels = out_channels
         self.conv = nn.Sequential(
-            nn.Conv2d(in_channels, in_channels, 3, padding=padding, groups=in_channels),
+            nn.Conv2d(in_channels, in_channels, kernel_size, padding=padding, groups=in_channels),
             nn.InstanceNorm2d(in_channels),
             nn.Conv2d(in_channels, out_channels, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H - 2 + 2 padding, W - 2 + 2 padding)."""
+        """Map (N, in, H, W) to (N, out, H', W'), H' = H - k + 1 + 2 padding."""
         return self.conv(x)
 
 

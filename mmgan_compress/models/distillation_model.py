@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.checkpoints import pretrained_faults, refuse
 from ..core.domains import per_domain
-from ..core.inputs import is_noise
+from ..core.inputs import Noise, StyledImage, input_of
 from ..core.training import step_rest
 from ..registry import DISTILLERS, MODELS
 
@@ -82,16 +82,39 @@ class DistillationModel(BaseTranslationModel):
         """Return the domain that ``domain`` is generated from."""
         return self.get_other_domains(domain)[0]
 
-    def input_of(self, domain: str, inputs: dict[str, Tensor]) -> Tensor:
+    def input_of(self, domain: str, inputs: dict[str, Tensor], style: int = 0) -> Tensor:
         """Return what the generator of ``domain`` takes of a step's inputs.
 
         Args:
             domain (str): What is generated.
             inputs (dict[str, Tensor]): ``img_<domain>`` (N, C, H, W) in
                 [-1, 1]; ``noise`` (N, size).
+            style (int): Which numbers of the noise are the style, where it
+                takes one: the first ones (0), those behind them (1), ...
+
+        Raises:
+            ValueError: If the noise has too few numbers for that.
         """
-        noise = is_noise(self.generators[domain])
-        return inputs['noise' if noise else f'img_{self.source_of(domain)}']
+        takes = input_of(self.generators[domain])
+        if isinstance(takes, Noise):
+            return inputs['noise']
+        image = inputs[f'img_{self.source_of(domain)}']
+        if not isinstance(takes, StyledImage):
+            return image
+        if self._styles(domain, inputs) <= style:
+            raise ValueError(
+                f'the generator of {domain!r} takes a style of {takes.style} numbers with each '
+                f'image: set noise_size={takes.style * (style + 1)} of the data set'
+            )
+        numbers = inputs['noise'][:, style * takes.style : (style + 1) * takes.style]
+        return takes.pack(image, numbers)
+
+    def _styles(self, domain: str, inputs: dict[str, Tensor]) -> int:
+        """Return how many styles the noise of a step has numbers for."""
+        takes = input_of(self.generators[domain])
+        if not isinstance(takes, StyledImage) or 'noise' not in inputs:
+            return 0
+        return inputs['noise'].shape[1] // takes.style
 
     def weight_faults(self) -> list[str]:
         """Say which files of weights do not fit their networks."""
@@ -167,7 +190,8 @@ class DistillationModel(BaseTranslationModel):
         Returns:
             list[DataSample]: Per image ``img_<domain>`` and, for each
             domain, ``fake_<domain>``: (C, H, W), whole numbers in
-            0..255 as an image file would hold them.
+            0..255 as an image file would hold them. Where the noise has the
+            numbers of two styles, ``restyled_<domain>`` has the second one.
         """
         batch = self.data_preprocessor(data)
         inputs, samples = batch['inputs'], batch['data_samples']
@@ -178,6 +202,9 @@ class DistillationModel(BaseTranslationModel):
                 mode = network.training
                 network.train(self.test_in_train_mode)
                 images[f'{prefix}_{domain}'] = network(self.input_of(domain, inputs))
+                if prefix == 'fake' and self._styles(domain, inputs) > 1:
+                    second = self.input_of(domain, inputs, style=1)
+                    images[f'restyled_{domain}'] = network(second)
                 network.train(mode)
         shown = {key: self.to_pixels(x) for key, x in images.items()}
         results, mode = [], 'train' if self.test_in_train_mode else 'eval'  # for the protocol

@@ -22,6 +22,8 @@ from ..core.files import refuse_taken, write_tensors
 from ..registry import MODELS
 from .discriminators import MultiHeadPatchDiscriminator
 
+_CONTENT = 'enc_content.'
+_NORMS = dict(gamma='weight', beta='bias')
 # all that may be dropped: of instance norms, by torch before 0.4
 _STATISTICS = {'running_mean', 'running_var', 'num_batches_tracked'}
 
@@ -32,8 +34,9 @@ def load_original(module: nn.Module, source: str | os.PathLike | dict, part: str
     Knows mmagic's ``ResnetGenerator``, ``UnetGenerator`` and
     ``PatchDiscriminator`` and the networks of this package. A prefix
     ``module.`` and running statistics of non-affine instance norms (written
-    by torch before 0.4) are dropped. Layers of GauGAN have the published names;
-    their spectral norms become a part of the weights if the network has none.
+    by torch before 0.4) are dropped. Layers of GauGAN and MUNIT have the
+    published names; spectral norms of the first become a part of the weights if
+    the network has none.
 
     Args:
         module (nn.Module): Network of the same architecture and width.
@@ -86,10 +89,16 @@ def _by_name(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors as a network may have them that has their names.
 
     In GAN Compression's files of GauGAN's sub-networks, norms have the
-    statistics of the whole super-net: theirs are the leading ones.
+    statistics of the whole super-net: theirs are the leading ones. MUNIT's
+    layer norms have ``gamma`` and ``beta``.
     """
     own = module.state_dict()
     named = fold_spectral(state, own)
+    for key in named.keys() - own.keys():
+        layer, _, leaf = key.rpartition('.')
+        name = f'{layer}.{_NORMS[leaf]}' if leaf in _NORMS else key
+        if name in own:
+            named[name] = named.pop(key)
     for key in own.keys() & named.keys():
         if key.endswith(('running_mean', 'running_var')):
             named[key] = named[key][: len(own[key])]
@@ -190,6 +199,12 @@ def _beginnings(state: Mapping[str, Tensor]) -> list[str]:
     )
 
 
+def _assembled(content: str, rest: str, part: str) -> dict[str, Tensor]:
+    """Return the tensors of MUNIT's translation, of both auto-encoders."""
+    first, second = (_part(read_checkpoint(path), part) for path in (content, rest))
+    return {key: (first if key.startswith(_CONTENT) else second)[key] for key in second}
+
+
 def _place(key: str) -> list:
     return [(part.isdigit(), int(part) if part.isdigit() else part) for part in key.split('.')]
 
@@ -216,6 +231,7 @@ def convert_original(
     path: str = 'generator',
     part: str = '',
     overwrite: bool = False,
+    rest: str | None = None,
 ) -> nn.Module:
     """Write a checkpoint of an original repository as ours.
 
@@ -227,6 +243,8 @@ def convert_original(
             as ``'distiller.teachers.wide'``.
         part (str): As of :func:`load_original`.
         overwrite (bool): Whether ``target`` may be replaced.
+        rest (str | None): Of MUNIT's two auto-encoders the one that draws:
+            only the content encoder is taken of ``source`` then.
 
     Returns:
         nn.Module: The network with its weights.
@@ -236,7 +254,7 @@ def convert_original(
         KeyError: If the config has no such network.
         ValueError: If the weights do not fit it.
     """
-    refuse_taken([target], [source, config], overwrite)
+    refuse_taken([target], [source, config, *filter(None, [rest])], overwrite)
     cfg = read_config(find_config(config))
     init_default_scope(cfg.get('default_scope', 'mmagic'))
     node = cfg.get('model') or {}
@@ -246,6 +264,7 @@ def convert_original(
             raise KeyError(f'no {key!r} of --network {path} in the config; there is: {found}')
         node = node[key]
     network = MODELS.build({key: value for key, value in node.items() if key != 'init_cfg'})
-    load_original(network, source, part)
+    state = read_checkpoint(source) if rest is None else _assembled(source, rest, part)
+    load_original(network, state, part if rest is None else '')
     write_tensors(target, network.state_dict())
     return network

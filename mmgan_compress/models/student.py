@@ -404,7 +404,8 @@ def load_student(
         nn.Module: Maps images (N, C, H, W) in [-1, 1] (grey, RGB or RGBA:
         ``net.meta['channels']`` by domain) to the same range; H and W are
         multiples of ``net.meta['size_multiple']``, and those of the output
-        are ``net.meta['scale']`` times as large.
+        are ``net.meta['scale']`` times as large. One that takes a style, too,
+        has ``net.paint(image, style)``.
         ``net.meta`` is :func:`student_info` with ``'domain'``,
         ``'scale'`` and ``'takes'`` added: None, or what it takes that is no
         image (``core/inputs.py``).

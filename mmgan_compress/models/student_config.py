@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..core.channels import image_channels, input_shape, output_channels
 from ..core.image_modes import LABELS_WITH_EDGES, check_image_channels
-from ..core.inputs import LabelMap, Noise, input_of, is_noise, read_input
+from ..core.inputs import LabelMap, Noise, StyledImage, input_of, is_noise, read_input
 from ..core.layers import shape_pass
 from ..core.logging import silence_meaningless
 from ..core.messages import message_of
@@ -453,8 +453,8 @@ def channels_of(meta: dict) -> tuple[int, int]:
 
 
 def kind_of_input(meta: dict) -> int | LabelMap | Noise:
-    """Return what a student takes: an image of so many channels, a label map
-    or noise.
+    """Return what a student takes: an image of so many channels, also where it
+    has a style, a label map or noise.
 
     Args:
         meta (dict): As of :func:`channels_of`.
@@ -462,7 +462,8 @@ def kind_of_input(meta: dict) -> int | LabelMap | Noise:
     Raises:
         ValueError: If it is something else.
     """
-    return read_input(meta.get('takes')) or channels_of(meta)[0]
+    takes = read_input(meta.get('takes'))
+    return channels_of(meta)[0] if takes is None or isinstance(takes, StyledImage) else takes
 
 
 def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
@@ -503,11 +504,17 @@ def make_test_config(info: dict, imports: Sequence[str] = ()) -> Config:
         ),
     ]
     labels = dict(type='mmgan_compress.ReadLabels', key=key, size=(size, size))
+    if isinstance(takes, LabelMap):
+        image = [dict(labels, labels=dataclasses.asdict(takes))]
+    keys = [key, 'img']
+    if isinstance(takes, StyledImage):
+        image.append(dict(type='mmgan_compress.AddNoise', size=takes.style, seed=0))
+        keys.append('noise')
     pipeline = [
-        *([dict(labels, labels=dataclasses.asdict(takes))] if takes else image),
+        *image,
         # PackInputs would take a single image out of its dict
         dict(type='CopyValues', src_keys=[key], dst_keys=['img']),
-        dict(type='PackInputs', keys=[key, 'img'], data_keys=[], meta_keys=[f'{key}_path']),
+        dict(type='PackInputs', keys=keys, data_keys=[], meta_keys=[f'{key}_path']),
     ]
     dataset = dict(
         type='BasicImageDataset', data_root='data/images', data_prefix={key: ''}, pipeline=pipeline

@@ -1,6 +1,7 @@
 """Networks that hold all their narrower versions: weights for them, and costs."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..core.channels import Kept, channel_map, cut, image_channels, run_narrow
+from ..core.channels import Kept, channel_map, cut, input_shape, run_narrow
 from ..core.complexity import count_macs
 from ..core.inputs import input_of
 from ..core.search_space import Configuration, ConfigurationSpace, read_configuration
@@ -30,8 +31,8 @@ class SuperNet(BaseModule):
 
     Args:
         arch (dict): Config of mmagic's ``ResnetGenerator`` or
-            ``UnetGenerator``, of ``SeparableResnetGenerator`` or
-            ``SPADEGenerator``, at full width.
+            ``UnetGenerator``, of ``SeparableResnetGenerator``,
+            ``SPADEGenerator`` or ``MUNITGenerator``, at full width.
         space (str | Sequence[Sequence[int]]): Name of a space, or the
             candidates of each part (``core/search_space.py``,
             ``models/topology.py``).
@@ -106,6 +107,22 @@ class SuperNet(BaseModule):
         return run_narrow(self.network, self._kept, x)
 
 
+def part_of(network: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
+    """Return a part of a generator, such as its style encoder.
+
+    Args:
+        network (nn.Module): Of a ``SuperNet`` the part runs as that of the
+            sub-network that is set.
+        name (str): As in ``named_modules``.
+    """
+    part, kept = network.get_submodule(name), getattr(network, '_kept', None)
+    if kept is None:
+        return part
+    start = f'{name}.'
+    own = {key.removeprefix(start): kept[key] for key in kept if key.startswith(start)}
+    return functools.partial(run_narrow, part, own)
+
+
 @torch.no_grad()
 def transfer_weights(wide: nn.Module, narrow: nn.Module):
     """Give a network the strongest channels of a wider one.
@@ -166,7 +183,7 @@ class SubnetCosts:
         net, self._names = supernet.network, []
         channels = channel_map(net)
         try:
-            rows = count_macs(net, (1, image_channels(net), size, size)).layers
+            rows = count_macs(net, input_shape(net, size)).layers
         except RuntimeError as error:
             raise ValueError(
                 f'{type(net).__name__} does not run at {size} pixels: name another size'
@@ -174,7 +191,7 @@ class SubnetCosts:
         rates = []
         for row in rows:
             layer, counts = net.get_submodule(row.name), channels[row.name]
-            single = len(counts) == 1 or layer.groups > 1
+            single = len(counts) == 1 or getattr(layer, 'groups', 1) > 1
             area = counts[-1] if single else counts[0] * counts[1]
             bias = layer.bias is not None
             rates.append(

@@ -19,6 +19,9 @@ spade.py``). Parts of a configuration, by its length:
 - U-Nets of n levels, n numbers: one for each resolution, down and up; or
   2n - 1: levels down, then up without the image.
 - GauGAN, 8 numbers: the first convolution and the blocks.
+- MUNIT, 10 numbers: style encoder, three layers of the content encoder (the
+  third one is the trunk), its blocks and the decoder's in two groups each, two
+  up-samplings.
 """
 
 from collections.abc import Callable, Sequence
@@ -134,7 +137,8 @@ def writers_of(net: nn.Module) -> dict[str, int]:
 
     Args:
         net (nn.Module): mmagic's ``ResnetGenerator`` or ``UnetGenerator``,
-            ``SeparableResnetGenerator`` or ``SPADEGenerator``, of any widths.
+            ``SeparableResnetGenerator``, ``SPADEGenerator`` or
+            ``MUNITGenerator``, of any widths.
 
     Raises:
         TypeError: If it is none of these.

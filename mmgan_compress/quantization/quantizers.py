@@ -26,14 +26,16 @@ from tqdm import tqdm
 
 from ..compat import require
 from ..core.complexity import count_macs
+from ..core.inputs import input_of
 from ..core.logging import quiet
 from ..core.messages import check_choice
 from ..core.processors import ANY
 from ..deploy.formats import open_onnx
 from ..deploy.graph import prepare
 from ..deploy.onnx import write_onnx
-from ..deploy.quantize_onnx import check_settings, chosen_nodes, static
+from ..deploy.quantize_onnx import as_inputs, check_settings, chosen_nodes, static
 from ..deploy.scales import layer_names, student_scales
+from ..deploy.verify import feeds
 from ..models.quantization import NORMS, SENSITIVE, layers_to_quantize, nni_scales, nni_settings
 from ..registry import QUANTIZERS
 
@@ -62,7 +64,7 @@ class LayerError(NamedTuple):
 
 def rank(
     model: Any,
-    calibration: Sequence[np.ndarray],
+    calibration: Sequence,
     macs: Mapping[str, int],
     settings: dict[str, Any] | None = None,
     floor: float | None = None,
@@ -71,8 +73,9 @@ def rank(
 
     Args:
         model (ModelProto): In single precision.
-        calibration (Sequence[ndarray]): Its inputs; ranges are found on all
-            of them, errors measured on 8.
+        calibration (Sequence[ndarray | tuple]): Its inputs, as of
+            ``quantize_onnx.quantize``; ranges are found on all of them, errors
+            measured on 8.
         macs (Mapping[str, int]): Multiply-accumulates of an image by layer.
         settings (dict | None): As of ``quantize_onnx.check_settings``.
         floor (float | None): Least PSNR of the worst image in dB. Without,
@@ -128,9 +131,9 @@ def rank(
     ]
 
 
-def _run(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _run(model: Any, inputs: Sequence) -> list[np.ndarray]:
     run = open_onnx(model.SerializeToString(), None).run
-    return [run(x) for x in inputs]
+    return [run(*as_inputs(x)) for x in inputs]
 
 
 def _longest(
@@ -183,8 +186,8 @@ class Quantizer:
 
         Args:
             net (nn.Module): Of ``load_student``; it stays as it is.
-            inputs (Sequence[ndarray]): (1, C, H, W) in [-1, 1]; one of
-                zeros, for its size, if ``calibrates`` is False.
+            inputs (Sequence[ndarray]): What the network takes, of one image
+                each; one of zeros, for its size, if ``calibrates`` is False.
             processor (str): Of ``core.processors.TOPS``.
 
         Raises:
@@ -251,7 +254,7 @@ class ORTStatic(Quantizer):
             write_onnx(net, path, shape[-1], {})
             rows = rank(
                 onnx.load(str(path)),
-                inputs,
+                [feeds(x, input_of(net)) for x in inputs],
                 macs,
                 dict(self.settings, processor=processor),
                 self.psnr_floor,

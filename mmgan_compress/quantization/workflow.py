@@ -12,12 +12,14 @@ import torch.nn as nn
 from torch import Tensor
 
 from ..compat import require
+from ..core.channels import input_shape
 from ..core.files import write_text
-from ..core.inputs import LabelMap
+from ..core.inputs import input_of
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.formats import check_target, open_model
+from ..deploy.metadata import takes_of
 from ..deploy.targets import Target
-from ..deploy.verify import difference, from_levels, real_inputs, similarity, to_levels
+from ..deploy.verify import difference, feeds, from_levels, real_inputs, similarity, with_styles
 from ..models.student import load_student
 from ..models.student_config import kind_of_input
 from ..registry import QUANTIZERS
@@ -69,7 +71,7 @@ def quantize_student(
     method = build_quantizer(quantizer)
     net = load_student(student, domain)
     size = size or net.meta['image_size']
-    inputs = _inputs(method, size, calibration, kind_of_input(net.meta))
+    inputs = _inputs(method, size, calibration, net)
     plan = method.plan(net, inputs, target.processor)
     target = dataclasses.replace(
         target, settings=dict(target.settings, quantization_config=plan.settings)
@@ -91,18 +93,18 @@ def quantize_student(
     return record
 
 
-def _inputs(method: Any, size: int, calibration: Any, kind: int | LabelMap) -> list[np.ndarray]:
+def _inputs(method: Any, size: int, calibration: Any, net: nn.Module) -> list[np.ndarray]:
     """Return what a quantizer looks at."""
     if not method.calibrates:  # the shape alone counts
-        channels = kind if isinstance(kind, int) else kind.channels
-        return [np.zeros((1, channels, size, size), np.float32)]
+        return [np.zeros(input_shape(net, size), np.float32)]
     if not calibration:
         raise ValueError(
             f'{type(method).__name__} needs images to calibrate on: give a '
             "folder of training images of the student's source domain "
             '(--calibration FOLDER), or a recipe'
         )
-    return [x for _, x in real_inputs(size, calibration, CALIBRATION_IMAGES, kind)]
+    found = real_inputs(size, calibration, CALIBRATION_IMAGES, kind_of_input(net.meta))
+    return [x for _, x in with_styles(found, input_of(net))]
 
 
 def write_record(out_dir: str | Path, record: dict):
@@ -130,7 +132,8 @@ def loss_on(net: nn.Module, model: nn.Module, images: Sequence[np.ndarray]) -> d
     psnr, ssim = [], []
     for image in images:
         with torch.inference_mode():
-            x = torch.from_numpy(from_levels(image[None]))
+            ((_, x),) = with_styles([('', from_levels(image[None]))], input_of(net))
+            x = torch.from_numpy(x)
             expected, got = (run(x).numpy() for run in (net, model))
         psnr.append(difference(expected, got)[1])
         ssim.append(similarity(expected, got))
@@ -181,10 +184,11 @@ class RuntimeNetwork(nn.Module):
 
     def __init__(self, path: str | Path, uint8: bool = False):
         super().__init__()
-        run = open_model(path, trust=True).run
-        self.run = (lambda x: from_levels(run(to_levels(x)))) if uint8 else run
+        model = open_model(path, trust=True)
+        self.run, self.uint8, self.takes = model.run, uint8, takes_of(model.facts, path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 3, H, W) in [-1, 1] to the same, an image at a time."""
-        images = [self.run(image.cpu().numpy()) for image in x.split(1)]
-        return torch.from_numpy(np.concatenate(images)).to(x.device)
+        """Map what the network takes to (N, 3, H, W) in [-1, 1], an image at a time."""
+        inputs = [feeds(one.cpu().numpy(), self.takes, self.uint8) for one in x.split(1)]
+        images = np.concatenate([self.run(*given) for given in inputs])
+        return torch.from_numpy(from_levels(images) if self.uint8 else images).to(x.device)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.messages import check_range
 from ..core.search_space import Configuration
 from ..core.timing import Timing, side_by_side
@@ -183,7 +183,7 @@ def measure_subnets(
         convert_for_timing(subnet(supernet, c)[0], size, runtime, threads)
         for c in tqdm(configurations, desc=f'open in {runtime}', unit=' networks')
     ]
-    image = np.zeros((1, image_channels(supernet), size, size), np.float32)
+    image = np.zeros(input_shape(supernet, size), np.float32)
     runs = {str(i): lambda model=model: model.run(image) for i, model in enumerate(models)}
     timings = list(side_by_side(runs, seconds=SECONDS).values())
     return timings, dict(

@@ -20,7 +20,7 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..compat import require
-from ..core.channels import image_channels
+from ..core.channels import input_shape
 from ..core.commands import command_line
 from ..core.files import atomic_folder, atomic_write, refuse_taken
 from ..core.search_space import Configuration, name_of, read_configuration
@@ -194,7 +194,7 @@ def check_slice(net: SuperNet, configuration: Configuration, path: Path, size: i
         RuntimeError: If their images differ by more than the order of sums.
     """
     device = next(net.parameters()).device
-    image = torch.rand(1, image_channels(net), size, size, device=device) * 2 - 1
+    image = torch.rand(input_shape(net, size), device=device) * 2 - 1
     small = load_student(path).to(device)
     try:
         net.set_channels(configuration)

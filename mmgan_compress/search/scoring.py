@@ -15,6 +15,7 @@ from ..core.channels import recalibrate
 from ..core.search_space import Configuration
 from ..core.tensor_files import load_tensors
 from ..datasets.images import origin_of
+from ..evaluation.metrics import STYLE_LPIPS, STYLE_PIXELS
 from ..evaluation.report import check_names, evaluate, protocols_of
 from ..models.distillation_model import DistillationModel
 from ..models.student import Student, student_info
@@ -23,7 +24,7 @@ from ..models.supernet import SuperNet
 from ..registry import DATASETS, EVALUATORS, MODELS
 
 # figures of which more is better; all others are distances
-_HIGHER = ('PSNR', 'SSIM', 'mIoU-colours')
+_HIGHER = ('PSNR', 'SSIM', 'mIoU-colours', STYLE_PIXELS, STYLE_LPIPS)
 # images that batch norms are calibrated on (GAN Compression's search)
 CALIBRATION_IMAGES = 512
 
@@ -195,12 +196,12 @@ class SubnetScorer:
         return [self.train[i]['data_samples'].metainfo[key] for i in range(self.calibration_images)]
 
     def _batches(self) -> Iterator[torch.Tensor]:
-        """Yield source images of the training set, the same each time."""
+        """Yield inputs of the training set, the same each time."""
         step, count = self.loader.batch_size, self.calibration_images
-        key = f'img_{self.model.source_of(self.model._default_domain)}'
         for start in range(0, count, step):
             batch = pseudo_collate([self.train[i] for i in range(start, min(start + step, count))])
-            yield self.model.data_preprocessor(batch)['inputs'][key]
+            inputs = self.model.data_preprocessor(batch)['inputs']
+            yield self.model.input_of(self.model._default_domain, inputs)
 
 
 def check_held_out(train: Dataset, val: Dataset, test: set[str]) -> str:

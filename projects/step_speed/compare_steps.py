@@ -71,7 +71,7 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
     """
     import torch
 
-    from mmgan_compress.core.channels import image_channels, input_shape
+    from mmgan_compress.core.channels import image_channels
     from mmgan_compress.core.inputs import is_noise
 
     loader = cfg.train_dataloader
@@ -91,8 +91,9 @@ def random_inputs(cfg, model, size: int, device: str) -> dict:
     sides = {name: scale * size if name == target else size for name in names}
 
     def noise() -> dict:
-        shape = input_shape(generator, size, loader.batch_size)
-        return dict(noise=torch.randn(shape, device=device)) if is_noise(generator) else {}
+        numbers = loader.dataset.get('noise_size')
+        shape = loader.batch_size, numbers or 0
+        return dict(noise=torch.randn(shape, device=device)) if numbers else {}
 
     def images() -> dict:
         return {

@@ -1,4 +1,4 @@
-"""Images beside noise, and noise alone."""
+"""Images beside noise, pairs of images beside it, and noise alone."""
 
 import pytest
 import torch
@@ -58,6 +58,24 @@ def test_middle_of_images(root):
     data = make(root, crop=8, max_images=1)
     shown = data[0]['inputs']['img_face']
     assert (shown.flatten(1).float().mean(1) == torch.tensor([0.0, 0, 255])).all()
+
+
+def unpaired(root, split='train'):
+    settings = dict(data_root=str(root), domains=['edges', 'shoes'], split=split, size=16)
+    return DATASETS.build(dict(settings, type='mmgan_compress.UnpairedImages', noise_size=6))
+
+
+def test_noise_beside_unpaired_images(tmp_path):
+    """In training it goes by seed and position, else by the image alone."""
+    write_images(tmp_path, dict(trainA=3, trainB=2, testA=2, testB=2))
+    data = unpaired(tmp_path)
+    first, again, later = (data[at]['inputs'] for at in (1, 1, 4))
+    assert list(first) == ['img_edges', 'img_shoes', 'noise'] and first['noise'].shape == (6,)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first['noise'], later['noise'])
+    test = unpaired(tmp_path, 'test')
+    test.seed = 5
+    assert torch.equal(test[1]['inputs']['noise'], Noise(6).draw(0, 1))
 
 
 def test_refusals(root):

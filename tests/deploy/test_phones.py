@@ -222,7 +222,7 @@ def test_executorch_leaves_nothing_outside(students):
 
     net = load_student(students[0] / 'separable.pth')
     row = FORMATS['executorch']
-    ready, image, _ = traceable(net, SIZE, rewrites=(*row.rewrites, *row.norms))
+    ready, (image,), _ = traceable(net, SIZE, rewrites=(*row.rewrites, *row.norms))
     graph = lowered(ready, image).exported_program().graph
     calls = [node.target.__name__ for node in graph.nodes if node.op == 'call_function']
     assert calls == ['executorch_call_delegate', 'getitem']

@@ -77,6 +77,7 @@ FAMILIES = {
     'Unet': 'unet',
     'SRResNet': 'srresnet',
     'SPADE': 'spade',
+    'MUNIT': 'munit',
     'SelfAttention': 'attention',
     'DeepUnet': 'unet',
     '': 'mobile',
@@ -90,8 +91,8 @@ def short(generator):
         suffix = 'slim' if kind == 'SlimNetwork' else 'super'
         return f'{short(generator.arch)}-{suffix}'
     name = next(name for part, name in FAMILIES.items() if kind.startswith(part))
-    if name == 'spade' and generator.get('separable'):
-        name = 'mobile-spade'
+    if generator.get('separable'):
+        name = f'mobile-{name}'
     return name + ('-deep' if 'Deep' in kind else '') + str(generator.get('base_channels', 64))
 
 

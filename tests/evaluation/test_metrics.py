@@ -256,3 +256,21 @@ def test_label_agreement():
         assert figures['mIoU-colours of real'] == pytest.approx(100)
         assert set(figures) == {name.partition('/')[2] for name in metric.protocol}
     assert metric.names == ['photo/mIoU-colours']
+
+
+def test_style_diversity(vgg16):
+    """0 where the style changes nothing, and by pixels what can be counted."""
+    metric = metrics.StyleDiversity('zebra')
+    one = torch.full((3, 32, 32), 100.0)
+    for shift, want in ((0, 0), (10, 10)):
+        found = [
+            dict(fake_zebra=one, restyled_zebra=one + shift * side, img_horse_path=str(side))
+            for side in (1, -1)
+        ]
+        figures = score(metric, found)
+        assert figures['zebra/style distance'] == want
+        assert (figures['zebra/style LPIPS'] > 0) == (shift > 0)
+    assert sorted(figures) == sorted(metric.names) == sorted(metric.protocol)
+    assert metrics.StyleDiversity('zebra', lpips=False).names == ['zebra/style distance']
+    with pytest.raises(KeyError, match='restyled_zebra'):
+        score(metric, [dict(fake_zebra=one, img_horse_path='a')])

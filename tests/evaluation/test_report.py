@@ -8,8 +8,11 @@ import torch.nn as nn
 from mmengine.evaluator import BaseMetric, Evaluator
 from PIL import Image
 
+from mmgan_compress.core import units
+from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.evaluation.comparison import save_comparison
 from mmgan_compress.evaluation.report import build_report, evaluate, protocols_of
+from students import make_model
 
 
 def network(width):
@@ -50,6 +53,18 @@ def test_counts_are_exact(report):
     assert student.ratio['params'] == teacher.params / student.params
     assert student.ratio['macs_paper'] == 4
     assert teacher.ratio == {}
+
+
+def test_costs_with_and_without_the_style_encoder():
+    """A given style does not run it: MACs are those without it."""
+    net = make_model('styled').generators['zebra']
+    report = build_report({}, net, {}, {}, 32)
+    (row,), (note,) = report.rows, report.notes
+    encoder, shape = net.enc_style, (1, 3, 32, 32)
+    macs = count_macs(encoder, shape).macs
+    assert row.params == count_params(net) and row.macs == count_macs(net, (1, 11, 32, 32)).macs
+    assert f'{units.count(row.params - count_params(encoder))} parameters and ' in note
+    assert f'{units.count(row.macs + macs)} MACs, as the papers count' in note
 
 
 def test_files_hold_the_report(report, tmp_path):
