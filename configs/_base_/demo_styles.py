@@ -6,7 +6,7 @@ demo_root, demo_domains = '{data}/edges2emoji', ['edges', 'emoji']
 demo_emoji = dict(**_base_.demo_distance, domain='emoji')
 demo_real_emoji = dict(data_root=demo_root, size=64, layout='paired', side='B')
 demo_diversity = dict(type='mmgan_compress.StyleDiversity', domain='emoji')
-demo_munit = dict(type='mmgan_compress.MUNITGenerator', mlp_channels=64)
+demo_munit = dict(type='mmgan_compress.MUNITGenerator', mlp_channels=64, num_blocks=2)
 demo_munit_arch = dict(**demo_munit, base_channels=8, separable=True)
 
 demo = {
@@ -24,12 +24,13 @@ demo = {
     ],
     'model.related_domains': demo_domains,
     'model.generator.mlp_channels?': 64,
+    'model.generator.num_blocks?': 2,
     'model.distiller.student_discriminator.base_channels?': 12,
     'model.distiller.teachers.wide?': dict(**demo_munit, base_channels=8),
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_styles2emoji.pth'],
     'model.distiller.schedule': dict(epochs=1000, constant=1000, block=500, iters_per_epoch=1),
     'optim_wrapper.*.optimizer.lr?': 4e-4,
-    'optim_wrapper.student.optimizer.lr?': 4e-4,
+    'optim_wrapper.student.optimizer.lr?': 8e-4,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }
 # without a teacher: both auto-encoders

@@ -53,7 +53,9 @@ test_evaluator = dict(
 default_hooks = dict(student=dict(metric=f'{domain_b}/FID'))
 
 # --- networks ----------------------------------------------------------------
-munit = dict(type='mmgan_compress.MUNITGenerator', style_size=style_size)
+munit = dict(
+    type='mmgan_compress.MUNITGenerator', style_size=style_size, mlp_channels=256, num_blocks=4
+)
 discriminator = dict(type='mmgan_compress.MUNITDiscriminator', base_channels=64)
 model = dict(
     type='mmgan_compress.DistillationModel',

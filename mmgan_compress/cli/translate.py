@@ -1,9 +1,11 @@
 """Translate an image, a folder of images or a video.
 
 mmgan-compress translate student.pth photos/ --out results/
+mmgan-compress translate flat2emoji emoji.png --out results/
 
-The model is a student file, or what mmgan-compress export made of one. Of a
-video the pictures are translated; its sound is copied where ffmpeg is there.
+The model is a student file, what mmgan-compress export made of one, or the name
+of a student that comes with the package. Of a video the pictures are translated;
+its sound is copied where ffmpeg is there.
 """
 
 import argparse

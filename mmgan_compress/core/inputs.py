@@ -234,6 +234,11 @@ def is_noise(network: nn.Module) -> bool:
     return isinstance(input_of(network), Noise)
 
 
+def is_styled(network: nn.Module) -> bool:
+    """Tell whether a network takes a style beside an image."""
+    return isinstance(input_of(network), StyledImage)
+
+
 def read_input(plain: dict | None) -> LabelMap | Noise | StyledImage | None:
     """Take back ``plain()``; None for an image.
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmagic.models.editors.cyclegan.cyclegan_modules import GANImageBuffer
 from torch import Tensor
 
-from ..core.inputs import StyledImage, input_of
+from ..core.inputs import input_of, is_styled
 from ..core.training import backward, frozen, step, update
 from ..models.blocks import imagenet_normalized
 from ..models.teachers import CycleGANStep
@@ -310,8 +310,7 @@ class AdversarialMUNIT(BaseDistiller):
         self.gan_loss_weight = gan_loss_weight
 
     def attach(self, model):
-        styled = [isinstance(input_of(net), StyledImage) for net in model.generators.values()]
-        if len(model.domains) != 2 or not all(styled):
+        if len(model.domains) != 2 or not all(map(is_styled, model.generators.values())):
             raise ValueError(
                 'MUNIT generates both of its domains, by generators that take a style, got '
                 f'reachable_domains={model.domains}'
@@ -326,12 +325,19 @@ class AdversarialMUNIT(BaseDistiller):
         domains, for generators and for discriminators.
         """
         self.iteration += 1
-        first, second, *new = inputs['noise'].chunk(4, 1)
         domains, wrapper = self.model.domains, optim_wrapper['student']
-        losses = self.generator_losses(inputs, dict(zip(domains, (first, second))), wrapper)
+        size = input_of(self.model.generators[domains[0]]).style
+        styles = inputs['noise'].split(size, 1)
+        if len(styles) != 4:
+            raise ValueError(
+                f'MUNIT takes four styles of {size} numbers in a step, got '
+                f'{inputs["noise"].shape[1]} numbers: set train_dataloader.dataset.noise_size='
+                f'{4 * size}'
+            )
+        losses = self.generator_losses(inputs, dict(zip(domains, styles)), wrapper)
         update(wrapper, sum(losses.values()))
         other, losses_d = optim_wrapper['student_discriminators'], {}
-        for domain, style in zip(domains, new):
+        for domain, style in zip(domains, styles[2:]):
             net, source = self.model.generators[domain], self.model.source_of(domain)
             with torch.no_grad(), other.optim_context(self.model):
                 fake = net.paint(inputs[f'img_{source}'], style)

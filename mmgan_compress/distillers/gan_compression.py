@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.inputs import is_styled
 from ..core.search_space import Configuration
 from ..core.training import backward, frozen, step
 from ..losses.gan import gan_loss
@@ -271,6 +272,15 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
     ):
         super().__init__(gan_type=gan_type, pixel_loss_weight=pixel_loss_weight, **kwargs)
         self.style_loss_weight = style_loss_weight
+
+    def attach(self, model):
+        networks = [*model.generators.values(), *self.teachers.values()]
+        if len(self.teachers) != 1 or not all(is_styled(net) for net in networks):
+            raise ValueError(
+                f'{self.method} needs one teacher, and it and the student take a style, as '
+                f'MUNITGenerator does; got {[type(net).__name__ for net in networks]}'
+            )
+        super().attach(model)
 
     @staticmethod
     def discriminator_input(source, image):

@@ -17,6 +17,7 @@ from ..core.files import atomic_write
 from ..core.image_modes import check_image_channels
 from ..core.inputs import LabelMap, Noise, StyledImage, read_input
 from ..core.messages import check_range
+from ..core.zoo import find_student
 from ..datasets import pictures
 from ..datasets.images import MIN_SIDE, of_array, read_as, read_image, resized, to_array
 from ..deploy.formats import entry_of, on_arrays, open_model
@@ -347,7 +348,7 @@ def network_of(
 ) -> nn.Module | None:
     """Return the network of a student; None for an exported model."""
     is_network = isinstance(model, nn.Module)
-    is_student = is_network or Path(model).suffix == STUDENT_SUFFIX
+    is_student = is_network or Path(find_student(model)).suffix == STUDENT_SUFFIX
     if is_student and runtime not in (None, EAGER):
         raise ValueError(
             f'a student runs in torch only, not in {runtime}: export it first '

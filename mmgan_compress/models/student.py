@@ -54,6 +54,7 @@ from ..core.files import write_tensors
 from ..core.inputs import input_of
 from ..core.layers import init_weights
 from ..core.tensor_files import load_tensors, state_digest
+from ..core.zoo import find_student
 from .frozen_teacher import brings_weights
 from .quantization import KEY
 from .student_config import (
@@ -392,7 +393,8 @@ def load_student(
     taken than its weights need.
 
     Args:
-        path (str | Path): Student file.
+        path (str | Path): Student file, or the name of one that comes with
+            the package.
         domain (str | None): Domain to generate; the default one if None.
         imports (Sequence[str]): Modules that register the generator or
             layers of it, where they are neither mmagic's nor of this
@@ -439,6 +441,7 @@ def _rebuild(info: dict, state: dict[str, Tensor], domain: str) -> nn.Module:
 
 def _read(path: StrPath, imports: Sequence[str]) -> tuple[dict, dict]:
     """Return a student file's facts and its weights, or refuse it."""
+    path = find_student(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'no student file at {os.path.abspath(path)}. A run writes it '

@@ -35,6 +35,7 @@ from mmgan_compress.core.files import write_text  # noqa: E402
 RUNS, CONFIGS = HERE / 'runs', HERE / 'configs'
 TEACHER = results.TEACHER
 PICTURES = 6  # test images of a strip
+THREADS = '1'  # of the benchmark
 VERSIONS = ('torch', 'mmengine', 'mmagic', 'torchmetrics', 'onnxruntime', 'openvino')
 
 
@@ -102,7 +103,11 @@ TASKS = {
                 for side in ('test', 'train')
             },
         },
-        dict(teacher=1, imitation=3, omgd=3, crd=3, prune=1, tuned_vgg=1),
+        dict(
+            **dict(teacher=1, imitation=3, omgd=3, crd=3),
+            **dict(prune=1, tuned_vgg=1, prune_vgg=1),
+            **dict(prune_fresh=1, imitation_8x=1, imitation_40x=1),
+        ),
     ),
 }
 
@@ -224,7 +229,7 @@ def do(run: Run, minutes: float) -> None:
         train(words, log, minutes)
     table, out = CONFIGS / run.task / f'{TEACHER}.py', ['--overwrite', '--out']
     call(['report', table, f'{run.method}={student}', *out, run.work / 'report'], log)
-    words = ['benchmark', student, '--threads', '1', *out, run.work / 'benchmark']
+    words = ['benchmark', student, '--threads', THREADS, *out, run.work / 'benchmark']
     call([*words, '--runtimes', *results.RUNTIMES], log)
     run.json.parent.mkdir(parents=True, exist_ok=True)
     if run.seed == 0:
@@ -263,11 +268,13 @@ def gather(run: Run, minutes: float) -> dict:
         ['git', 'rev-parse', 'HEAD'], cwd=REPO, capture_output=True, text=True
     ).stdout.strip()
     latency = {
-        row['runtime']: {key: round(row['picture'][key], 3) for key in ('median_ms', 'iqr_ms')}
+        row['runtime']: {
+            key: round(row['pictures'][THREADS][key], 3) for key in ('median_ms', 'iqr_ms')
+        }
         for row in timed['rows']
         if row['runtime'] in results.RUNTIMES and not row['reason']
     }
-    machine = {key: timed['machine'][key] for key in ('cpu', 'cores', 'threads', 'load')}
+    machine = {key: timed['machine'][key] for key in ('cpu', 'cores', 'load')}
     return dict(
         task=run.task,
         method=run.method,
@@ -281,7 +288,7 @@ def gather(run: Run, minutes: float) -> dict:
         minutes=None if run.method == TEACHER else minutes,
         cpu_minutes=round(sum(budget['cpu_minutes'] for budget in budgets), 2),
         iterations=sum(budget['iterations'] for budget in budgets),
-        latency=dict(machine=machine, **latency),
+        latency=dict(machine=dict(machine, threads=int(THREADS)), **latency),
         versions={name: importlib.metadata.version(name) for name in VERSIONS},
         commit=commit,
     )
@@ -307,7 +314,9 @@ def write_strips(run: Run, student: str) -> None:
     if run.method == TEACHER:
         rows['-input'] = images
         if cfg.test_dataloader.dataset.type.endswith('PairedImages'):
-            rows['-target'] = recipe_images(cfg, 'test_dataloader', target, PICTURES)
+            truth = recipe_images(cfg, 'test_dataloader', target, PICTURES)
+            if not np.array_equal(truth, rows['']):  # the teacher's own pictures
+                rows['-target'] = truth
     for suffix, pictures in rows.items():
         Image.fromarray(np.concatenate(pictures, 1)).save(
             run.json.with_name(f'{run.method}{suffix}.png'), optimize=True

@@ -3,6 +3,7 @@
 import statistics
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 from PIL import Image, ImageDraw
 
 from mmgan_compress.core import units
@@ -49,6 +50,10 @@ def write(tasks: dict[str, dict[str, list[dict]]], runs: Path, out: Path) -> Non
     parts = [HEAD, *([] if tasks else ['No run is finished yet.'])]
     for task, methods in tasks.items():
         parts += [f'## {TITLES[task]}\n', table(task, methods), '', *below(task, methods), '']
+        picture = f'results_{task}_cost.png'
+        with atomic_write(out / picture) as part:
+            _plot_cost(task, methods, part)
+        parts += [f'![{MAIN[task]} against MACs, {task}]({picture})', '']
         strips = _strips(runs / task, methods)
         if strips:
             picture = f'results_{task}.png'
@@ -67,8 +72,7 @@ def table(task: str, methods: dict[str, list[dict]]) -> str:
     header += [name.partition('/')[2] for name in names]
     header += ['gap closed', *(f'{title}, ms' for title in RUNTIMES.values())]
     header += ['CPU min', 'iterations']
-    main = f'{names[0].partition("/")[0]}/{MAIN[task]}'
-    levels = {method: _mean(found, main) for method, found in methods.items()}
+    levels = _levels(task, methods)
     rows = []
     for method, found in methods.items():
         run = found[0]
@@ -115,6 +119,27 @@ def below(task: str, methods: dict[str, list[dict]]) -> list[str]:
         + (f'; spread above {100 * WIDE:.0f} %: {", ".join(wide)}.' if wide else '.'),
         f'- {versions}.',
     ]
+
+
+def _levels(task: str, methods: dict[str, list[dict]]) -> dict[str, float | None]:
+    """Return the figure that decides, of each method."""
+    first = next(iter(methods.values()))[0]
+    domain = next(iter(first['metrics'])).partition('/')[0]
+    return {method: _mean(found, f'{domain}/{MAIN[task]}') for method, found in methods.items()}
+
+
+def _plot_cost(task: str, methods: dict[str, list[dict]], file) -> None:
+    """Draw the figure that decides against the MACs."""
+    figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
+    for method, level in _levels(task, methods).items():
+        macs = methods[method][0]['macs']
+        if level is not None:
+            axes.plot(macs, level, 'o')
+            axes.annotate(method, (macs, level), (5, 5), textcoords='offset points', fontsize=8)
+    axes.set(xscale='log', xlabel='MACs', ylabel=f'{MAIN[task]} (smaller is better)')
+    axes.margins(x=0.2, y=0.1)
+    figure.savefig(file, format='png', dpi=100)
+    plt.close(figure)
 
 
 def _mean(found: list[dict], name: str) -> float | None:

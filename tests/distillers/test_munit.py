@@ -65,6 +65,8 @@ def test_original_step():
         total['D' if 'disc' in name else 'G'] += float(value)
     assert total == pytest.approx({part: want[part] for part in 'GD'}, rel=2e-3)
     assert_close_rel(seen[0], load_npz('munit', 'orig/')['grad_G_A_dec_last'], 5e-3)
+    with pytest.raises(ValueError, match='dataset.noise_size=32'):
+        model.distiller.train_step(dict(INPUTS, noise=styles[0]), optim)
 
 
 def distilled(configuration=None):
@@ -143,6 +145,16 @@ def test_resume_is_bit_equal(begin):
     resumed.distiller.train_step(inputs, optim)
     want = whole.state_dict()
     assert all(torch.equal(value, want[key]) for key, value in resumed.state_dict().items())
+
+
+def test_networks_without_styles_are_refused():
+    plain = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4)
+    for name, needed in ((TEACHER, 'both of its domains'), (PART, 'needs one teacher')):
+        cfg = recipe(name)
+        cfg.model.generator = plain
+        with DefaultScope.overwrite_default_scope('mmagic'):
+            with pytest.raises(ValueError, match=needed):
+                MODELS.build(cfg.model)
 
 
 def test_rate():

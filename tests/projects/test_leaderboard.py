@@ -57,7 +57,7 @@ model = dict(distiller=dict(losses=[dict(type='mmgan_compress.SSIMLoss')]))
 
 
 @pytest.fixture
-def board(tmp_path, monkeypatch):
+def board(request, tmp_path, monkeypatch):
     """Return the module, with a tiny task, its commands in this process."""
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.syspath_prepend(REPO)
@@ -89,9 +89,11 @@ def board(tmp_path, monkeypatch):
     def call(words, log, minutes=0):
         words = [*map(str, words)]
         monkeypatch.setenv('LEADERBOARD_MINUTES', str(minutes))
-        if words[0] == 'benchmark':  # half a minute
-            row = dict(runtime='openvino', reason='', picture=dict(median_ms=1.0, iqr_ms=0.5))
-            machine = dict(cpu='some', cores=2, threads=1, load=0.0)
+        if words[0] == 'benchmark' and getattr(request, 'param', '') != 'measured':  # half a minute
+            row = dict(
+                runtime='openvino', reason='', pictures={'1': dict(median_ms=1.0, iqr_ms=0.5)}
+            )
+            machine = dict(cpu='some', cores=2, threads=[1], load=0.0)
             folder = root / words[words.index('--out') + 1]
             folder.mkdir()
             (folder / 'benchmark.json').write_text(json.dumps(dict(rows=[row], machine=machine)))
@@ -102,6 +104,9 @@ def board(tmp_path, monkeypatch):
     return leaderboard
 
 
+@pytest.mark.parametrize(
+    'board', ['faked', pytest.param('measured', marks=pytest.mark.slow)], indirect=True
+)
 def test_tiny_task(board, tmp_path, monkeypatch, capsys):
     board.run_missing(SimpleNamespace(root=tmp_path / 'root', only=[], jobs=1, minutes=None))
     board.show_status(SimpleNamespace(root=tmp_path / 'root', only=[]))
@@ -120,7 +125,11 @@ def test_tiny_task(board, tmp_path, monkeypatch, capsys):
     arguments = board.parse_args()
     arguments.work(arguments)
     page = (tmp_path / 'results.md').read_text()
-    assert '| imitation | 2 |' in page and 'spread above 10 %: imitation, teacher' in page
+    assert '| imitation | 2 |' in page
+    timed = figures['latency']['openvino']
+    assert f' {timed["median_ms"]:.3g} |' in page
+    wide = timed['iqr_ms'] > 0.1 * timed['median_ms']
+    assert ('imitation' in page.partition('spread above 10 %')[2].partition('\n')[0]) == wide
     with Image.open(tmp_path / 'results_tiny.png') as grid:
         assert grid.height == 4 * 34  # input, teacher, imitation, target
     # a run that was scored in another way
