@@ -129,8 +129,9 @@ def style_encoder_cost(module: nn.Module, side: int) -> dict[str, int] | None:
     takes = input_of(module)
     if not isinstance(takes, StyledImage):
         return None
-    macs = count_macs(module.enc_style, (1, takes.channels, side, side)).macs
-    return dict(params=count_params(module.enc_style), macs=macs)
+    encoder = module.get_submodule('enc_style')
+    macs = count_macs(encoder, (1, takes.channels, side, side)).macs
+    return dict(params=count_params(encoder), macs=macs)
 
 
 def style_note(name: str, module: nn.Module, params: int, macs: int, side: int) -> list[str]:
