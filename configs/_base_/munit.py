@@ -11,6 +11,7 @@ dataset = dict(
     type='mmgan_compress.UnpairedImages',
     data_root=data_root,
     domains=[domain_a, domain_b],
+    side_by_side=True,
     size=image_size,
     load_size=image_size,
     noise_size=style_size,

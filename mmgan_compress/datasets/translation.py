@@ -262,18 +262,26 @@ class TranslationImages(Dataset):
 class UnpairedImages(TranslationImages):
     """``trainA/ trainB/ [valA/ valB/] testA/ testB/``.
 
-    Or ``train/A/ train/B/`` and so on, or ``train/ [val/] test/`` of pairs
-    side by side, whose halves are then drawn apart. An epoch has as many draws as the
+    Or ``train/A/ train/B/`` and so on. An epoch has as many draws as the
     longer side has images, or those of ``epoch_domain``; in training B is
     drawn at random beside A.
+
+    Args:
+        args: Of :class:`TranslationImages`.
+        side_by_side (bool): Take ``train/ [val/] test/`` of pairs, too, where
+            the data set has them, and draw their halves apart.
+        kwargs: Of :class:`TranslationImages`.
     """
 
     aligned = False
     epoch_domain: str | None = None  # the train loop sets the method's
 
+    def __init__(self, *args, side_by_side: bool = False, **kwargs):
+        self.side_by_side = side_by_side
+        super().__init__(*args, **kwargs)
+
     def load_files(self):
-        pairs = os.path.isdir(os.path.join(self.data_root, 'train'))
-        self.halved = pairs and images.has_halves(self.data_root, self.split)
+        self.halved = self.side_by_side and images.has_halves(self.data_root, self.split)
         self.files = [self.files_of('' if self.halved else side) for side in 'AB']
         if self.halved:
             images.check_halves(self.files[0])

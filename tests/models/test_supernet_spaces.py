@@ -22,7 +22,7 @@ from supernets import CASES, SMALL, separable, supernet
 GOLDEN, MACS = load_json('gan_compression'), load_json('macs')
 
 
-@pytest.mark.parametrize('name', SPACES)
+@pytest.mark.parametrize('name', [name for name in SPACES if not name.startswith('munit')])
 def test_golden_spaces(name):
     kind = '' if name.startswith('spade-') else 'resnet_'
     want = MACS[f'count_{kind}{name.replace("spade-", "spade_")}']
