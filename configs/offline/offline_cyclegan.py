@@ -15,14 +15,15 @@ model = dict(
     )
 )
 optim_wrapper = dict(student=dict(modules=['generators'], optimizer=dict(_base_.optimizer, lr=lr)))
-train_dataloader = dict(batch_size=batch_size)
+train_dataloader = dict(batch_size=batch_size, dataset=dict(shuffle_colours=[_base_.domain_a]))
 
 demo = {
     'train_dataloader.batch_size': batch_size,
     'train_dataloader.dataset.load_size?': 64,  # as the test images are
     'optim_wrapper.student.optimizer.lr?': lr,
-    # 90 images as they are and as their mirrors: the teacher runs 180 times
-    'model.distiller.remembered_images': 180,
+    'train_dataloader.dataset.shuffle_colours': ['flat'],
+    # 90 images and their mirrors, in six orders of colours
+    'model.distiller.remembered_images': 1080,
     # a tenth of the teacher's MACs
     'model.generator.base_channels?': 5,
     'model.generator.num_blocks': 6,

@@ -41,6 +41,26 @@ class ReadImage(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class ShuffleColours(BaseTransform):
+    """Put red, green and blue of an image into a random order.
+
+    Args:
+        key (str): Name of the image, (H, W, channels).
+    """
+
+    def __init__(self, key: str):
+        self.key = key
+
+    def transform(self, results: dict) -> dict:
+        """Change the image; a grey one, and alpha, stay as they are."""
+        image = results[self.key]
+        if image.ndim == 3 and image.shape[2] >= 3:
+            order = [*np.random.permutation(3), *range(3, image.shape[2])]
+            results[self.key] = image[..., order]
+        return results
+
+
+@TRANSFORMS.register_module()
 class ReadPair(BaseTransform):
     """Read the halves of ``pair_path`` as ``img_<domain>``.
 

@@ -6,6 +6,10 @@ starts its loader at position k and sees what it would have seen; nothing is
 loaded to be thrown away, whatever the number of workers.
 """
 
+# before mmagic: it makes a torchvision of another build usable
+from ..registry import DATA_SAMPLERS, DATASETS
+
+# isort: split
 import os
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +23,6 @@ from ..core.image_modes import check_image_channels
 from ..core.inputs import Noise
 from ..core.messages import check_choice
 from ..core.seeding import seeded
-from ..registry import DATA_SAMPLERS, DATASETS
 from . import images
 
 
@@ -66,12 +69,16 @@ class TranslationImages(Dataset):
             the position, in val and test on the image's place alone. Twice
             as many as a style has, in val and test, are a second style (see
             ``StyleDiversity``).
+        shuffle_colours (Sequence[str]): Domains whose training images get
+            their red, green and blue in a random order. A finished teacher
+            translates these, too, and the student sees more colours.
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or images of a
             teacher are missing.
         ValueError: If an image is corrupt, tiny, or no pair,
-            ``teacher_images`` names an unknown domain, or ``hold_out`` is
+            ``teacher_images`` or ``shuffle_colours`` name an unknown domain,
+            or colours are shuffled of which there are ``teacher_images``, or ``hold_out`` is
             negative or more than the half of the images. If there are
             ``extra_images`` beside ``teacher_images``, or of pairs.
     """
@@ -80,6 +87,7 @@ class TranslationImages(Dataset):
     halved = False  # whether a file holds A and B
     aspect_ratio = 1.0  # width of the images to their height
     noise_seed = 0  # of the noise in val and test
+    lacks: tuple[str, ...] = ()  # options that make no sense for its images
 
     def __init__(
         self,
@@ -97,8 +105,17 @@ class TranslationImages(Dataset):
         channels: dict[str, int] | None = None,
         extra_images: dict[str, str] | None = None,
         noise_size: int | None = None,
+        shuffle_colours: Sequence[str] = (),
     ):
         check_choice('split', split, ('train', 'val', 'test'))
+        optional = dict(
+            teacher_images=teacher_images,
+            extra_images=extra_images,
+            shuffle_colours=shuffle_colours,
+        )
+        for option in self.lacks:
+            if optional[option]:
+                raise ValueError(f'{type(self).__name__} has no {option}: leave it out')
         self.data_root, self.split, self.size = data_root, split, size
         self.domains = tuple(domains)
         self.channels = {domain: (channels or {}).get(domain, 3) for domain in self.domains}
@@ -110,6 +127,15 @@ class TranslationImages(Dataset):
         self.hold_out, self.val_folder = hold_out, val_folder
         self.extra_images = extra_images or {}
         self.noise = None if noise_size is None else Noise(noise_size)
+        self.shuffle_colours = list(shuffle_colours) if split == 'train' else []
+        for domain in self.shuffle_colours:
+            check_choice('domain of shuffle_colours', domain, self.domains)
+            if self.channels[domain] < 3:
+                raise ValueError(f'{domain!r} of shuffle_colours has no colours: leave it out')
+            if teacher_images:
+                raise ValueError(
+                    'teacher_images are of the colours as they are: leave shuffle_colours out'
+                )
         if extra_images and teacher_images:
             raise ValueError(
                 'teacher_images are of the images in a train folder: copy extra_images into it'
@@ -232,6 +258,10 @@ class TranslationImages(Dataset):
                 steps.append(dict(type='FixedCrop', keys=group, crop_size=crop))
             if self.flip:
                 steps.append(dict(type='Flip', keys=group, direction='horizontal'))
+        steps += [
+            dict(type='mmgan_compress.ShuffleColours', key=f'img_{domain}')
+            for domain in self.shuffle_colours
+        ]
         return self.packed(steps, keys)
 
     def _shuffled(self, position: int) -> int:
@@ -333,14 +363,10 @@ class PairedImages(TranslationImages):
     """
 
     aligned = True
+    lacks = ('extra_images', 'shuffle_colours')  # which have no truth
 
     def __init__(self, *args, side_by_side: bool = False, **kwargs):
         self.side_by_side = side_by_side
-        if kwargs.get('extra_images'):
-            raise ValueError(
-                f'{type(self).__name__} has no extra_images, which have no labels: leave them '
-                'out, or distil a CycleGAN with UnpairedImages'
-            )
         super().__init__(*args, **kwargs)
 
     def load_files(self):
@@ -477,12 +503,9 @@ class SuperResolutionImages(TranslationImages):
     """
 
     aligned = True
+    lacks = ('teacher_images', 'extra_images', 'shuffle_colours')
 
     def __init__(self, *args, scale: int = 4, side: str = '', **kwargs):
-        if kwargs.get('teacher_images') or kwargs.get('extra_images'):
-            raise ValueError(
-                'SuperResolutionImages has neither teacher_images nor extra_images: leave them out'
-            )
         self.scale, self.side = scale, side
         super().__init__(*args, **kwargs)
 
@@ -537,6 +560,7 @@ class NoiseImages(TranslationImages):
     """
 
     aligned = False
+    lacks = ('teacher_images', 'extra_images', 'shuffle_colours')
 
     def __init__(
         self,
@@ -548,10 +572,6 @@ class NoiseImages(TranslationImages):
         side: str = '',
         **kwargs,
     ):
-        if kwargs.get('teacher_images') or kwargs.get('extra_images'):
-            raise ValueError(
-                'NoiseImages has neither teacher_images nor extra_images: leave them out'
-            )
         self.samples, self.noise_seed, self.crop, self.side = samples, seed, crop, side
         super().__init__(*args, noise_size=noise_size, **kwargs)
 

@@ -81,7 +81,7 @@ def test_noise_beside_unpaired_images(tmp_path):
 def test_refusals(root):
     with pytest.raises(ValueError, match='too small for a crop of 99 pixels'):
         make(root, crop=99)
-    with pytest.raises(ValueError, match='neither teacher_images nor extra_images'):
+    with pytest.raises(ValueError, match='NoiseImages has no teacher_images: leave it out'):
         make(root, teacher_images=dict(face='folder'))
     for size in (0, 2.5, 10**9):
         with pytest.raises(ValueError, match='expected 1 to'):

@@ -68,5 +68,5 @@ def test_a_side_of_another_set(tmp_path):
 def test_refusals(root):
     with pytest.raises(ValueError, match='5 of 5 images are too small for a crop of 36 pixels'):
         make(root, 'train', size=9)
-    with pytest.raises(ValueError, match='neither teacher_images nor extra_images'):
+    with pytest.raises(ValueError, match='SuperResolutionImages has no teacher_images'):
         make(root, 'train', teacher_images=dict(high='folder'))
