@@ -11,5 +11,7 @@ default_hooks = _base_.supernet_hooks
 demo = {
     'model.generator': dict(
         type='mmgan_compress.SuperNet', arch=_base_.demo_spade_arch, space=[[6, 4, 3]] * 8
-    )
+    ),
+    # in the place of the stage before it
+    'model.distiller.start_from_teacher': True,
 }

@@ -10,7 +10,7 @@ DISCRIMINATOR = 'mmgan_compress.MultiScaleDiscriminator'
 LABELS = dict(classes=4, dont_care=True)
 CITYSCAPES, COCO = dict(classes=35), dict(classes=182, dont_care=True)
 CASES = dict(  # by their names in the fixtures
-    spade=dict(base_channels=1, upsampling='more', spectral=True),
+    spade=dict(base_channels=1, upsampling='more', spectral_norm=True),
     mobile=dict(base_channels=1, upsampling='more', separable=True),
     mobile_normal=dict(base_channels=1, separable=True),
 )

@@ -28,15 +28,18 @@ demo = {
     ],
     'model.related_domains': demo_domains,
     'model.generator.labels?': demo_labels,
+    'model.generator.base_channels?': 6,
     'model.generator.upsampling?': 'normal',
     'model.distiller.student_discriminator.labels?': demo_labels,
     'model.distiller.student_discriminator.base_channels?': 16,
     # VGG-16, as of the other demos
     'model.distiller.perceptual?': None,
     'model.distiller.perceptual_loss_weights?': [1.25, 2.5, 2.5, 2.5],
+    # beside them, or colours come late
+    'model.distiller.pixel_loss_weight?': 50.0,
     'model.distiller.teachers.wide?': demo_spade_teacher,
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_labels2emoji.pth'],
-    'model.distiller.schedule': dict(epochs=400, constant=200, block=200, iters_per_epoch=1),
+    'model.distiller.schedule': dict(epochs=300, constant=150, block=150, iters_per_epoch=1),
     'optim_wrapper.student.optimizer.lr?': 4e-4,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }

@@ -66,6 +66,7 @@ game = dict(
     student_discriminator=discriminator,
     gan_type='hinge',
     gan_loss_weight=1.0,
+    pixel_loss_weight=0.0,
     feature_loss_weight=10.0,
     # 1/32, 1/16, 1/8, 1/4 and 1, times 10
     perceptual_loss_weights=[0.3125, 0.625, 1.25, 2.5, 10.0],

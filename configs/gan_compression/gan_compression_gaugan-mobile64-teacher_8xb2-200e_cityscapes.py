@@ -3,7 +3,7 @@
 _base_ = '../_base_/gaugan.py'
 
 model = dict(
-    generator=dict(**_base_.mobile_spade, base_channels=64, spectral=True),
+    generator=dict(**_base_.mobile_spade, base_channels=64, spectral_norm=True),
     distiller=dict(**_base_.game),
 )
 

@@ -10,6 +10,7 @@ start = {
 demo_start = {
     **start,
     'model.generator.init_cfg': dict(start['model.generator.init_cfg'], prefix='generators.emoji'),
+    'model.distiller.start_from_teacher': False,  # but from the stage before
 }
 stages = [
     # 1: the full width, from the strongest channels of the teacher

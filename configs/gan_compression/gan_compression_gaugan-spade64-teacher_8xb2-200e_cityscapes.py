@@ -3,7 +3,8 @@
 _base_ = '../_base_/gaugan.py'
 
 model = dict(
-    generator=dict(**_base_.spade, base_channels=64, spectral=True), distiller=dict(**_base_.game)
+    generator=dict(**_base_.spade, base_channels=64, spectral_norm=True),
+    distiller=dict(**_base_.game),
 )
 
 # the shipped teacher is such a separable one

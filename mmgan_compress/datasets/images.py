@@ -582,12 +582,13 @@ def match_teacher_images(
     return {file: made[name] for name, file in sources.items()}
 
 
-def check_sides(files: Sequence[str], least: int):
+def check_sides(files: Sequence[str], least: int, setting: str = '--size'):
     """Refuse images of which a square crop cannot be taken.
 
     Args:
         files (Sequence[str]): Readable images.
         least (int): Side of the crop in pixels.
+        setting (str): What sets it.
 
     Raises:
         ValueError: With how many, and the first.
@@ -597,7 +598,7 @@ def check_sides(files: Sequence[str], least: int):
         file, (width, height) = small[0]
         raise ValueError(
             f'{len(small)} of {len(files)} images are too small for a crop of {least} pixels, '
-            f'the first is {file} ({width}x{height}): remove them, or set a smaller --size'
+            f'the first is {file} ({width}x{height}): remove them, or set a smaller {setting}'
         )
 
 

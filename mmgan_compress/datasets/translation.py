@@ -285,7 +285,8 @@ class TranslationImages(Dataset):
         try:
             return self.pipeline(dict(paths, sample_idx=index))
         except Exception as error:
-            raise RuntimeError(f'could not load {list(paths.values())}: {error}') from error
+            files = ', '.join(dict.fromkeys(paths.values()))
+            raise ValueError(f'could not load {files}: {error}') from error
 
 
 @DATASETS.register_module()
@@ -579,7 +580,9 @@ class NoiseImages(TranslationImages):
         self.files: list[str] = []
         if self.split == 'train':
             self.files = self.files_of(self.side)
-            images.check_sides(self.files, self.crop or 1)
+            images.check_sides(
+                self.files, self.crop or 1, 'crop, or None, in data sets and references'
+            )
 
     def files_by_side(self):
         files = self.files or [f'noise {index}' for index in range(self.samples)]

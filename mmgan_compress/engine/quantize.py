@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..core.inputs import is_noise
 from ..deploy.export import CALIBRATION_IMAGES
 from ..deploy.targets import Target, read_target
 from ..models.student import load_student, student_info
@@ -36,6 +37,11 @@ def quantize(args: Namespace) -> dict:
     info = student_info(args.student)
     domain = args.domain or info['default_domain']
     source = source_of(info, domain)
+    if args.test and is_noise(load_student(args.student, domain)):
+        raise ValueError(
+            '--test compares pictures made from images, and this student makes them from noise: '
+            'leave it out, the loss is measured on noise'
+        )
     quantizer = _quantizer_of(args, info)
     build_quantizer(quantizer)
     target = read_target(args.deploy_cfg) if args.deploy_cfg else LOWERED

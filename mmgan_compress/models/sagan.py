@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -59,6 +60,13 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         query, key, value = (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
+        if self.training:
+            # much faster than what follows; it needs queries and keys as long as values
+            missing = value.shape[1] - query.shape[1]
+            query, key = (F.pad(part, (0, 0, 0, missing)) for part in (query, key))
+            parts = (part.mT[:, None].contiguous() for part in (query, key, value))
+            seen = F.scaled_dot_product_attention(*parts, scale=1.0)[:, 0].mT
+            return x + self.gamma * seen.reshape(x.shape)
         shares = (query.transpose(1, 2) @ key).softmax(-1)  # (N, position, looked at)
         return x + self.gamma * (value @ shares.transpose(1, 2)).view_as(x)
 

@@ -19,6 +19,7 @@ from ..core.inputs import LabelMap
 from ..core.messages import check_choice
 from ..registry import MODELS
 from .blocks import SeparableConv
+from .spectral_norm import TorchSpectralConv2d
 
 # out channels of each part, times the base channels; what is made larger before it
 _WIDTHS = dict(head_0=16, G_middle_0=16, G_middle_1=16, up_0=8, up_1=4, up_2=2, up_3=1)
@@ -27,39 +28,6 @@ _UPSAMPLINGS = dict(
     more=('G_middle_0', 'G_middle_1', 'up_0', 'up_1', 'up_2', 'up_3'),
 )
 _SLOPE = 0.2
-
-
-class SpectralConv2d(nn.Module):
-    """A convolution whose weight is divided by its largest singular value.
-
-    As torch's ``spectral_norm``, with the same names of tensors: each forward
-    pass in train mode improves the estimate by one power iteration.
-
-    Args:
-        args, kwargs: Of ``nn.Conv2d``.
-    """
-
-    weight_u: Tensor
-    weight_v: Tensor
-
-    def __init__(self, *args, **kwargs):
-        super().__init__()
-        conv = nn.Conv2d(*args, **kwargs)
-        self.stride, self.padding = conv.stride, conv.padding
-        self.weight_orig, self.bias = conv.weight, conv.bias
-        sides = len(conv.weight), conv.weight[0].numel()
-        for name, side in zip('uv', sides):
-            self.register_buffer(f'weight_{name}', F.normalize(torch.randn(side), dim=0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) as the convolution does."""
-        matrix = self.weight_orig.flatten(1)
-        if self.training:
-            with torch.no_grad():
-                self.weight_v = F.normalize(matrix.T @ self.weight_u, dim=0, eps=1e-12)
-                self.weight_u = F.normalize(matrix @ self.weight_v, dim=0, eps=1e-12)
-        largest = self.weight_u @ (matrix @ self.weight_v)
-        return F.conv2d(x, self.weight_orig / largest, self.bias, self.stride, self.padding)
 
 
 class SPADE(nn.Module):
@@ -103,14 +71,20 @@ class SPADEBlock(nn.Module):
         hidden (int): As of :class:`SPADE`.
         separable (bool): As of :class:`SPADE`; the block's own convolutions
             are full ones.
-        spectral (bool): Whether these have spectral norms.
+        spectral_norm (bool): Whether these have spectral norms.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, planes: int, hidden: int, separable: bool, spectral: bool
+        self,
+        inputs: int,
+        outputs: int,
+        planes: int,
+        hidden: int,
+        separable: bool,
+        spectral_norm: bool,
     ):
         super().__init__()
-        conv = SpectralConv2d if spectral else nn.Conv2d
+        conv = TorchSpectralConv2d if spectral_norm else nn.Conv2d
         norm = functools.partial(SPADE, planes=planes, hidden=hidden, separable=separable)
         between = min(inputs, outputs)
         self.conv_0 = conv(inputs, between, 3, padding=1)
@@ -131,9 +105,13 @@ class SPADEBlock(nn.Module):
         return skip + self.conv_1(F.leaky_relu(self.norm_1(x, labels), _SLOPE))
 
 
-def _xavier(init_cfg: dict | list | None) -> dict | list:
-    """Return how layers without spectral norms begin."""
-    return init_cfg or dict(type='Xavier', layer='Conv2d', gain=0.02, distribution='normal')
+def _draw(network: nn.Module):
+    """Draw the layers without spectral norms; the others begin as torch's."""
+    for layer in network.modules():
+        if type(layer) is nn.Conv2d:
+            nn.init.xavier_normal_(layer.weight, 0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _fold_on_loading(module: nn.Module, state: dict, prefix: str, *_):
@@ -158,11 +136,12 @@ class SPADEGenerator(BaseModule):
             32nd or a 64th of the size.
         separable (bool): Separable convolutions in the norms, the "mobile"
             generator of GAN Compression.
-        spectral (bool): Spectral norms in the blocks, as the original
-            generators train with and students do not have.
-        init_cfg (dict | list | None): Any of mmengine's (``'Pretrained'``).
-            None: Xavier's normal distribution with gain 0.02, biases 0; layers
-            with spectral norms begin as torch's, as published.
+        spectral_norm (bool | None): Spectral norms in the blocks, as the
+            original generators train with and students do not have.
+        init_cfg (dict | list | None): mmengine's, such as ``'Pretrained'``.
+            Weights are drawn at once: Xavier's normal distribution with gain
+            0.02, biases 0; layers with spectral norms begin as torch's, as
+            published.
 
     Raises:
         ValueError: If ``upsampling`` is another word.
@@ -177,10 +156,10 @@ class SPADEGenerator(BaseModule):
         base_channels: int = 64,
         upsampling: str = 'normal',
         separable: bool = False,
-        spectral: bool = False,
+        spectral_norm: bool | None = None,
         init_cfg: dict | None = None,
     ):
-        super().__init__(_xavier(init_cfg))
+        super().__init__(init_cfg)
         check_choice('upsampling', upsampling, _UPSAMPLINGS)
         self.takes = LabelMap(**labels)
         self.enlarged = _UPSAMPLINGS[upsampling]
@@ -193,12 +172,13 @@ class SPADEGenerator(BaseModule):
                 self.takes.planes,
                 2 * base_channels,
                 separable,
-                spectral,
+                bool(spectral_norm),
             )
             self.add_module(name, block)
             width = factor * base_channels
         self.conv_img = nn.Conv2d(width, 3, 3, padding=1)
-        if not spectral:
+        _draw(self)
+        if not spectral_norm:
             self.register_load_state_dict_pre_hook(_fold_on_loading)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -297,7 +277,9 @@ class _Scale(nn.Module):
         for layer, (before, after) in enumerate(zip(widths, widths[1:])):
             args = dict(kernel_size=4, stride=2 if layer < 3 else 1, padding=2)
             if 0 < layer < 4:
-                part: nn.Module = _Norm(SpectralConv2d(before, after, **args, bias=False), after)
+                part: nn.Module = _Norm(
+                    TorchSpectralConv2d(before, after, **args, bias=False), after
+                )
             else:
                 rest = [] if layer else [nn.LeakyReLU(_SLOPE)]
                 part = nn.Sequential(nn.Conv2d(before, after, **args), *rest)
@@ -328,11 +310,12 @@ class MultiScaleDiscriminator(BaseModule):
     def __init__(
         self, labels: dict, base_channels: int = 64, scales: int = 2, init_cfg: dict | None = None
     ):
-        super().__init__(_xavier(init_cfg))
+        super().__init__(init_cfg)
         self.takes = LabelMap(**labels)
         for scale in range(scales):
             part = _Scale(self.takes.planes + 3, base_channels)
             self.add_module(f'discriminator_{scale}', part)
+        _draw(self)
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         """Judge pictures.

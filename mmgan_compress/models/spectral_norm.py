@@ -93,6 +93,21 @@ class SpectralConv2d(SpectralNorm, nn.Conv2d):
         )
 
 
+class TorchSpectralConv2d(SpectralConv2d):
+    """The same with the names of tensors that torch's ``spectral_norm`` gives,
+    and published checkpoints have: ``weight_orig`` is what learns.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.weight_orig = self._parameters.pop('weight')
+
+    @property
+    def weight(self) -> Tensor:
+        """What learns."""
+        return self.weight_orig
+
+
 class SpectralConvTranspose2d(SpectralNorm, nn.ConvTranspose2d):
     """A transposed convolution with spectral norm of the published form: the
     rows of the matrix are its inputs.

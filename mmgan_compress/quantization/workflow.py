@@ -14,12 +14,20 @@ from torch import Tensor
 from ..compat import require
 from ..core.channels import input_shape
 from ..core.files import write_text
-from ..core.inputs import input_of
+from ..core.inputs import Noise, input_of
 from ..deploy.export import CALIBRATION_IMAGES, LOSS, export_student
 from ..deploy.formats import check_target, open_model
 from ..deploy.metadata import takes_of
 from ..deploy.targets import Target
-from ..deploy.verify import difference, feeds, from_levels, real_inputs, similarity, with_styles
+from ..deploy.verify import (
+    difference,
+    feeds,
+    from_levels,
+    noise_inputs,
+    real_inputs,
+    similarity,
+    with_styles,
+)
 from ..models.student import load_student
 from ..models.student_config import kind_of_input
 from ..registry import QUANTIZERS
@@ -95,6 +103,9 @@ def quantize_student(
 
 def _inputs(method: Any, size: int, calibration: Any, net: nn.Module) -> list[np.ndarray]:
     """Return what a quantizer looks at."""
+    takes = input_of(net)
+    if isinstance(takes, Noise):
+        return [x for _, x in noise_inputs(takes, CALIBRATION_IMAGES)]
     if not method.calibrates:  # the shape alone counts
         return [np.zeros(input_shape(net, size), np.float32)]
     if not calibration:
@@ -104,7 +115,7 @@ def _inputs(method: Any, size: int, calibration: Any, net: nn.Module) -> list[np
             '(--calibration FOLDER), or a recipe'
         )
     found = real_inputs(size, calibration, CALIBRATION_IMAGES, kind_of_input(net.meta))
-    return [x for _, x in with_styles(found, input_of(net))]
+    return [x for _, x in with_styles(found, takes)]
 
 
 def write_record(out_dir: str | Path, record: dict):

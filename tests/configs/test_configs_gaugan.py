@@ -18,7 +18,8 @@ from recipes import CONFIGS, RECIPES, load, parsed
 from test_labelled_images import write
 
 NAMES = sorted(name for name in RECIPES if 'gaugan' in name)
-STAGES = [name for name in NAMES if name.startswith('gan_compression')]
+KERNEL = 'gan_compression_gaugan-mobile48-kernel_8xb2-200e_cityscapes'
+STAGES = [name for name in NAMES if name.startswith('gan_compression') and name != KERNEL]
 
 
 @pytest.mark.parametrize('name', STAGES)
@@ -47,7 +48,7 @@ def test_common_figures(name):
     for loss in distiller.get('losses', []):
         assert (loss.weight, loss.layers) == (10.0, ['head_0', 'G_middle_1', 'up_1'])
     # spectral norms are the originals' alone
-    assert all(bool(net.get('spectral')) == ('teacher_8' in name) for net in students)
+    assert all(bool(net.get('spectral_norm')) == ('teacher_8' in name) for net in students)
 
 
 def test_stages():
@@ -67,6 +68,15 @@ def test_stages():
         'finetune',
         'export',
     ]
+
+
+def test_kernel_alignment_replaces_the_loss_of_features():
+    own = parsed(RECIPES[KERNEL]).to_dict()
+    main = parsed(RECIPES[KERNEL.replace('kernel', 'distill')]).to_dict()
+    (loss,), (other,) = (cfg['model']['distiller'].pop('losses') for cfg in (own, main))
+    assert own['model'] == main['model'] and own['optim_wrapper'] == main['optim_wrapper']
+    assert loss.pop('type').endswith('KernelAlignmentLoss')
+    assert loss == dict(weight=1.0, layers=other['layers'])
 
 
 @pytest.mark.parametrize('name', NAMES)

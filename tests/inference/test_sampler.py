@@ -110,6 +110,30 @@ def test_exports(student, backend, tmp_path):
         Translator(tmp_path)
 
 
+@pytest.mark.slow
+def test_int8_is_calibrated_on_noise(student, tmp_path, capsys):
+    """By the command, without images; a floor leaves layers in float."""
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxruntime')
+
+    def quantize(name, *more):
+        out = tmp_path / name
+        assert cli.main(['quantize', student, '--out', str(out), *more]) == 0
+        for own, want in zip(Sampler(out)(3, seed=2), Sampler(student)(3, seed=2)):
+            assert np.abs(np.asarray(own, int) - np.asarray(want, int)).mean() < 5
+        return json.loads((out / 'quantize.json').read_text())
+
+    record = quantize('all')
+    assert record['calibration_images'] > 8 and record['lost']['images'] == 8
+    floor = record['lost']['psnr'] + 3
+    mixed = quantize('mixed', '--psnr-floor', f'{floor:.1f}')
+    assert mixed['lost']['psnr'] > floor - 0.1
+    assert {row['int8'] for row in mixed['layers']} == {True, False}
+    words = ['quantize', student, '--out', str(tmp_path / 'test'), '--test', 'configs/gcc_sagan.py']
+    assert cli.main(words) == 1
+    assert '--test compares pictures made from images' in capsys.readouterr().err
+
+
 def test_export_of_one_image(student, tmp_path):
     pytest.importorskip('onnxscript')
     export(student, tmp_path / 'one', Target(backend='onnxruntime'))

@@ -39,7 +39,8 @@ def filled(layer, prefix):
 @torch.no_grad()
 def test_attention_equals_the_original():
     layer = filled(SelfAttention(16), 'attn/')
-    assert_close_rel(layer(UNITS['x']), UNITS['attn_y'], 2e-4)
+    for training in (True, False):  # by torch's fused operator, and by plain ones
+        assert_close_rel(layer.train(training)(UNITS['x']), UNITS['attn_y'], 2e-4)
     with pytest.raises(ValueError, match='at least 8'):
         SelfAttention(7)
 

@@ -71,14 +71,14 @@ def test_narrow_norm():
 def test_block(name, outputs):
     args = dict(planes=5, hidden=4, separable=False)
     outputs = len(UNITS[f'{name}/conv_1.bias'])
-    net = unit(SPADEBlock(6, outputs, **args, spectral=True), name)
+    net = unit(SPADEBlock(6, outputs, **args, spectral_norm=True), name)
     assert_close_rel(net.train()(UNITS['x'], UNITS['seg']), UNITS[f'{name}_y_train'], 2e-4)
     for part in 'uv':
         got = getattr(net.conv_0, f'weight_{part}')
         assert_close_rel(got, UNITS[f'{name}_conv_0_{part}_after'], 2e-4)
     want = net.eval()(UNITS['x'], UNITS['seg'])
     assert_close_rel(want, UNITS[f'{name}_y_eval_after'], 2e-4)
-    plain = SPADEBlock(6, outputs, **args, spectral=False).eval()
+    plain = SPADEBlock(6, outputs, **args, spectral_norm=False).eval()
     plain.load_state_dict(fold_spectral(net.state_dict(), plain.state_dict()))
     difference = (plain(UNITS['x'], UNITS['seg']) - want).abs().max()
     assert float(difference) < 1e-6 and GOLDEN[f'{name}_remove_spectral_norm_diff'] < 1e-6
@@ -152,11 +152,11 @@ def test_costs_are_those_of_the_spec(name):
 def test_start():
     """Layers with spectral norms keep torch's start, as published."""
     torch.manual_seed(0)
-    net = build(GENERATOR, labels=LABELS, base_channels=4, spectral=True)
-    before = net.head_0.conv_0.weight_orig.clone()
+    net = build(GENERATOR, labels=LABELS, base_channels=4, spectral_norm=True)
+    before = net.head_0.conv_0.weight.clone()
     net.init_weights()
     want = GOLDEN['init_of_spectral_layers']
-    assert torch.equal(net.head_0.conv_0.weight_orig, before)
+    assert torch.equal(net.head_0.conv_0.weight, before)
     assert float(before.std()) * 576**0.5 == pytest.approx(want['default_std'] * 72**0.5, rel=0.05)
     shared = net.head_0.norm_0.mlp_shared[0]
     assert float(shared.weight.std()) == pytest.approx(0.02 * (2 / 9 / (6 + 8)) ** 0.5, rel=0.2)
