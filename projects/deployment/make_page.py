@@ -4,8 +4,9 @@ r"""What does it cost in each runtime? The figures of docs/deployment.md.
 
 Measures the demo's student and teacher, then OMGD's student and the dense
 ResNet-9 with random weights, by `mmgan-compress benchmark`, and writes the
-tables of docs/deployment.md and README.md anew. What is measured already is
-not measured again: remove its folder in --out.
+tables of docs/deployment.md and README.md anew. What is converted or measured
+already is not done again: remove its folder in --out. --convert only makes the
+models, which other work on the machine may slow down.
 """
 
 import argparse
@@ -57,6 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('student', help='student.pth of make demo')
     parser.add_argument('--out', default='work_dirs/deployment', type=Path)
     parser.add_argument('--quick', action='store_true', help='rough figures')
+    parser.add_argument('--convert', action='store_true', help='only convert, measure later')
     return parser.parse_args()
 
 
@@ -70,10 +72,14 @@ def main():
             if name == 'demo':
                 write_teacher(args.out / 'teacher.pth')
             words = [source.format(student=args.student, out=args.out) for source in sources]
-            quick = ['--quick'] if args.quick else []
-            command = ['benchmark', *words, *SETTINGS, *RUNTIMES, *quick, '--out', str(folder)]
+            step = ['--convert' if args.convert else '--keep', *['--quick'] * args.quick]
+            command = ['benchmark', *words, *SETTINGS, *RUNTIMES, *step, '--out', str(folder)]
             subprocess.run(command_line(*command), check=True, stdout=subprocess.DEVNULL)
+        if args.convert:
+            continue
         reports[name] = json.loads((folder / 'benchmark.json').read_text())
+    if args.convert:
+        return
     tables = '\n\n'.join(
         f'## {title}\n\n{network_tables(reports[name])}' for name, (title, _) in PAIRS.items()
     )
