@@ -316,13 +316,20 @@ def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
 # --- phones -----------------------------------------------------------------
 def _write_litert(job: Job) -> None:
     path = job.file(litert.SUFFIX)
-    if job.target.precision == 'fp16':  # of the file in single precision
-        litert.halve_weights(path)
-    else:
+
+    def make(integers: bool) -> bytes:
         # its converter takes integers of its own making only
-        integers = dict(signed=True, folded=True)
-        net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), **integers)
-        litert.write_litert(net, image, path, job.target.precision == 'int8')
+        options = dict(signed=True, folded=True)
+        net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), **options)
+        litert.write_litert(net, image, path, integers)
+        return path.read_bytes()
+
+    if job.target.precision == 'int8':
+        make(integers=True)
+    else:
+        path.write_bytes(job.once(('litert', job.form), lambda: make(integers=False)))
+    if job.target.precision == 'fp16':
+        litert.halve_weights(path)
     job.write_facts()
 
 
@@ -479,8 +486,7 @@ class Format(NamedTuple):
             runtime's own choice); returns an :class:`OpenModel`.
         suffixes (tuple[str, ...]): Of the files that are kept; the first is
             the one to open.
-        write (Callable | None): Writes a :class:`Job`; in a lower precision
-            after the same one in single precision.
+        write (Callable | None): Writes a :class:`Job`.
         runtime (str): Runtime that opens the file; the name of the format
             if empty.
         precisions (tuple[str, ...]): It can be written in.
