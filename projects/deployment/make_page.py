@@ -36,7 +36,9 @@ BEGIN, END = '<!-- measured: {} -->', '<!-- end -->'
 RUNTIMES = (
     'eager onnxruntime openvino ncnn inductor torchscript torch-export litert executorch mnn coreml'
 ).split()
-SETTINGS = '--precisions fp32 fp16 int8 --threads 1 2 --size 256 --overwrite --runtimes'.split()
+SETTINGS = (
+    '--precisions fp32 fp16 int8 --threads 1 2 --rounds 8 --size 256 --overwrite --runtimes'.split()
+)
 # rows of the front page: of which network, runtime and precision
 FRONT = [
     (-1, 'eager', 'fp32'),
@@ -63,28 +65,29 @@ def parse_args() -> argparse.Namespace:
 
 
 def main():
-    """Measure what is missing, and write the pages."""
+    """Convert or measure what is missing, and write the pages."""
     args = parse_args()
-    reports = {}
-    for name, (_, sources) in PAIRS.items():
-        folder = args.out / name
-        if not (folder / 'benchmark.json').is_file():
-            if name == 'demo':
-                write_teacher(args.out / 'teacher.pth')
-            words = [source.format(student=args.student, out=args.out) for source in sources]
-            step = ['--convert' if args.convert else '--keep', *['--quick'] * args.quick]
-            command = ['benchmark', *words, *SETTINGS, *RUNTIMES, *step, '--out', str(folder)]
-            subprocess.run(command_line(*command), check=True, stdout=subprocess.DEVNULL)
-        if args.convert:
-            continue
-        reports[name] = json.loads((folder / 'benchmark.json').read_text())
+    for name in PAIRS:
+        if not (args.out / name / 'benchmark.json').is_file():
+            run_benchmark(name, args)
     if args.convert:
         return
+    reports = {name: json.loads((args.out / name / 'benchmark.json').read_text()) for name in PAIRS}
     tables = '\n\n'.join(
         f'## {title}\n\n{network_tables(reports[name])}' for name, (title, _) in PAIRS.items()
     )
     fill(REPO / 'docs/deployment.md', 'all', f'{protocol(reports["omgd"])}\n\n{tables}')
     fill(REPO / 'README.md', 'front', front_table(reports['omgd']))
+
+
+def run_benchmark(name: str, args: argparse.Namespace) -> None:
+    """Convert a pair of networks, and measure it if that is asked for."""
+    if name == 'demo':
+        write_teacher(args.out / 'teacher.pth')
+    sources = [source.format(student=args.student, out=args.out) for source in PAIRS[name][1]]
+    step = ['--convert' if args.convert else '--keep', *['--quick'] * args.quick]
+    words = [*sources, *SETTINGS, *RUNTIMES, *step, '--out', str(args.out / name)]
+    subprocess.run(command_line('benchmark', *words), check=True, stdout=subprocess.DEVNULL)
 
 
 def write_teacher(path: Path) -> None:
