@@ -3,7 +3,8 @@
 # make test-portable: the numbers, as a processor without AVX-512 and VNNI
 # rounds and sums them, and with two threads; make test has one.
 # make lint: ruff, its formatter, and mypy over the public API.
-# make deployment: the figures of docs/deployment.md, behind make demo.
+# make deployment: the figures of docs/deployment.md, behind make demo;
+#   make deployment-models makes the models that it times.
 # make docs: the documentation, into docs/_build; a warning fails.
 PYTHON ?= $(shell tools/find_python.sh)
 VENV ?= .venv
@@ -18,7 +19,7 @@ PHONE_STAMP = $(PHONE)/.installed
 DOCS_STAMP = $(VENV)/.installed-docs
 LINT_STAMP = $(VENV)/.installed-lint
 
-.PHONY: demo deployment test test-portable test-slow lint docs install clean
+.PHONY: demo deployment deployment-models test test-portable test-slow lint docs install clean
 
 demo: install
 	@echo '== VGG-16, the perceptual network'
@@ -26,9 +27,10 @@ demo: install
 	@echo '== training: $(DEMO_CONFIG) --demo (about 6 minutes on 2 cores)'
 	@$(PY) -m mmgan_compress demo $(DEMO_CONFIG)
 
-deployment: $(PHONE_STAMP)
+deployment-models: CONVERT = --convert
+deployment deployment-models: $(PHONE_STAMP)
 	@$(PHONE)/bin/python projects/deployment/make_page.py \
-		work_dirs/offline_cyclegan-demo/student.pth
+		work_dirs/offline_cyclegan-demo/student.pth $(CONVERT)
 
 test: install
 	@echo '== tests'

@@ -12,12 +12,14 @@ import functools
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import os
 import pickle
 import sys
 import tempfile
 import types
+from collections.abc import Mapping
 
 ACTIVE: dict[str, str] = {}
 
@@ -98,6 +100,20 @@ def how_to_install(module: str) -> str:
     extra = EXTRAS.get(package)
     command = 'pip install ' + (f'"mmgan_compress[{extra}]"' if extra else package)
     return command + (f' (wheels: {WHEELS[package]})' if package in WHEELS else '')
+
+
+def version(module: str) -> str:
+    """Return the installed version behind a module name, or ''."""
+    for package in _packages().get(module, ())[:1]:
+        found = importlib.metadata.version(package)
+        return found if package == module else f'{found} ({package})'
+    return ''
+
+
+@functools.cache
+def _packages() -> Mapping[str, list[str]]:
+    """Return the names to install by the names to import, which differ."""
+    return importlib.metadata.packages_distributions()
 
 
 class _PlaceholderType(type):

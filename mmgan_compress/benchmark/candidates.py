@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from ..core.channels import input_shape
 from ..core.complexity import count_macs, count_params
+from ..core.files import refuse_taken
 from ..deploy.export import checked_size, export_student
 from ..deploy.formats import FORMATS
 from ..deploy.targets import shipped_targets
-from ..deploy.verify import Exact, ParityError
+from ..deploy.verify import ParityError, Shared
 from ..models.student import Student, load_student, student_info
 from ..models.student_config import build_generator, generator_config
 
 EAGER = 'eager'
+RANDOM = 'random weights'
 PRECISIONS = ('fp32', 'fp16', 'int8')
 NOT_TIMED = {
     'tensorrt': 'it runs on a GPU',
@@ -91,17 +94,23 @@ class Candidate:
 def student_of_config(generator: dict, path: Path, size: int) -> str:
     """Write a generator of a recipe as a student, with random weights.
 
-    Times do not depend on the weights.
+    Times do not depend on the weights, which are the same each time.
 
     Args:
         generator (dict): Config of the generator.
         path (Path): File to write.
         size (int): Side of the images.
+
+    Raises:
+        FileExistsError: If the file is another student.
     """
     config = generator_config(generator)
-    networks, configs = dict(target=build_generator(config)), dict(target=config)
+    refuse_taken([path], overwrite=path.is_file() and student_info(path)['source'] == RANDOM)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        networks, configs = dict(target=build_generator(config)), dict(target=config)
     domains = ['source', 'target']
-    return Student(networks, configs, domains, 'target', size, 'random weights').save(path)
+    return Student(networks, configs, domains, 'target', size, RANDOM).save(path)
 
 
 def network_facts(student: str, size: int) -> dict[str, int]:
@@ -179,7 +188,7 @@ def convert(
     """Export networks, each for its runtimes in their precisions.
 
     A candidate gets its files and what was compared, or the reason why there
-    is none.
+    is none. What is in the folder already, of the same, is not made again.
 
     Args:
         candidates (Sequence[Candidate]): What to export; eager ones are
@@ -202,7 +211,7 @@ def convert(
     Raises:
         FileExistsError: As of ``export_student``.
     """
-    targets, references = shipped_targets(dynamic), {}
+    targets, shared = shipped_targets(dynamic), {}
     bar = tqdm(candidates, desc='converting')
     for each in bar:
         bar.set_postfix_str(each.name)
@@ -211,13 +220,15 @@ def convert(
             each.model = each.pictures = student
             each.kb = Path(student).stat().st_size / 1000
             continue
-        if each.network not in references:
-            references[each.network] = Exact(load_student(student, options.get('domain')))
+        if each.network not in shared:
+            shared[each.network] = Shared(load_student(student, options.get('domain')))
         row, target = FORMATS[each.runtime], targets[each.runtime, each.precision]
         pixels = dataclasses.replace(target, uint8=row.uint8)
         own = student_info(student).get('quantization') and not row.outputs
         options |= dict(
-            exact=references[each.network], calibration=calibration or (None if own else otherwise)
+            shared=shared[each.network],
+            calibration=calibration or (None if own else otherwise),
+            reuse=True,
         )
         if skip is not None and each.precision == 'int8':
             settings = dict(target.settings, quantization_config=dict(skip=list(skip)))

@@ -19,18 +19,20 @@ from .machine import check_same, machine_facts
 
 TRAINING = DEMO.with_name('trainA')
 # images to calibrate on and to compare on: an export takes more
-IMAGES, QUICK_IMAGES, COMPARED = 16, 4, 4
+IMAGES, COMPARED = 16, 4
 
 
-def benchmark(args: Namespace, folder: Path) -> dict:
+def benchmark(args: Namespace, folder: Path) -> dict | None:
     """Convert and measure the networks.
 
     Args:
         args (Namespace): Command line of ``mmgan-compress benchmark``.
-        folder (Path): Folder for the converted models.
+        folder (Path): Folder for the converted models; those that an earlier
+            run left there are not made again.
 
     Returns:
-        dict: The content of benchmark.json.
+        dict | None: The content of benchmark.json; None with ``convert``,
+        where nothing was measured.
 
     Raises:
         FileExistsError: If results are there already.
@@ -45,7 +47,7 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     )
     require('matplotlib.figure', 'The picture of the times')
     refuse_taken(
-        [*(args.out / name for name in report.FILES), *([folder] if args.keep else [])],
+        [args.out / name for name in report.FILES],
         [args.compare] if args.compare else [],
         args.overwrite,
     )
@@ -56,8 +58,7 @@ def benchmark(args: Namespace, folder: Path) -> dict:
     students, notes = find_networks(args.sources, folder, size)
     networks = {name: candidates.network_facts(student, size) for name, student in students.items()}
     baseline = list(students)[min(1, len(students) - 1)]
-    count = QUICK_IMAGES if args.quick else IMAGES
-    training = some_of(args.images or TRAINING, count)
+    training = some_of(args.images or TRAINING, IMAGES)
     if 'int8' in args.precisions:
         of = 'images' if args.images else "of the demo's images, but for students of 8 bits"
         notes.append(f'int8: calibrated on {len(training)} {of}')
@@ -78,6 +79,8 @@ def benchmark(args: Namespace, folder: Path) -> dict:
         images=some_of(args.images or DEMO, COMPARED),
         strict=False,
     )
+    if args.convert:
+        return None
     rounds = workers.LEAST if args.quick else args.rounds
     results, gemm = workers.measure(found, threads, size, rounds, args.imports)
     figures = report.build(found, results, gemm, networks, baseline, machine, notes)

@@ -31,7 +31,6 @@ GEMM_SIDE = 1024
 LIBRARIES = ('BLAS', 'oneDNN')
 # threads of a runtime spin for a while after a run, and would slow the next
 SETTLE = 0.02
-WARMUP = 1
 TURN = 0.1  # seconds: short runs are timed several times in a turn
 # a model whose times lie this close together after so many turns needs no more
 STEADY, LEAST = WIDE / 2, 5
@@ -85,13 +84,13 @@ def measure(
         for worker in tqdm(timed, desc='opening'):
             worker.memory = worker.answer(worker.opened)
         with tqdm(total=len(timed), desc='timing') as bar:
-            for turn in itertools.count():
+            for turn in itertools.count(1):
                 bar.n = sum(worker.done for worker in timed)
-                bar.set_postfix_str(f'turn {turn} of at most {WARMUP + rounds}')
+                bar.set_postfix_str(f'turn {turn} of at most {rounds}')
                 if bar.n == len(timed):
                     break
                 for worker in timed:
-                    worker.turn(keep=turn >= WARMUP)
+                    worker.turn()
         results = [
             dict(reason=candidate.reason) if worker is None else worker.result(threads)
             for candidate, worker in zip(candidates, workers)
@@ -136,14 +135,13 @@ class _Worker:
             self.reason = f'{type(error).__name__}: {error}'
             return None
 
-    def turn(self, keep: bool) -> None:
+    def turn(self) -> None:
         if self.done:
             return
         taken = self.answer(self.pool.submit(_turn)) or {}
-        self.turns += keep
+        self.turns += 1
         for name, seconds in taken.items():
-            if keep:
-                self.seconds.setdefault(name, []).extend(seconds)
+            self.seconds.setdefault(name, []).extend(seconds)
 
     def result(self, threads: Sequence[int]) -> dict:
         if self.reason:
@@ -169,13 +167,18 @@ def _turn() -> dict[Any, list[float]]:
 
 
 def _seconds(run: Callable[[], Any]) -> list[float]:
-    time.sleep(SETTLE)  # both of a process have threads
-    run()  # caches and threads belong to whoever ran before
-    seconds = []
-    while sum(seconds) < TURN:
+    def clock() -> float:
         begin = time.perf_counter()
         run()
-        seconds.append(time.perf_counter() - begin)
+        return time.perf_counter() - begin
+
+    time.sleep(SETTLE)  # both of a process have threads
+    first = clock()
+    if first > TURN:
+        return [first]
+    seconds: list[float] = []  # without the first: caches belonged to whoever ran before
+    while sum(seconds) < TURN:
+        seconds.append(clock())
     return seconds
 
 

@@ -35,10 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser):
         default=20,
         help='timed turns at most; less where times are steady (default: %(default)s)',
     )
-    add('--quick', action='store_true', help='rough figures: fewer turns and images for int8')
+    add('--quick', action='store_true', help='rough figures: fewer turns')
     add('--images', help="training images to calibrate int8 on (default: the demo's)")
     add('--compare', metavar='JSON', type=Path, help='benchmark.json of an earlier run')
-    add('--keep', action='store_true', help='keep the converted models in the out folder')
+    add(
+        '--keep',
+        action='store_true',
+        help='keep the converted models in the out folder: a second run does not make them again',
+    )
+    add('--convert', action='store_true', help='only convert: --keep, and measure nothing yet')
     options.add(parser, 'out', 'skip', 'size', 'import', 'overwrite')
 
 
@@ -48,8 +53,12 @@ def run(args: argparse.Namespace):
     from ..benchmark.run import benchmark
 
     args.out = Path(args.out)
+    models = args.out / 'models'
     with tempfile.TemporaryDirectory() as temporary:
-        figures = benchmark(args, args.out / 'models' if args.keep else Path(temporary))
+        figures = benchmark(args, models if args.keep or args.convert else Path(temporary))
+    if figures is None:
+        print(f'{models}: to measure these, give the same command with --keep, not --convert')
+        return
     paths = save(figures, args.out)
     print(to_markdown(figures))
     print(*paths, sep='\n')

@@ -1,13 +1,10 @@
 """Show what is installed, worked around and missing, by feature."""
 
 import argparse
-import functools
-import importlib.metadata
 import platform
-from collections.abc import Mapping
 
 from .. import compat
-from ..compat import EXTRAS, how_to_install
+from ..compat import EXTRAS, how_to_install, version
 
 FEATURES = {
     'training and scoring': [
@@ -35,20 +32,6 @@ FEATURES = {
     'data sets drawn from SVG': ['resvg_py'],
     'TensorBoard': ['tensorboard'],
 }
-
-
-def version(module: str) -> str:
-    """Return the installed version behind a module name, or ''."""
-    for package in _packages().get(module, ())[:1]:
-        found = importlib.metadata.version(package)
-        return found if package == module else f'{found} ({package})'
-    return ''
-
-
-@functools.cache
-def _packages() -> Mapping[str, list[str]]:
-    """Return the names to install by the names to import, which differ."""
-    return importlib.metadata.packages_distributions()
 
 
 def report() -> tuple[list[str], bool]:

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import hashlib
+import itertools
 import json
 import math
 import os
@@ -13,7 +15,8 @@ from typing import Any
 import torch
 import torch.nn as nn
 
-from ..compat import require
+from .. import __version__
+from ..compat import require, version
 from ..core.complexity import style_encoder_cost
 from ..core.files import naming
 from ..core.inputs import LabelMap, Noise, StyledImage, input_of
@@ -31,7 +34,9 @@ from .targets import Target
 from .verify import (
     MAX_IMAGES,
     Exact,
+    Limits,
     ParityError,
+    Shared,
     compare,
     feeds,
     limits,
@@ -58,8 +63,9 @@ def export_student(
     images: Any = None,
     calibration: Any = None,
     domain: str | None = None,
-    exact: Exact | None = None,
+    shared: Shared | None = None,
     strict: bool = True,
+    reuse: bool = False,
 ) -> dict:
     """Export a student and compare it with torch in its runtime.
 
@@ -80,10 +86,12 @@ def export_student(
         calibration (Any): Training images, for int8. Without any, a student
             that was trained in 8 bits is exported with its own scales.
         domain (str | None): Domain to generate; the default one if None.
-        exact (Exact | None): This student for the comparison, where several
-            exports of it share what it gives; made anew if None.
+        shared (Shared | None): Of this student and domain, for several
+            exports with the same images to calibrate on; made anew if None.
         strict (bool): Whether a larger difference than allowed is an error;
             if not, it is only reported, unless an output is no number.
+        reuse (bool): Whether an earlier export in this folder is kept if it
+            was made of the same by the same versions of the packages.
 
     Returns:
         dict: The content of ``parity.json``. ``'size'``, ``'image_size'`` and
@@ -95,6 +103,7 @@ def export_student(
         for this system and torch computed what is in the file;
         ``'parent'`` is what was measured before the precision was lowered;
         ``'processor'`` for which ones int8 is, else None;
+        ``'made_of'`` is the sha256 of all that the export depends on;
         ``'replaced'`` is None or the sha256 of the student that
         was there; ``'style_encoder'`` is None or the ``params`` and ``macs``
         of what is not in the file, which takes a style.
@@ -142,11 +151,18 @@ def export_student(
     facts = student_facts(student, net.meta, None if target.dynamic else size, target)
     out = Path(out_dir)
     replaced = _other_student(out, form, facts['student_sha256'])
+    made_of = _digest(form, [facts, dataclasses.asdict(target), tolerance, strict], samples, inputs)
+    record = _read(out / RECORD)
+    if reuse and record.get('made_of') == made_of:
+        if all((out / name).is_file() for name in record['files']):
+            return record
+    shared = shared or Shared(net)
     with _work_folder(out) as work:
-        job = Job(net, target, size, multiple, facts, work, inputs)
-        report = _write_verified(job, form, samples, tolerance, exact or Exact(net), strict)
+        job = Job(net, target, size, multiple, facts, work, inputs, once=shared.once)
+        report = _write_verified(job, form, samples, tolerance, shared.exact, strict)
         report.update(
             student=str(student),
+            made_of=made_of,
             replaced=replaced,
             image_size=net.meta['image_size'],
             config_size=target.size,
@@ -155,6 +171,16 @@ def export_student(
         )
         _publish(work, out, _files(form), report)
     return report
+
+
+def _digest(form: Format, settings: list, samples: list, inputs: list) -> str:
+    """Return the sha256 of what an export depends on, packages included."""
+    packages = [__version__, *map(version, ('torch', *form.needs))]
+    text = json.dumps([*packages, *settings, [name for name, _ in samples]], default=str)
+    digest = hashlib.sha256(text.encode())
+    for array in itertools.chain((x for _, x in samples), *inputs):
+        digest.update(f'{array.dtype}{array.shape}'.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -230,25 +256,35 @@ def _write_verified(
     target = job.target
     lowered = target.precision != 'fp32'
 
-    def verified(norms: str, precision: str) -> dict:
-        form.write(
-            dataclasses.replace(
-                job, norms=norms, target=dataclasses.replace(target, precision=precision)
-            )
-        )
+    def checked(one: Job, allowed: Limits) -> dict:
+        form.write(one)
         model = open_model(
-            job.file(form.suffixes[0]), form.runtime or None, torch.get_num_threads(), trust=True
+            one.file(form.suffixes[0]), form.runtime or None, torch.get_num_threads(), trust=True
         )
-        own = tolerance if precision == target.precision else None
-        allowed = limits(precision, target.uint8, own)
         name = f'{model.runtime} {model.version} {model.ran_on}'
         try:
             report = compare(exact, model.run, samples, allowed, name, target.uint8)
         except ParityError as error:
             report = error.report
-            if strict or norms != choices[-1] or not math.isfinite(report['max_abs']):
-                raise
         return dict(report, ran_on=model.ran_on)
+
+    def verified(norms: str, precision: str) -> dict:
+        one = dataclasses.replace(
+            job, norms=norms, target=dataclasses.replace(target, precision=precision)
+        )
+        own = tolerance if precision == target.precision else None
+        allowed = limits(precision, target.uint8, own)
+        key = ('checked', target.backend, one.form, target.opset, target.names, allowed)
+        if precision != target.precision:  # its file is not kept
+            report = job.once(key, lambda: checked(one, allowed))
+        else:
+            report = checked(one, allowed)
+            if precision == 'fp32':
+                job.once(key, lambda: report)
+        if not all(check['passed'] for check in report['checks']):
+            if strict or norms != choices[-1] or not math.isfinite(report['max_abs']):
+                raise ParityError(report)
+        return report
 
     choices = _norms(job, form)
     for norms in choices:

@@ -30,9 +30,9 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,6 +93,7 @@ class Job:
         folder (Path): Folder to write into.
         calibration (Sequence[tuple]): Inputs of the model, for int8.
         norms (str): Which of the format's ``norms`` to use.
+        once (Callable): ``Shared.once`` of exports with the same calibration.
     """
 
     net: nn.Module
@@ -103,6 +104,7 @@ class Job:
     folder: Path
     calibration: Sequence[tuple[np.ndarray, ...]] = ()
     norms: str = 'fused'
+    once: Callable[[tuple, Callable[[], Any]], Any] = lambda key, make: make()
 
     @property
     def settings(self) -> dict:
@@ -129,8 +131,10 @@ class Job:
                 settings = dict(settings, outputs=True)
             if scales:  # which layers they are for is said by them
                 settings = dict(settings, scales=None, skip=[NORMS])
-            found = calibrated_scales(
-                self.net, self.size, self.target.uint8, self.calibration, settings
+            form = self.size, self.target.uint8
+            found = self.once(
+                ('scales', *form, repr(settings)),
+                lambda: calibrated_scales(self.net, *form, self.calibration, settings),
             )
             scales = {name: found[name] | entry for name, entry in (scales or found).items()}
         return scales and for_processor(scales, self.target.processor)
@@ -163,26 +167,35 @@ def _facts_beside(path: Path) -> dict[str, str]:
 
 # --- ONNX Runtime -----------------------------------------------------------
 def _write_onnxruntime(job: Job) -> None:
-    path, target = job.file('.onnx'), job.target
+    onnx = require('onnx', 'Export to ONNX')
+    model = onnx.load_from_string(_onnx(job))
+    onnx.helper.set_model_props(model, job.facts)
+    onnx.save(model, str(job.file('.onnx')))
+
+
+def _onnx(job: Job) -> bytes:
+    """Return the ONNX file without metadata: formats and precisions share it."""
+    target, path = job.target, job.file('.onnx')
     size, free, uint8, rewrites = job.form
-    scales = job.scales()
-    if target.precision == 'fp16':  # of the file in single precision
-        to_half(path)
-    elif target.precision == 'int8' and scales is None:
-        quantize(path, path, job.calibration, job.settings)
-    else:
-        write_onnx(
-            job.net,
-            path,
-            size,
-            job.facts,
-            free,
-            uint8,
-            target.opset,
-            target.names,
-            rewrites,
-            scales,
-        )
+
+    def make() -> bytes:
+        scales = job.scales()
+        lowered = target.precision == 'fp16' or target.precision == 'int8' and scales is None
+        if lowered:
+            path.write_bytes(_onnx(replace(job, target=replace(target, precision='fp32'))))
+        if target.precision == 'fp16':
+            to_half(path)
+        elif lowered:
+            quantize(path, path, job.calibration, job.settings)
+        else:
+            write_onnx(
+                job.net, path, size, {}, free, uint8, target.opset, target.names, rewrites, scales
+            )
+        return path.read_bytes()
+
+    integers = repr(job.settings) if target.precision == 'int8' else ''
+    key = ('onnx', job.form, target.precision, target.opset, target.names, integers)
+    return job.once(key, make)
 
 
 def open_onnx(model: Path | bytes, threads: int | None) -> OpenModel:
@@ -303,13 +316,20 @@ def _open_ncnn(path: Path, threads: int | None) -> OpenModel:
 # --- phones -----------------------------------------------------------------
 def _write_litert(job: Job) -> None:
     path = job.file(litert.SUFFIX)
-    if job.target.precision == 'fp16':  # of the file in single precision
-        litert.halve_weights(path)
-    else:
+
+    def make(integers: bool) -> bytes:
         # its converter takes integers of its own making only
-        integers = dict(signed=True, folded=True)
-        net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), **integers)
-        litert.write_litert(net, image, path, job.target.precision == 'int8')
+        options = dict(signed=True, folded=True)
+        net, (image,), _ = traceable(job.net, *job.form, job.scales(find=True), **options)
+        litert.write_litert(net, image, path, integers)
+        return path.read_bytes()
+
+    if job.target.precision == 'int8':
+        make(integers=True)
+    else:
+        path.write_bytes(job.once(('litert', job.form), lambda: make(integers=False)))
+    if job.target.precision == 'fp16':
+        litert.halve_weights(path)
     job.write_facts()
 
 
@@ -331,8 +351,7 @@ def _open_executorch(path: Path, threads: int | None) -> OpenModel:
 
 def _write_mnn(job: Job) -> None:
     half = job.target.precision == 'fp16'  # of the same ONNX
-    if not half:
-        _write_onnxruntime(job)
+    job.file('.onnx').write_bytes(_onnx(replace(job, target=replace(job.target, precision='fp32'))))
     mnn.write_mnn(job.file('.onnx'), job.file(mnn.SUFFIX), half)
     job.write_facts()
 
@@ -467,8 +486,7 @@ class Format(NamedTuple):
             runtime's own choice); returns an :class:`OpenModel`.
         suffixes (tuple[str, ...]): Of the files that are kept; the first is
             the one to open.
-        write (Callable | None): Writes a :class:`Job`; in a lower precision
-            after the same one in single precision.
+        write (Callable | None): Writes a :class:`Job`.
         runtime (str): Runtime that opens the file; the name of the format
             if empty.
         precisions (tuple[str, ...]): It can be written in.

@@ -63,8 +63,10 @@ def compile_network(
 
     options = {
         'freezing': True,  # weights are laid out for oneDNN, and integers
-        # else the number of threads of today is in the code
+        # else the number of threads of today is in the code, and where that is
+        # one, loops are cut so that more have nothing to do
         'cpp.dynamic_threads': True,
+        'cpp.threads': max(2, os.cpu_count() or 2),
         # else whatever this processor has is used, and nothing says so:
         # vector instructions are named one by one, and in the metadata
         'cpp.march': '',

@@ -223,6 +223,24 @@ class Exact:
         return self._known[key]
 
 
+class Shared:
+    """What exports of one student have in common, each part made once.
+
+    Args:
+        net (nn.Module): The student as :func:`load_student` returns it.
+    """
+
+    def __init__(self, net: nn.Module):
+        self.exact = Exact(net)
+        self._made: dict[tuple, Any] = {}
+
+    def once(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """Return what was made under a key; make it if nothing was."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+
 def compare(
     exact: Exact,
     other: Callable[[np.ndarray], np.ndarray],

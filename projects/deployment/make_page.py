@@ -4,8 +4,9 @@ r"""What does it cost in each runtime? The figures of docs/deployment.md.
 
 Measures the demo's student and teacher, then OMGD's student and the dense
 ResNet-9 with random weights, by `mmgan-compress benchmark`, and writes the
-tables of docs/deployment.md and README.md anew. What is measured already is
-not measured again: remove its folder in --out.
+tables of docs/deployment.md and README.md anew. What is converted or measured
+already is not done again: remove its folder in --out. --convert only makes the
+models, which other work on the machine may slow down.
 """
 
 import argparse
@@ -35,7 +36,9 @@ BEGIN, END = '<!-- measured: {} -->', '<!-- end -->'
 RUNTIMES = (
     'eager onnxruntime openvino ncnn inductor torchscript torch-export litert executorch mnn coreml'
 ).split()
-SETTINGS = '--precisions fp32 fp16 int8 --threads 1 2 --size 256 --overwrite --runtimes'.split()
+SETTINGS = (
+    '--precisions fp32 fp16 int8 --threads 1 2 --rounds 8 --size 256 --overwrite --runtimes'.split()
+)
 # rows of the front page: of which network, runtime and precision
 FRONT = [
     (-1, 'eager', 'fp32'),
@@ -57,28 +60,34 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('student', help='student.pth of make demo')
     parser.add_argument('--out', default='work_dirs/deployment', type=Path)
     parser.add_argument('--quick', action='store_true', help='rough figures')
+    parser.add_argument('--convert', action='store_true', help='only convert, measure later')
     return parser.parse_args()
 
 
 def main():
-    """Measure what is missing, and write the pages."""
+    """Convert or measure what is missing, and write the pages."""
     args = parse_args()
-    reports = {}
-    for name, (_, sources) in PAIRS.items():
-        folder = args.out / name
-        if not (folder / 'benchmark.json').is_file():
-            if name == 'demo':
-                write_teacher(args.out / 'teacher.pth')
-            words = [source.format(student=args.student, out=args.out) for source in sources]
-            quick = ['--quick'] if args.quick else []
-            command = ['benchmark', *words, *SETTINGS, *RUNTIMES, *quick, '--out', str(folder)]
-            subprocess.run(command_line(*command), check=True, stdout=subprocess.DEVNULL)
-        reports[name] = json.loads((folder / 'benchmark.json').read_text())
+    for name in PAIRS:
+        if not (args.out / name / 'benchmark.json').is_file():
+            run_benchmark(name, args)
+    if args.convert:
+        return
+    reports = {name: json.loads((args.out / name / 'benchmark.json').read_text()) for name in PAIRS}
     tables = '\n\n'.join(
         f'## {title}\n\n{network_tables(reports[name])}' for name, (title, _) in PAIRS.items()
     )
     fill(REPO / 'docs/deployment.md', 'all', f'{protocol(reports["omgd"])}\n\n{tables}')
     fill(REPO / 'README.md', 'front', front_table(reports['omgd']))
+
+
+def run_benchmark(name: str, args: argparse.Namespace) -> None:
+    """Convert a pair of networks, and measure it if that is asked for."""
+    if name == 'demo':
+        write_teacher(args.out / 'teacher.pth')
+    sources = [source.format(student=args.student, out=args.out) for source in PAIRS[name][1]]
+    step = ['--convert' if args.convert else '--keep', *['--quick'] * args.quick]
+    words = [*sources, *SETTINGS, *RUNTIMES, *step, '--out', str(args.out / name)]
+    subprocess.run(command_line('benchmark', *words), check=True, stdout=subprocess.DEVNULL)
 
 
 def write_teacher(path: Path) -> None:

@@ -6,12 +6,20 @@ import json
 import multiprocessing
 import time
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from mmgan_compress.benchmark import report, workers
-from mmgan_compress.benchmark.candidates import Candidate, choose, convert, network_facts
+from mmgan_compress.benchmark.candidates import (
+    Candidate,
+    choose,
+    convert,
+    network_facts,
+    student_of_config,
+)
 from mmgan_compress.benchmark.machine import check_same, machine_facts
 from mmgan_compress.benchmark.workers import measure
 from mmgan_compress.core.timing import Timing
@@ -239,10 +247,21 @@ def test_tool_refuses_before_it_works(students, tmp_path, monkeypatch):
     assert not list(tmp_path.glob('benchmark*'))
 
 
+def test_random_weights_are_the_same_each_time(students, tmp_path):
+    config, path = dict(type='ResnetGenerator', in_channels=3, out_channels=3), tmp_path / 'a.pth'
+    config |= dict(base_channels=4, num_blocks=1)
+    first, state = Path(student_of_config(config, path, 64)).read_bytes(), torch.get_rng_state()
+    assert Path(student_of_config(config, path, 64)).read_bytes() == first
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(FileExistsError):
+        student_of_config(config, Path(students['small']), 64)
+
+
 @pytest.mark.slow
 def test_tool(students, tmp_path):
+    """Converted by one run, measured by the next."""
     pytest.importorskip('onnxruntime')
-    done = run_tool(
+    words = [
         'benchmark',
         students['small'],
         'gan_slimming_cyclegan.py:teacher',
@@ -260,8 +279,13 @@ def test_tool(students, tmp_path):
         1,
         2,
         '--quick',
-        '--keep',
-    )
+    ]
+    done = run_tool(*words, '--convert')
+    assert done.returncode == 0, done.stderr[-3000:]
+    models = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.onnx')}
+    assert len(models) == 8 and not list(tmp_path.glob('benchmark.*'))
+    done = run_tool(*words, '--keep')
+    assert models == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.onnx')}
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads((tmp_path / 'benchmark.json').read_text())
     assert found['baseline'] == 'gan_slimming_cyclegan teacher in eager'
@@ -312,7 +336,7 @@ def test_turns_do_not_overlap(monkeypatch, tmp_path):
     monkeypatch.setattr(workers, '_runs', runs)
     monkeypatch.setattr(workers, '_context', lambda: multiprocessing.get_context('fork'))
     measure([Candidate('a', 'eager', 'fp32')], [1], size=64, rounds=2)
-    assert log.read_text() == '()' * (2 * (workers.WARMUP + 2) * len(runs))
+    assert log.read_text() == '()' * (2 * 2 * len(runs))
 
 
 def test_steady_models_need_fewer_turns():
@@ -334,7 +358,7 @@ def test_steady_models_need_fewer_turns():
     for name, spread in (('steady', 0.01), ('wild', 0.5)):
         worker = workers._Worker(Pool(name, spread), 20, None)
         while not worker.done:
-            worker.turn(keep=True)
+            worker.turn()
     assert turns.count('steady') == workers.LEAST and turns.count('wild') == 20
 
 

@@ -19,7 +19,7 @@ from mmgan_compress.deploy.export import export_student
 from mmgan_compress.deploy.formats import open_model
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.targets import Target
-from mmgan_compress.deploy.verify import Exact, Limits, ParityError, compare, sample_inputs
+from mmgan_compress.deploy.verify import Exact, Limits, ParityError, Shared, compare, sample_inputs
 from students import MULTIPLE, expected, make_student, run_tool
 
 pytestmark = pytest.mark.numerical
@@ -203,6 +203,50 @@ def test_failing_exporter_leaves_all_as_it_was(exported, out, monkeypatch):
     with pytest.raises(RuntimeError, match='no such operator'):
         export_student(exported[0], out)
     assert content(out) == before
+
+
+def test_an_export_of_the_same_is_kept(exported, tmp_path, monkeypatch):
+    """Where that is asked for: other images to compare on are another proof."""
+    student, out = exported[0], tmp_path / 'out'
+    first, before = export_student(student, out, images=[]), content(tmp_path / 'out')
+    written = []
+    monkeypatch.setattr(
+        formats, 'write_onnx', lambda *args: written.append(args) or write_onnx(*args)
+    )
+    assert export_student(student, out, images=[], reuse=True) == first
+    assert content(out) == before and not written
+    for again in (
+        dict(images=[], tolerance=1e-3),
+        dict(images=[Image.new('RGB', (64, 64), 'teal')], tolerance=1e-3),
+    ):
+        report = export_student(student, out, **again, reuse=True)
+        assert report == export_student(student, out, **again, reuse=True)
+    assert len(written) == 2
+    (out / 'end2end.onnx').unlink()
+    export_student(student, out, **again, reuse=True)
+    assert len(written) == 3 and (out / 'end2end.onnx').is_file()
+
+
+def test_exports_share_what_is_the_same(exported, tmp_path, monkeypatch):
+    """And what they give is as if they did not."""
+    student, written = exported[0], []
+    monkeypatch.setattr(
+        formats, 'write_onnx', lambda *args: written.append(args) or write_onnx(*args)
+    )
+    images = [Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))]
+    targets = [Target(), Target(precision='fp16'), Target(precision='int8')]
+    for folder, same in (('shared', Shared(load_student(student))), ('alone', None)):
+        for target in targets:
+            out = tmp_path / folder / target.precision
+            export_student(student, out, target, images=[], calibration=images, shared=same)
+    assert len(written) == 1 + len(targets)
+    for target in targets:
+        one, other = (
+            onnx.load(tmp_path / folder / target.precision / 'end2end.onnx')
+            for folder in ('shared', 'alone')
+        )
+        assert one == other
+        assert {p.key: p.value for p in one.metadata_props}['precision'] == target.precision
 
 
 def test_another_student(exported, out, tmp_path):

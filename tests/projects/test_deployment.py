@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -71,6 +72,26 @@ def test_pages(tool, tmp_path, monkeypatch):
     pages['front'].write_text('without marks')
     with pytest.raises(ValueError, match='README.md has no <!-- measured: front'):
         tool['main']()
+
+
+def test_converted_first_and_measured_later(tool, tmp_path, monkeypatch):
+    """By commands that differ in nothing else, so that the models are found."""
+    asked = []
+    spies = dict(
+        write_teacher=lambda path: None,
+        subprocess=SimpleNamespace(run=lambda words, **_: asked.append(words), DEVNULL=None),
+    )
+    for name, spy in spies.items():
+        monkeypatch.setitem(tool['main'].__globals__, name, spy)
+    words = ['make_page', 'student.pth', '--out', str(tmp_path)]
+    monkeypatch.setattr('sys.argv', [*words, '--convert'])
+    tool['main']()
+    assert len(asked) == 2 and all('--convert' in command for command in asked)
+    monkeypatch.setattr('sys.argv', words)
+    with pytest.raises(FileNotFoundError, match='benchmark.json'):
+        tool['main']()
+    again = [['--convert' if word == '--keep' else word for word in words] for words in asked[2:]]
+    assert again == asked[:2]
 
 
 def test_the_demos_teacher(tool, tmp_path):
