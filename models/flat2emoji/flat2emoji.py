@@ -11,6 +11,6 @@ demo = {
     # of 31,356: half a gigabyte
     'model.distiller.remembered_images': 10000,
     'model.distiller.schedule': dict(
-        _delete_=True, epochs=24000, constant=12000, block=4000, iters_per_epoch=1
+        _delete_=True, epochs=12000, constant=6000, block=3000, iters_per_epoch=1
     ),
 }
