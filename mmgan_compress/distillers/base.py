@@ -252,8 +252,12 @@ class BaseDistiller(nn.Module):
                 for index, cfg in enumerate(self.loss_cfgs)
             )
         losses = [loss for group in self.losses.values() for loss in group]
-        if self.uses_perceptual or any(loss.uses_perceptual for loss in losses):
+        asking = [loss for loss in losses if loss.uses_perceptual]
+        if self.uses_perceptual or asking:
             self.perceptual = MODELS.build(self._perceptual_cfg)
+            deepest = [loss.deepest_feature for loss in asking]
+            if None not in deepest and not self.uses_perceptual:
+                self.perceptual.keep(max(deepest) + 1)
         if self.offline:
             for network in self.teacher_side():
                 network.requires_grad_(False)

@@ -120,7 +120,9 @@ class DistillLoss(nn.Module):
     """Base of all losses.
 
     A class says what it needs: ``uses_perceptual`` for
-    ``batch.perceptual_features()``; ``uses_discriminator`` for a teacher's,
+    ``batch.perceptual_features()``, with ``deepest_feature`` the index of the last
+    one that it reads, so that nothing behind it is computed (None: all);
+    ``uses_discriminator`` for a teacher's,
     by ``batch.discriminated()``; ``needs_teacher = False`` to run once with
     ``teacher=None``; ``sums_images`` for a sum over the batch in place of its
     mean; the names of layers, of which the batch has the features.
@@ -132,6 +134,7 @@ class DistillLoss(nn.Module):
 
     name: str
     uses_perceptual = False
+    deepest_feature: int | None = None
     uses_discriminator = False
     needs_teacher = True
     sums_images = False
@@ -295,12 +298,12 @@ class PerceptualLoss(DistillLoss):
 
     def __init__(self, weight: float = 10.0, feature: int = 1, **kwargs):
         super().__init__(weight, **kwargs)
-        self.feature = feature
+        self.deepest_feature = feature
 
     def forward(self, batch, teacher):
         return F.l1_loss(
-            batch.perceptual_features()[self.feature],
-            batch.perceptual_features(teacher)[self.feature],
+            batch.perceptual_features()[self.deepest_feature],
+            batch.perceptual_features(teacher)[self.deepest_feature],
         )
 
 

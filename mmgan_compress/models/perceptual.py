@@ -65,6 +65,10 @@ class VGG16Features(nn.Module):
                     f'{part}_{index}', state[f'features.{index}.{part}'].float(), persistent=False
                 )
 
+    def keep(self, count: int):
+        """Compute the first ``count`` features only."""
+        self.tapped = self.tapped[:count]
+
     @staticmethod
     def _note(weights: str) -> str:
         """Return what results must state of the weights, or ''."""

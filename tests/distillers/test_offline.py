@@ -353,3 +353,21 @@ def test_run_with_stored_images(recipe, tmp_path, vgg_file, host):
     assert [row['name'] for row in rows] == ['student', 'student, best(val)']
     with Image.open(tmp_path / 'run/comparison.png') as picture:
         assert picture.width < 4 * 192
+
+
+def test_the_perceptual_network_ends_where_losses_do(recipe, tmp_path):
+    """What is computed of it does not change."""
+    feature = dict(type='mmgan_compress.PerceptualLoss')
+    teacher = teacher_of('CallableTeacher', tmp_path)
+    found = {}
+    for losses in ([feature], [feature, dict(type='mmgan_compress.StyleLoss')]):
+        cfg = image_recipe(recipe, 'omgd', 'pix2pix', teacher)
+        cfg.model.distiller.losses = losses
+        trainer = Trainer(cfg)
+        image = torch.zeros(1, 3, 32, 32)
+        log = trainer.step()
+        (loss,) = [value for key, value in log.items() if 'feature' in key]
+        found[len(losses)] = trainer.distiller.perceptual(image), loss
+    (two, loss), (four, same) = found[1], found[2]
+    assert len(two) == 2 and len(four) == 4 and torch.equal(two[1], four[1])
+    assert torch.equal(loss, same)
