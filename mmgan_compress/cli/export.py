@@ -89,7 +89,7 @@ def print_summary(report: dict, target, out: str) -> None:
         larger = '; the dynamic configs keep their size' if FORMATS[target.backend].free else ''
         print(f'translate resizes pictures to {size}x{size} for this model and back again{larger}')
     print_size(report)
-    if report['style_encoder']:
+    if report.get('style_encoder'):
         params, macs = (units.count(report['style_encoder'][key]) for key in ('params', 'macs'))
         print(
             'the inputs are image and style; what reads a style from a picture is not in the file: '

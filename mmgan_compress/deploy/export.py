@@ -138,7 +138,6 @@ def export_student(
                 'the page for the browser shows images, and this student takes label maps: '
                 'export it for another runtime, such as onnxruntime'
             )
-        target, inputs = _calibrated(target, net, size, calibration, kind)
         takes = input_of(net)
         if isinstance(takes, StyledImage) and not form.styles:
             able = [name for name, row in FORMATS.items() if row.styles and row.write]
@@ -146,6 +145,7 @@ def export_student(
                 f'{target.backend} is not written with a style as a second input, which this '
                 f'student takes: expected one of {able}'
             )
+        target, inputs = _calibrated(target, net, size, calibration, kind)
         samples = sample_inputs(size, multiple, target.dynamic, images, kind)
         samples = with_styles(samples, takes)
     facts = student_facts(student, net.meta, None if target.dynamic else size, target)

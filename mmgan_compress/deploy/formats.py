@@ -80,6 +80,11 @@ class OpenModel(NamedTuple):
     ran_on: str = 'CPU'
 
 
+def _unshared(key: tuple, make: Callable[[], Any]) -> Any:
+    """Make a part of an export that has nothing in common with others."""
+    return make()
+
+
 @dataclass(frozen=True)
 class Job:
     """A network that is written into a folder.
@@ -104,7 +109,7 @@ class Job:
     folder: Path
     calibration: Sequence[tuple[np.ndarray, ...]] = ()
     norms: str = 'fused'
-    once: Callable[[tuple, Callable[[], Any]], Any] = lambda key, make: make()
+    once: Callable[[tuple, Callable[[], Any]], Any] = _unshared
 
     @property
     def settings(self) -> dict:
