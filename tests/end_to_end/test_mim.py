@@ -22,7 +22,7 @@ RECIPE = 'plain_cyclegan-mobile16_1xb1-200e_horse2zebra'
 
 
 # --- what stands in the tree ------------------------------------------------
-@pytest.mark.parametrize('name', ['configs', 'tools'])
+@pytest.mark.parametrize('name', ['configs', 'models', 'tools'])
 def test_links(name):
     link = MIM / name
     assert link.is_symlink() and not Path(os.readlink(link)).is_absolute()
@@ -32,7 +32,9 @@ def test_links(name):
 def test_every_metafile_is_imported():
     listed = yaml.safe_load((MIM / 'model-index.yml').read_text())['Import']
     assert sorted(listed) == sorted(
-        path.relative_to(ROOT).as_posix() for path in CONFIGS.rglob('metafile.yml')
+        path.relative_to(ROOT).as_posix()
+        for folder in (CONFIGS, ROOT / 'models')
+        for path in folder.rglob('metafile.yml')
     )
 
 
