@@ -28,7 +28,7 @@ demo = {
     'model.distiller.student_discriminator.base_channels?': 12,
     'model.distiller.teachers.wide?': dict(**demo_munit, base_channels=8),
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_styles2emoji.pth'],
-    'model.distiller.schedule': dict(epochs=1000, constant=1000, block=500, iters_per_epoch=1),
+    'model.distiller.schedule': dict(epochs=2000, constant=2000, block=1000, iters_per_epoch=1),
     'optim_wrapper.*.optimizer.lr?': 4e-4,
     'optim_wrapper.student.optimizer.lr?': 8e-4,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,

@@ -305,8 +305,9 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
 
     def game_losses(self, source, image, inputs, wrapper):
         _, style = self.student.takes.split(source)
-        # the same tensor, and no loss, where it was drawn
-        distance = F.l1_loss(style.float(), inputs['noise'].float())
+        # a random style is the student's own: its loss is 0
+        given = inputs['noise'][:, : style.shape[1]]
+        distance = F.l1_loss(style.float(), given.float())
         return dict(
             super().game_losses(source, image, inputs, wrapper),
             style=self.style_loss_weight * distance,
