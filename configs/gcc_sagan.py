@@ -37,3 +37,13 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=1e-4),
     ),
 )
+
+demo = {
+    # hundreds of steps are too few for a GAN to begin: the teacher goes on, and
+    # the student is drawn to its image, too (lambda_L1 of GCC's script is 0)
+    'model.distiller.teacher_checkpoints': ['{data}/teacher_noise2emoji.pth'],
+    'model.distiller.losses': [
+        _base_.cooperative_loss,
+        dict(type='mmgan_compress.PixelLoss', weight=20.0),
+    ],
+}

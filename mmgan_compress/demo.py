@@ -56,11 +56,11 @@ def apply_demo(cfg: Config):
             places = [place for place in places if last in place]
         elif not places:
             raise ValueError(f'demo of {cfg.filename}: {key!r} is no place of this recipe')
-        for place in places:
-            if value is not None:
+        if value is not None:
+            for place in places:
                 place[last] = value
-            elif place.pop(last, None) is not None:
-                print(f'--demo leaves out {key.removesuffix("?")}', file=sys.stderr)
+        elif any([place.pop(last, None) is not None for place in places]):
+            print(f'--demo leaves out {key.removesuffix("?")}', file=sys.stderr)
 
 
 def _places(node, path: list[str]) -> Iterator[dict]:

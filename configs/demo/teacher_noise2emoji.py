@@ -19,7 +19,7 @@ model = dict(
     distiller=dict(
         student_discriminator=dict(base_channels=24),
         losses=[],
-        schedule=dict(epochs=4000, constant=2000, block=4000, iters_per_epoch=1),
+        schedule=dict(epochs=1000, constant=1000, block=1000, iters_per_epoch=1),
     ),
 )
 train_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=8, dataset=dataset)

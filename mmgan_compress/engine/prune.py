@@ -7,8 +7,10 @@ import torch
 from mmengine.config import Config
 
 from ..core.files import refuse_taken
-from ..core.inputs import is_noise
+from ..core.inputs import input_of
+from ..core.layers import meta_copy
 from ..models.student import Student, read_student
+from ..models.student_config import scale_of
 from ..pruning import workflow
 from . import finetune
 from .runner_builder import load_config
@@ -67,15 +69,19 @@ def _choose_recipe(
     """Return the recipe for finetune.py and what is left out of it, before
     the work. If no recipe was asked for, none need fit: then it is None.
     """
-    network = source.generators[source.default_domain]
-    if is_noise(network) and not args.finetune:
-        print('there will be no finetune.py: it makes images from noise, name a recipe: --finetune')
+    network, size = source.generators[source.default_domain], args.size or source.image_size
+    plain = input_of(network) is None and scale_of(meta_copy(network), size) == 1
+    if not plain and not args.finetune:
+        print(
+            'there will be no finetune.py: it is no translation of images to ones of their size, '
+            'name a recipe: --finetune'
+        )
         return None, []
     recipe = finetune.read_recipe(
         args.finetune or finetune.default_recipe([source.source], network),
         source.domains,
         list(teachers),
-        args.size or source.image_size,
+        size,
         args.demo,
         args.data_root,
     )
