@@ -56,7 +56,7 @@ COMMANDS = ['omgd_cyclegan'] + [
 
 def test_shipped_teachers_load_and_are_small():
     files = sorted(DATA.glob('*.pth'))
-    assert len(files) == 7
+    assert len(files) == 8
     for file in files:
         assert file.stat().st_size <= 2_000_000
         assert torch.load(file, weights_only=True)['state_dict']
