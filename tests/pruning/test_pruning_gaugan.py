@@ -54,4 +54,4 @@ def test_a_demo_pipeline_prunes_label_maps(tmp_path, capsys):
     assert cli.main([*words, '--out', str(tmp_path / 'out')]) == 0
     assert (tmp_path / 'out/student.pth').is_file()
     assert not (tmp_path / 'out/finetune.py').exists()
-    assert 'name a recipe: --finetune' in capsys.readouterr().out
+    assert 'name a recipe: --finetune' in capsys.readouterr().err
