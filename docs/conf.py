@@ -18,6 +18,7 @@ source_suffix = {'.md': 'markdown'}
 include_patterns = [
     'docs/**.md',
     'configs/**README.md',
+    'models/README.md',
     'projects/**README.md',
     'CHANGELOG.md',
     'CONTRIBUTING.md',

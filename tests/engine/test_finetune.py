@@ -183,6 +183,7 @@ REFUSED = {
     'gcc_pix2pix.py': 'GCC needs a teacher with a discriminator',
     'gcc_sagan.py': 'it makes images from noise',
     'gan_compression_gaugan.py': 'it takes label maps',
+    'gan_compression_munit.py': 'it takes an image and a style',
     'gcc_srgan.py': 'GCC needs a teacher with a discriminator',
     'gcc_cyclegan.py': 'a CycleGAN generates both of its domains',
     'gan_slimming_cyclegan.py': 'has no scales',
