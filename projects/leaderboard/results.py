@@ -38,6 +38,16 @@ seed. *gap closed* is how much of the way from the student alone to its
 teacher a method goes, by the figure that decides.
 """
 
+ADVICE = """## What to use when
+
+- The teacher is finished (`cartoon`): imitate its pictures
+  ([offline_cyclegan](../configs/offline/README.md)). After the same 20 CPU minutes
+  this is far ahead of OMGD's and CRD's published losses, whose VGG takes most of a
+  step. A pruned copy of the teacher that imitates it is ahead of those, too, and
+  behind a new student of the same MACs.
+- The teacher is still to be trained: not measured yet.
+"""
+
 
 def write(tasks: dict[str, dict[str, list[dict]]], runs: Path, out: Path) -> None:
     """Write the page and a picture for each task.
@@ -60,6 +70,7 @@ def write(tasks: dict[str, dict[str, list[dict]]], runs: Path, out: Path) -> Non
             with atomic_write(out / picture) as part:
                 _grid(strips).save(part, format='PNG', optimize=True)
             parts += [f'![test images of {task}]({picture})', '']
+    parts += [ADVICE] if tasks else []
     write_text(out / 'results.md', '\n'.join(parts).rstrip() + '\n')
 
 
