@@ -4,7 +4,7 @@ r"""What does it cost in each runtime? The figures of docs/deployment.md.
 
 Measures the demo's student and teacher, then OMGD's student and the dense
 ResNet-9 with random weights, by `mmgan-compress benchmark`, and writes the
-tables of docs/deployment.md and README.md anew. What is converted or measured
+tables of docs/deployment.md and README.md anew, after each pair. What is converted or measured
 already is not done again: remove its folder in --out. --convert only makes the
 models, which other work on the machine may slow down.
 """
@@ -70,14 +70,21 @@ def main():
     for name in PAIRS:
         if not (args.out / name / 'benchmark.json').is_file():
             run_benchmark(name, args)
-    if args.convert:
-        return
-    reports = {name: json.loads((args.out / name / 'benchmark.json').read_text()) for name in PAIRS}
-    tables = '\n\n'.join(
-        f'## {title}\n\n{network_tables(reports[name])}' for name, (title, _) in PAIRS.items()
-    )
-    fill(REPO / 'docs/deployment.md', 'all', f'{protocol(reports["omgd"])}\n\n{tables}')
-    fill(REPO / 'README.md', 'front', front_table(reports['omgd']))
+        if not args.convert:
+            write_pages(args.out)
+
+
+def write_pages(out: Path) -> None:
+    """Write the tables of the pairs that are measured."""
+    files = {name: out / name / 'benchmark.json' for name in PAIRS}
+    reports = {name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()}
+    tables = [
+        f'## {PAIRS[name][0]}\n\n{protocol(report)}\n\n{network_tables(report)}'
+        for name, report in reports.items()
+    ]
+    fill(REPO / 'docs/deployment.md', 'all', '\n\n'.join(tables))
+    if 'omgd' in reports:
+        fill(REPO / 'README.md', 'front', front_table(reports['omgd']))
 
 
 def run_benchmark(name: str, args: argparse.Namespace) -> None:
