@@ -126,9 +126,15 @@ def test_tiny_task(board, tmp_path, monkeypatch, capsys):
     arguments.work(arguments)
     page = (tmp_path / 'results.md').read_text()
     assert '| imitation | 2 |' in page
-    timed = figures['latency']['openvino']
-    assert f' {timed["median_ms"]:.3g} |' in page
-    wide = timed['iqr_ms'] > 0.1 * timed['median_ms']
+    runs = [json.loads((tmp_path / f'runs/tiny/imitation-{i}.json').read_text()) for i in (0, 1)]
+    times = [run['latency']['openvino'] for run in runs]
+    assert f' {times[0]["median_ms"]:.3g} |' in page
+    wide = any(
+        timed['iqr_ms'] > 0.1 * timed['median_ms']
+        for run in runs
+        for runtime, timed in run['latency'].items()
+        if runtime != 'machine'
+    )
     assert ('imitation' in page.partition('spread above 10 %')[2].partition('\n')[0]) == wide
     with Image.open(tmp_path / 'results_tiny.png') as grid:
         assert grid.height == 4 * 34  # input, teacher, imitation, target
