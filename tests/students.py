@@ -41,8 +41,9 @@ GENERATORS = {
     'cartoon': dict(type='mmgan_compress.CartoonGenerator', base_channels=4, num_blocks=2),
     'super': dict(type='mmgan_compress.SRResNet', base_channels=4, num_blocks=2),
 }
-# of label maps, and of images with a style
+# enlarges by nearest neighbours; of label maps; of images with a style
 OTHERS = {
+    'resized': dict(type='mmgan_compress.ResizeResnetGenerator', base_channels=4, num_blocks=2),
     'styled': dict(
         type='mmgan_compress.MUNITGenerator', base_channels=4, mlp_channels=8, num_blocks=1
     ),

@@ -225,4 +225,7 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     'relu': lambda x: x.relu(),
     'sub': lambda x, y: x - y,
     'tanh': lambda x: x.tanh(),
+    'upsample_nearest_neighbor': lambda x, scale_factor_height, scale_factor_width: F.interpolate(
+        x, scale_factor=(float(scale_factor_height), float(scale_factor_width))
+    ),
 }

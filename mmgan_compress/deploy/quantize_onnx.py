@@ -54,10 +54,15 @@ def _without_detours(model):
     """
     ir = require('onnx_ir', 'Half precision')
     passes = require('onnx_ir.passes.common', 'Half precision')
-    model = ir.from_proto(model)
+    model, floats = ir.from_proto(model), {ir.DataType.FLOAT, ir.DataType.FLOAT16}
+
+    def target(node) -> int | None:
+        return node.attributes['to'].as_int() if node and node.op_type == 'Cast' else None
+
     for node in model.graph:
-        inner = node.inputs[0].producer() if node.op_type == 'Cast' else None
-        if inner is not None and inner.op_type == 'Cast' and not node.outputs[0].is_graph_output():
+        inner = node.inputs[0].producer() if target(node) else None
+        # not a cast to pixels behind one to single precision
+        if {target(node), target(inner)} == floats and not node.outputs[0].is_graph_output():
             ir.convenience.replace_all_uses_with(node.outputs[0], inner.inputs[0])
     passes.RemoveUnusedNodesPass()(model)
     model.graph.sort()

@@ -249,6 +249,17 @@ def test_exports_share_what_is_the_same(exported, tmp_path, monkeypatch):
         assert {p.key: p.value for p in one.metadata_props}['precision'] == target.precision
 
 
+def test_pictures_in_half_precision(exported, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    found = {}
+    for precision in ('fp32', 'fp16'):
+        out = tmp_path / precision
+        export_student(exported[0], out, Target(precision=precision, uint8=True), images=[])
+        found[precision] = open_model(out).run(picture).astype(int)
+    assert np.abs(found['fp32'] - found['fp16']).max() <= 1
+    assert found['fp32'].std() > 10
+
+
 def test_another_student(exported, out, tmp_path):
     student, _, _, first = exported
     other = tmp_path / 'other.pth'

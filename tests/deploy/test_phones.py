@@ -46,7 +46,7 @@ def those_with(precision):
 @pytest.fixture(scope='module')
 def students(tmp_path_factory):
     folder = tmp_path_factory.mktemp('students')
-    kinds = dict(separable=dict(num_blocks=1), unet={})
+    kinds = dict(separable=dict(num_blocks=1), unet={}, resized=dict(num_blocks=1))
     models = {
         kind: make_student(folder / f'{kind}.pth', kind, **settings)
         for kind, settings in kinds.items()
@@ -87,7 +87,7 @@ def exported(students, photos, tmp_path_factory):
     return make
 
 
-@pytest.mark.parametrize('kind', ['separable', 'unet'])
+@pytest.mark.parametrize('kind', ['separable', 'unet', 'resized'])
 @pytest.mark.parametrize('backend', those_with('fp32'))
 def test_equals_torch(backend, kind, students, photos, exported):
     folder, report = exported(backend, kind=kind)
