@@ -30,6 +30,7 @@ from .reference import Reference
 KINDS = {1: '; grey, repeated', 3: '', 4: '; RGBA, laid on white'}
 KID_SUBSET_SIZE = 50  # a test split may hold no more than 120 images
 STYLE_PIXELS, STYLE_LPIPS = 'style distance', 'style LPIPS'
+_TWO_STYLES = 'two styles of each input, always the same'
 Figures = tuple[dict[str, float], dict[str, str]]
 
 
@@ -212,14 +213,54 @@ def _psnr(fake: Tensor, real: Tensor) -> Tensor:
     return peak_signal_noise_ratio(fake, real, data_range=255.0)
 
 
-def _perceptual_distance(lpips: nn.Module, one: Tensor, other: Tensor) -> Tensor:
-    """Return LPIPS of two images (3, H, W) in 0..255."""
-    pair = (image[None] / 127.5 - 1 for image in (one, other))
-    return lpips.to(one.device)(*pair).flatten()[0]
+class _Compared(TranslationMetric):
+    """Base of figures of two images each, the last of which is LPIPS.
+
+    A class names its ``figures``, each with what is said of it, what is ``counted``
+    and, as ``beside``, how the keys of the other images begin.
+    """
+
+    figures: dict[str, str]
+    counted: str
+    beside: str
+
+    def __init__(self, domain: str, lpips: bool = True):
+        super().__init__(domain)
+        self.lpips = shared_lpips() if lpips else None
+
+    @property
+    def names(self) -> list[str]:
+        """What can be chosen by."""
+        return self.names_of(self.domain, self.lpips is not None)
+
+    @classmethod
+    def names_of(cls, domain: str = '', lpips: bool = True, **others: Any) -> list[str]:
+        """Return what can be chosen by, from the arguments alone."""
+        figures = list(cls.figures)
+        return [f'{domain}/{figure}' for figure in (figures if lpips else figures[:-1])]
+
+    def compared(self, fake: Tensor, other: Tensor) -> list[Tensor]:
+        """Return all figures but LPIPS, of two images (3, H, W) in 0..255."""
+        raise NotImplementedError
+
+    def measure(self, fake: Tensor, sample: dict) -> Tensor:
+        """Return the figures of one image, LPIPS if it was asked for."""
+        other = self._image(sample, f'{self.beside}_{self.domain}')
+        values = self.compared(fake, other)
+        if self.lpips is not None:
+            pair = (image[None] / 127.5 - 1 for image in (fake, other))
+            values.append(self.lpips.to(fake.device)(*pair).flatten()[0])
+        return torch.stack(values)
+
+    def summarise(self, measured: Tensor) -> Figures:
+        """Return the means over images."""
+        about = f'mean of {self._about(len(measured), self.counted)}'
+        means = dict(zip(self.figures, measured.double().mean(dim=0).tolist()))
+        return means, {name: f'{self.figures[name]}; {about}' for name in means}
 
 
 @METRICS.register_module()
-class PairedQuality(TranslationMetric):
+class PairedQuality(_Compared):
     """PSNR, SSIM and LPIPS against the real target, by torchmetrics.
 
     Args:
@@ -235,43 +276,18 @@ class PairedQuality(TranslationMetric):
         >>> metric = dict(type='mmgan_compress.PairedQuality', domain='photo')
     """
 
-    def __init__(self, domain: str, lpips: bool = True):
-        super().__init__(domain)
-        self.lpips = shared_lpips() if lpips else None
+    figures = {
+        'PSNR': 'dB, RGB, range 255',
+        'SSIM': 'RGB, range 255, Gaussian 11x11, sigma 1.5',
+        'LPIPS': 'VGG-16, version 0.1',
+    }
+    counted, beside = 'pairs', 'img'
 
-    @property
-    def names(self) -> list[str]:
-        """What can be chosen by."""
-        return self.names_of(self.domain, self.lpips is not None)
-
-    @staticmethod
-    def names_of(domain: str = '', lpips: bool = True, **others: Any) -> list[str]:
-        """Return what can be chosen by, from the arguments alone."""
-        return [f'{domain}/{figure}' for figure in ['PSNR', 'SSIM'] + ['LPIPS'] * bool(lpips)]
-
-    def measure(self, fake: Tensor, sample: dict) -> Tensor:
-        """Return PSNR, SSIM and, if asked for, LPIPS of one image."""
-        real = self._image(sample, f'img_{self.domain}')
-        fake, real = fake[None], real[None]
-        values = [
-            _psnr(fake, real),
-            structural_similarity_index_measure(fake, real, data_range=255.0),
-        ]
-        if self.lpips is not None:
-            values.append(_perceptual_distance(self.lpips, fake[0], real[0]))
-        return torch.stack(values)
-
-    def summarise(self, measured: Tensor) -> Figures:
-        """Return the means over images."""
-        about = f'mean of {self._about(len(measured), "pairs")}'
-        protocols = {
-            'PSNR': f'dB, RGB, range 255; {about}',
-            'SSIM': f'RGB, range 255, Gaussian 11x11, sigma 1.5; {about}',
-            'LPIPS': f'VGG-16, version 0.1; {about}',
-        }
-        means = measured.double().mean(dim=0).tolist()
-        figures = dict(zip(protocols, means))
-        return figures, {name: protocols[name] for name in figures}
+    def compared(self, fake: Tensor, other: Tensor) -> list[Tensor]:
+        """Return PSNR and SSIM."""
+        fake, other = fake[None], other[None]
+        ssim = structural_similarity_index_measure(fake, other, data_range=255.0)
+        return [_psnr(fake, other), ssim]
 
 
 def luma(image: Tensor, border: int) -> Tensor:
@@ -442,7 +458,7 @@ class LabelAgreement(TranslationMetric):
 
 
 @METRICS.register_module()
-class StyleDiversity(TranslationMetric):
+class StyleDiversity(_Compared):
     """How far two pictures of one input and two styles are apart.
 
     0 is mode collapse: the style changes nothing. It says nothing about
@@ -462,38 +478,15 @@ class StyleDiversity(TranslationMetric):
         >>> metric = dict(type='mmgan_compress.StyleDiversity', domain='shoes')
     """
 
-    def __init__(self, domain: str, lpips: bool = True):
-        super().__init__(domain)
-        self.lpips = shared_lpips() if lpips else None
+    figures = {
+        STYLE_PIXELS: f'grey levels of 255, mean difference of all values; {_TWO_STYLES}',
+        STYLE_LPIPS: f'VGG-16, version 0.1; {_TWO_STYLES}',
+    }
+    counted, beside = 'inputs', 'restyled'
 
-    @property
-    def names(self) -> list[str]:
-        """What can be chosen by."""
-        return self.names_of(self.domain, self.lpips is not None)
-
-    @staticmethod
-    def names_of(domain: str = '', lpips: bool = True, **others: Any) -> list[str]:
-        """Return what can be chosen by, from the arguments alone."""
-        return [f'{domain}/{name}' for name in [STYLE_PIXELS] + [STYLE_LPIPS] * bool(lpips)]
-
-    def measure(self, fake: Tensor, sample: dict) -> Tensor:
-        """Return the distances of one image."""
-        other = self._image(sample, f'restyled_{self.domain}')
-        values = [(fake - other).abs().mean()]
-        if self.lpips is not None:
-            values.append(_perceptual_distance(self.lpips, fake, other))
-        return torch.stack(values)
-
-    def summarise(self, measured: Tensor) -> Figures:
-        """Return the means over images."""
-        count = self._about(len(measured), 'inputs')
-        about = f'two styles of each input, always the same; mean of {count}'
-        protocols = {
-            STYLE_PIXELS: f'grey levels of 255, mean difference of all values; {about}',
-            STYLE_LPIPS: f'VGG-16, version 0.1; {about}',
-        }
-        figures = dict(zip(protocols, measured.double().mean(dim=0).tolist()))
-        return figures, {name: protocols[name] for name in figures}
+    def compared(self, fake: Tensor, other: Tensor) -> list[Tensor]:
+        """Return the difference of the values."""
+        return [(fake - other).abs().mean()]
 
 
 class TeacherSimilarity(TranslationMetric):
