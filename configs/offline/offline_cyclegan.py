@@ -28,6 +28,6 @@ demo = {
     'model.generator.base_channels?': 5,
     'model.generator.num_blocks': 6,
     'model.distiller.schedule': dict(
-        _delete_=True, epochs=6000, constant=3000, block=1500, iters_per_epoch=1
+        _delete_=True, epochs=7500, constant=3750, block=1875, iters_per_epoch=1
     ),
 }
