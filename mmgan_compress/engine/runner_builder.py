@@ -31,6 +31,9 @@ from .processes import LOCK, locked, undoing
 from .quick import by_part, make_quick, set_size
 from .resume import resume_faults, start_faults, unwrap
 
+# What Runner adds to a recipe without them: None is how it is told not to.
+MMENGINE_HOOKS = 'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
+
 
 def set_everywhere(cfg, key: str, value):
     """Set ``key`` in every dict of a config that has it."""
@@ -84,12 +87,21 @@ def load_config(args: Namespace, needed: Sequence[str] = (), faults: list | None
         refuse([*wrong.values(), *missing])
     else:
         faults += wrong.values()
+    _drop_removed(cfg)
     resolve_students(cfg)
     fit_channels(cfg)
     for loader in LOADERS:  # torch refuses the two together
         if cfg.get(loader) and cfg[loader].get('num_workers', 0) == 0:
             cfg[loader].persistent_workers = False
     return cfg
+
+
+def _drop_removed(cfg: Config):
+    """Take out the hooks and optimizers of a base that a recipe sets to None."""
+    for place, kept in (('default_hooks', MMENGINE_HOOKS), ('optim_wrapper', ())):
+        parts = cfg.get(place) or {}
+        for name in [name for name in parts if parts[name] is None and name not in kept]:
+            del parts[name]
 
 
 def _set_data_root(cfg: Config, root: str):

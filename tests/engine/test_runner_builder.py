@@ -310,3 +310,15 @@ def test_perceptual_weights_are_asked_for_where_a_term_uses_them(losses, wanted,
     plain = next((REPO / 'configs/plain').glob('*cyclegan*.py'))
     model = launch.Config.fromfile(plain).model
     assert launch.needed_weights(launch.Config(dict(model=model))) == []
+
+
+def test_none_removes_a_hook_and_an_optimizer(recipe):
+    """Of a base; Runner itself takes None for its own hooks alone."""
+    cfg = Config.fromfile(recipe)
+    cfg.optim_wrapper.more = None
+    cfg.dump(recipe)
+    options = ['default_hooks.report=None', 'default_hooks.timer=None']
+    runner = launch.make_runner(arguments(recipe, cfg_options=options), ExitStack())
+    hooks = {type(hook).__name__ for hook in runner.hooks}
+    assert 'StudentHook' in hooks and not {'ReportHook', 'IterTimerHook'} & hooks
+    assert 'student' in runner.optim_wrapper and 'more' not in runner.optim_wrapper

@@ -16,6 +16,6 @@ stages = [
         config='gan_compression_subnet.py',
         generator='{subnet}/student.pth',
         inherit=True,
-        cfg_options={'model.distiller.discriminator_checkpoint': '{supernet}/last_checkpoint'},
+        cfg_options={'model.distiller.discriminator_checkpoint': '{supernet}/final.pth'},
     ),
 ]
