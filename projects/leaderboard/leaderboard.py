@@ -104,9 +104,9 @@ TASKS = {
             },
         },
         dict(
-            **dict(teacher=1, imitation=3, omgd=3, crd=3),
-            **dict(prune=1, prune_vgg=1, tuned_vgg=1, tuned_rate=1),
-            **dict(tuned_gan=1, tuned_wavelet=1),
+            **dict(teacher=1, imitation=3, tuned_vgg=3, omgd=3, crd=3),
+            **dict(prune=1, prune_vgg=1),
+            **dict(tuned_rate=1, tuned_gan=1, tuned_wavelet=1),
             **dict(prune_fresh=1, imitation_8x=1, imitation_40x=1),
         ),
     ),
