@@ -1,16 +1,15 @@
-# --demo of images from noise: 3-D emoji of 64 pixels. What the keys mean:
-# demo.py.
+# --demo of images from noise: the faces of 3-D emoji, 64 pixels. What the keys
+# mean: demo.py.
 _base_ = 'demo.py'
 
 demo_emoji = dict(
     **_base_.demo_distance,
     domain='emoji',
-    reference=dict(data_root='{data}/flat2emoji', side='B', split='train+val+test', size=64),
+    reference=dict(data_root='{data}/faces', side='', split='train', size=64),
 )
 demo = {
-    '*.dataset.data_root?': '{data}/flat2emoji',
+    '*.dataset.data_root?': '{data}/faces',
     '*.dataset.domains?': ['noise', 'emoji'],
-    '*.dataset.side?': 'B',
     '*.dataset.crop?': None,
     '*.dataset.samples?': 200,
     'train_dataloader.batch_size': 8,
