@@ -6,9 +6,7 @@ _base_ = '../gcc/gcc_sagan-attention48-pretrain_1xb64-10e_celeba.py'
 
 domain_a, domain_b = 'noise', 'emoji'
 dataset = dict(
-    data_root='mmgan_compress/datasets/demo/faces',
-    domains=[domain_a, domain_b],
-    crop=None,
+    data_root='mmgan_compress/datasets/demo/faces', domains=[domain_a, domain_b], crop=None
 )
 model = dict(
     generator=dict(base_channels=16),
