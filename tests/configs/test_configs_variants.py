@@ -118,7 +118,8 @@ def test_offline_teachers_stay_as_they_are(name):
     wrappers = build_optimizers(cfg, model)
     assert list(wrappers.keys()) == ['student']
     check_optimizers(cfg, model)
-    images, weights, pictures = OMGD, dict(OMGD, channel=500), dict(ssim=10, pixel=200)
+    images, weights = OMGD, dict(OMGD, channel=500)
+    pictures = dict(ssim=10, pixel=50, feature=10)
     wanted = dict(zip(OFFLINE, (pictures, images, weights)))[name]
     assert {n: t.weight for n, t in losses_of(name).items()} == wanted
     assert not distiller.teacher_snapshots
