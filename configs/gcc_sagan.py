@@ -44,6 +44,8 @@ demo = {
     'model.distiller.teacher_checkpoints': ['{data}/teacher_noise2emoji.pth'],
     'model.distiller.losses': [
         _base_.cooperative_loss,
-        dict(type='mmgan_compress.PixelLoss', weight=20.0),
+        dict(type='mmgan_compress.PixelLoss', weight=100.0),
     ],
+    'model.distiller.schedule': dict(epochs=800, constant=400, block=400, iters_per_epoch=1),
+    'optim_wrapper.student.optimizer.lr': 1e-3,
 }
