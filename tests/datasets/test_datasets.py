@@ -217,7 +217,12 @@ def test_demo_data():
                     assert image.mode == 'RGB'
                 # a demo test image is no training image of the full set
                 assert split_of(name[:-4].replace('-fe0f', '')) == split
-    assert sum(p.stat().st_size for p in DEMO.rglob('*.png')) <= 2_200_000
+    faces = sorted((DEMO / 'faces/train').iterdir())
+    assert len(faces) == 99
+    for file in faces:
+        with Image.open(file) as image:
+            assert image.size == (64, 64) and image.mode == 'RGB'
+    assert sum(p.stat().st_size for p in DEMO.rglob('*.png')) <= 2_700_000
     assert 'MIT' in (DEMO / 'LICENSE.md').read_text()
 
 
