@@ -78,7 +78,7 @@ def toy_config(
     """Return a main recipe with tiny networks, and its data in ``root``.
 
     Args:
-        model (str): ``'cyclegan'``, ``'pix2pix'``, ``'srgan'`` or ``'sagan'``.
+        model (str): ``'cyclegan'``, ``'pix2pix'``, ``'srgan'``, ``'sagan'`` or ``'munit'``.
         root (Path): Where data are written if it does not exist.
         vgg (str): File of VGG-16 weights.
         work_dir (str | Path): Folder of the run.
@@ -96,12 +96,13 @@ def toy_config(
                 for side in sides
                 for split, count in (('train', 5), ('val', 2), ('test', 2))
             },
-            paired,
+            paired or model == 'munit',
         )
     data = cfg._cfg_dict
     set_everywhere(data, 'data_root', str(root))
-    set_everywhere(data, 'size', dict(srgan=SIZE // 4, sagan=64).get(model, SIZE))
-    set_everywhere(data, 'load_size', SIZE + 4)
+    size = dict(srgan=SIZE // 4, sagan=64, munit=64).get(model, SIZE)
+    set_everywhere(data, 'size', size)
+    set_everywhere(data, 'load_size', size + 4)
     _shrink(cfg, method, model)
     cfg.model.distiller.perceptual = dict(type='mmgan_compress.VGG16Features', weights=vgg)
     cfg.work_dir = str(work_dir)
@@ -109,7 +110,8 @@ def toy_config(
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
     set_everywhere(data, 'crop', SIZE)
     set_everywhere(data, 'samples', 3)
-    set_everywhere(data, 'noise_size', 6)
+    if model != 'munit':  # whose styles are small
+        set_everywhere(data, 'noise_size', 6)
     _score(cfg)
     cfg.default_hooks.student.pop('since', None)  # of the recipe's epochs
     cfg.default_hooks.checkpoint.interval = 1
@@ -180,7 +182,7 @@ def _score(cfg: Config):
     """Score without a feature network."""
     domain, figure = cfg.model.default_domain, 'SSIM'
     metric = dict(type='mmgan_compress.PairedQuality', domain=domain, lpips=False)
-    if cfg.model.related_domains[0] == 'noise':
+    if cfg.val_dataloader.dataset.get('noise_size'):
         metric, figure = dict(type='mmgan_compress.Brightness', domain=domain), 'Brightness'
     for name in ('val_evaluator', 'test_evaluator'):
         cfg[name].metrics = [metric]
