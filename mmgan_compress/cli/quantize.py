@@ -21,6 +21,9 @@ from ..core.tables import plain
 from . import options
 from .export import print_size
 
+# of the multiply-accumulates: with less in 8 bits, rounding costs what they save
+WORTH_IT = 0.5
+
 
 def add_arguments(parser: argparse.ArgumentParser):
     """Add the options of the command."""
@@ -53,6 +56,18 @@ def print_record(record: dict, out: str) -> None:
         rows.append([row['layer'], kind, f'{row["psnr"]:.2f} dB', units.count(row['macs'])])
     if rows[1:]:
         print(plain(rows, words=2))
+    floor, share = record.get('psnr_floor'), record.get('int8_share_of_macs', 1)
+    if floor is not None and share < 1:
+        left = sum(not row['int8'] for row in record['layers'])
+        print(
+            f'--psnr-floor {floor:g} leaves {left} of {len(rows) - 1} layers in float: 8 bits '
+            f'compute {share:.0%} of the multiply-accumulates of these layers'
+        )
+        if share < WORTH_IT:
+            print(
+                'So little in 8 bits hardly saves time: compare it with single precision by '
+                'mmgan-compress benchmark, or lower the floor'
+            )
     test, lost = record.get('test'), record['lost']
     if test:
         for name, before in test['fp32'].items():

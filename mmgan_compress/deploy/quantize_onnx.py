@@ -16,6 +16,7 @@ from ..core.configs import CONFIGS, read_config
 from ..core.logging import quiet
 from ..core.processors import ANY, TOPS, VNNI
 from ..models.quantization import NORMS, SENSITIVE, not_skipped
+from .balance import balance, balance_factors, read_factors
 from .onnx import write_onnx
 from .scales import LAYERS, layer_names
 
@@ -132,6 +133,8 @@ def static(
 ) -> Iterator[Callable[[Sequence[str]], Any]]:
     """Yield a function that quantizes nodes; ranges are found only once.
 
+    Inputs of convolutions are balanced first (see ``balance.py``).
+
     Args:
         model (ModelProto): In single precision.
         calibration (Sequence[ndarray | tuple]): As of :func:`quantize`.
@@ -146,13 +149,21 @@ def static(
     facts = {p.key: p.value for p in model.metadata_props}
     kinds = {node.op_type for node in model.graph.node} & set(_kinds(settings['skip']))
     options = {} if settings['outputs'] else dict(OpTypesToExcludeOutputQuantization=list(LAYERS))
+    nodes = chosen_nodes(model, settings['skip'])
+    inputs = [as_inputs(given) for given in calibration]
+    factors = balance_factors(
+        model, nodes, inputs, TOPS[settings['processor']], settings['per_channel']
+    )
 
     def make(names: Sequence[str]) -> Any:
+        out, ranges = Path(folder, 'int8.onnx'), Path(folder, 'ranges')
+        if not ranges.exists() and set(names) != set(nodes):
+            make(nodes)  # finds the ranges of all balanced inputs
         copy = onnx.ModelProto()
         copy.CopyFrom(model)  # it is changed
-        out = Path(folder, 'int8.onnx')
+        balance(copy, {name: factors[name] for name in names if name in factors})
         names_in = [entry.name for entry in copy.graph.input]
-        feeds = iter([dict(zip(names_in, as_inputs(given))) for given in calibration])
+        feeds = iter([dict(zip(names_in, given)) for given in inputs])
         with quiet(logging.getLogger(), logging.ERROR):  # advice about preprocessing
             tools.quantize_static(
                 copy,
@@ -166,7 +177,7 @@ def static(
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 calibrate_method=tools.CalibrationMethod[settings['method']],
-                calibration_cache_path=Path(folder, 'ranges'),
+                calibration_cache_path=ranges,
                 extra_options=options,
             )
         made = onnx.load(str(out))
@@ -248,7 +259,7 @@ def calibrated_scales(
         scale, zero = (values[key] for key in node.input[1:3])
         return [float(scale), int(zero)]
 
-    found = {}
+    factors, found = read_factors(model), {}
     for node in model.graph.node:
         if node.name not in names or node.input[1] not in made:
             continue
@@ -258,6 +269,8 @@ def calibrated_scales(
             weight_top=TOPS[settings['processor']],
             input=grid(data),
         )
+        if node.name in factors:
+            entry['balance'] = factors[node.name]
         if node.output[0] in read:
             entry['output'] = grid(read[node.output[0]])
         found[names[node.name]] = entry

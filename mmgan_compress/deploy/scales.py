@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..core.layers import find_layer, replace_layers
 from ..core.processors import TOPS, VNNI
+from .balance import weight_factors
 from .graph import prepare
 from .rewrites import PHASES, CroppedTransposedConv, PhasedConv
 
@@ -120,6 +121,24 @@ class Rounding(nn.Module):
         return tools.dequantize_per_tensor(tools.quantize_per_tensor(x, *self.grid), *self.grid)
 
 
+class Balanced(nn.Module):
+    """Multiplies channels by factors, then rounds (see ``balance.py``).
+
+    Args:
+        factors (Sequence[float]): One for each channel.
+        rounding (nn.Module): What follows.
+    """
+
+    def __init__(self, factors: Sequence[float], rounding: nn.Module):
+        super().__init__()
+        self.register_buffer('factors', torch.tensor(factors)[:, None, None])
+        self.rounding = rounding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return self.rounding(x * self.factors)
+
+
 class IntegerConv(nn.Module):
     """A convolution whose input, weight and output are rounded to integers.
 
@@ -154,6 +173,11 @@ class IntegerConv(nn.Module):
         )
         if isinstance(conv, CroppedTransposedConv):  # runtimes look for it beside the sums
             conv.rounding, self.output = self.output, nn.Identity()
+        if 'balance' in entry:
+            self.input = Balanced(entry['balance'], self.input)
+            factors = np.array(entry['balance'], np.float32)
+            factors = weight_factors(factors, conv.weight.shape, conv.groups, conv.transposed)
+            conv.weight = nn.Parameter(conv.weight.detach() / torch.from_numpy(factors))
         step = self._steps(entry)
         wide = step.view([-1 if axis == self.axis else 1 for axis in range(conv.weight.ndim)])
         top = entry.get('weight_top', TOPS[VNNI])

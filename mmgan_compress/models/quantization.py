@@ -12,7 +12,9 @@ A real value is ``scale * (integer - zero_point)``. Weights are integers in
 -127..127 with zero point 0, and one scale or one per output channel; where
 ``'weight_top'`` stands, it is the largest one in place of 127 (63: 7 bits, see
 ``core/processors.py``). Input and output of a layer are integers in 0..255
-with ``[scale, zero_point]``.
+with ``[scale, zero_point]``. Where ``'balance'`` stands, with a factor per
+input channel, the input is multiplied by it and the weights are divided by it
+before both are rounded (see ``deploy/balance.py``).
 Whatever is missing (``input``, ``output``, a layer) stays float. The weights
 in the file are the float ones.
 """
