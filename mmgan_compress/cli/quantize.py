@@ -56,18 +56,7 @@ def print_record(record: dict, out: str) -> None:
         rows.append([row['layer'], kind, f'{row["psnr"]:.2f} dB', units.count(row['macs'])])
     if rows[1:]:
         print(plain(rows, words=2))
-    floor, share = record.get('psnr_floor'), record.get('int8_share_of_macs', 1)
-    if floor is not None and share < 1:
-        left = sum(not row['int8'] for row in record['layers'])
-        print(
-            f'--psnr-floor {floor:g} leaves {left} of {len(rows) - 1} layers in float: 8 bits '
-            f'compute {share:.0%} of the multiply-accumulates of these layers'
-        )
-        if share < WORTH_IT:
-            print(
-                'So little in 8 bits hardly saves time: compare it with single precision by '
-                'mmgan-compress benchmark, or lower the floor'
-            )
+    print_floor(record)
     test, lost = record.get('test'), record['lost']
     if test:
         for name, before in test['fp32'].items():
@@ -92,6 +81,23 @@ def print_record(record: dict, out: str) -> None:
         print(
             'That can be seen: more calibration images, --psnr-floor, or '
             'training with quantization (configs/quantization) lose less'
+        )
+
+
+def print_floor(record: dict) -> None:
+    """Print what a floor leaves in float, and whether 8 bits still pay."""
+    floor, share = record.get('psnr_floor'), record.get('int8_share_of_macs', 1)
+    if floor is None or share == 1:
+        return
+    layers = record['layers']
+    print(
+        f'--psnr-floor {floor:g} leaves {sum(not row["int8"] for row in layers)} of '
+        f'{len(layers)} layers in float: 8 bits compute {share:.0%} of their multiply-accumulates'
+    )
+    if share < WORTH_IT:
+        print(
+            'So little in 8 bits hardly saves time: compare it with single precision by '
+            'mmgan-compress benchmark, or lower the floor'
         )
 
 

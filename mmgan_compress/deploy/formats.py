@@ -141,7 +141,13 @@ class Job:
                 ('scales', *form, repr(settings)),
                 lambda: calibrated_scales(self.net, *form, self.calibration, settings),
             )
-            scales = {name: found[name] | entry for name, entry in (scales or found).items()}
+            if scales:  # of inputs that are not balanced: outputs alone are missing
+                scales = {
+                    name: {'output': found[name]['output']} | entry
+                    for name, entry in scales.items()
+                }
+            else:
+                scales = found
         return scales and for_processor(scales, self.target.processor)
 
     @property

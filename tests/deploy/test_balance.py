@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from mmgan_compress.deploy.balance import balance, balance_factors
+from mmgan_compress.deploy.formats import Job
 from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.quantize_onnx import calibrated_scales, quantize
 from mmgan_compress.deploy.scales import to_integers
+from mmgan_compress.deploy.targets import Target
 from mmgan_compress.deploy.verify import difference
 
 pytestmark = pytest.mark.numerical
@@ -91,3 +93,15 @@ def test_less_is_lost(net, fp32, images, tmp_path):
     in_file = run(onnx.load(tmp_path / 'int8.onnx'), images[0])
     assert difference(expected, in_file)[1] > 40
     assert difference(in_torch, in_file)[1] > 55
+
+
+def test_scales_of_a_student_are_for_its_own_inputs(net, images, tmp_path):
+    """What calibration finds for the outputs brings no factors for inputs."""
+    own = dict(depthwise=dict(weight=[0.01] * 8, input=[0.5, 0]))
+    settings = dict(quantization_config=dict(scales=own))
+    calibration = [(x,) for x in images]
+    for target in (Target('litert', 'int8', settings=settings), Target('litert', 'int8')):
+        job = Job(net, target, SIDE, 1, {}, tmp_path, calibration)
+        entry = job.scales(find=True)['depthwise']
+        assert 'output' in entry
+        assert ('balance' in entry) == (not target.settings)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmgan_compress import load_student
-from students import REPO
+from students import REPO, make_student
 
 
 @pytest.fixture
@@ -109,3 +109,18 @@ def test_the_demos_teacher(tool, tmp_path):
     first = next(tensors[k] for k in tensors if k.startswith('teacher.generators.emoji.'))
     torch.testing.assert_close(next(net.parameters()), first.float(), check_dtype=False)
     assert net.meta['domain'] == 'emoji'
+
+
+@pytest.mark.slow
+def test_what_8_bits_lose_and_save(tmp_path, monkeypatch, capsys):
+    make_student(tmp_path / 'student.pth', 'separable', num_blocks=1)
+    script = REPO / 'projects/deployment/compare_int8.py'
+    monkeypatch.setattr('sys.argv', [script.name, str(tmp_path / 'student.pth'), '--size', '64'])
+    runpy.run_path(str(script))['main']()
+    rows = dict(line.split(': ') for line in capsys.readouterr().out.splitlines())
+    for runtime in ('onnxruntime', 'openvino'):
+        before, after = (
+            float(rows[f'{name} in {runtime}'].split('PSNR ')[1].split()[0])
+            for name in ('fp32', 'int8')
+        )
+        assert 30 < after < 90 < before

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmgan_compress.cli.quantize import print_floor
 from mmgan_compress.deploy.targets import Target
 from mmgan_compress.deploy.verify import ParityError
 from mmgan_compress.models.quantization import SENSITIVE
@@ -65,6 +66,15 @@ def test_a_floor_that_other_images_miss(student, images, tmp_path):
             images=smooth,
         )
     assert (tmp_path / 'quantize.json').read_text() == before
+
+
+@pytest.mark.parametrize('share, gains', [(0.32, False), (0.8, True), (1, True)])
+def test_a_floor_says_whether_8_bits_still_pay(share, gains, capsys):
+    layers = [dict(int8=share == 1), dict(int8=True), dict(int8=True)]
+    print_floor(dict(psnr_floor=45.0, int8_share_of_macs=share, layers=layers))
+    said = capsys.readouterr().out
+    assert ('leaves 1 of 3 layers in float' in said) == (share < 1)
+    assert ('hardly saves time' in said) != gains
 
 
 def test_test_images_of_another_size_are_refused():
