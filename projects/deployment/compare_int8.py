@@ -1,52 +1,29 @@
-r"""What do 8 bits lose and save, and does NNCF do better for OpenVINO?
+r"""What do 8 bits lose and save in ONNX Runtime and OpenVINO?
 
-    python projects/int8/compare_int8.py models/flat2emoji/student.pth
+    python projects/deployment/compare_int8.py models/flat2emoji/student.pth
 
 Prints what single precision and 8 bits cost with one thread, taken in turns,
-and the PSNR to torch in double precision on 8 of the demo's test images. Where
-nncf==3.4.0 is installed, in an environment of its own, it quantizes the module
-on the same images: all of it, and without the first and the last convolution.
+and the PSNR to torch in double precision on 8 of the demo's test images.
 """
 
 import argparse
-import logging
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import openvino
-import torch
-
-try:
-    import nncf
-except ImportError:
-    nncf = None
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmgan_compress import load_student  # noqa: E402
 from mmgan_compress.deploy.formats import open_model  # noqa: E402
-from mmgan_compress.deploy.graph import prepare  # noqa: E402
 from mmgan_compress.deploy.onnx import write_onnx  # noqa: E402
 from mmgan_compress.deploy.quantize_onnx import quantize  # noqa: E402
 from mmgan_compress.deploy.verify import DEMO, Exact, difference, real_inputs  # noqa: E402
 
 REWRITES = ('phases', 'staged')  # of our file for OpenVINO
-TRAINING, ROUNDS, LAYERS = DEMO.with_name('trainA'), 20, ('conv2d', 'conv_transpose2d')
-
-
-def write_nncf(net, size, images, path, ends):
-    """Quantize the module with NNCF and convert it."""
-    nncf.set_log_level(logging.ERROR)
-    images, module = [torch.from_numpy(x) for x in images], prepare(net, size, REWRITES)
-    names = [name for name, layer in module.named_modules() if hasattr(layer, 'kernel_size')]
-    names = [f'{name}/{kind}/0' for name in (names[0], names[-1]) for kind in LAYERS]
-    ignored = nncf.IgnoredScope(names=names, validate=False) if ends else None
-    module = nncf.quantize(module, nncf.Dataset(images), ignored_scope=ignored)
-    model = openvino.convert_model(module, example_input=images[0], input=list(images[0].shape))
-    openvino.save_model(model, path, compress_to_fp16=False)
+TRAINING, ROUNDS = DEMO.with_name('trainA'), 20
 
 
 def main():
@@ -68,11 +45,6 @@ def main():
             for runtime in ('onnxruntime', 'openvino')
             for name, file in (('fp32', float32), ('int8', own))
         }
-        if nncf:
-            for name, ends in (('NNCF', False), ('NNCF without ends', True)):
-                file = Path(folder, f'{ends}.xml')
-                write_nncf(net, args.size, images, file, ends)
-                runs[f'{name} in openvino'] = open_model(file, 'openvino', 1).run
         least, exact = dict.fromkeys(runs, np.inf), Exact(net)
         for at in range(ROUNDS):
             for name, run in runs.items():
