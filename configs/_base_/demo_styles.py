@@ -28,13 +28,16 @@ demo = {
     'model.distiller.student_discriminator.base_channels?': 12,
     'model.distiller.teachers.wide?': dict(**demo_munit, base_channels=8),
     'model.distiller.teacher_checkpoints?': ['{data}/teacher_styles2emoji.pth'],
-    'model.distiller.schedule': dict(epochs=2000, constant=2000, block=1000, iters_per_epoch=1),
+    # in so few steps the game alone keeps the student from the teacher's colours
+    'model.distiller.pixel_loss_weight?': 50.0,
+    'model.distiller.schedule': dict(epochs=2400, constant=1200, block=1200, iters_per_epoch=1),
     'optim_wrapper.*.optimizer.lr?': 4e-4,
-    'optim_wrapper.student.optimizer.lr?': 8e-4,
+    'optim_wrapper.student.optimizer.lr?': 1.5e-3,
     'optim_wrapper.student_discriminators.optimizer.lr?': 4e-4,
 }
 # without a teacher: both auto-encoders
 demo_munit_both = {
     'model.reachable_domains': demo_domains,
     'model.distiller.schedule': dict(epochs=1000, constant=1000, block=500, iters_per_epoch=1),
+    'optim_wrapper.student.optimizer.lr?': 8e-4,
 }
