@@ -601,7 +601,8 @@ FORMATS = {
         (litert.SUFFIX, '.json'),
         _write_litert,
         precisions=_ALL,
-        rewrites=('folds', *_XNNPACK),
+        # folds change the channels of the input, which phases read: they go last
+        rewrites=(*_XNNPACK, 'folds'),
         # in 8 bits its converter would pool integers
         norms=('lined',),
         free=False,
