@@ -205,14 +205,14 @@ def read_litert(folder):
 
 @of('litert')
 def test_litert_has_no_transposes(exported):
-    """They took half of the time; those of three channels at the ends are left."""
+    """Those around each norm took half of the time; the ends have some."""
     folder, _ = exported('litert')
     from ai_edge_quantizer.qtyping import BuiltinOperator
 
     model = read_litert(folder)
     (graph,) = model.subgraphs
     kinds = [model.operatorCodes[op.opcodeIndex].builtinCode for op in graph.operators]
-    assert kinds.count(BuiltinOperator.TRANSPOSE) <= 4
+    assert kinds.count(BuiltinOperator.TRANSPOSE) <= 8
     assert not {BuiltinOperator.GATHER, BuiltinOperator.GATHER_ND} & set(kinds)
 
 
