@@ -177,6 +177,8 @@ class IntegerConv(nn.Module):
         if 'balance' in entry:
             self.input = Balanced(entry['balance'], self.input)
             factors = np.array(entry['balance'], np.float32)
+            if isinstance(conv, FoldedConv):  # two columns of the same channels
+                factors = np.tile(factors, 2)
             factors = weight_factors(factors, conv.weight.shape, conv.groups, conv.transposed)
             conv.weight = nn.Parameter(conv.weight.detach() / torch.from_numpy(factors))
         step = self._steps(entry)

@@ -212,7 +212,7 @@ def test_layers_with_few_filters(form):
     conv = torch.nn.Conv2d(2, 3, 3)
     steps = [0.1, 0.01, 0.02]
     x = torch.rand(1, 2, 8, 8)
-    entry = dict(weight=steps, input=[1 / 255, 0])
+    entry = dict(weight=steps, input=[1 / 255, 0], balance=[1.0, 0.5])
     with torch.no_grad():
         found = IntegerConv(form(conv), entry)(x)
         plain = IntegerConv(conv, entry)(x)
