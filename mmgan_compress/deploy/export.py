@@ -20,6 +20,7 @@ from ..compat import require, version
 from ..core.complexity import style_encoder_cost
 from ..core.files import naming
 from ..core.inputs import LabelMap, Noise, StyledImage, input_of
+from ..core.zoo import find_student
 from ..datasets.fetch import sha256_of
 from ..datasets.images import MIN_SIDE
 from ..models.student import load_student
@@ -73,7 +74,7 @@ def export_student(
     nothing.
 
     Args:
-        student (str | Path): Student file.
+        student (str | Path): Student file, or the name of a shipped one.
         out_dir (str | Path): Folder to write into; an earlier export of the
             same kind is replaced.
         target (Target): The runtime, and in which form.
@@ -119,6 +120,7 @@ def export_student(
     with silenced():
         for module in form.needs:
             require(module, 'Export')
+    student = find_student(student)
     net = load_student(student, domain)
     size = checked_size(size, net.meta)
     multiple = net.meta['size_multiple']

@@ -538,7 +538,7 @@ class Format(NamedTuple):
 
 ONNX = ('onnx', 'onnxscript', 'onnxruntime')  # to write, quantize and run it
 _ALL = ('fp32', 'fp16', 'int8')
-_XNNPACK = ('slices', 'crops')  # what LiteRT and ExecuTorch run on
+_XNNPACK = ('phases', 'slices', 'crops')  # what LiteRT and ExecuTorch run on
 FORMATS = {
     'onnxruntime': Format(
         open_onnx,
@@ -601,7 +601,8 @@ FORMATS = {
         (litert.SUFFIX, '.json'),
         _write_litert,
         precisions=_ALL,
-        rewrites=_XNNPACK,
+        # folds change the channels of the input, which phases read: they go last
+        rewrites=(*_XNNPACK, 'folds'),
         # in 8 bits its converter would pool integers
         norms=('lined',),
         free=False,
@@ -625,6 +626,7 @@ FORMATS = {
         (mnn.SUFFIX, '.json'),
         _write_mnn,
         precisions=('fp32', 'fp16'),
+        rewrites=('phases',),
         uint8=False,
         free=False,
         needs=('MNN', *ONNX),

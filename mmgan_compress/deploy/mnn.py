@@ -10,6 +10,14 @@ import numpy as np
 from ..compat import require
 
 SUFFIX = '.mnn'
+# Its converter has pip install a package of Alibaba Cloud, and sends there what
+# was converted, with an id of the machine; without its log module it does not
+_CONVERT = """
+import sys
+sys.modules['MNN.tools.utils.log'] = None
+from MNN.tools.mnnconvert import main
+main()
+"""
 _WINOGRAD_MEMORY_LEVEL = 3  # of MNN's HintMode, which Python has no name for
 
 
@@ -26,14 +34,14 @@ def write_mnn(onnx_path: Path, path: Path, half: bool) -> None:
         RuntimeError: If the converter fails.
     """
     require('MNN', 'Conversion to MNN')
-    words = ['-f', 'ONNX', '--modelFile', str(onnx_path), '--MNNModel', str(path)]
+    files = ['--modelFile', str(onnx_path.resolve()), '--MNNModel', str(path.resolve())]
     # a process of its own: it prints, and it ends the process where it fails
     done = subprocess.run(
         [
             sys.executable,
-            '-m',
-            'MNN.tools.mnnconvert',
-            *words,
+            '-c',
+            _CONVERT,
+            *['-f', 'ONNX', *files],
             *('--bizCode', 'mmgan_compress'),
             *(['--fp16'] if half else []),
         ],

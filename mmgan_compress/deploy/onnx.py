@@ -113,7 +113,7 @@ def traceable(
         tuple: The network to export, a tuple of examples of its inputs, and
         their ``dynamic_shapes`` (None for fixed ones).
     """
-    net = prepare(net, size, rewrites, multiple)
+    given, net = net, prepare(net, size, rewrites, multiple)
     to_integers(net, scales or {}, **integers)
     if multiple is None:
         batch, side, free = 1, size, None
@@ -123,7 +123,7 @@ def traceable(
         free = (_free_dims(multiple, first=1 if uint8 else 2),)
         if is_noise(net):
             free = ({0: torch.export.Dim('batch', min=1)},)
-    takes, example = input_of(net), (torch.zeros(input_shape(net, side, batch)),)
+    takes, example = input_of(net), (torch.zeros(input_shape(given, side, batch)),)
     styled = isinstance(takes, StyledImage)
     if styled:
         example = takes.split(*example)

@@ -5,6 +5,8 @@ in it. Its row of ``formats.FORMATS`` names the rewrites that help:
 
 ======  ======================================================================
 phases  convolutions to few channels compute 2x2 outputs at once
+folds   convolutions of few channels take and give two columns as channels:
+        in (N, H, W, C) that is no work
 slices  reflection padding is slices and concatenations
 crops   transposed convolutions have no padding; their output is cropped
 fused   instance norms stay the operator of the runtime
@@ -43,6 +45,7 @@ _PARTS = 4
 LANES = 16
 SIDE = 2
 PHASES = SIDE**2
+FEW = 4  # channels that make a kernel's places too short a sum
 
 
 class PhasedConv(nn.Conv2d):
@@ -73,16 +76,58 @@ class PhasedConv(nn.Conv2d):
                 )
         # by the names of the convolution: scales and skips go by them
         self.weight = nn.Parameter(weight.flatten(0, 2))
+        # which filter each channel of the sums is of
+        self.filters = torch.arange(filters).repeat_interleave(PHASES)
         if conv.bias is not None:
-            self.bias = nn.Parameter(conv.bias.detach().repeat_interleave(PHASES))
+            self.bias = nn.Parameter(conv.bias.detach()[self.filters])
+        self.rounding: nn.Module = nn.Identity()  # of 8 bits, see scales.py
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) as the convolution does, to an even size."""
-        return F.pixel_shuffle(super().forward(x), SIDE)
+        return F.pixel_shuffle(self.rounding(super().forward(x)), SIDE)
 
 
-def may_be_phased(module: nn.Module) -> bool:
-    """Tell whether a :class:`PhasedConv` can stand for a module, and pays."""
+class FoldedConv(nn.Conv2d):
+    """A convolution that takes and gives two neighbouring columns as channels.
+
+    Where the channels of a pixel lie beside each other, two columns are one
+    with twice the channels, and nothing is moved. The kernel is laid out twice,
+    shifted by a column. XNNPACK reads each place of a kernel by itself: 28
+    places of six channels take 0.3 of the time of 49 places of three, where
+    five filters become ten, and 0.7 where 16 become 32.
+
+    Args:
+        conv (nn.Conv2d): What it stands for, of :func:`may_be_folded`.
+    """
+
+    def __init__(self, conv: nn.Conv2d):
+        filters, channels, height, width = conv.weight.shape
+        columns = (width + 1) // SIDE
+        super().__init__(
+            channels * SIDE, filters * SIDE, (height, columns), bias=conv.bias is not None
+        )
+        weight = conv.weight.new_zeros(SIDE, filters, channels, height, columns * SIDE)
+        for right in range(SIDE):
+            weight[right, ..., right : right + width] = conv.weight.detach()
+        # to (outputs, columns of a pair, channels, height, pairs)
+        weight = weight.unflatten(-1, (columns, SIDE)).movedim(-1, 2)
+        # by the names of the convolution: scales and skips go by them
+        self.weight = nn.Parameter(weight.flatten(2, 3).flatten(0, 1).contiguous())
+        # which filter each channel of the sums is of
+        self.filters = torch.arange(filters).repeat(SIDE)
+        if conv.bias is not None:
+            self.bias = nn.Parameter(conv.bias.detach()[self.filters])
+        self.rounding: nn.Module = nn.Identity()  # of 8 bits, see scales.py
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W), W even, as the convolution does."""
+        pairs = x.permute(0, 2, 3, 1).unflatten(2, (-1, SIDE)).flatten(3)
+        y = self.rounding(super().forward(pairs.permute(0, 3, 1, 2)))
+        return y.permute(0, 2, 3, 1).unflatten(3, (SIDE, -1)).flatten(2, 3).permute(0, 3, 1, 2)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Tell whether a module is a convolution that moves by one."""
     return (
         isinstance(module, nn.Conv2d)
         and module.groups == 1
@@ -91,37 +136,47 @@ def may_be_phased(module: nn.Module) -> bool:
         and module.padding_mode == 'zeros'
         and module.padding != 'same'
         and min(module.kernel_size) >= 3
-        and module.out_channels * PHASES <= LANES
     )
 
 
-def phased(net: nn.Module, side: int, step: int = SIDE) -> dict[nn.Module, nn.Module]:
-    """Return what can take the place of convolutions.
+def may_be_phased(module: nn.Module) -> bool:
+    """Tell whether a :class:`PhasedConv` can stand for a module, and pays."""
+    return _is_plain(module) and module.out_channels * PHASES <= LANES
 
-    Args:
-        net (nn.Module): Generator in eval mode; it stays as it is.
-        side (int): Side of images that it takes.
-        step (int): What the sides of all its images are multiples of.
 
-    Returns:
-        dict[nn.Module, nn.Module]: By convolution; those whose output is as
-        large as the image, if no side is odd.
+def may_be_folded(module: nn.Module) -> bool:
+    """Tell whether a :class:`FoldedConv` can stand for a module, and pays."""
+    return (
+        _is_plain(module)
+        and module.padding in ((0, 0), 'valid')
+        and module.kernel_size[1] % SIDE == 1
+        and module.in_channels <= FEW
+    )
+
+
+def _at_full_size(
+    suits: Callable[[nn.Module], bool], form: Callable[[Any], nn.Module]
+) -> Callable[[nn.Module, int, int], Replacements]:
+    """Return the rewrite of convolutions whose output is as large as the
+    image, if no side is odd.
     """
-    found = {name: module for name, module in net.named_modules() if may_be_phased(module)}
-    if not found or side % SIDE or step % SIDE:
-        return {}
-    sizes = {name: set() for name in found}
-    twin = meta_copy(net)
-    for name in found:
-        twin.get_submodule(name).register_forward_hook(
-            lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
-        )
-    shape_pass(twin, *input_shape(net, side))
-    return {
-        module: PhasedConv(module)
-        for name, module in found.items()
-        if sizes[name] == {(side, side)}
-    }
+
+    def rewritten(net: nn.Module, side: int, step: int) -> Replacements:
+        found = {name: module for name, module in net.named_modules() if suits(module)}
+        if not found or side % SIDE or step % SIDE:
+            return {}
+        sizes: dict[str, set] = {name: set() for name in found}
+        twin = meta_copy(net)
+        for name in found:
+            twin.get_submodule(name).register_forward_hook(
+                lambda _, __, output, name=name: sizes[name].add(tuple(output.shape[2:]))
+            )
+        shape_pass(twin, *input_shape(net, side))
+        return {
+            module: form(module) for name, module in found.items() if sizes[name] == {(side, side)}
+        }
+
+    return rewritten
 
 
 class StagedInstanceNorm(nn.Module):
@@ -282,7 +337,8 @@ def _each(
 
 
 REWRITES: dict[str, Callable[[nn.Module, int, int], Replacements]] = {
-    'phases': phased,
+    'phases': _at_full_size(may_be_phased, PhasedConv),
+    'folds': _at_full_size(may_be_folded, FoldedConv),
     'slices': _each(lambda module: isinstance(module, nn.ReflectionPad2d), SlicedReflection),
     'crops': _each(_may_be_cropped, CroppedTransposedConv),
     'fused': lambda net, side, step: {},

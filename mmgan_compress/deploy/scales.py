@@ -19,7 +19,7 @@ from ..core.layers import find_layer, replace_layers
 from ..core.processors import TOPS, VNNI
 from .balance import weight_factors
 from .graph import prepare
-from .rewrites import PHASES, CroppedTransposedConv, PhasedConv
+from .rewrites import CroppedTransposedConv, FoldedConv, PhasedConv
 
 LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
@@ -171,11 +171,14 @@ class IntegerConv(nn.Module):
             Rounding(entry[key], signed) if key in entry else nn.Identity()
             for key in ('input', 'output')
         )
-        if isinstance(conv, CroppedTransposedConv):  # runtimes look for it beside the sums
+        if isinstance(conv, (CroppedTransposedConv, PhasedConv, FoldedConv)):
+            # runtimes look for it beside the sums
             conv.rounding, self.output = self.output, nn.Identity()
         if 'balance' in entry:
             self.input = Balanced(entry['balance'], self.input)
             factors = np.array(entry['balance'], np.float32)
+            if isinstance(conv, FoldedConv):  # two columns of the same channels
+                factors = np.tile(factors, 2)
             factors = weight_factors(factors, conv.weight.shape, conv.groups, conv.transposed)
             conv.weight = nn.Parameter(conv.weight.detach() / torch.from_numpy(factors))
         step = self._steps(entry)
@@ -193,8 +196,9 @@ class IntegerConv(nn.Module):
         """Return a scale for each filter."""
         step = torch.tensor(entry['weight'], dtype=torch.float32)
         filters = self.conv.weight.shape[self.axis]
-        if isinstance(self.conv, PhasedConv) and len(step) * PHASES == filters:
-            step = step.repeat_interleave(PHASES)  # a filter became four
+        if isinstance(self.conv, (PhasedConv, FoldedConv)):
+            if len(step) == int(self.conv.filters.max()) + 1:
+                step = step[self.conv.filters]
         if len(step) not in (1, filters):
             raise ValueError(f'{len(step)} scales for a weight of {filters} filters')
         return step.expand(filters).contiguous()

@@ -14,7 +14,10 @@ from mmgan_compress.core.channels import input_shape
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.configs import read_config
 from mmgan_compress.core.zoo import find_student, shipped_students
+from mmgan_compress.datasets.fetch import sha256_of
 from mmgan_compress.demo import apply_demo
+from mmgan_compress.deploy.export import export_student
+from mmgan_compress.deploy.targets import Target
 from mmgan_compress.models.student_config import build_generator
 from students import make_student, run_tool
 from toy import REPO
@@ -66,6 +69,12 @@ def test_its_name_stands_for_its_file(name, tmp_path, monkeypatch):
         next(load_student(name).parameters()),
         next(load_student(shipped_students()[name]).parameters()),
     )
+
+
+def test_export_by_name(tmp_path):
+    name = next(iter(ENTRIES))
+    report = export_student(name, tmp_path, Target('torchscript'))
+    assert report['student_sha256'] == sha256_of(FOLDER / name / 'student.pth')
 
 
 def test_translate_by_name(tmp_path):

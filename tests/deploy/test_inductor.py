@@ -18,7 +18,7 @@ from mmgan_compress.deploy.graph import prepare
 from mmgan_compress.deploy.inductor import SUFFIX
 from mmgan_compress.deploy.onnx import write_onnx
 from mmgan_compress.deploy.quantize_onnx import calibrated_scales, quantize
-from mmgan_compress.deploy.rewrites import PhasedConv
+from mmgan_compress.deploy.rewrites import FoldedConv, PhasedConv
 from mmgan_compress.deploy.scales import IntegerConv, to_integers
 from mmgan_compress.deploy.targets import Target, read_target
 from mmgan_compress.deploy.verify import to_levels
@@ -207,15 +207,16 @@ def test_norms_stay_float(net, images):
         calibrated_scales(net, SIZE, False, images, dict(bits=4))
 
 
-def test_layers_with_few_filters():
-    conv = torch.nn.Conv2d(2, 3, 3, padding=1)
+@pytest.mark.parametrize('form', [PhasedConv, FoldedConv])
+def test_layers_with_few_filters(form):
+    conv = torch.nn.Conv2d(2, 3, 3)
     steps = [0.1, 0.01, 0.02]
     x = torch.rand(1, 2, 8, 8)
-    entry = dict(weight=steps, input=[1 / 255, 0])
+    entry = dict(weight=steps, input=[1 / 255, 0], balance=[1.0, 0.5])
     with torch.no_grad():
-        phased = IntegerConv(PhasedConv(conv), entry)(x)
+        found = IntegerConv(form(conv), entry)(x)
         plain = IntegerConv(conv, entry)(x)
-    torch.testing.assert_close(phased, plain)
+    torch.testing.assert_close(found, plain)
     with pytest.raises(ValueError, match='2 scales for a weight of 3'):
         IntegerConv(conv, dict(weight=[0.1, 0.2]))
 

@@ -6,9 +6,11 @@ from torch import nn
 
 from mmgan_compress.deploy.formats import FORMATS
 from mmgan_compress.deploy.graph import prepare
+from mmgan_compress.deploy.onnx import traceable
 from mmgan_compress.deploy.rewrites import (
     REWRITES,
     CroppedTransposedConv,
+    FoldedConv,
     PhasedConv,
     SlicedReflection,
     StagedInstanceNorm,
@@ -70,6 +72,36 @@ def test_the_same_function(name, layer, kind, side):
     found, right = ready.double()(x), net.double()(x)
     net.float()
     torch.testing.assert_close(found, right, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('size, bias', [(7, True), ((5, 3), False)])
+def test_two_columns_as_channels(size, bias):
+    conv = nn.Conv2d(3, 5, size, bias=bias)
+    height, width = conv.kernel_size
+    pad = nn.ReflectionPad2d((width // 2, width // 2, height // 2, height // 2))
+    net = nn.Sequential(pad, conv, nn.ReLU()).eval()
+    ready, (image,), _ = traceable(net, 16, rewrites=['folds'])
+    assert type(ready[1]) is FoldedConv and ready[1].weight.shape[:2] == (10, 6)
+    assert image.shape == (1, 3, 16, 16)  # what the network takes stays
+    x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    found, right = ready.double()(x), net.double()(x)
+    torch.testing.assert_close(found, right, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'side, channels, settings',
+    [
+        (15, 3, {}),
+        (16, 5, {}),
+        (16, 3, dict(groups=3)),
+        (16, 3, dict(padding=1)),
+        (16, 3, dict(stride=2)),
+    ],
+)
+def test_columns_stay(side, channels, settings):
+    conv = nn.Conv2d(channels, 6, 3, **settings)
+    net = nn.Sequential(nn.ReflectionPad2d(1), conv).eval()
+    assert not REWRITES['folds'](net, side, side)
 
 
 @pytest.mark.parametrize('form', ['staged', 'lined', 'tiled'])
