@@ -24,7 +24,7 @@ LINT_STAMP = $(VENV)/.installed-lint
 demo: install
 	@echo '== VGG-16, the perceptual network'
 	@$(PY) -m mmgan_compress weights vgg16
-	@echo '== training: $(DEMO_CONFIG) --demo (4 to 6 minutes on 2 cores)'
+	@echo '== training: $(DEMO_CONFIG) --demo (5 to 8 minutes on 2 cores)'
 	@$(PY) -m mmgan_compress demo $(DEMO_CONFIG)
 
 deployment-models: CONVERT = --convert
