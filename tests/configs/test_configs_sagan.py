@@ -73,5 +73,5 @@ def test_data_and_demo(name, tmp_path):
     cfg = copy.deepcopy(load(name))
     apply_demo(cfg)
     data = DATASETS.build(cfg.train_dataloader.dataset)
-    assert len(data) == 90 and data[0]['inputs']['img_emoji'].shape == (3, 64, 64)
+    assert len(data) == 99 and data[0]['inputs']['img_emoji'].shape == (3, 64, 64)
     assert value_faults(cfg) + domain_faults(cfg) + network_faults(cfg) == []
