@@ -1,6 +1,6 @@
 # A finished CycleGAN, horse -> zebra, imitated by its pictures alone: no
 # discriminator, no ground truth. No published recipe: losses and learning rate
-# are what won with the same CPU minutes on photographs (docs/results.md,
+# had the smallest LPIPS after the same CPU minutes on photographs (docs/results.md,
 # tuned_vgg). `make demo` runs it with settings of its own, see below.
 _base_ = 'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 
