@@ -48,7 +48,32 @@ PHASES = SIDE**2
 FEW = 4  # channels that make a kernel's places too short a sum
 
 
-class PhasedConv(nn.Conv2d):
+class RepeatedConv(nn.Conv2d):
+    """Base of convolutions in whose kernel that of another one stands several
+    times, shifted.
+
+    Args:
+        conv (nn.Conv2d): What it stands for.
+        weight (Tensor): (sums, channels, H, W).
+        filters (Tensor): (sums,), which filter of ``conv`` each sum is of.
+        channels (Tensor): (channels,), which channel of ``conv`` each is.
+        settings: Stride and padding.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, weight: Tensor, filters: Tensor, channels: Tensor, **settings: Any
+    ):
+        biased = conv.bias is not None
+        super().__init__(len(channels), len(filters), weight.shape[2:], bias=biased, **settings)
+        self.filters, self.channels = filters, channels
+        # by the names of the convolution: scales and skips go by them
+        self.weight = nn.Parameter(weight.contiguous())
+        if conv.bias is not None:
+            self.bias = nn.Parameter(conv.bias.detach()[filters])
+        self.rounding: nn.Module = nn.Identity()  # of 8 bits, see scales.py
+
+
+class PhasedConv(RepeatedConv):
     """A convolution that computes 2x2 neighbouring outputs as channels.
 
     The kernel is laid out four times, shifted, in one that is a row and a
@@ -65,29 +90,28 @@ class PhasedConv(nn.Conv2d):
     def __init__(self, conv: nn.Conv2d):
         filters, channels, height, width = conv.weight.shape
         larger = height + SIDE - 1, width + SIDE - 1
-        super().__init__(
-            channels, filters * PHASES, larger, SIDE, conv.padding, bias=conv.bias is not None
-        )
         weight = conv.weight.new_zeros(filters, SIDE, SIDE, channels, *larger)
         for down in range(SIDE):
             for right in range(SIDE):
                 weight[:, down, right, :, down : down + height, right : right + width] = (
                     conv.weight.detach()
                 )
-        # by the names of the convolution: scales and skips go by them
-        self.weight = nn.Parameter(weight.flatten(0, 2))
-        # which filter each channel of the sums is of
-        self.filters = torch.arange(filters).repeat_interleave(PHASES)
-        if conv.bias is not None:
-            self.bias = nn.Parameter(conv.bias.detach()[self.filters])
-        self.rounding: nn.Module = nn.Identity()  # of 8 bits, see scales.py
+        repeated = torch.arange(filters).repeat_interleave(PHASES)
+        super().__init__(
+            conv,
+            weight.flatten(0, 2),
+            repeated,
+            torch.arange(channels),
+            stride=SIDE,
+            padding=conv.padding,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) as the convolution does, to an even size."""
         return F.pixel_shuffle(self.rounding(super().forward(x)), SIDE)
 
 
-class FoldedConv(nn.Conv2d):
+class FoldedConv(RepeatedConv):
     """A convolution that takes and gives two neighbouring columns as channels.
 
     Where the channels of a pixel lie beside each other, two columns are one
@@ -103,21 +127,17 @@ class FoldedConv(nn.Conv2d):
     def __init__(self, conv: nn.Conv2d):
         filters, channels, height, width = conv.weight.shape
         columns = (width + 1) // SIDE
-        super().__init__(
-            channels * SIDE, filters * SIDE, (height, columns), bias=conv.bias is not None
-        )
         weight = conv.weight.new_zeros(SIDE, filters, channels, height, columns * SIDE)
         for right in range(SIDE):
             weight[right, ..., right : right + width] = conv.weight.detach()
         # to (outputs, columns of a pair, channels, height, pairs)
         weight = weight.unflatten(-1, (columns, SIDE)).movedim(-1, 2)
-        # by the names of the convolution: scales and skips go by them
-        self.weight = nn.Parameter(weight.flatten(2, 3).flatten(0, 1).contiguous())
-        # which filter each channel of the sums is of
-        self.filters = torch.arange(filters).repeat(SIDE)
-        if conv.bias is not None:
-            self.bias = nn.Parameter(conv.bias.detach()[self.filters])
-        self.rounding: nn.Module = nn.Identity()  # of 8 bits, see scales.py
+        super().__init__(
+            conv,
+            weight.flatten(2, 3).flatten(0, 1),
+            torch.arange(filters).repeat(SIDE),
+            torch.arange(channels).repeat(SIDE),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W), W even, as the convolution does."""

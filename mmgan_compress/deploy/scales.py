@@ -19,7 +19,7 @@ from ..core.layers import find_layer, replace_layers
 from ..core.processors import TOPS, VNNI
 from .balance import weight_factors
 from .graph import prepare
-from .rewrites import CroppedTransposedConv, FoldedConv, PhasedConv
+from .rewrites import CroppedTransposedConv, RepeatedConv
 
 LAYERS = ('Conv', 'ConvTranspose')  # operators of ONNX
 _TINY = np.finfo(np.float32).tiny
@@ -171,14 +171,14 @@ class IntegerConv(nn.Module):
             Rounding(entry[key], signed) if key in entry else nn.Identity()
             for key in ('input', 'output')
         )
-        if isinstance(conv, (CroppedTransposedConv, PhasedConv, FoldedConv)):
+        if isinstance(conv, (CroppedTransposedConv, RepeatedConv)):
             # runtimes look for it beside the sums
             conv.rounding, self.output = self.output, nn.Identity()
         if 'balance' in entry:
             self.input = Balanced(entry['balance'], self.input)
             factors = np.array(entry['balance'], np.float32)
-            if isinstance(conv, FoldedConv):  # two columns of the same channels
-                factors = np.tile(factors, 2)
+            if isinstance(conv, RepeatedConv):
+                factors = factors[conv.channels.numpy()]
             factors = weight_factors(factors, conv.weight.shape, conv.groups, conv.transposed)
             conv.weight = nn.Parameter(conv.weight.detach() / torch.from_numpy(factors))
         step = self._steps(entry)
@@ -196,9 +196,8 @@ class IntegerConv(nn.Module):
         """Return a scale for each filter."""
         step = torch.tensor(entry['weight'], dtype=torch.float32)
         filters = self.conv.weight.shape[self.axis]
-        if isinstance(self.conv, (PhasedConv, FoldedConv)):
-            if len(step) == int(self.conv.filters.max()) + 1:
-                step = step[self.conv.filters]
+        if isinstance(self.conv, RepeatedConv) and len(step) == int(self.conv.filters.max()) + 1:
+            step = step[self.conv.filters]
         if len(step) not in (1, filters):
             raise ValueError(f'{len(step)} scales for a weight of {filters} filters')
         return step.expand(filters).contiguous()
