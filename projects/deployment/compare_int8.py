@@ -17,16 +17,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmgan_compress import load_student  # noqa: E402
-from mmgan_compress.deploy.formats import open_model  # noqa: E402
+from mmgan_compress.cli.errors import guard  # noqa: E402
+from mmgan_compress.deploy.formats import FORMATS, open_model  # noqa: E402
 from mmgan_compress.deploy.onnx import write_onnx  # noqa: E402
 from mmgan_compress.deploy.quantize_onnx import quantize  # noqa: E402
 from mmgan_compress.deploy.verify import DEMO, Exact, difference, real_inputs  # noqa: E402
 
-REWRITES = ('phases', 'staged')  # of our file for OpenVINO
+REWRITES = (*FORMATS['openvino'].rewrites, 'staged')  # of our file for OpenVINO
 TRAINING, ROUNDS = DEMO.with_name('trainA'), 20
 
 
-def main():
+def main() -> None:
     """Write, compare and time the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('student')
@@ -60,4 +61,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(guard(main))

@@ -1,20 +1,10 @@
 # Everything at once: the super-net, one of its sub-networks by OMGD, pruned to
 # the MACs of the other students, and in 8 bits.
+_base_ = ['gan_compression.py', '../pruning.py']
+
 stages = [
-    dict(
-        name='supernet',
-        run='train',
-        config='gan_compression_supernet.py',
-        cfg_options={'default_hooks.rate.share': 0.3},
-    ),
-    dict(
-        name='subnet',
-        run='prune',
-        source='{supernet}/student.pth',
-        pruner='SubNet',
-        size=64,
-        options=['configuration=' + '-'.join(['8'] * 8)],
-    ),
+    dict(_base_.stages[0], cfg_options={'default_hooks.rate.share': 0.3}),
+    dict(_base_.stages[1], options=['configuration=' + '-'.join(['8'] * 8)]),
     dict(
         name='omgd',
         run='train',
@@ -23,15 +13,7 @@ stages = [
         inherit=True,
         cfg_options={'default_hooks.rate.share': 0.4},
     ),
-    dict(
-        name='prune',
-        run='prune',
-        source='{omgd}/student.pth',
-        pruner='TorchPruner',
-        options=['importance=magnitude'],
-        budget=['macs=13.53e6'],
-        size=64,
-    ),
+    dict(_base_.prune, source='{omgd}/student.pth', budget=['macs=13.53e6'], size=64),
     dict(
         name='qat',
         run='train',
