@@ -20,4 +20,4 @@ optim_wrapper = dict(
     discriminators=dict(modules=['distiller.discriminator'], optimizer=optimizer),
 )
 train_dataloader = dict(batch_size=1)
-default_hooks = dict(rate=dict(minutes=150))
+default_hooks = dict(rate=dict(minutes=90))

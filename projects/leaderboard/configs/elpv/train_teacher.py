@@ -15,4 +15,4 @@ optim_wrapper = dict(
     teachers=dict(modules=['distiller.teacher.generators'], optimizer=optimizer),
     discriminators=dict(modules=['distiller.teacher.discriminators'], optimizer=optimizer),
 )
-default_hooks = dict(rate=dict(minutes=180))
+default_hooks = dict(rate=dict(minutes=90))
