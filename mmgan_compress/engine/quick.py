@@ -115,17 +115,19 @@ def make_quick(cfg: Config, size: int | None = None) -> list[str]:
     cores.
 
     Images, networks, batch and schedule shrink; the method and its losses
-    stay. Networks whose weights come from files stay as they are.
+    stay. Networks whose weights come from files stay as they are, and what
+    is smaller already.
 
     Args:
         cfg (Config): Of a recipe that distils; changed in place.
-        size (int | None): Side of the images; if None 64, or what the recipe
-            calls its ``least_size``.
+        size (int | None): Side of the images; if None at most 64, or what the
+            recipe calls its ``least_size``.
 
     Returns:
         list[str]: What changed, ``path: old -> new``.
     """
-    changes = _Changes(set_size(cfg, size or cfg.get('least_size', QUICK_SIZE)))
+    own = cfg.train_dataloader.dataset.get('size', QUICK_SIZE)
+    changes = _Changes(set_size(cfg, size or min(own, cfg.get('least_size', QUICK_SIZE))))
     for path, node in walk_paths(cfg.model, 'model'):
         # widths of a super-net or a slim network belong together
         alone = '.arch' not in path and isinstance(node.get('base_channels'), int)
@@ -163,7 +165,8 @@ def _score_by_vgg(cfg: Config, changes: _Changes):
 def _shorten(cfg: Config, changes: _Changes):
     """Count the schedule in steps, as many as there is time for."""
     schedule, path = cfg.model.distiller.schedule, 'model.distiller.schedule'
-    steps = round(min(_MOST, max(_FEWEST, _BUDGET / step_cost(cfg))))
+    own = schedule.epochs * schedule.get('iters_per_epoch', _MOST)
+    steps = round(min(own, _MOST, max(_FEWEST, _BUDGET / step_cost(cfg))))
     rounds = schedule.get('student_epochs', 0)
     block = steps // 2 * schedule.block // (schedule.block + rounds)
     share = schedule.constant / schedule.epochs

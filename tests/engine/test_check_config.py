@@ -253,14 +253,31 @@ def test_shipped_recipes_have_no_faults(name):
     """Nor at another size, nor made quick; what changes is told."""
     cfg = Config.fromfile(REPO / 'configs' / name)
     check_static(cfg)
+    size = cfg.train_dataloader.dataset.size
     lines = make_quick(cfg)
     check_static(cfg)
     schedule = cfg.model.distiller.schedule
     steps = schedule.epochs + 2 * schedule.get('student_epochs', 0)
-    assert 90 <= steps <= 1200 and cfg.train_dataloader.dataset.size == cfg.get('least_size', 64)
+    assert 90 <= steps <= 1200
+    assert cfg.train_dataloader.dataset.size == min(size, cfg.get('least_size', 64))
     assert any(line.startswith('model.distiller.schedule.epochs: ') for line in lines)
     assert len(by_part(lines)) <= 10
     assert cfg.default_hooks.checkpoint.interval * 8 < steps  # Ctrl-C is cheap
+
+
+def cost(cfg):
+    schedule = cfg.model.distiller.schedule
+    rounds = schedule.epochs // schedule.block * schedule.get('student_epochs', 0)
+    steps = (schedule.epochs + rounds) * schedule.iters_per_epoch
+    return cfg.train_dataloader.dataset.size, steps
+
+
+@pytest.mark.parametrize('name', MAIN)
+def test_a_quick_demo_is_not_longer_than_the_demo(name):
+    cfg = runner_builder.load_config(arguments(str(REPO / 'configs' / name), demo=True))
+    size, steps = cost(cfg)
+    make_quick(cfg)
+    assert cost(cfg)[0] <= size and cost(cfg)[1] <= steps
 
 
 def check_static(cfg, *others):
