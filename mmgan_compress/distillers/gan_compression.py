@@ -10,6 +10,7 @@ teacher that does not train.
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -290,13 +291,12 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
         if self.iteration % 2 == 0:
             real, (teacher,) = inputs[f'img_{self.domain}'], self.teachers.values()
             with torch.no_grad(), optim_wrapper['student'].optim_context(self.model):
-                inputs = dict(inputs, noise=teacher.style_of(real), encoded=real)
+                inputs = dict(inputs, noise=_style_of(teacher, real), encoded=real)
         return super().train_step(inputs, optim_wrapper)
 
     def source(self, inputs):
         if 'encoded' in inputs:
-            encode = part_of(self.student, 'enc_style')
-            inputs = dict(inputs, noise=encode(inputs['encoded']).flatten(1))
+            inputs = dict(inputs, noise=_style_of(self.student, inputs['encoded']))
         return super().source(inputs)
 
     def wanted(self, inputs, targets):
@@ -312,6 +312,11 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
             super().game_losses(source, image, inputs, wrapper),
             style=self.style_loss_weight * distance,
         )
+
+
+def _style_of(network: nn.Module, image: Tensor) -> Tensor:
+    """Return the styles of images, (N, style_size); a super-net's, too."""
+    return part_of(network, 'enc_style')(image).flatten(1)
 
 
 @DISTILLERS.register_module()

@@ -24,12 +24,13 @@ from mmengine.registry import DefaultScope
 from ..core.configs import map_texts
 from ..core.files import write_text
 from ..core.inputs import input_of
+from ..core.layers import meta_copy
 from ..core.logging import quiet, silence_meaningless
 from ..core.messages import message_of
 from ..losses.base import AUTO_LAYERS
 from ..models.from_student import FROM_STUDENT, with_weights
 from ..models.frozen_teacher import FrozenTeacher
-from ..models.student_config import build_generator
+from ..models.student_config import build_generator, scale_of
 from ..models.topology import feature_layers, is_unet
 from ..registry import DISTILLERS, MODELS
 from .channels import fit_channels
@@ -41,17 +42,31 @@ NAME = 'finetune.py'
 # OMGD's losses need neither pairs nor a discriminator
 UNPAIRED = 'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 PAIRED = 'omgd_pix2pix.py'
+LARGER = 'omgd_srgan-resnet24_1xb16-30e_coco.py'
+# by the kind of an input that is no image; of noise there is none
+BY_INPUT = dict(
+    labels='omgd_gaugan-mobile24_8xb2-200e_cityscapes.py',
+    styled='gan_compression_munit-mobile64-finetune_1xb1-42e_edges2shoes.py',
+)
 # parts of a distiller that only teachers have which train
 _TEACHING = ('distiller.teacher', 'distiller.discriminator')
 
 
-def default_recipe(made_by: Sequence[str], network: nn.Module) -> str:
+def default_recipe(made_by: Sequence[str], network: nn.Module, size: int) -> str | None:
     """Return the recipe for a student, by what is known of it.
 
     Args:
         made_by (Sequence[str]): Methods that made it.
         network (nn.Module): Its generator.
+        size (int): Side of the images that it takes.
+
+    Returns:
+        str | None: None if no recipe needs a teacher alone.
     """
+    if taken := input_of(network):
+        return BY_INPUT.get(taken.kind)
+    if scale_of(meta_copy(network), size) > 1:
+        return LARGER
     paired = any('Pix2Pix' in name for name in made_by)
     unpaired = any('CycleGAN' in name for name in made_by)
     return PAIRED if paired or not unpaired and is_unet(network) else UNPAIRED

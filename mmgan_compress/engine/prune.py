@@ -7,10 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..core.files import refuse_taken
-from ..core.inputs import input_of
-from ..core.layers import meta_copy
 from ..models.student import Student, read_student
-from ..models.student_config import scale_of
 from ..pruning import workflow
 from . import finetune
 from .runner_builder import load_config
@@ -70,20 +67,15 @@ def _choose_recipe(
     the work. If no recipe was asked for, none need fit: then it is None.
     """
     network, size = source.generators[source.default_domain], args.size or source.image_size
-    plain = input_of(network) is None and scale_of(meta_copy(network), size) == 1
-    if not plain and not args.finetune:
+    name = args.finetune or finetune.default_recipe([source.source], network, size)
+    if name is None:
         print(
-            'there will be no finetune.py: it is no translation of images to ones of their size, '
-            'name a recipe: --finetune'
+            'there will be no finetune.py: images from noise have no recipe that needs a teacher '
+            'alone; configs/gcc/gcc_sagan-pipeline.py prunes a generator and trains it'
         )
         return None, []
     recipe = finetune.read_recipe(
-        args.finetune or finetune.default_recipe([source.source], network),
-        source.domains,
-        list(teachers),
-        size,
-        args.demo,
-        args.data_root,
+        name, source.domains, list(teachers), size, args.demo, args.data_root
     )
     out = Path(args.out)
     dense = str(out / DENSE) if _is_config(args.source) else args.source

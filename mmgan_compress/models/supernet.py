@@ -53,6 +53,7 @@ class SuperNet(BaseModule):
         self.arch, self.space = arch, ConfigurationSpace.of(space)
         # shares its layers with this module: no child, or all would be double
         self.__dict__['network'] = slim_network(arch, init_cfg=init_cfg)
+        self.init_cfg = getattr(self.network, 'init_cfg', None)  # a teacher tells its weights by it
         for name, layer in self.network.named_children():
             self.add_module(name, layer)
         self.configuration: Configuration | None = None

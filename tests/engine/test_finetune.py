@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmgan_compress import load_student
+from mmgan_compress import Student, load_student
 from mmgan_compress.engine import finetune
 from mmgan_compress.engine.runner_builder import check_inputs, load_config, set_everywhere
 from mmgan_compress.models import from_student
@@ -271,7 +271,56 @@ def test_default_recipe():
         ([], 'unet', finetune.PAIRED),
         ([], 'separable', finetune.UNPAIRED),
     ]:
-        assert finetune.default_recipe(made_by, nets[kind]) == want
+        assert finetune.default_recipe(made_by, nets[kind], 64) == want
+
+
+MUNIT = dict(type='mmgan_compress.MUNITGenerator', base_channels=8, mlp_channels=16, num_blocks=1)
+OTHER_KINDS = {
+    'labels': dict(
+        type='mmgan_compress.SPADEGenerator',
+        labels=dict(classes=16),
+        base_channels=4,
+        separable=True,
+    ),
+    # also a teacher whose layers lie in a super-net
+    'edges': dict(
+        type='mmgan_compress.SuperNet', arch=dict(MUNIT, separable=True), space=[[8, 4]] * 10
+    ),
+    'low': dict(type='mmgan_compress.SRResNet', base_channels=8, num_blocks=4),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('source', OTHER_KINDS)
+def test_students_of_other_kinds_have_a_recipe(source, vgg_file, tmp_path, monkeypatch):
+    """Label maps, styles and larger pictures: it trains on the demo's data."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    config, target = OTHER_KINDS[source], 'high' if source == 'low' else 'emoji'
+    net = build_generator(config)
+    net.init_weights()
+    size = 16 if source == 'low' else 64
+    domains = [source, target]
+    Student({target: net}, {target: config}, domains, target, size, 'test').save('dense.pth')
+    words = '--pruner TorchPruner --budget macs=0.85 --tolerance 0.05 --demo --out small'
+    run_here(monkeypatch, 'dense.pth', *words.split())
+    cfg = read('small/finetune.py')
+    cfg.model.distiller.perceptual = dict(
+        type='mmgan_compress.VGG16Features', weights=str(vgg_file)
+    )
+    cfg.model.distiller.schedule = dict(epochs=2, constant=1, block=2, iters_per_epoch=1)
+    for part in ('dataloader', 'cfg', 'evaluator'):
+        cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
+    cfg.default_hooks.student.metric = None
+    model = train(cfg, 'run').model
+    teacher = model.distiller.network('teacher', target).state_dict()
+    assert all(torch.equal(value, teacher[key]) for key, value in net.state_dict().items())
+    before = load_student('small/student.pth').state_dict()
+    after = load_student('run/student.pth').state_dict()
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+    assert sum(value.numel() for value in after.values()) < sum(
+        value.numel() for value in net.state_dict().values()
+    )
 
 
 def test_teacher_without_weights_is_refused():

@@ -5,7 +5,6 @@ import torch
 
 import gaugan_golden as gaugan
 from golden import build
-from mmgan_compress import Student, cli
 from mmgan_compress.core.complexity import count_macs
 from mmgan_compress.models.student_config import build_generator
 from mmgan_compress.registry import PRUNERS
@@ -39,19 +38,3 @@ def test_pruners_of_any_network(name, package, separable):
 def test_pruners_of_resnets_refuse(name):
     with pytest.raises(TypeError, match='SPADEGenerator has no row of residual blocks'):
         prune(name, budget=dict(macs=0.8, size=64))
-
-
-@pytest.mark.slow
-def test_a_demo_pipeline_prunes_label_maps(tmp_path, capsys):
-    """No default recipe fits them: the student is written all the same."""
-    pytest.importorskip('torch_pruning')
-    torch.manual_seed(0)
-    net, path = build(**CONFIG).eval(), tmp_path / 'student.pth'
-    Student(dict(emoji=net), dict(emoji=CONFIG), ['labels', 'emoji'], 'emoji', 64, 'test').save(
-        path
-    )
-    words = ['prune', str(path), '--pruner', 'TorchPruner', '--budget', 'macs=0.8', '--demo']
-    assert cli.main([*words, '--out', str(tmp_path / 'out')]) == 0
-    assert (tmp_path / 'out/student.pth').is_file()
-    assert not (tmp_path / 'out/finetune.py').exists()
-    assert 'name a recipe: --finetune' in capsys.readouterr().err

@@ -84,12 +84,12 @@ def test_pruners_of_any_network(net, name, package):
 
 
 def test_command(net, tmp_path, capsys):
-    """It writes the student; what fine-tunes it has to be named."""
+    """It writes the student; another command trains it."""
     source = tmp_path / 'student.pth'
     Student(dict(face=net), dict(face=CONFIG), ['noise', 'face'], 'face', 64, 'test').save(source)
     words = ['prune', str(source), '--pruner', 'ScaleWidths', '--budget', 'macs=0.56']
     assert cli.main([*words, '--tolerance', '0.1', '--out', str(tmp_path / 'out')]) == 0
-    assert 'name a recipe: --finetune' in capsys.readouterr().err
+    assert 'gcc_sagan-pipeline.py prunes a generator and trains it' in capsys.readouterr().err
     small = Student.load(tmp_path / 'out/student.pth')
     assert sum(small.configs['face']['widths']) < 240
     assert not (tmp_path / 'out/finetune.py').exists()
