@@ -8,6 +8,7 @@ channels of each layer.
 """
 
 import copy
+import functools
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -377,7 +378,8 @@ class NormWidths(WidthPruner):
 
     Depthwise convolutions follow their input, the layer that makes the
     image stays, and the second down-sampling shares one mask with the
-    outputs of all residual blocks.
+    outputs of all residual blocks. ``SRResNet``, whose trunk becomes pixels,
+    loses channels inside its residual blocks.
 
     Args:
         budget (dict): As for :class:`WidthPruner`.
@@ -398,13 +400,20 @@ class NormWidths(WidthPruner):
     def plan(self, generator: nn.Module, config: dict) -> Plan:
         """Plan by the L1 norms of the filters."""
         chain = resnet_chain(generator)
-        scores = share_norms(filter_norms(generator), list(chain.values()), self.rule)
+        scores, build = filter_norms(generator), narrow
+        if any(isinstance(layer, nn.PixelShuffle) for layer in generator.modules()):
+            free = free_channels(generator)
+            by_name = dict(zip(chain, scores))
+            scores = [by_name[place.writer] for place in free]
+            build = functools.partial(narrow_insides, free=free)
+        else:
+            scores = share_norms(scores, list(chain.values()), self.rule)
         bounds = torch.stack([torch.stack(score.aminmax()) for score in scores])
         return Plan(
             scores,
             (float(bounds.min()), float(bounds.max())),
             lambda threshold: count_above(scores, threshold, self.floor),
-            lambda widths: narrow(config, widths),
+            lambda widths: build(config, widths=widths),
         )
 
 

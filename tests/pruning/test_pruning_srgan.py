@@ -8,7 +8,7 @@ from golden import build, load_json
 from mmgan_compress.core.channels import channel_map
 from mmgan_compress.core.complexity import count_macs
 from mmgan_compress.models.student_config import build_generator
-from mmgan_compress.models.topology import free_channels
+from mmgan_compress.models.topology import free_channels, resnet_chain
 from mmgan_compress.registry import PRUNERS
 
 CONFIG = dict(type='mmgan_compress.SRResNet', base_channels=10, num_blocks=16)
@@ -52,9 +52,27 @@ def test_budget(net):
         prune('ScaleWidths', net, budget=dict(macs=0.2, size=24))
 
 
-def test_trunk_cannot_be_cut_by_norms(net):
+def test_norms_keep_what_the_original_keeps(net):
+    """Published, the layer that makes the image is counted as a 17th."""
+    convs = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    with torch.no_grad():
+        for n, conv in enumerate(convs):
+            drawn = np.random.RandomState(660 + n).standard_normal(conv.weight.shape)
+            conv.weight.copy_(torch.from_numpy(drawn))
+    pruner = PRUNERS.build(dict(type='NormWidths', budget=dict(macs=0.8, size=24)))
+    want = load_json('srgan')['norm_prune']['filter_cfgs_72'][:16]
+    assert pruner.plan(net, CONFIG).widths(72) == want
+    dense = count_macs(net, (1, 3, 24, 24)).macs
+    small = pruner.compress(net, CONFIG)
+    assert count_macs(small.network, (1, 3, 24, 24)).macs == pytest.approx(0.8 * dense, rel=0.02)
+    trunk = channel_map(small.network)['model.3']
+    assert trunk == channel_map(net)['model.3'] and len(set(small.summary['widths'])) > 1
+
+
+def test_widths_of_all_layers_would_cut_a_trunk_that_becomes_pixels(net):
+    widths = [8] * len(resnet_chain(net))
     with pytest.raises(TypeError, match='SRResNet turns channels into pixels'):
-        prune('NormWidths', net, budget=dict(macs=0.8, size=24))
+        build('mmgan_compress.SlimNetwork', arch=CONFIG, widths=widths)
 
 
 @pytest.mark.parametrize('name, package', [('TorchPruner', 'torch_pruning'), ('NNIPruner', 'nni')])
