@@ -56,13 +56,22 @@ class Task(NamedTuple):
     minutes: float = 20
 
 
-def trained(task: str) -> list[list[str]]:
-    """Return the commands that train a teacher."""
+def trained(task: str, **parts: list[str]) -> dict[str, list[list[str]]]:
+    """Return the commands that train teachers and store parts of them.
+
+    Args:
+        task (str): Task whose ``train_teacher.py`` trains them.
+        parts (list[str]): Beginnings of the names that a file keeps, by the
+            name of the file. None over 2 MB, so that it can be committed.
+    """
     config, work = f'{CONFIGS}/{task}/train_teacher.py', f'work_dirs/{task}/train_teacher'
-    return [
-        ['train', config, '--work-dir', work],
-        ['teachers', f'{work}/final.pth', f'teachers/{task}.pth', '--half'],
-    ]
+    return {
+        f'teachers/{name}.pth': [
+            ['train', config, '--work-dir', work],
+            ['teachers', f'{work}/final.pth', f'teachers/{name}.pth', '--half', '--only', *only],
+        ]
+        for name, only in parts.items()
+    }
 
 
 def _prepared(name: str, size: int, *words: str) -> dict[str, list[list[str]]]:
@@ -77,7 +86,11 @@ TASKS = {
         'data/edges2emoji64',
         {
             **_prepared('edges2emoji', 64, '--import', 'projects.demo_data.emoji'),
-            'teachers/edges2emoji.pth': trained('edges2emoji'),
+            **trained(
+                'edges2emoji',
+                edges2emoji_wide=['teachers.wide'],
+                edges2emoji_rest=['teachers.deep', 'discrim'],
+            ),
         },
         dict(
             **dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3),
@@ -87,7 +100,7 @@ TASKS = {
     ),
     'elpv': Task(
         'data/elpv64',
-        {**_prepared('elpv', 64), 'teachers/elpv.pth': trained('elpv')},
+        {**_prepared('elpv', 64), **trained('elpv', elpv=['teacher', 'discrim'])},
         dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3, prune=1),
     ),
     'cartoon': Task(

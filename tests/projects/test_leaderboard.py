@@ -77,7 +77,7 @@ def board(request, tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard, 'RUNS', tmp_path / 'runs')
     task = leaderboard.Task(
         'data',
-        {'teachers/tiny.pth': leaderboard.trained('tiny')},
+        leaderboard.trained('tiny', tiny=['teacher', 'discrim']),
         dict(teacher=1, imitation=2),
         0.001,
     )

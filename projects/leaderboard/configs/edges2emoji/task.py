@@ -37,7 +37,7 @@ model = dict(
         offline=True,
         teachers=dict(wide=wide),
         discriminator=heads,
-        teacher_checkpoints=['teachers/edges2emoji.pth'],
+        teacher_checkpoints=[f'teachers/edges2emoji_{part}.pth' for part in ('wide', 'rest')],
         schedule=_base_.forever,
     ),
 )

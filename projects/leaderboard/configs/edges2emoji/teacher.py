@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         **_base_.wide,
         init_cfg=dict(
-            type='Pretrained', checkpoint='teachers/edges2emoji.pth', prefix='teachers.wide'
+            type='Pretrained', checkpoint='teachers/edges2emoji_wide.pth', prefix='teachers.wide'
         ),
     )
 )
