@@ -86,9 +86,9 @@ def measure(
         with tqdm(total=len(timed), desc='timing') as bar:
             for turn in itertools.count(1):
                 bar.n = sum(worker.done for worker in timed)
-                bar.set_postfix_str(f'turn {turn} of at most {rounds}')
                 if bar.n == len(timed):
                     break
+                bar.set_postfix_str(f'turn {turn} of at most {rounds}')
                 for worker in timed:
                     worker.turn()
         results = [
