@@ -12,5 +12,8 @@ default_hooks = _base_.supernet_hooks
 demo = {
     'model.generator': dict(
         type='mmgan_compress.SuperNet', arch=_base_.demo_munit_arch, space=[[8, 6, 4]] * 10
-    )
+    ),
+    # in so few steps a new way of the style into the picture is not found
+    'model.distiller.start_from_teacher': True,
+    'model.distiller.style_loss_weight': 20.0,
 }

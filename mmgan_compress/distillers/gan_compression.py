@@ -256,6 +256,8 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
     Args:
         style_loss_weight (float): Weight of L1 to the teacher's code
             (lambda_style_recon).
+        start_from_teacher (bool): Let the student begin with the teacher's
+            layers of the same name and shape. Published: with none.
         teachers (dict[str, dict]): One ``MUNITGenerator``.
         gan_type (str): As of :class:`GANCompressionPix2Pix`.
         pixel_loss_weight (float): Weight of L1 to the teacher's image.
@@ -286,6 +288,30 @@ class GANCompressionMUNIT(GANCompressionPix2Pix):
     @staticmethod
     def discriminator_input(source, image):
         return image
+
+    @staticmethod
+    def inherit(student, teacher):
+        """Give the student the teacher's layers of the same name and shape.
+
+        Those that read a style are among them; separable convolutions begin
+        anew beside them.
+
+        Raises:
+            ValueError: If a style goes through layers of other shapes.
+        """
+        own, state = student.state_dict(), teacher.state_dict()
+        same = {
+            key: value
+            for key, value in state.items()
+            if key in own and own[key].shape == value.shape
+        }
+        wrong = [key for key in state.keys() - same.keys() if key.startswith(('enc_style', 'mlp'))]
+        if wrong:
+            raise ValueError(
+                f"start_from_teacher: {min(wrong)!r} has not the shape of the teacher's: give "
+                'both the same base_channels and mlp_channels'
+            )
+        student.load_state_dict(same, strict=False)
 
     def train_step(self, inputs, optim_wrapper):
         if self.iteration % 2 == 0:

@@ -147,6 +147,32 @@ def test_resume_is_bit_equal(begin):
     assert all(torch.equal(value, want[key]) for key, value in resumed.state_dict().items())
 
 
+def test_start_from_teacher(tmp_path):
+    """The way of a style is the teacher's; separable convolutions are new."""
+    cfg = recipe(PART)
+    distiller, teacher = cfg.model.distiller, cfg.model.distiller.teachers.wide
+    with DefaultScope.overwrite_default_scope('mmagic'):
+        wide = MODELS.build(dict(teacher, init_cfg=None))
+    wide.init_weights()
+    state = {f'generators.shoes.{key}': value for key, value in wide.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'teacher.pth')
+    teacher.init_cfg.update(checkpoint=str(tmp_path / 'teacher.pth'), prefix='generators.shoes')
+    distiller.start_from_teacher = True
+    cfg.model.generator = dict(
+        type='mmgan_compress.SuperNet',
+        arch=dict(type=GENERATOR, base_channels=3, mlp_channels=16, separable=True),
+        space=[[3, 2]] * 10,
+    )
+    student = build_model(cfg).generators['shoes'].state_dict()
+    same = {key for key, value in wide.state_dict().items() if key in student}
+    assert all(torch.equal(student[key], wide.state_dict()[key]) for key in same)
+    assert {key.split('.')[0] for key in same} == {'enc_style', 'enc_content', 'dec', 'mlp'}
+    assert any(key.startswith('dec') for key in student.keys() - same)
+    cfg.model.generator.arch.update(mlp_channels=24)
+    with pytest.raises(ValueError, match="'mlp.model.0.fc.bias' has not .* the same base_channels"):
+        build_model(cfg)
+
+
 def test_networks_without_styles_are_refused():
     plain = dict(type='mmgan_compress.SeparableResnetGenerator', base_channels=4)
     for name, needed in ((TEACHER, 'both of its domains'), (PART, 'needs one teacher')):
