@@ -9,6 +9,7 @@ import torch
 
 from ..compat import require
 from ..core.files import refuse_taken
+from ..core.zoo import find_student
 from ..datasets import pictures
 from ..deploy.verify import DEMO
 from ..engine.networks import generator_configs
@@ -115,7 +116,7 @@ def find_networks(sources: list[str], folder: Path, size: int) -> tuple[dict[str
             found = _recipe_networks(recipe, name, folder, size)
             random += found
         else:
-            found = {Path(source).stem: source}
+            found = {Path(source).stem: str(find_student(source))}
         twice = sorted(students.keys() & found.keys())
         if twice:
             raise ValueError(f'two networks are called {twice[0]!r}: rename one of the files')

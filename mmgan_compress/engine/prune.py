@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from ..core.files import refuse_taken
+from ..core.zoo import find_student
 from ..models.student import Student, read_student
 from ..pruning import workflow
 from . import finetune
@@ -28,6 +29,7 @@ def prune(args: Namespace) -> str:
         FileExistsError: If results are there already.
         ValueError: If an option does not fit the student or the others.
     """
+    args.source = str(find_student(args.source))  # finetune.py names it as the teacher
     written = [*workflow.FILES, finetune.NAME, *([DENSE] if _is_config(args.source) else [])]
     refuse_taken([Path(args.out, name) for name in written], [args.source], args.overwrite)
     settings = workflow.read_options(args.options)

@@ -9,7 +9,8 @@ import torch
 import yaml
 from PIL import Image
 
-from mmgan_compress import Translator, load_student
+from mmgan_compress import Translator, cli, load_student
+from mmgan_compress.benchmark.run import find_networks
 from mmgan_compress.core.channels import input_shape
 from mmgan_compress.core.complexity import count_macs, count_params
 from mmgan_compress.core.configs import read_config
@@ -83,3 +84,16 @@ def test_translate_by_name(tmp_path):
     done = run_tool('translate', name, tmp_path / 'a.png', '--out', tmp_path / 'out')
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'out/a.png').is_file()
+
+
+def test_commands_that_pass_a_name_on(tmp_path, monkeypatch):
+    """To a recipe or to other processes, which know files alone."""
+    (name,) = ENTRIES
+    monkeypatch.chdir(tmp_path)
+    found, _ = find_networks([name], tmp_path, 64)
+    assert Path(found[name if name in found else 'student']).samefile(FOLDER / name / 'student.pth')
+    words = f'prune {name} --pruner NormWidths --budget macs=0.5 --tolerance 0.1 --out small'
+    assert cli.main(words.split()) == 0
+    recipe = read_config('small/finetune.py')
+    (teacher,) = [recipe.model.distiller.teacher, *recipe.model.distiller.get('teachers', {})]
+    assert Path(teacher.file).samefile(FOLDER / name / 'student.pth')
