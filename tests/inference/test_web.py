@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import http.server
+import re
 import subprocess
 import sys
 import threading
@@ -78,8 +79,13 @@ def server(tmp_path):
 
 @pytest.mark.slow
 def test_pictures_camera_and_video(browser, server, tmp_path):
+    browser.send('window/rect', width=390, height=844)  # of a phone
     browser.send('url', url=server)
     browser.wait('document.body.dataset.ready')
+    assert browser.compute(
+        'document.documentElement.scrollWidth <= innerWidth && '
+        '[file, camera].every((one) => one.offsetHeight >= 40)'  # px, for a finger
+    )
     assert browser.compute(
         'crossOriginIsolated && '
         'ort.env.wasm.numThreads === Math.min(4, navigator.hardwareConcurrency)'
@@ -105,11 +111,14 @@ def test_pictures_camera_and_video(browser, server, tmp_path):
     (tmp_path / 'notes.png').write_text('no picture')
     browser.send(f'{field}/value', text=str(tmp_path / 'notes.png'))
     assert 'expected a picture' in browser.wait('message.textContent')
+    assert browser.compute('pictures.hidden && $("save").hidden'), 'they are of the earlier file'
 
     browser.compute('camera.click()')
     # the page's frames, and the camera's own, which Chromium makes up: 20 or 30 a second
-    browser.wait('(/ms, (\\d+) of/.exec(after.textContent) || [0, 0])[1] > 1')
-    browser.wait('(/of (\\d+) frames/.exec(after.textContent) || [0, 0])[1] > 10')
+    browser.wait('(/ms, ([\\d.]+) of/.exec(after.textContent) || [0, 0])[1] > 1')
+    browser.wait('(/of ([\\d.]+) frames/.exec(after.textContent) || [0, 0])[1] > 10')
+    rates = re.search(r'([\d.]+) of ([\d.]+) frames', browser.compute('after.textContent'))
+    assert float(rates[1]) <= float(rates[2]), 'a frame was translated twice'
     assert not browser.compute('message.textContent')
     browser.compute('stop()')
     assert browser.compute('video.srcObject === null')
@@ -118,7 +127,7 @@ def test_pictures_camera_and_video(browser, server, tmp_path):
     browser.send(f'{field}/value', text=str(tmp_path / 'film.webm'))
     browser.wait(
         "before.textContent.startsWith('64x48') && "
-        '(/of (\\d+) frames/.exec(after.textContent) || [0, 0])[1] >= 8'
+        '(/of ([\\d.]+) frames/.exec(after.textContent) || [0, 0])[1] >= 8'
     )
     assert not browser.compute('message.textContent')
 
@@ -147,6 +156,30 @@ def test_any_static_host_will_do(browser, tmp_path):
     python = to_array(Translator(tmp_path / 'web')(photo)[0])
     assert np.abs(page[..., :1].astype(int) - python).max() <= 1
     assert (page[..., 0] == page[..., 2]).all()
+
+
+@pytest.mark.slow
+def test_a_file_that_is_chosen_before_the_model_is_there(browser, tmp_path):
+    export(tmp_path)
+    chosen = threading.Event()
+
+    class SlowHost(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            if self.path.endswith('.wasm'):
+                chosen.wait(60)
+            super().do_GET()
+
+    handler = functools.partial(SlowHost, directory=str(tmp_path / 'web'))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        browser.send('url', url=f'http://127.0.0.1:{host.server_port}/index.html')
+        make_photo(32, 32).save(tmp_path / 'photo.png')
+        (field,) = browser.find('#file')
+        browser.send(f'{field}/value', text=str(tmp_path / 'photo.png'))
+        assert not browser.compute('document.body.dataset.ready || null')
+        chosen.set()
+        assert browser.wait('after.textContent').endswith(' ms')
+        host.shutdown()
 
 
 def test_a_folder_that_is_no_export(tmp_path, capsys):

@@ -14,6 +14,7 @@ let shape; // (N, H, W, channels) of its input; null where a side is free
 let multiple; // of free sides
 let channels; // of input and output: 1 (grey), 3 (RGB) or 4 (RGBA)
 let shown = 0; // counts what was chosen: an earlier one stops
+let about; // the runtime and the model
 
 async function load() {
   const facts = await (await fetch('end2end.json')).json();
@@ -28,8 +29,10 @@ async function load() {
   $('title').textContent = `${from} to ${to}`;
   $('side').value = facts.image_size;
   $('sides').hidden = shape[1] !== null;
-  $('status').textContent = `ONNX Runtime Web ${ort.env.versions.web}, ` +
+  about = `ONNX Runtime Web ${ort.env.versions.web}, ` +
     `${ort.env.wasm.numThreads} thread(s); ${facts.made_by}`;
+  $('status').textContent = about;
+  document.body.dataset.ready = 'yes';
 }
 
 function sidesFor(width, height) {
@@ -88,6 +91,7 @@ async function translate(picture, pictureWidth, pictureHeight) {
     canvas.style.aspectRatio = `${pictureWidth} / ${pictureHeight}`;
   }
   $('before').textContent = `${pictureWidth}x${pictureHeight}, taken as ${width}x${height}`;
+  $('pictures').hidden = false;
   return performance.now() - begin;
 }
 
@@ -107,15 +111,18 @@ async function showVideo(source) {
   $('stop').hidden = false;
   const times = []; // of the last second, with how many frames the source had given
   while (mine === shown && !video.ended) {
-    const milliseconds = await translate(video, video.videoWidth, video.videoHeight);
-    const now = performance.now();
-    times.push([now, video.getVideoPlaybackQuality().totalVideoFrames]);
-    while (now - times[0][0] > 1000) times.shift();
-    const given = times.at(-1)[1] - times[0][1];
-    const seconds = Math.max(now - times[0][0], 1) / 1000;
-    $('after').textContent = `${milliseconds.toFixed(1)} ms, ${times.length} of ` +
-      `${Math.round(given / seconds)} frames a second`;
-    await new Promise(requestAnimationFrame);
+    const given = video.getVideoPlaybackQuality().totalVideoFrames;
+    if (given !== times.at(-1)?.[1]) { // else the frame is translated already
+      const milliseconds = await translate(video, video.videoWidth, video.videoHeight);
+      const now = performance.now();
+      times.push([now, given]);
+      while (times.length > 2 && now - times[0][0] > 1000) times.shift();
+      const rate = (count) => Number((1000 * count / (now - times[0][0])).toPrecision(2));
+      $('after').textContent = `${milliseconds.toFixed(1)} ms` + (times.length > 1
+        ? `, ${rate(times.length - 1)} of ${rate(given - times[0][1])} frames a second` : '');
+      $('status').textContent = about;
+    }
+    await paint();
   }
   $('save').hidden = false;
   if (mine === shown) stop();
@@ -131,16 +138,29 @@ function stop() {
   $('stop').hidden = true;
 }
 
-// Does what was asked for, and says what went wrong.
+// Lets the browser show what was written.
+function paint() {
+  return new Promise(requestAnimationFrame);
+}
+
+// Does what was asked for once the model is there, and says what went wrong.
 async function attempt(what, failure) {
   stop();
+  const mine = shown;
   $('message').textContent = '';
+  if (!await ready || mine !== shown) return;
+  $('status').textContent = 'Working ...';
+  await paint();
+  await paint(); // the first comes before it is shown
   try {
     await what();
   } catch (error) {
+    if (mine !== shown) return; // something else was chosen since
     stop();
+    $('pictures').hidden = $('save').hidden = true; // they are of an earlier file
     $('message').textContent = `${failure} (${error.message || error})`;
   }
+  $('status').textContent = about;
 }
 
 function openFile(file) {
@@ -153,7 +173,7 @@ function openFile(file) {
 
 function openCamera() {
   attempt(async () => {
-    const srcObject = await navigator.mediaDevices.getUserMedia({video: true});
+    const srcObject = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'environment'}});
     await showVideo({srcObject});
   }, 'The camera cannot be used: allow it for this page, which must come by https ' +
     'or from this machine.');
@@ -169,19 +189,17 @@ function save() {
   });
 }
 
-load().then(() => {
-  $('file').onchange = () => openFile($('file').files[0]);
-  $('side').onchange = () => openFile($('file').files[0]);
-  $('camera').onclick = openCamera;
-  $('stop').onclick = stop;
-  $('save').onclick = save;
-  document.ondragover = (event) => event.preventDefault();
-  document.ondrop = (event) => {
-    event.preventDefault();
-    openFile(event.dataTransfer.files[0]);
-  };
-  document.body.dataset.ready = 'yes';
-}, (error) => {
+$('file').onchange = () => openFile($('file').files[0]);
+$('side').onchange = () => openFile($('file').files[0]);
+$('camera').onclick = openCamera;
+$('stop').onclick = stop;
+$('save').onclick = save;
+document.ondragover = (event) => event.preventDefault();
+document.ondrop = (event) => {
+  event.preventDefault();
+  openFile(event.dataTransfer.files[0]);
+};
+const ready = load().then(() => true, (error) => {
   $('status').textContent = '';
   $('message').textContent = `The model cannot be loaded (${error.message || error}). ` +
     'A browser loads it from a web server only: mmgan-compress page --web FOLDER.';
