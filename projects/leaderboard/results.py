@@ -42,12 +42,12 @@ ADVICE = """## What to use when
 
 - The teacher is finished (`cartoon`): imitate its pictures by SSIM and squared
   difference. One VGG feature beside them (`tuned_vgg`, the losses of
-  [offline_cyclegan](../configs/offline/README.md)) makes LPIPS smaller in both seeds and
-  SSIM and PSNR no better, after fewer steps of the same 20 CPU minutes; its two seeds
-  differ more than the gain. (LPIPS looks through VGG-16, too.) Both are far nearer to
-  the teacher than OMGD's and CRD's published losses. A larger learning rate
-  (`tuned_rate`) is worse. A pruned copy of the teacher that imitates it is behind a new
-  student of the same MACs.
+  [offline_cyclegan](../configs/offline/README.md)) makes LPIPS smaller in the mean and
+  SSIM and PSNR no better, after fewer steps of the same 20 CPU minutes; the spread over
+  seeds is nearly as large as the gain. (LPIPS looks through VGG-16, too.) Both are far
+  nearer to the teacher than OMGD's and CRD's published losses. A discriminator
+  (`tuned_gan`) is no gain, and a larger learning rate (`tuned_rate`) is worse. A pruned
+  copy of the teacher that imitates it is behind a new student of the same MACs.
 - The teacher is still to be trained: not measured yet.
 """
 
