@@ -42,7 +42,7 @@ NAME = 'finetune.py'
 # OMGD's losses need neither pairs nor a discriminator
 UNPAIRED = 'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
 PAIRED = 'omgd_pix2pix.py'
-LARGER = 'omgd_srgan-resnet24_1xb16-30e_coco.py'
+BY_FOUR = 'omgd_srgan-resnet24_1xb16-30e_coco.py'
 # by the kind of an input that is no image; of noise there is none
 BY_INPUT = dict(
     labels='omgd_gaugan-mobile24_8xb2-200e_cityscapes.py',
@@ -61,12 +61,13 @@ def default_recipe(made_by: Sequence[str], network: nn.Module, size: int) -> str
         size (int): Side of the images that it takes.
 
     Returns:
-        str | None: None if no recipe needs a teacher alone.
+        str | None: None if there is none that needs a teacher alone.
     """
     if taken := input_of(network):
         return BY_INPUT.get(taken.kind)
-    if scale_of(meta_copy(network), size) > 1:
-        return LARGER
+    scale = scale_of(meta_copy(network), size)
+    if scale != 1:
+        return BY_FOUR if scale == 4 else None
     paired = any('Pix2Pix' in name for name in made_by)
     unpaired = any('CycleGAN' in name for name in made_by)
     return PAIRED if paired or not unpaired and is_unet(network) else UNPAIRED

@@ -72,8 +72,9 @@ def _choose_recipe(
     name = args.finetune or finetune.default_recipe([source.source], network, size)
     if name is None:
         print(
-            'there will be no finetune.py: images from noise have no recipe that needs a teacher '
-            'alone; configs/gcc/gcc_sagan-pipeline.py prunes a generator and trains it'
+            'there will be no finetune.py: no recipe trains such a generator with a teacher '
+            'alone, name one: --finetune. For images from noise, '
+            'configs/gcc/gcc_sagan-pipeline.py prunes a generator and trains it'
         )
         return None, []
     recipe = finetune.read_recipe(

@@ -272,6 +272,9 @@ def test_default_recipe():
         ([], 'separable', finetune.UNPAIRED),
     ]:
         assert finetune.default_recipe(made_by, nets[kind], 64) == want
+    # the recipe's images are four times as large
+    for scale, want in [(4, finetune.BY_FOUR), (2, None)]:
+        assert finetune.default_recipe([], torch.nn.Upsample(scale_factor=scale), 64) == want
 
 
 MUNIT = dict(type='mmgan_compress.MUNITGenerator', base_channels=8, mlp_channels=16, num_blocks=1)
