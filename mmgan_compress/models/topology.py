@@ -58,6 +58,11 @@ class FreeChannels(NamedTuple):
     reader: str
 
 
+def makes_pixels(net: nn.Module) -> bool:
+    """Tell whether channels become pixels, so that the trunk keeps its width."""
+    return any(isinstance(layer, nn.PixelShuffle) for layer in net.modules())
+
+
 def free_channels(net: nn.Module) -> list[FreeChannels]:
     """Find all channels of a ResNet generator that nothing is added to.
 
@@ -285,13 +290,13 @@ def _kept_resnet(net: nn.Module, filters: list[int], choose: Choose) -> Kept:
     chain, channels = resnet_chain(net), channel_map(net)
     names, wanted = list(chain), dict(zip(chain, filters, strict=True))
     convs = [n for n, counts in channels.items() if len(counts) == 2]
+    if makes_pixels(net):
+        raise TypeError(
+            f'{type(net).__name__} turns channels into pixels: expected a '
+            'pruner of the insides of its blocks, such as ScaleWidths'
+        )
     current, made, kept = list(range(channels[convs[0]][0])), {}, {}
     for name, layer in net.named_modules():
-        if isinstance(layer, nn.PixelShuffle):
-            raise TypeError(
-                f'{type(net).__name__} turns channels into pixels: expected a '
-                'pruner of the insides of its blocks, such as ScaleWidths'
-            )
         if isinstance(layer, NormBase):
             kept[name] = [current]
         if not isinstance(layer, ConvBase):

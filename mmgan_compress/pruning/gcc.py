@@ -31,6 +31,7 @@ from ..models.topology import (
     FreeChannels,
     free_channels,
     is_unet,
+    makes_pixels,
     resnet_chain,
     unet_convs,
     widths_for,
@@ -401,7 +402,7 @@ class NormWidths(WidthPruner):
         """Plan by the L1 norms of the filters."""
         chain = resnet_chain(generator)
         scores, build = filter_norms(generator), narrow
-        if any(isinstance(layer, nn.PixelShuffle) for layer in generator.modules()):
+        if makes_pixels(generator):
             free = free_channels(generator)
             by_name = dict(zip(chain, scores))
             scores = [by_name[place.writer] for place in free]

@@ -91,7 +91,7 @@ def test_commands_that_pass_a_name_on(tmp_path, monkeypatch):
     (name,) = ENTRIES
     monkeypatch.chdir(tmp_path)
     found, _ = find_networks([name], tmp_path, 64)
-    assert Path(found[name if name in found else 'student']).samefile(FOLDER / name / 'student.pth')
+    assert Path(found[name]).samefile(FOLDER / name / 'student.pth')
     words = f'prune {name} --pruner NormWidths --budget macs=0.5 --tolerance 0.1 --out small'
     assert cli.main(words.split()) == 0
     recipe = read_config('small/finetune.py')
