@@ -14,6 +14,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import pickle
 import sys
@@ -216,9 +217,14 @@ def _forget_mmagic():
 
 
 def _import_mmagic(missing):
-    with placeholders(missing):
-        for part in MMAGIC_PARTS:
-            importlib.import_module(f'mmagic.{part}')
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # what it imports warns about itself
+    try:
+        with placeholders(missing):
+            for part in MMAGIC_PARTS:
+                importlib.import_module(f'mmagic.{part}')
+    finally:
+        logging.disable(before)
 
 
 def load_mmagic():

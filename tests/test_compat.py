@@ -2,6 +2,7 @@
 
 import configparser
 import importlib
+import logging
 import re
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def test_placeholders_leave_no_trace():
     assert hasattr(np, 'bool8') == had_bool8
     with pytest.raises(ImportError):
         importlib.import_module('no_such_package')
+
+
+def test_packages_that_mmagic_imports_say_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(compat, 'MMAGIC_PARTS', ('parts',))
+    monkeypatch.setattr(
+        importlib,
+        'import_module',
+        lambda _: [
+            logging.getLogger(name).warning('native library')
+            for name in ('torchao', 'torch.utils._pytree')
+        ],
+    )
+    compat._import_mmagic([])
+    assert not caplog.records
+    importlib.import_module('parts')  # outside they do
+    assert len(caplog.records) == 2
 
 
 def test_weight_initialisation_of_mmagic_is_mended():

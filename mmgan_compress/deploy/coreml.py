@@ -7,6 +7,8 @@ precision, how it rounds the picture that it gives, how long it takes, and
 which operations its Neural Engine runs.
 """
 
+import contextlib
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +88,7 @@ def write_coreml(
             color_layout=layout,
         )
         result = tools.ImageType(names[1], color_layout=layout)
-    with silenced():
+    with silenced(), contextlib.redirect_stderr(io.StringIO()):  # its bars, five a model
         program = torch.export.export(net, (image,)).run_decompositions({})
         model = tools.convert(
             program,
