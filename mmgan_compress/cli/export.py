@@ -77,7 +77,7 @@ def print_summary(report: dict, target, out: str) -> None:
     """Print what a user has to know of the export."""
     from ..deploy.formats import FORMATS
 
-    if report['instance_norm'] not in (None, 'fused'):
+    if report['instance_norm'] not in (None, 'fused', 'mixed'):
         print(
             'instance norms are written out: the operator of the runtime '
             'loses precision on large or flat images'

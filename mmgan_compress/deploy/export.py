@@ -33,6 +33,7 @@ from .rewrites import has_instance_norms
 from .scales import student_scales
 from .targets import Target
 from .verify import (
+    LEVEL,
     MAX_IMAGES,
     Exact,
     Limits,
@@ -283,7 +284,9 @@ def _write_verified(
             report = checked(one, allowed)
             if precision == 'fp32':
                 job.once(key, lambda: report)
-        if not all(check['passed'] for check in report['checks']):
+        # half precision loses more than that, and 8 bits do
+        close = precision != target.precision and report['max_abs'] <= LEVEL / 8
+        if not close and not all(check['passed'] for check in report['checks']):
             if strict or norms != choices[-1] or not math.isfinite(report['max_abs']):
                 raise ParityError(report)
         return report

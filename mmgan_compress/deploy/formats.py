@@ -525,7 +525,7 @@ class Format(NamedTuple):
     runtime: str = ''
     precisions: tuple[str, ...] = ('fp32',)
     rewrites: tuple[str, ...] = ()
-    norms: tuple[str, ...] = ('fused', 'staged')
+    norms: tuple[str, ...] = ('mixed', 'staged')
     beside: tuple[str, ...] = ()
     uint8: bool = True
     least: int = 1

@@ -23,7 +23,7 @@ from mmgan_compress.deploy.onnx import write_onnx  # noqa: E402
 from mmgan_compress.deploy.quantize_onnx import quantize  # noqa: E402
 from mmgan_compress.deploy.verify import DEMO, Exact, difference, real_inputs  # noqa: E402
 
-REWRITES = (*FORMATS['openvino'].rewrites, 'staged')  # of our file for OpenVINO
+REWRITES = (*FORMATS['openvino'].rewrites, 'mixed')  # of our file for OpenVINO
 TRAINING, ROUNDS = DEMO.with_name('trainA'), 20
 
 

@@ -49,6 +49,7 @@ CASES = [
     ),
     # what is left alone
     ('fused', norm(), nn.InstanceNorm2d),
+    ('mixed', norm(), nn.InstanceNorm2d),
     ('tiled', norm(track_running_stats=True), nn.InstanceNorm2d),
     ('crops', nn.ConvTranspose2d(3, 3, 2, stride=2), nn.ConvTranspose2d),
     ('crops', nn.ConvTranspose2d(3, 3, 3, stride=2, output_padding=1), nn.ConvTranspose2d),
@@ -112,6 +113,15 @@ def test_flat_images_keep_their_precision(form):
     exact = nn.InstanceNorm2d(1)(x.double())
     error = (StagedInstanceNorm(nn.InstanceNorm2d(1), form)(x) - exact).abs().max()
     assert error < 1e-5
+
+
+def test_norms_of_large_planes_are_staged():
+    net = nn.Sequential(norm(**AFFINE), nn.Conv2d(3, 3, 2, stride=2), norm(**AFFINE)).eval()
+    ready = prepare(net, 128, ['mixed'])
+    assert [type(layer) for layer in ready] == [StagedInstanceNorm, nn.Conv2d, nn.InstanceNorm2d]
+    x = torch.randn(1, 3, 128, 128, dtype=torch.float64)
+    found, right = ready.double()(x), net.double()(x)
+    torch.testing.assert_close(found, right, rtol=0, atol=1e-6)
 
 
 def test_rows_name_rewrites():
