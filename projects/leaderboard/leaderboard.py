@@ -96,7 +96,7 @@ TASKS = {
             **dict(teacher=1, alone=3, imitation=3, omgd=3, crd=3),
             **dict(gcc=1, gan_compression=1, gan_slimming=1, prune=1, pipeline=1),
             **dict(tuned_channel=1, tuned_features=1, tuned_gan=1),
-            **dict(tuned_memory=3, tuned_memory_gan=1),
+            **dict(tuned_memory=1, tuned_memory_gan=3),
         ),
     ),
     'elpv': Task(
