@@ -31,6 +31,7 @@ import results  # noqa: E402
 from mmgan_compress.cli.errors import guard  # noqa: E402
 from mmgan_compress.core.commands import command_line  # noqa: E402
 from mmgan_compress.core.files import write_text  # noqa: E402
+from projects.deployment.make_page import fill  # noqa: E402
 
 RUNS, CONFIGS = HERE / 'runs', HERE / 'configs'
 TEACHER = results.TEACHER
@@ -415,8 +416,10 @@ def check_comparable(task: str, found: list[dict]) -> None:
 
 
 def make_table(args: argparse.Namespace) -> None:
-    """Write docs/results.md and its pictures."""
-    results.write(dict(read_runs(args.runs)), args.runs, args.out)
+    """Write docs/results.md, its pictures and the table of the README."""
+    tasks = dict(read_runs(args.runs))
+    results.write(tasks, args.runs, args.out)
+    fill(args.out.parent / 'README.md', 'results', results.front(tasks))
     print(args.out / 'results.md')
 
 

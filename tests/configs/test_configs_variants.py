@@ -41,11 +41,14 @@ LOSSES = {
         dict(discriminator_layers=('model.3',)),
     ),
 }
-OFFLINE = [
-    'offline_cyclegan',
-    'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra',
-    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra',
-]
+IMAGES = 'omgd_cyclegan-mobile16-images_1xb1-200e_horse2zebra'
+# ... and the weights of their losses
+OFFLINE = {
+    'offline_cyclegan': dict(ssim=10, pixel=50, feature=10),
+    'offline_pix2pix': dict(ssim=10, pixel=50),
+    IMAGES: OMGD,
+    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra': dict(OMGD, channel=500),
+}
 
 
 def losses_of(name):
@@ -106,29 +109,27 @@ def test_one_term_replaces_channel_distillation(name):
 
 @pytest.mark.parametrize('name', OFFLINE)
 def test_offline_teachers_stay_as_they_are(name):
-    cfg, main = load(name), load('omgd_cyclegan')
-    assert cfg.model.generator == main.model.generator
+    paired = name == 'offline_pix2pix'  # it plays against a discriminator of its own
+    main = 'plain_pix2pix-mobile16_1xb4-200e_edges2shoes' if paired else 'omgd_cyclegan'
+    cfg = load(name)
+    assert cfg.model.generator == load(main).model.generator
     model = build_model(cfg).train()
     distiller = model.distiller
     assert not any(net.training for net in distiller.teacher_side())
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert learning == {
-        n for n, _ in model.named_parameters() if n.startswith(('generators.', 'distiller.losses.'))
-    }
+    parts = ('generators.', 'distiller.losses.', 'distiller.student_discriminators.')
+    assert learning == {n for n, _ in model.named_parameters() if n.startswith(parts)}
     wrappers = build_optimizers(cfg, model)
-    assert list(wrappers.keys()) == ['student']
+    assert list(wrappers.keys()) == ['student', *['student_discriminators'] * paired]
     check_optimizers(cfg, model)
-    images, weights = OMGD, dict(OMGD, channel=500)
-    pictures = dict(ssim=10, pixel=50, feature=10)
-    wanted = dict(zip(OFFLINE, (pictures, images, weights)))[name]
-    assert {n: t.weight for n, t in losses_of(name).items()} == wanted
+    assert {n: t.weight for n, t in losses_of(name).items()} == OFFLINE[name]
     assert not distiller.teacher_snapshots
 
 
 def test_a_folder_of_images_is_no_network():
-    model = model_of(OFFLINE[1])
+    model = model_of(IMAGES)
     assert not model.distiller.teacher_side()
     assert count_params(model.distiller) == 0
-    cfg = load(OFFLINE[1])
+    cfg = load(IMAGES)
     apply_demo(cfg)
     assert set(cfg.train_dataloader.dataset.teacher_images) == {'emoji'}

@@ -120,11 +120,16 @@ def test_tiny_task(board, tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setattr(
         'sys.argv',
-        ['leaderboard', 'table', '--runs', str(tmp_path / 'runs')] + ['--out', str(tmp_path)],
+        ['leaderboard', 'table', '--runs', str(tmp_path / 'runs'), '--out', str(tmp_path / 'docs')],
     )
+    (tmp_path / 'docs').mkdir()
+    (tmp_path / 'README.md').write_text('Best:\n<!-- measured: results -->\n<!-- end -->\nIt is.\n')
     arguments = board.parse_args()
     arguments.work(arguments)
-    page = (tmp_path / 'results.md').read_text()
+    page = (tmp_path / 'docs/results.md').read_text()
+    lines = (tmp_path / 'README.md').read_text().splitlines()
+    assert [line.split(' | ')[1] for line in lines[4:6]] == ['teacher', 'imitation']
+    assert lines[0] == 'Best:' and lines[-1] == 'It is.'
     assert '| imitation | 2 |' in page
     runs = [json.loads((tmp_path / f'runs/tiny/imitation-{i}.json').read_text()) for i in (0, 1)]
     times = [run['latency']['openvino'] for run in runs]
@@ -136,7 +141,7 @@ def test_tiny_task(board, tmp_path, monkeypatch, capsys):
         if runtime != 'machine'
     )
     assert ('imitation' in page.partition('spread above 10 %')[2].partition('\n')[0]) == wide
-    with Image.open(tmp_path / 'results_tiny.png') as grid:
+    with Image.open(tmp_path / 'docs/results_tiny.png') as grid:
         assert grid.height == 4 * 34  # input, teacher, imitation, target
     # a run that was scored in another way
     figures['protocols']['emoji/SSIM'] = 'another window'
