@@ -103,7 +103,13 @@ def file_faults(cfg: Config) -> list[Fault]:
     ]
     if missing:
         names = ', '.join(map(repr, missing))
-        faults.append(FileNotFoundError(f'no weights {names}, which the recipe starts from'))
+        hint = (
+            ''
+            if set(missing).isdisjoint(starting_files(cfg))
+            else '\n  mmgan-compress teachers cuts them out of a run, convert reads published '
+            'ones: see docs/offline.md'
+        )
+        faults.append(FileNotFoundError(f'no weights {names}, which the recipe starts from{hint}'))
     return faults
 
 
