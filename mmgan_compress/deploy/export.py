@@ -179,7 +179,8 @@ def export_student(
 def _digest(form: Format, settings: list, samples: list, inputs: list) -> str:
     """Return the sha256 of what an export depends on, packages included."""
     packages = [__version__, *map(version, ('torch', *form.needs))]
-    text = json.dumps([*packages, *settings, [name for name, _ in samples]], default=str)
+    forms = [*form.rewrites, *form.norms]
+    text = json.dumps([*packages, *forms, *settings, [name for name, _ in samples]], default=str)
     digest = hashlib.sha256(text.encode())
     for array in itertools.chain((x for _, x in samples), *inputs):
         digest.update(f'{array.dtype}{array.shape}'.encode() + array.tobytes())

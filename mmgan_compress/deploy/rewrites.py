@@ -257,7 +257,8 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def _mean_of_lines(x: Tensor) -> Tensor:
-    return x.mean(3, keepdim=True).mean(2, keepdim=True)
+    # columns first: in (N, H, W, C) these are sums of whole rows of memory
+    return x.mean(2, keepdim=True).mean(3, keepdim=True)
 
 
 def _mean_of_tiles(x: Tensor) -> Tensor:
