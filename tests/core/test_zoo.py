@@ -88,7 +88,7 @@ def test_translate_by_name(tmp_path):
 
 def test_commands_that_pass_a_name_on(tmp_path, monkeypatch):
     """To a recipe or to other processes, which know files alone."""
-    (name,) = ENTRIES
+    name = next(iter(ENTRIES))
     monkeypatch.chdir(tmp_path)
     found, _ = find_networks([name], tmp_path, 64)
     assert Path(found[name]).samefile(FOLDER / name / 'student.pth')
