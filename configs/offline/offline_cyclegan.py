@@ -2,14 +2,13 @@
 # discriminator, no ground truth. No published recipe: losses and learning rate
 # had the smallest LPIPS after the same CPU minutes on photographs (docs/results.md,
 # tuned_vgg). `make demo` runs it with settings of its own, see below.
-_base_ = 'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py'
+_base_ = [
+    'omgd_cyclegan-mobile16-offline_1xb1-200e_horse2zebra.py',
+    '../_base_/losses/imitation_losses.py',
+]
 
 batch_size = 4
-imitation = [
-    dict(type='mmgan_compress.SSIMLoss', weight=10.0),
-    # the part that sees colours: the windows of SSIM hardly do
-    dict(type='mmgan_compress.SlimmingPixelLoss', weight=50.0),
-]
+imitation = _base_.imitation
 model = dict(
     distiller=dict(
         type='mmgan_compress.UnpairedOnlineDistiller',
